@@ -1,0 +1,61 @@
+# tallykv: `make run` and `make test` need Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint types bench lock clean system-packages
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.stamp ## serve on the embedded store (settings: KV_* and OTEL_* variables)
+	@exec $(BIN)/python -m svc serve
+
+test: $(VENV)/dev.stamp system-packages ## lint, check types, run all the tests
+	$(MAKE) --no-print-directory lint types
+	$(BIN)/python -m pytest $(ARGS)
+
+check: test ## the same
+
+lint: $(VENV)/dev.stamp ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp ## mypy --strict
+	$(BIN)/mypy
+
+bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
+	$(BIN)/python -m loadtest.bench $(ARGS)
+
+lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	requirements/lock.sh $(BIN)/uv
+
+clean: ## remove everything that was set up here, except data
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# What PyPI can't give. Elsewhere than root on Debian or Ubuntu, tests that need one are skipped.
+system-packages:
+	@tests/system-packages.sh
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("tallykv needs Python 3.11 or later; set PYTHON=" if sys.version_info < (3, 11) else 0)'
+	@echo "setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt | $(VENV)/bin/python
+	@echo "installing what the service needs …"
+	@$(PIP) -r requirements/run.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
+	@echo "installing what the tests need …"
+	@$(PIP) -r requirements/dev.txt
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/dev.stamp
+	@echo "installing the services to measure beside …"
+	@$(PIP) -r requirements/bench.txt
+	@touch $@

@@ -1,0 +1,102 @@
+"""``tallykv``: start reading here: settings, serve, exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .server import ListenFailed, serve
+from .settings import (
+    FIELDS,
+    SettingInvalid,
+    Settings,
+    env_name,
+    flag_name,
+    load_settings,
+    shown_default,
+)
+from .stores.embedded import EmbeddedUnavailable
+from .stores.opening import StoreUrlInvalid, mode_of
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 after a drain, 2 when it could not start."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        settings = load_settings(os.environ, vars(arguments))
+        if settings.injects_faults:
+            logging.getLogger(__name__).warning(
+                "deliberate faults are on: error ratio %s, latency %s ms for ratio %s of /v1",
+                settings.fault_error_ratio,
+                settings.fault_latency_ms,
+                settings.fault_latency_ratio,
+            )
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, lambda port, admin: _announce(settings, port, admin)))
+    except (SettingInvalid, ListenFailed, EmbeddedUnavailable) as error:
+        print(f"tallykv: {error}", file=sys.stderr)
+        return 2
+    except StoreUrlInvalid as error:
+        print(f"tallykv: KV_STORE_URL: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the command line: one flag for each setting, read as text and checked later."""
+    parser = argparse.ArgumentParser(prog="tallykv", description="key-value and counter service")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serving = commands.add_parser(
+        "serve",
+        help="serve until SIGTERM or SIGINT",
+        description="Serve until SIGTERM or SIGINT. Each flag is also an environment variable.",
+    )
+    for name, declared in FIELDS.items():
+        serving.add_argument(
+            flag_name(name),
+            dest=name,
+            metavar="VALUE",
+            help=f"{declared.metadata['doc']} [{env_name(name)}={shown_default(name)}]".replace(
+                "%", "%%"
+            ),
+        )
+    return parser
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not on every platform; asyncio's own loop serves as well, slower
+        return None
+    return uvloop.Loop
+
+
+def _announce(settings: Settings, port: int, admin_port: int) -> None:
+    host = "localhost" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    where = f"http://{host}:{port}"
+    version = settings.version or __version__
+    lines = [f"tallykv {version} serves {where} (probes and metrics: http://{host}:{admin_port})"]
+    if mode_of(settings.store_url) == "embedded":
+        lines.append(f"data: {settings.data_dir.absolute()}")
+    else:
+        lines.append(f"store: {mode_of(settings.store_url)}")
+    lines += [
+        "try:",
+        f"  curl -i -X PUT {where}/v1/kv/greeting -H 'Content-Type: text/plain' -d hello",
+        f"  curl -i {where}/v1/kv/greeting",
+        f"  curl -X POST {where}/v1/counters/visits/increments",
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

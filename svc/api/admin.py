@@ -1,0 +1,105 @@
+"""The admin port: probes, status, version, metrics; never traced, never counted."""
+
+from __future__ import annotations
+
+import platform
+import time
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from ..domain.errors import DomainError
+from .bodies import render_json
+from .context import IDENTITY, LIFECYCLE, STORE
+
+MODE: Final = web.AppKey("mode", str)
+
+
+class StoreStatus(msgspec.Struct, frozen=True):
+    mode: str
+    answers: bool
+    redis_version: str | None
+    ping_ms: float | None
+    error: str | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What people ask first: is it up, since when, on what, and does its store answer."""
+
+    status: str
+    version: str
+    track: str
+    pod: str
+    python: str
+    uptime_seconds: float
+    in_flight: int
+    draining: bool
+    store: StoreStatus
+
+
+class Version(msgspec.Struct, frozen=True):
+    version: str
+    track: str
+    pod: str
+    python: str
+
+
+class Uptime:
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+
+
+UPTIME: Final = web.AppKey("uptime", Uptime)
+
+
+async def livez(_: web.Request) -> web.Response:
+    """The loop turns; nothing else is asked, least of all Redis."""
+    return web.Response(text="ok\n")
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Lifecycle only: a shared store's outage must not empty every endpoint list at once."""
+    lifecycle = request.app[LIFECYCLE]
+    if lifecycle.draining:
+        return web.Response(text="draining\n", status=503)
+    if not lifecycle.ready:
+        return web.Response(text="starting\n", status=503)
+    return web.Response(text="ok\n")
+
+
+async def statusz(request: web.Request) -> web.Response:
+    """Ping the store; 200 either way, because it is for people, not for probes."""
+    app = request.app
+    who, lifecycle = app[IDENTITY], app[LIFECYCLE]
+    started = time.perf_counter()
+    version = error = None
+    try:
+        version = await app[STORE].ping()
+    except DomainError as failure:
+        error = failure.slug
+    took = round((time.perf_counter() - started) * 1000, 3)
+    store = StoreStatus(app[MODE], error is None, version, took if error is None else None, error)
+    status = "draining" if lifecycle.draining else "ok" if error is None else "degraded"
+    return render_json(
+        Status(
+            status=status,
+            version=who.version,
+            track=who.track,
+            pod=who.pod,
+            python=platform.python_version(),
+            uptime_seconds=round(time.monotonic() - app[UPTIME].since, 3),
+            in_flight=lifecycle.in_flight,
+            draining=lifecycle.draining,
+            store=store,
+        )
+    )
+
+
+async def version(request: web.Request) -> web.Response:
+    who = request.app[IDENTITY]
+    return render_json(Version(who.version, who.track, who.pod, platform.python_version()))
+
+
+metrics = make_aiohttp_handler()

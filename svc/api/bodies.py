@@ -1,0 +1,172 @@
+"""Every body and query of the API as a type; the contract is read off here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from ..domain.model import INT64_MAX, INT64_MIN, MAX_TTL_SECONDS, CounterSummary, EntrySummary
+
+Int64 = Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)]
+TtlSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)]
+#: ``?ttl=``: whole seconds, ``none`` for never, ``keep`` for as it was.
+TtlText = Annotated[str, msgspec.Meta(pattern=r"^(none|keep|[1-9][0-9]{0,8})$")]
+
+
+class WriteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ttl: TtlText | None = None
+
+
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    prefix: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    cursor: Annotated[str, msgspec.Meta(max_length=6000)] | None = None
+
+
+class EntryWritten(msgspec.Struct, frozen=True, gc=False):
+    key: str
+    etag: str
+    ttl: int | None
+
+
+class EntryPage(msgspec.Struct, frozen=True):
+    items: list[EntrySummary]
+    next_cursor: str | None
+
+
+class IncrementBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: Int64 = 1
+    min: Int64 | None = None
+    max: Int64 | None = None
+    on_bound: Literal["reject", "clamp"] = "reject"
+    ttl: TtlSeconds | None = None
+    ttl_on: Literal["create", "touch"] = "create"
+
+
+class CounterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    value: Int64
+    ttl: TtlSeconds | None = None
+
+
+class CounterRead(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    value: int
+    value_text: str
+    ttl: int | None
+
+
+class CounterStepped(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    value: int
+    value_text: str
+    applied_by: int
+
+
+class CounterSet(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    value: int
+    value_text: str
+    previous: int | None
+    previous_text: str | None
+    ttl: int | None
+
+
+class CounterPage(msgspec.Struct, frozen=True):
+    items: list[CounterSummary]
+    next_cursor: str | None
+
+
+class GetOperation(msgspec.Struct, tag_field="op", tag="get", forbid_unknown_fields=True, gc=False):
+    key: str
+
+
+class PutOperation(msgspec.Struct, tag_field="op", tag="put", forbid_unknown_fields=True, gc=False):
+    key: str
+    #: One of the two: any JSON value, or bytes in base64.
+    value: msgspec.Raw = msgspec.Raw(b"")
+    value_b64: str | None = None
+    content_type: str | None = None
+    ttl: TtlSeconds | Literal["none", "keep"] | None = None
+    if_match: str | None = None
+
+
+class DeleteOperation(
+    msgspec.Struct, tag_field="op", tag="delete", forbid_unknown_fields=True, gc=False
+):
+    key: str
+    if_match: str | None = None
+
+
+class AddOperation(msgspec.Struct, tag_field="op", tag="add", forbid_unknown_fields=True, gc=False):
+    counter: str
+    by: Int64 = 1
+    idempotency_key: str | None = None
+
+
+BatchOperation = GetOperation | PutOperation | DeleteOperation | AddOperation
+
+
+class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
+    operations: list[BatchOperation]
+
+
+class BatchGot(msgspec.Struct, omit_defaults=True, gc=False):
+    status: int
+    key: str
+    etag: str
+    #: None: it never expires; always present.
+    ttl: int | None | msgspec.UnsetType
+    content_type: str
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    value_b64: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class BatchPut(msgspec.Struct, gc=False):
+    status: int
+    key: str
+    etag: str
+    ttl: int | None
+
+
+class BatchDeleted(msgspec.Struct, gc=False):
+    status: int
+    key: str
+
+
+class BatchAdded(msgspec.Struct, omit_defaults=True, gc=False):
+    status: int
+    name: str
+    value: int
+    value_text: str
+    applied_by: int
+    replayed: bool = False
+
+
+class Hits(msgspec.Struct, frozen=True):
+    count: int
+    pod: str
+    version: str
+    track: str
+
+
+def parse_ttl(text: str | None, default_seconds: int) -> int | None | Literal["keep"]:
+    """Read a TTL that matched TtlText."""
+    if text is None:
+        return default_seconds
+    if text == "keep":
+        return "keep"
+    return None if text == "none" else int(text)
+
+
+_encode: Final = msgspec.json.Encoder().encode
+JSON: Final = {"Content-Type": "application/json"}
+
+
+def render_json(body: object, status: int = 200) -> web.Response:
+    return web.Response(body=_encode(body), status=status, headers=JSON)

@@ -1,0 +1,109 @@
+"""``/v1/counters``: exact 64-bit counters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from ..domain.errors import BodyInvalid
+from ..domain.model import Increment
+from .bodies import (
+    CounterBody,
+    CounterPage,
+    CounterRead,
+    CounterSet,
+    CounterStepped,
+    IncrementBody,
+    ListQuery,
+    NoQuery,
+    render_json,
+)
+from .context import STORE
+from .entries import add_next_link
+from .requests import counter_of, operation_of, read_bytes, read_query
+from .strict_json import read_body
+
+MAX_BODY_BYTES: Final = 4096
+_increment: Final = msgspec.json.Decoder(IncrementBody)
+_counter: Final = msgspec.json.Decoder(CounterBody)
+_ONE: Final = Increment()
+
+
+async def read(request: web.Request) -> web.Response:
+    name = counter_of(request)
+    counter = await request.app[STORE].read_counter(name)
+    response = render_json(
+        CounterRead(name.text, counter.value, str(counter.value), counter.ttl_seconds)
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def increment(request: web.Request) -> web.Response:
+    name = counter_of(request)
+    read_query(request, NoQuery)
+    raw = await read_bytes(request, MAX_BODY_BYTES, "body")
+    step = _step(read_body(raw, _increment)) if raw else _ONE
+    added = await request.app[STORE].add(name, step, operation_of(request, f"ct:{name.text}", raw))
+    response = render_json(
+        CounterStepped(name.text, added.value, str(added.value), added.applied_by)
+    )
+    if added.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _step(body: IncrementBody) -> Increment:
+    if body.min is not None and body.max is not None and body.min > body.max:
+        raise BodyInvalid("min: it is greater than max")
+    return Increment(
+        by=body.by,
+        minimum=body.min,
+        maximum=body.max,
+        clamp=body.on_bound == "clamp",
+        ttl_seconds=body.ttl,
+        touch=body.ttl_on == "touch",
+    )
+
+
+async def write(request: web.Request) -> web.Response:
+    name = counter_of(request)
+    read_query(request, NoQuery)
+    raw = await read_bytes(request, MAX_BODY_BYTES, "body")
+    body = read_body(raw, _counter)
+    previous, replayed = await request.app[STORE].set_counter(
+        name, body.value, body.ttl, operation_of(request, f"ct:{name.text}", raw)
+    )
+    response = render_json(
+        CounterSet(
+            name.text,
+            body.value,
+            str(body.value),
+            previous,
+            None if previous is None else str(previous),
+            body.ttl,
+        )
+    )
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+async def delete(request: web.Request) -> web.Response:
+    name = counter_of(request)
+    read_query(request, NoQuery)
+    replayed = await request.app[STORE].delete_counter(
+        name, operation_of(request, f"ct:{name.text}", b"")
+    )
+    headers = {"Idempotency-Replayed": "true"} if replayed else None
+    return web.Response(status=204, headers=headers)
+
+
+async def list_page(request: web.Request) -> web.Response:
+    query = read_query(request, ListQuery)
+    page = await request.app[STORE].list_counters(query.prefix, query.limit, query.cursor)
+    response = render_json(CounterPage(page.items, page.next_cursor))
+    add_next_link(response, "/v1/counters", query, page.next_cursor)
+    return response

@@ -1,0 +1,253 @@
+"""``/v1/kv``: entries."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+from weakref import WeakValueDictionary
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from ..domain.errors import (
+    BodyInvalid,
+    BodyTooLarge,
+    HeaderInvalid,
+    KeyInvalid,
+    MediaTypeUnsupported,
+    NotJson,
+    PreconditionFailed,
+    StoreContended,
+)
+from ..domain.model import (
+    Draft,
+    Key,
+    Precondition,
+    Written,
+    check_content_type,
+    is_json_type,
+)
+from . import bodies
+from .bodies import EntryPage, EntryWritten, ListQuery, WriteQuery, parse_ttl, render_json
+from .context import LIMITS, STORE
+from .merge_patch import merge
+from .requests import (
+    decode_path,
+    entity_tags,
+    key_of,
+    operation_of,
+    precondition_of,
+    raw_rest,
+    read_bytes,
+    read_query,
+    wants_minimal,
+)
+from .strict_json import read_json, write_json
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+OCTETS: Final = "application/octet-stream"
+#: Rounds of read, merge and compare-and-swap before a PATCH gives up.
+MAX_SWAPS: Final = 64
+
+#: Stored bytes come from anywhere: shown in a browser, they must run nothing and be no other type.
+_INERT: Final = CIMultiDict(
+    {
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+    }
+)
+http_date: Final = lru_cache(maxsize=4096)(lambda seconds: formatdate(seconds, usegmt=True))
+
+
+async def read(request: web.Request) -> web.Response:
+    entry = await request.app[STORE].read(key_of(request))
+    headers = CIMultiDict(_INERT)
+    headers["ETag"] = entry.etag
+    headers["Last-Modified"] = http_date(entry.written_seconds)
+    if entry.ttl_seconds is not None:
+        headers["KV-TTL"] = str(entry.ttl_seconds)
+    if _is_unchanged(request, entry.etag, entry.written_seconds):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = entry.content_type
+    return web.Response(body=entry.body, headers=headers)
+
+
+def _is_unchanged(request: web.Request, etag: str, written_seconds: int) -> bool:
+    tags = entity_tags(request, hdrs.IF_NONE_MATCH)
+    if tags is not None:
+        return tags == ("*",) or etag in tags
+    since = request.headers.get(hdrs.IF_MODIFIED_SINCE)
+    if since is None:
+        return False
+    try:
+        return written_seconds <= parsedate_to_datetime(since).timestamp()
+    except (ValueError, OverflowError):  # RFC 9110 §13.1.3: a date that can't be read is ignored
+        return False
+
+
+async def write(request: web.Request) -> web.Response:
+    key = key_of(request)
+    body = await read_bytes(request, request.app[LIMITS].max_value_bytes)
+    written = await request.app[STORE].write(
+        key,
+        _draft(request, body),
+        precondition_of(request),
+        operation_of(request, f"kv:{key.text}", body),
+    )
+    return _render_written(request, key, written)
+
+
+def _draft(request: web.Request, body: bytes) -> Draft:
+    default = request.app[LIMITS].default_ttl_seconds
+    content_type = check_content_type(request.headers.get(hdrs.CONTENT_TYPE, OCTETS))
+    # Bytes that call themselves JSON must be: whoever reads, patches or batches them relies on it.
+    is_json = is_json_type(content_type)
+    if is_json:
+        read_json(body, "value")
+    ttl = parse_ttl(read_query(request, WriteQuery).ttl, default)
+    return Draft(body, content_type, ttl, is_json, default)
+
+
+def _render_written(request: web.Request, key: Key, written: Written) -> web.Response:
+    if wants_minimal(request):
+        response = web.Response(status=204, headers={"Preference-Applied": "return=minimal"})
+    else:
+        body = EntryWritten(key.text, written.etag, written.ttl_seconds)
+        response = render_json(body, 201 if written.created else 200)
+    response.headers["ETag"] = written.etag
+    if written.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+# One merge at a time for a key in this process: 50 clients then need 50 swaps, not 1275.
+_patching: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
+
+
+async def patch(request: web.Request) -> web.Response:
+    key = key_of(request)
+    media_type = request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
+    if media_type != MERGE_PATCH:
+        raise MediaTypeUnsupported(f"Content-Type: a PATCH must be {MERGE_PATCH}")
+    read_query(request, bodies.NoQuery)
+    raw = await read_bytes(request, request.app[LIMITS].max_value_bytes, "patch")
+    changes = read_json(raw, "patch")
+    precondition = precondition_of(request)
+    operation = operation_of(request, f"kv:{key.text}", raw)
+    store = request.app[STORE]
+
+    lock = _patching.setdefault(key.text, asyncio.Lock())
+    try:
+        async with asyncio.timeout(request.app[LIMITS].store_timeout_ms / 1000):
+            await lock.acquire()
+    except TimeoutError:
+        raise StoreContended("too many clients are patching this entry") from None
+    try:
+        if operation is not None:
+            earlier = await store.recall(key, operation)
+            if earlier is not None:
+                return _render_written(request, key, earlier)
+        for _ in range(MAX_SWAPS):
+            entry = await store.read(key)
+            _check(precondition, entry.etag)
+            draft = _merged(request, entry, changes)
+            written = await store.swap(key, draft, entry.etag, operation)
+            if written is not None:
+                return _render_written(request, key, written)
+    finally:
+        lock.release()
+    raise StoreContended("too many other writers kept changing the entry; nothing was applied")
+
+
+def _check(precondition: Precondition | None, etag: str) -> None:
+    if precondition is None:
+        return
+    wanted, unwanted = precondition.if_match, precondition.if_none_match
+    if (wanted is not None and wanted != ("*",) and etag not in wanted) or (
+        unwanted is not None and (unwanted == ("*",) or etag in unwanted)
+    ):
+        raise PreconditionFailed(etag)
+
+
+def _merged(request: web.Request, entry: Any, changes: Any) -> Draft:
+    try:
+        value = read_json(entry.body)
+    except BodyInvalid:
+        raise NotJson("the stored value is not JSON, so nothing can be merged into it") from None
+    body = write_json(merge(value, changes))
+    limit = request.app[LIMITS].max_value_bytes
+    if len(body) > limit:
+        raise BodyTooLarge(
+            f"value: merged, it is {len(body)} bytes long; at most {limit} are allowed"
+        )
+    read_json(body, "value")  # merging can nest deeper than either part did
+    return Draft(body, entry.content_type, "keep", is_json_type(entry.content_type))
+
+
+async def delete(request: web.Request) -> web.Response:
+    key = key_of(request)
+    read_query(request, bodies.NoQuery)
+    replayed = await request.app[STORE].delete(
+        key, precondition_of(request), operation_of(request, f"kv:{key.text}", b"")
+    )
+    headers = {"Idempotency-Replayed": "true"} if replayed else None
+    return web.Response(status=204, headers=headers)
+
+
+async def create(request: web.Request) -> web.Response:
+    """Create ``{prefix}/{id}``; under an idempotency key the id is bound before the entry is made,
+    so that a retry that reaches another pod makes the same entry.
+    """
+    collection = decode_path(raw_rest(request, 2))
+    if not collection.endswith("/"):
+        raise KeyInvalid("key: only a key that ends in '/' can be posted to; use PUT for this one")
+    prefix = Key(collection[:-1])
+    if precondition_of(request) is not None:
+        raise HeaderInvalid("If-Match: a new entry has no ETag to compare with; leave it out")
+    store = request.app[STORE]
+    body = await read_bytes(request, request.app[LIMITS].max_value_bytes)
+    draft = _draft(request, body)
+    member = str(uuid7())
+    # Refuses a prefix that leaves no room for an id, before anything is bound.
+    key = Key(f"{prefix.text}/{member}")
+    operation = operation_of(request, f"kv:{prefix.text}/", body)
+    if operation is not None:
+        member = await store.claim(collection, operation, member)
+        key = Key(f"{prefix.text}/{member}")
+    written = await store.write(key, draft, Precondition(if_none_match=("*",)), operation)
+    response = _render_written(request, key, written)
+    response.headers["Location"] = "/v1/kv/" + quote(key.text)
+    return response
+
+
+def uuid7() -> uuid.UUID:
+    """Make a time-ordered id (RFC 9562 §5.7, sub-millisecond fraction in rand_a, §6.2 method 3)."""
+    nanoseconds = time.time_ns()
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    fraction = rest * 4096 // 1_000_000
+    tail = int.from_bytes(os.urandom(8), "big") & (2**62 - 1)
+    return uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | tail)
+
+
+async def list_page(request: web.Request) -> web.Response:
+    query = read_query(request, ListQuery)
+    page = await request.app[STORE].list_entries(query.prefix, query.limit, query.cursor)
+    response = render_json(EntryPage(page.items, page.next_cursor))
+    add_next_link(response, "/v1/kv", query, page.next_cursor)
+    return response
+
+
+def add_next_link(
+    response: web.Response, path: str, query: ListQuery, next_cursor: str | None
+) -> None:
+    response.headers["Cache-Control"] = "no-store"
+    if next_cursor is not None:
+        asked = {"prefix": query.prefix, "limit": query.limit, "cursor": next_cursor}
+        response.headers["Link"] = f'<{path}?{urlencode(asked)}>; rel="next"'

@@ -1,0 +1,89 @@
+"""The plain face: JSON objects at any path, and the hit counter at ``/``."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import hdrs, web
+
+from ..domain.errors import BodyInvalid, DomainError, NotJson
+from ..domain.model import CounterName, Draft, Increment, Key
+from .bodies import JSON, Hits, NoQuery, render_json
+from .context import IDENTITY, LIMITS, STORE
+from .requests import (
+    decode_path,
+    operation_of,
+    precondition_of,
+    raw_rest,
+    read_bytes,
+    read_query,
+)
+from .strict_json import read_json, write_json
+
+#: The hit counter is the counter ``/v1/counters/hits``.
+HITS: Final = CounterName("hits")
+ONE: Final = Increment()
+
+
+async def hit(request: web.Request) -> web.Response:
+    """Count a visit and say how many there were."""
+    if request.method == hdrs.METH_HEAD:  # whoever probes is no visitor
+        return web.Response(headers={"Cache-Control": "no-store"}, content_type="text/plain")
+    added = await request.app[STORE].add(HITS, ONE)
+    if "application/json" in request.headers.get(hdrs.ACCEPT, ""):
+        who = request.app[IDENTITY]
+        response = render_json(Hits(added.value, who.pod, who.version, who.track))
+    else:
+        response = web.Response(text=f"Count is {added.value}.")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+async def read(request: web.Request) -> web.Response:
+    entry = await request.app[STORE].read(_key(request))
+    try:
+        value = read_json(entry.body)
+    except DomainError:
+        value = None
+    if not isinstance(value, dict):
+        raise NotJson("the entry is not a JSON object; read it at /v1/kv/…")
+    response = _render(value, entry.written_seconds, entry.ttl_seconds)
+    response.headers["ETag"] = entry.etag
+    return response
+
+
+async def write(request: web.Request) -> web.Response:
+    key = _key(request)
+    read_query(request, NoQuery)
+    limits = request.app[LIMITS]
+    raw = await read_bytes(request, limits.max_value_bytes)
+    value = read_json(raw, "body")
+    if not isinstance(value, dict):
+        raise BodyInvalid("body: it must be a JSON object")
+    for name in ("last_updated", "ttl"):
+        value.pop(name, None)
+    ttl = limits.default_ttl_seconds
+    written = await request.app[STORE].write(
+        key,
+        Draft(write_json(value), "application/json", ttl, is_json=True),
+        precondition_of(request),
+        operation_of(request, f"kv:{key.text}", raw),
+    )
+    response = _render(value, written.written_seconds, written.ttl_seconds, 201)
+    response.headers["ETag"] = written.etag
+    if written.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _key(request: web.Request) -> Key:
+    return Key(decode_path(raw_rest(request, 0)))
+
+
+def _render(
+    value: dict[str, Any], written_seconds: int, ttl_seconds: int | None, status: int = 200
+) -> web.Response:
+    shown = {**value, "last_updated": written_seconds, "ttl": ttl_seconds}
+    headers = {**JSON, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=write_json(shown), status=status, headers=headers)

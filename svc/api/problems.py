@@ -1,0 +1,123 @@
+"""Every failure as RFC 9457 ``application/problem+json``; the one table from failure to status."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from ..domain import errors
+from ..domain.errors import Applied, DomainError
+
+CONTENT_TYPE: Final = "application/problem+json"
+#: Seconds a client should wait before it tries again.
+RETRY_AFTER: Final = "1"
+
+STATUS: Final[dict[type[DomainError], int]] = {
+    errors.KeyInvalid: 400,
+    errors.KeyTooLong: 414,
+    errors.CounterNameInvalid: 400,
+    errors.ContentTypeInvalid: 400,
+    errors.BodyInvalid: 400,
+    errors.QueryInvalid: 400,
+    errors.HeaderInvalid: 400,
+    errors.CursorInvalid: 400,
+    errors.BodyTooLarge: 413,
+    errors.BodyTimeout: 408,
+    errors.MediaTypeUnsupported: 415,
+    errors.IdempotencyMismatch: 422,
+    errors.KeyMissing: 404,
+    errors.CounterMissing: 404,
+    errors.PreconditionFailed: 412,
+    errors.NotJson: 409,
+    errors.CounterOverflow: 409,
+    errors.CounterBound: 409,
+    errors.Overloaded: 503,
+    errors.StoreUnavailable: 503,
+    errors.StoreContended: 503,
+    errors.OutcomeUnknown: 504,
+    errors.StoreFull: 507,
+    errors.StoreCorrupt: 500,
+    errors.InjectedFault: 500,
+}
+
+TITLES: Final[dict[str, str]] = {
+    slug: slug.replace("_", " ").capitalize() for slug in (e.slug for e in STATUS)
+}
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457, with what a client needs to decide on a retry."""
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    applied: Applied
+    retryable: bool
+    type: str = "about:blank"
+    trace_id: str = ""
+    #: The entry's current ETag, with ``precondition_failed``.
+    etag: str | None = None
+
+
+def problem_of(error: DomainError, trace_id: str = "") -> Problem:
+    """Describe the failure as its body does."""
+    return Problem(
+        title=TITLES[error.slug],
+        status=STATUS[type(error)],
+        detail=str(error),
+        code=error.slug,
+        applied=error.applied,
+        retryable=error.retryable,
+        type=f"urn:tallykv:problem:{error.slug}",
+        trace_id=trace_id,
+        etag=error.etag if isinstance(error, errors.PreconditionFailed) else None,
+    )
+
+
+def render_domain_error(error: DomainError, trace_id: str) -> web.Response:
+    response = render_problem(problem_of(error, trace_id))
+    if isinstance(error, errors.PreconditionFailed) and error.etag is not None:
+        response.headers["ETag"] = error.etag
+    if isinstance(error, errors.MediaTypeUnsupported):
+        response.headers["Accept-Patch"] = "application/merge-patch+json"
+    if response.status == 503:
+        response.headers["Retry-After"] = RETRY_AFTER
+    if error.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    if isinstance(error, (errors.BodyTooLarge, errors.BodyTimeout)):
+        # The rest of the body is of no use: don't read it, and don't wait for it.
+        response.force_close()
+    return response
+
+
+def http_problem(status: int, detail: str, trace_id: str = "") -> Problem:
+    """Describe a failure of HTTP itself: the router's 404 and 405, a bad request, a defect."""
+    phrase = HTTPStatus(status).phrase
+    code = {404: "route_missing", 405: "method_not_allowed", 500: "internal_error"}.get(
+        status, phrase.lower().replace(" ", "_").replace("-", "_")
+    )
+    return Problem(
+        title=phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        applied="unknown" if status == 500 else "no",
+        retryable=False,
+        type=f"urn:tallykv:problem:{code}",
+        trace_id=trace_id,
+    )
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def render_problem(problem: Problem) -> web.Response:
+    return web.Response(
+        body=_encode(problem),
+        status=problem.status,
+        headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
+    )

@@ -1,0 +1,91 @@
+"""All the wiring: settings in, two applications out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from . import __version__
+from .api import admin
+from .api.context import IDENTITY, LIFECYCLE, LIMITS, ROLES, STORE, Identity, Lifecycle, Limits
+from .api.middlewares import inject_faults, observe_request, render_problems
+from .api.routes import admin_routes, traffic_routes
+from .api.strict_json import MAX_DEPTH
+from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
+from .domain.store import Store
+from .settings import Settings
+from .stores.opening import mode_of, open_store
+
+
+def build_app(settings: Settings, store: Store) -> web.Application:
+    """Build the traffic application."""
+    chain: list[Middleware] = [observe_request, render_problems]
+    if settings.injects_faults:
+        chain.append(
+            inject_faults(
+                settings.fault_error_ratio,
+                settings.fault_latency_ms / 1000,
+                settings.fault_latency_ratio,
+            )
+        )
+    app = web.Application(middlewares=chain)
+    app[STORE] = store
+    app[IDENTITY] = build_identity(settings)
+    app[LIMITS] = build_limits(settings)
+    app[ROLES] = settings.roles
+    app[LIFECYCLE] = Lifecycle()
+    app.add_routes(traffic_routes(settings.roles))
+    return app
+
+
+def build_admin_app(settings: Settings, traffic: web.Application) -> web.Application:
+    """Build the admin application, which shows the traffic application's state."""
+    app = web.Application()
+    app[STORE] = traffic[STORE]
+    app[IDENTITY] = traffic[IDENTITY]
+    app[LIFECYCLE] = traffic[LIFECYCLE]
+    app[admin.MODE] = mode_of(settings.store_url)
+    app[admin.UPTIME] = admin.Uptime()
+    app.add_routes(admin_routes())
+    return app
+
+
+@asynccontextmanager
+async def open_apps(settings: Settings) -> AsyncIterator[tuple[web.Application, web.Application]]:
+    """Open the store and build both applications over it; close the store at the end.
+
+    Raises StoreUrlInvalid, EmbeddedUnavailable.
+    """
+    async with open_store(
+        settings.store_url,
+        data_dir=settings.data_dir,
+        timeout_seconds=settings.store_timeout_ms / 1000,
+        operation_ttl_seconds=settings.idempotency_ttl,
+    ) as store:
+        traffic = build_app(settings, store)
+        yield traffic, build_admin_app(settings, traffic)
+
+
+def build_identity(settings: Settings) -> Identity:
+    return Identity(settings.version or __version__, settings.track, settings.pod)
+
+
+def build_limits(settings: Settings) -> Limits:
+    return Limits(
+        max_value_bytes=settings.max_value_bytes,
+        max_json_depth=MAX_DEPTH,
+        max_key_bytes=MAX_KEY_BYTES,
+        max_batch_operations=settings.max_batch_operations,
+        max_batch_bytes=settings.max_batch_bytes,
+        max_page_items=1000,
+        max_ttl_seconds=MAX_TTL_SECONDS,
+        default_ttl_seconds=settings.default_ttl,
+        idempotency_ttl_seconds=settings.idempotency_ttl,
+        header_timeout_seconds=settings.header_timeout_seconds,
+        body_timeout_seconds=settings.body_timeout_seconds,
+        store_timeout_ms=settings.store_timeout_ms,
+        max_in_flight=settings.max_in_flight,
+    )

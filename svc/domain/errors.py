@@ -1,0 +1,185 @@
+"""Failures a caller may see; each slug names one failure in the API, the logs and the metrics."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+Applied = Literal["no", "yes", "unknown"]
+
+
+class DomainError(Exception):
+    """A failure the caller may see; ``applied`` says what became of the change asked for."""
+
+    slug: ClassVar[str]
+    applied: ClassVar[Applied] = "no"
+    retryable: ClassVar[bool] = False
+
+    #: True when an earlier request under the same idempotency key met this very refusal.
+    replayed: bool = False
+
+    def again(self) -> Self:
+        """Return an equal error for another waiter: a raised instance keeps its traceback."""
+        twin = type(self)(*self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+
+# --- the request is wrong -------------------------------------------------------------------
+
+
+class KeyInvalid(DomainError):
+    slug = "key_invalid"
+
+
+class KeyTooLong(DomainError):
+    slug = "key_too_long"
+
+
+class CounterNameInvalid(DomainError):
+    slug = "counter_name_invalid"
+
+
+class ContentTypeInvalid(DomainError):
+    slug = "content_type_invalid"
+
+
+class BodyInvalid(DomainError):
+    """The body is not the JSON that the request needs; the message names the field."""
+
+    slug = "body_invalid"
+
+
+class QueryInvalid(DomainError):
+    slug = "query_invalid"
+
+
+class HeaderInvalid(DomainError):
+    slug = "header_invalid"
+
+
+class CursorInvalid(DomainError):
+    """The cursor was not made here, or the server that made it is gone: start the listing again."""
+
+    slug = "cursor_invalid"
+
+
+class BodyTooLarge(DomainError):
+    slug = "body_too_large"
+
+
+class BodyTimeout(DomainError):
+    slug = "body_timeout"
+    retryable = True
+
+
+class MediaTypeUnsupported(DomainError):
+    slug = "media_type_unsupported"
+
+
+class IdempotencyMismatch(DomainError):
+    """The idempotency key was used before with another payload."""
+
+    slug = "idempotency_mismatch"
+
+
+# --- the state refuses ----------------------------------------------------------------------
+
+
+class KeyMissing(DomainError):
+    slug = "key_missing"
+
+    def __init__(self, what: str = "there is no such entry") -> None:
+        super().__init__(what)
+
+
+class CounterMissing(DomainError):
+    slug = "counter_missing"
+
+    def __init__(self, what: str = "there is no such counter") -> None:
+        super().__init__(what)
+
+
+class PreconditionFailed(DomainError):
+    """A precondition does not hold; ``etag`` is the entry's current one, None when it is absent."""
+
+    slug = "precondition_failed"
+
+    def __init__(self, etag: str | None) -> None:
+        super().__init__(
+            "the entry does not exist" if etag is None else f"the entry's current ETag is {etag}"
+        )
+        self.etag = etag
+
+    def again(self) -> Self:
+        twin = type(self)(self.etag)
+        twin.replayed = self.replayed
+        return twin
+
+
+class NotJson(DomainError):
+    slug = "not_json"
+
+
+class CounterOverflow(DomainError):
+    slug = "counter_overflow"
+
+    def __init__(
+        self, what: str = "the sum would leave the signed 64-bit range; the value is unchanged"
+    ) -> None:
+        super().__init__(what)
+
+
+class CounterBound(DomainError):
+    slug = "counter_bound"
+
+    def __init__(
+        self, what: str = "the sum would pass the given bound; the value is unchanged"
+    ) -> None:
+        super().__init__(what)
+
+
+# --- the service or the store is in trouble -------------------------------------------------
+
+
+class Overloaded(DomainError):
+    slug = "overloaded"
+    retryable = True
+
+
+class StoreUnavailable(DomainError):
+    """The store could not be asked, or refused before it changed anything."""
+
+    slug = "store_unavailable"
+    retryable = True
+
+
+class StoreContended(DomainError):
+    """Too many concurrent writers kept changing the entry; nothing was applied."""
+
+    slug = "store_contended"
+    retryable = True
+
+
+class OutcomeUnknown(DomainError):
+    """A change was sent and its answer never came: it may or may not have been applied."""
+
+    slug = "outcome_unknown"
+    applied = "unknown"
+    retryable = True
+
+
+class StoreFull(DomainError):
+    slug = "store_full"
+
+
+class StoreCorrupt(DomainError):
+    """What the store holds under the name is not what this release can read."""
+
+    slug = "store_corrupt"
+
+
+class InjectedFault(DomainError):
+    """A deliberate failure, for rehearsing a bad release."""
+
+    slug = "injected_fault"
+    retryable = True

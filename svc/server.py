@@ -1,0 +1,83 @@
+"""Two listeners, from start to drain to close."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from .api.context import LIFECYCLE
+from .app import open_apps
+from .listener import TrafficRunner
+from .settings import Settings
+
+BACKLOG: Final = 1024
+
+#: Called once both listeners accept, with the ports they got.
+Announce = Callable[[int, int], None]
+
+
+class ListenFailed(RuntimeError):
+    """An address can't be bound; the message names the setting."""
+
+
+async def serve(settings: Settings, announce: Announce) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
+
+    Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
+    """
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    async with open_apps(settings) as (traffic, admin):
+        lifecycle = traffic[LIFECYCLE]
+        admin_runner = web.AppRunner(admin, access_log=None, handle_signals=False)
+        runner = TrafficRunner(
+            traffic,
+            header_timeout_seconds=settings.header_timeout_seconds,
+            keepalive_seconds=settings.keepalive_seconds,
+            shutdown_seconds=settings.shutdown_seconds,
+        )
+        try:
+            admin_port = await _listen(
+                admin_runner, settings.host, settings.admin_port, "KV_ADMIN_PORT"
+            )
+            port = await _listen(runner, settings.host, settings.port, "KV_PORT")
+            lifecycle.ready = True
+            announce(port, admin_port)
+
+            await stop.wait()
+            # aiohttp closes its listeners before it tells the application anything: say "not
+            # ready" first, go on serving while the mesh takes notice, and only then close.
+            lifecycle.draining = True
+            await asyncio.sleep(settings.drain_seconds)
+        finally:
+            await runner.cleanup()
+            await admin_runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> int:
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+    except OSError as error:
+        raise ListenFailed(f"{setting}: {host}:{port} can't be bound: {error.strerror}") from None
+    bound: int = runner.addresses[0][1]
+    return bound
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            sys.stderr.flush()
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)

@@ -1,0 +1,195 @@
+"""Every knob of the service; the only reader of the environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+PREFIX: Final = "KV_"
+ROLES: Final = ("kv", "counters")
+
+_TOKEN: Final = re.compile(r"[!-~]{1,128}")
+
+
+class SettingInvalid(ValueError):
+    """A setting can't be used; the message names it and says what would do."""
+
+
+def knob(parse: Callable[[str], Any], default: Any, doc: str) -> Any:
+    """Declare a setting: how its text is read, its default, and its line of documentation."""
+    metadata = {"parse": parse, "doc": doc}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d{1,12}", text) or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def decimal(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text) or not low <= float(text) <= high:
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return float(text)
+
+    return parse
+
+
+def token(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("1 to 128 visible ASCII characters, without spaces")
+    return text
+
+
+def roles(text: str) -> frozenset[str]:
+    chosen = frozenset(part.strip() for part in text.split(","))
+    if not chosen <= set(ROLES):
+        raise ValueError(f"a comma-separated choice of {', '.join(ROLES)}")
+    return chosen
+
+
+def anything(text: str) -> str:
+    if not text:
+        raise ValueError("not empty")
+    return text
+
+
+def a_path(text: str) -> Path:
+    return Path(anything(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator decided; each field is ``KV_<NAME>`` and ``--<name>``."""
+
+    store_url: str = knob(
+        anything,
+        "embedded:",
+        "where the data lives: embedded:, redis://, rediss://, unix://,"
+        " redis+sentinel://host:port,host:port/service, redis+cluster://host:port,…",
+    )
+    data_dir: Path = knob(
+        a_path, Path("tallykv-data"), "directory of the embedded store's append-only file"
+    )
+    roles: frozenset[str] = knob(
+        roles, frozenset(ROLES), "which resources this process serves: kv, counters, or both"
+    )
+    host: str = knob(anything, "0.0.0.0", "address both listeners bind")  # noqa: S104
+    port: int = knob(whole(0, 65535), 8080, "traffic port; 0 takes a free one")
+    admin_port: int = knob(
+        whole(0, 65535), 9102, "port of probes, metrics and version; 0 takes a free one"
+    )
+    version: str = knob(token, "", "version this release calls itself; default: the package's")
+    track: str = knob(token, "stable", "this pod's lane: stable, canary, blue, green")
+    pod: str = knob(token, socket.gethostname, "this pod's name; default: the host name")
+    drain_seconds: float = knob(
+        decimal(0, 3600), 5.0, "how long to go on serving after SIGTERM, /readyz answering 503"
+    )
+    shutdown_seconds: float = knob(
+        decimal(0, 3600), 10.0, "how long requests under way may take to end after the drain"
+    )
+    default_ttl: int = knob(
+        whole(1, 315_360_000), 31_104_000, "TTL of entries written without one, in seconds"
+    )
+    idempotency_ttl: int = knob(
+        whole(1, 604_800), 900, "how long an idempotency key is remembered, in seconds"
+    )
+    max_value_bytes: int = knob(whole(1, 16_777_216), 1_048_576, "largest value, in bytes")
+    max_batch_bytes: int = knob(whole(1, 67_108_864), 4_194_304, "largest batch body, in bytes")
+    max_batch_operations: int = knob(whole(1, 10_000), 500, "most operations in a batch")
+    max_in_flight: int = knob(
+        whole(1, 1_000_000), 1024, "requests served at once; one more gets 503 immediately"
+    )
+    store_timeout_ms: int = knob(whole(1, 60_000), 500, "deadline of a store operation")
+    header_timeout_seconds: float = knob(
+        decimal(0.1, 3600), 10.0, "how long a client may take to send a request's head"
+    )
+    body_timeout_seconds: float = knob(
+        decimal(0.1, 3600), 10.0, "how long a client may take to send a request's body"
+    )
+    keepalive_seconds: float = knob(
+        decimal(1, 86_400), 620.0, "how long an idle connection stays open; longer than the proxy's"
+    )
+    fault_error_ratio: float = knob(
+        decimal(0, 1), 0.0, "rehearsal: ratio of /v1 requests answered 500 on purpose"
+    )
+    fault_latency_ms: int = knob(
+        whole(0, 600_000), 0, "rehearsal: latency added to /v1 requests on purpose"
+    )
+    fault_latency_ratio: float = knob(
+        decimal(0, 1), 1.0, "rehearsal: ratio of /v1 requests that get that latency"
+    )
+
+    @property
+    def injects_faults(self) -> bool:
+        return self.fault_error_ratio > 0 or (
+            self.fault_latency_ms > 0 and self.fault_latency_ratio > 0
+        )
+
+
+FIELDS: Final = {f.name: f for f in dataclasses.fields(Settings)}
+
+
+def env_name(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def flag_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def shown_default(name: str) -> str:
+    """Render the default as the README and ``--help`` show it."""
+    declared = FIELDS[name]
+    if declared.default is dataclasses.MISSING:
+        return "host name"
+    if isinstance(declared.default, frozenset):
+        return ",".join(ROLES)
+    if name == "version":
+        return "package"
+    if isinstance(declared.default, float):
+        return f"{declared.default:g}"
+    return str(declared.default)
+
+
+def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -> Settings:
+    """Read the settings; a flag beats its variable. Raises SettingInvalid."""
+    known = {env_name(name): name for name in FIELDS}
+    unknown = sorted(n for n in environ if n.startswith(PREFIX) and n not in known)
+    if unknown:
+        raise SettingInvalid(
+            f"{unknown[0]}: there is no such setting; {_advice(unknown, list(known))}"
+        )
+    values: dict[str, Any] = {}
+    for variable, name in known.items():
+        flag = flags.get(name)
+        text = environ.get(variable) if flag is None else flag
+        if text is None:
+            continue
+        try:
+            values[name] = FIELDS[name].metadata["parse"](text)
+        except ValueError as error:
+            source = variable if flag is None else flag_name(name)
+            hint = ""
+            if text.startswith("tcp://"):
+                hint = " (a Kubernetes Service named kv sets this: use enableServiceLinks: false)"
+            shown = "***" if "://" in text and "@" in text else repr(text)
+            raise SettingInvalid(f"{source}: {shown} is not {error}{hint}") from None
+    return Settings(**values)
+
+
+def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:
+    close = get_close_matches(unknown[0], known, n=1)
+    return f"did you mean {close[0]}?" if close else "`tallykv serve --help` lists them all"

@@ -1,0 +1,1 @@
+"""Stores that fill the port, chosen by URL."""

@@ -1,0 +1,151 @@
+"""One Link over the primaries of a Redis Cluster: each command goes to its slot's server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from redis.asyncio.connection import AbstractConnection
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError
+
+from .link import Command, NodeLink, Reply, Unsent
+
+Address = tuple[str, int]
+
+#: Redirections followed for one command; a slot in migration needs two at most.
+MAX_REDIRECTS: Final = 5
+
+
+class ClusterLink:
+    """Knows which server has which slot; redirections mean "not executed" and are followed."""
+
+    def __init__(
+        self,
+        seeds: Sequence[Address],
+        connect: Callable[[Address], Awaitable[AbstractConnection]],
+    ) -> None:
+        self._seeds = list(seeds)
+        self._connect = connect
+        self._nodes: dict[Address, NodeLink] = {}
+        self._slots: dict[int, Address] = {}
+        self._refreshing: asyncio.Task[None] | None = None
+
+    def groups(self, names: Sequence[bytes]) -> list[list[int]]:
+        by_slot: dict[int, list[int]] = {}
+        for i, name in enumerate(names):
+            by_slot.setdefault(key_slot(name), []).append(i)
+        return list(by_slot.values())
+
+    async def primaries(self) -> Sequence[NodeLink]:
+        deadline = asyncio.get_running_loop().time() + 0.5
+        if not self._slots:
+            await self._refresh(deadline)
+        return [self._node(address) for address in sorted(set(self._slots.values()))]
+
+    async def execute(
+        self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
+    ) -> list[Reply]:
+        if not self._slots:
+            await self._refresh(deadline)
+        replies: list[Reply] = [Unsent("no server of the cluster has the slot")] * len(commands)
+        left: dict[int, Address] = {}
+        for i, command in enumerate(commands):
+            address = self._address_of(command)
+            if address is not None:
+                left[i] = address
+        asking: set[int] = set()
+        stale = len(left) < len(commands)
+        for _ in range(MAX_REDIRECTS):
+            if not left:
+                break
+            await self._execute_on_nodes(commands, left, asking, replies, deadline, repeatable)
+            left, asking = {}, set()
+            for i, reply in enumerate(replies):
+                if isinstance(reply, AskError):
+                    left[i] = (reply.host, reply.port)
+                    asking.add(i)
+                elif isinstance(reply, MovedError):
+                    left[i] = (reply.host, reply.port)
+                    stale = True
+                elif isinstance(reply, (Unsent, ClusterDownError)):
+                    stale = True
+        if stale:
+            self._refresh_soon()
+        return replies
+
+    async def _execute_on_nodes(
+        self,
+        commands: Sequence[Command],
+        addresses: dict[int, Address],
+        asking: set[int],
+        replies: list[Reply],
+        deadline: float,
+        repeatable: bool,
+    ) -> None:
+        by_node: dict[Address, list[int]] = {}
+        for i, address in addresses.items():
+            by_node.setdefault(address, []).append(i)
+
+        async def on_node(address: Address, indices: list[int]) -> None:
+            batch: list[Command] = []
+            for i in indices:
+                if i in asking:
+                    batch.append(("ASKING",))
+                batch.append(commands[i])
+            answers = iter(
+                await self._node(address).execute(batch, deadline=deadline, repeatable=repeatable)
+            )
+            for i in indices:
+                if i in asking:
+                    next(answers)
+                replies[i] = next(answers)
+
+        if len(by_node) == 1:
+            ((address, indices),) = by_node.items()
+            await on_node(address, indices)
+        else:
+            await asyncio.gather(*(on_node(a, indices) for a, indices in by_node.items()))
+
+    def _address_of(self, command: Command) -> Address | None:
+        # A script call is (script, number of keys, key, …), MGET and the like (name, key, …).
+        name = command[2] if not isinstance(command[0], str) else command[1:2]
+        if name == ():  # a command without a key: any server will do
+            return next(iter(self._slots.values()), None)
+        if isinstance(name, tuple):
+            name = name[0]
+        return (
+            self._slots.get(key_slot(name))
+            if isinstance(name, bytes)
+            else next(iter(self._slots.values()), None)
+        )
+
+    def _node(self, address: Address) -> NodeLink:
+        node = self._nodes.get(address)
+        if node is None:
+            node = self._nodes[address] = NodeLink(lambda: self._connect(address))
+        return node
+
+    def _refresh_soon(self) -> None:
+        if self._refreshing is None or self._refreshing.done():
+            deadline = asyncio.get_running_loop().time() + 1.0
+            self._refreshing = asyncio.ensure_future(self._refresh(deadline))
+
+    async def _refresh(self, deadline: float) -> None:
+        for address in [*self._nodes, *self._seeds]:
+            (reply,) = await self._node(address).execute([("CLUSTER", "SLOTS")], deadline=deadline)
+            if isinstance(reply, Exception) or not reply:
+                continue
+            slots: dict[int, Address] = {}
+            for first, last, primary, *_ in reply:
+                host = primary[0].decode() if primary[0] else address[0]
+                slots.update(dict.fromkeys(range(first, last + 1), (host, primary[1])))
+            self._slots = slots
+            return
+
+    async def close(self) -> None:
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        for node in self._nodes.values():
+            await node.close()

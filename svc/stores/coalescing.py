@@ -1,0 +1,219 @@
+"""Concurrent requests of one loop turn, sent as one command.
+
+redis-py's cost is by the round trip, so the reads that one turn of the event loop brings travel as
+one MGET, the plain writes and the plain steps as one script each. A batch is sealed after every
+request in it arrived, so nothing is answered with what was read before it asked. While a lane's
+round trips are under way the next batch grows: the busier the service, the larger the batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+from ..domain.errors import CounterOverflow, DomainError, OutcomeUnknown, StoreUnavailable
+from ..domain.model import (
+    INT64_MAX,
+    INT64_MIN,
+    Added,
+    CounterName,
+    Draft,
+    Entry,
+    Increment,
+    Key,
+    Operation,
+    Precondition,
+    Written,
+)
+from .link import Link
+from .redis import RedisStore
+
+#: Round trips a lane may have under way; more of them make batches smaller, not answers faster.
+IN_FLIGHT: Final = 2
+#: What one round trip carries, at most: one large answer must not hold the others up for long.
+MAX_BATCH: Final = 128
+MAX_BATCH_BYTES: Final = 1 << 20
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Lane(Generic[Item, Result]):
+    """Gathers items of one loop turn and hands them to ``send`` together."""
+
+    def __init__(
+        self,
+        send: Callable[[list[Item], float], Awaitable[Sequence[Result | DomainError]]],
+        *,
+        lost: type[DomainError],
+        timeout_seconds: float,
+        weigh: Callable[[Item], int] | None = None,
+    ) -> None:
+        self._send = send
+        self._lost = lost
+        self._timeout = timeout_seconds
+        self._weigh = weigh
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[Item, asyncio.Future[Result], float]] = []
+        self._scheduled = False
+        self._in_flight: set[asyncio.Task[None]] = set()
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Return the future of the item's result; it fails with a DomainError."""
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._waiting.append((item, future, self._loop.time()))
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._seal)
+        return future
+
+    def _seal(self) -> None:
+        self._scheduled = False
+        while self._waiting and len(self._in_flight) < IN_FLIGHT:
+            task = self._loop.create_task(self._run(self._next_batch()))
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
+
+    def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
+        size = min(len(self._waiting), MAX_BATCH)
+        if self._weigh is not None:
+            weight = 0
+            for i in range(size):
+                weight += self._weigh(self._waiting[i][0])
+                if weight > MAX_BATCH_BYTES and i > 0:
+                    size = i
+                    break
+        batch, self._waiting = self._waiting[:size], self._waiting[size:]
+        return batch
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._seal()
+
+    async def _run(self, batch: list[tuple[Item, asyncio.Future[Result], float]]) -> None:
+        # Behind a stalled round trip, what is left of the time may not be worth a try: better a
+        # refusal that surely changed nothing than a change whose outcome nobody will learn.
+        too_old = self._loop.time() - self._timeout * 0.9
+        if batch[0][2] < too_old:
+            for _, future, since in batch:
+                if since < too_old and not future.done():
+                    future.set_exception(StoreUnavailable("the store did not answer in time"))
+            batch = [waiting for waiting in batch if waiting[2] >= too_old]
+            if not batch:
+                return
+        try:
+            results = await self._send([item for item, _, _ in batch], batch[0][2] + self._timeout)
+        except DomainError as error:
+            results = [error.again() for _ in batch]
+        except BaseException:
+            # Cancelled, or a defect: whoever waits must not wait for ever, nor be told a lie.
+            for _, future, _ in batch:
+                if not future.done():
+                    future.set_exception(self._lost("the service failed in the middle"))
+            raise
+        for (_, future, _), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, DomainError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    async def drain(self) -> None:
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
+
+
+class CoalescingStore(RedisStore):
+    """Fills the port: a RedisStore whose plain single operations share round trips."""
+
+    def __init__(self, link: Link, *, timeout_seconds: float, operation_ttl_seconds: int) -> None:
+        super().__init__(
+            link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
+        )
+        self._reads: Lane[Key, Entry] = Lane(
+            self._read_distinct, lost=StoreUnavailable, timeout_seconds=timeout_seconds
+        )
+        self._writes: Lane[tuple[Key, Draft], Written] = Lane(
+            self.write_many,
+            lost=OutcomeUnknown,
+            timeout_seconds=timeout_seconds,
+            weigh=lambda item: len(item[1].body),
+        )
+        self._steps: Lane[tuple[CounterName, int], Added] = Lane(
+            self._add_sums, lost=OutcomeUnknown, timeout_seconds=timeout_seconds
+        )
+
+    def read(self, key: Key) -> Awaitable[Entry]:
+        return self._reads.submit(key)
+
+    def write(
+        self,
+        key: Key,
+        draft: Draft,
+        precondition: Precondition | None = None,
+        operation: Operation | None = None,
+    ) -> Awaitable[Written]:
+        if precondition is None and operation is None and draft.ttl != "keep":
+            return self._writes.submit((key, draft))
+        return self.put(key, draft, precondition, operation)
+
+    def add(
+        self, name: CounterName, increment: Increment, operation: Operation | None = None
+    ) -> Awaitable[Added]:
+        if operation is None and increment.is_plain:
+            return self._steps.submit((name, increment.by))
+        return self.step(name, increment, operation)
+
+    async def _read_distinct(
+        self, keys: list[Key], deadline: float
+    ) -> Sequence[Entry | DomainError]:
+        distinct = list(dict.fromkeys(keys))
+        found = await self.read_many(distinct, deadline)
+        if len(distinct) == len(keys):
+            return found
+        by_key = dict(zip(distinct, found, strict=True))
+        return [by_key[key] for key in keys]
+
+    async def _add_sums(
+        self, steps: list[tuple[CounterName, int]], deadline: float
+    ) -> Sequence[Added | DomainError]:
+        """Send one step for each counter and direction, and deal its answer out as running sums.
+
+        Steps of one direction only: then a sum that fits means that every sum on the way fits.
+        """
+        groups: dict[tuple[str, bool], list[int]] = {}
+        for i, (name, by) in enumerate(steps):
+            groups.setdefault((name.text, by < 0), []).append(i)
+        if len(groups) == len(steps):
+            return await self.add_many(steps, deadline)
+        sums = [(steps[group[0]][0], sum(steps[i][1] for i in group)) for group in groups.values()]
+        fitting = [INT64_MIN <= by <= INT64_MAX for _, by in sums]
+        answers = iter(
+            await self.add_many(
+                [s for s, fits in zip(sums, fitting, strict=True) if fits], deadline
+            )
+            if any(fitting)
+            else ()
+        )
+        outcomes: list[Added | DomainError] = [CounterOverflow()] * len(steps)
+        one_by_one: list[int] = []
+        for group, (_, total), fits in zip(groups.values(), sums, fitting, strict=True):
+            answer = next(answers) if fits else CounterOverflow()
+            if isinstance(answer, Added):
+                value = answer.value - total
+                for i in group:
+                    by = steps[i][1]
+                    value += by
+                    outcomes[i] = Added(value, by)
+            elif isinstance(answer, CounterOverflow) and len(group) > 1:
+                one_by_one += group
+            else:
+                for i in group:
+                    outcomes[i] = answer
+        if one_by_one:
+            retried = await self.add_many([steps[i] for i in one_by_one], deadline)
+            for i, outcome in zip(one_by_one, retried, strict=True):
+                outcomes[i] = outcome
+        return outcomes

@@ -1,0 +1,116 @@
+"""How an entry lies in Redis: one string, a small binary header and the bytes, read by one command.
+
+Format 1, big-endian::
+
+    0   1   format (1)
+    1   1   flags: bit 0, the body passed the strict JSON reading
+    2   8   written, ms of the server's clock
+    10  8   expires, ms of the server's clock; 0: never
+    18  16  version: never reused, the ETag
+    34  4   body length in bytes
+    38  1   content type length in bytes
+    39  n   content type, ASCII
+    …       body
+
+``head`` is the first two bytes, ``tail`` all from the version on: the scripts put the two times
+between them. A release must read a format before any release writes it, because canary and stable
+share one Redis.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from itertools import count
+from typing import Final
+
+from ..domain.errors import StoreCorrupt
+from ..domain.model import Draft, Entry, EntrySummary
+
+FORMAT: Final = 1
+FLAG_JSON: Final = 1
+#: Enough of an entry's beginning to summarise it: the fixed header and the longest content type.
+HEADER_BYTES: Final = 39 + 255
+
+_FIXED: Final = struct.Struct(">BBQQ16sIB")
+_FIXED_BYTES: Final = _FIXED.size
+_HEADS: Final = (bytes((FORMAT, 0)), bytes((FORMAT, FLAG_JSON)))
+_LENGTHS: Final = struct.Struct(">IB")
+
+
+class Versions:
+    """Versions that no process makes twice: 10 random bytes a process, then a 6-byte count."""
+
+    def __init__(self) -> None:
+        self._nonce = os.urandom(10)
+        self._count = count(1)
+
+    def next(self) -> bytes:
+        return self._nonce + next(self._count).to_bytes(6, "big")
+
+
+def etag_of(version: bytes) -> str:
+    """Render the version as a strong ETag."""
+    return f'"{version.hex()}"'
+
+
+def version_of(etag: str) -> bytes | None:
+    """Return the version behind an ETag in header form; None when it is not one of ours."""
+    try:
+        version = bytes.fromhex(etag[1:-1])
+    except ValueError:
+        return None
+    return version if len(version) == 16 and etag == etag_of(version) else None
+
+
+def encode(draft: Draft, version: bytes) -> tuple[bytes, bytes]:
+    """Return the draft's head and tail."""
+    content_type = draft.content_type.encode("ascii")
+    lengths = _LENGTHS.pack(len(draft.body), len(content_type))
+    return _HEADS[draft.is_json], b"".join((version, lengths, content_type, draft.body))
+
+
+def decode(raw: bytes, now_ms: int) -> Entry:
+    """Read a stored entry; raise StoreCorrupt for one that this release can't read."""
+    try:
+        form, flags, written, expires, version, size, type_size = _FIXED.unpack_from(raw)
+    except struct.error:
+        raise unreadable(raw) from None
+    start = _FIXED_BYTES + type_size
+    if form != FORMAT or len(raw) != start + size:
+        raise unreadable(raw)
+    return Entry(
+        raw[start:],
+        raw[_FIXED_BYTES:start].decode("ascii"),
+        f'"{version.hex()}"',
+        written // 1000,
+        remaining_seconds(expires, now_ms) if expires else None,
+        bool(flags & FLAG_JSON),
+    )
+
+
+def summarise(key: str, raw: bytes, now_ms: int) -> EntrySummary:
+    """Read the beginning of a stored entry; raise StoreCorrupt as ``decode`` does."""
+    try:
+        form, _, _, expires, version, size, type_size = _FIXED.unpack_from(raw)
+    except struct.error:
+        raise unreadable(raw) from None
+    if form != FORMAT:
+        raise unreadable(raw)
+    content_type = raw[_FIXED_BYTES : _FIXED_BYTES + type_size].decode("ascii")
+    ttl = remaining_seconds(expires, now_ms) if expires else None
+    return EntrySummary(key, etag_of(version), ttl, size, content_type)
+
+
+def remaining_seconds(expires_ms: int, now_ms: int) -> int:
+    """Round what is left up to whole seconds: what still exists has some time left."""
+    return max(1, math.ceil((expires_ms - now_ms) / 1000))
+
+
+def unreadable(raw: bytes) -> StoreCorrupt:
+    if raw and raw[0] > FORMAT:
+        return StoreCorrupt(
+            f"the entry is in format {raw[0]}, which a later release wrote; this one reads {FORMAT}"
+        )
+    return StoreCorrupt("the store holds something else than an entry under this key")

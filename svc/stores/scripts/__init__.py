@@ -1,0 +1,33 @@
+"""The Lua scripts, one file each; every one touches the keys of a single hash slot only."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import Final
+
+
+class Script:
+    """A script's source and the digest that the server's cache knows it by."""
+
+    __slots__ = ("name", "sha", "source")
+
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        self.source: Final = (files(__package__) / f"{name}.lua").read_text()
+        # SHA-1 is how Redis names scripts; nothing rests on its strength.
+        self.sha: Final = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Script({self.name!r})"
+
+
+ADD: Final = Script("add")
+ADD_MANY: Final = Script("add_many")
+CLAIM: Final = Script("claim")
+DELETE: Final = Script("delete")
+DELETE_COUNTER: Final = Script("delete_counter")
+PUT: Final = Script("put")
+PUT_MANY: Final = Script("put_many")
+RECALL: Final = Script("recall")
+SET_COUNTER: Final = Script("set_counter")

@@ -1,0 +1,9 @@
+-- Bind an operation to a member's id. KEYS[1] operation record.
+-- ARGV: 1 proposed id, 2 fingerprint, 3 record TTL in ms. Returns {outcome, id}.
+local record = redis.call('GET', KEYS[1])
+if record then
+  if string.sub(record, 2, 17) ~= ARGV[2] then return {'reused', ''} end
+  return {'bound', string.sub(record, 18)}
+end
+redis.call('SET', KEYS[1], '\1' .. ARGV[2] .. ARGV[1], 'PX', ARGV[3])
+return {'bound', ARGV[1]}

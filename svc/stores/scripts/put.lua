@@ -1,0 +1,72 @@
+-- Write one entry under a precondition, an operation record, or keeping its TTL.
+-- KEYS[1] entry, KEYS[2] operation record (absent without an operation).
+-- ARGV: 1 head, 2 tail, 3 TTL in ms ('' none, 'keep'), 4 default TTL in ms ('' none),
+--       5 If-Match, 6 If-None-Match ('-' not sent, '*', or '=' and 16 bytes a version),
+--       7 fingerprint, 8 record TTL in ms, 9 '1' to record a refusal too.
+-- Returns {replayed, outcome, version, TTL in ms (-1 none), time of writing in ms}; outcome is
+-- 'created', 'replaced', 'refused' (version: the current one, '' when absent) or 'reused'.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+if KEYS[2] then
+  local record = redis.call('GET', KEYS[2])
+  if record then
+    if string.sub(record, 2, 17) ~= ARGV[7] then return {0, 'reused', '', -1, now} end
+    local outcome = cmsgpack.unpack(string.sub(record, 18))
+    return {1, outcome[1], outcome[2], outcome[3], outcome[4]}
+  end
+end
+
+local function remember(outcome, version, ttl)
+  if not KEYS[2] then return end
+  local record = '\1' .. ARGV[7] .. cmsgpack.pack({outcome, version, ttl, now})
+  if outcome == 'refused' then
+    -- Nothing was changed, so a full store may fail to remember: the retry is judged anew.
+    if ARGV[9] == '1' then redis.pcall('SET', KEYS[2], record, 'PX', ARGV[8]) end
+  else
+    redis.call('SET', KEYS[2], record, 'PX', ARGV[8])
+  end
+end
+
+local function listed(versions, version)
+  for at = 2, #versions, 16 do
+    if string.sub(versions, at, at + 15) == version then return true end
+  end
+  return false
+end
+
+local current = redis.call('GETRANGE', KEYS[1], 18, 33)
+local exists = current ~= '' or redis.call('EXISTS', KEYS[1]) == 1
+local match, none_match = ARGV[5], ARGV[6]
+local refused = false
+if match == '*' then refused = not exists
+elseif match ~= '-' then refused = not (exists and listed(match, current)) end
+if not refused then
+  if none_match == '*' then refused = exists
+  elseif none_match ~= '-' then refused = exists and listed(none_match, current) end
+end
+if refused then
+  remember('refused', current, -1)
+  return {0, 'refused', current, -1, now}
+end
+
+local ttl = ARGV[3]
+if ttl == 'keep' then
+  ttl = ARGV[4]
+  if exists then
+    local left = redis.call('PTTL', KEYS[1])
+    ttl = left >= 0 and string.format('%.0f', math.max(left, 1)) or ''
+  end
+end
+local left = -1
+if ttl == '' then
+  redis.call('SET', KEYS[1], ARGV[1] .. struct.pack('>I8I8', now, 0) .. ARGV[2])
+else
+  left = tonumber(ttl)
+  redis.call('SET', KEYS[1], ARGV[1] .. struct.pack('>I8I8', now, now + left) .. ARGV[2],
+    'PXAT', string.format('%.0f', now + left))
+end
+local outcome = exists and 'replaced' or 'created'
+local version = string.sub(ARGV[2], 1, 16)
+remember(outcome, version, left)
+return {0, outcome, version, left, now}

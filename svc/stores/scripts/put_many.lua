@@ -1,0 +1,18 @@
+-- Write entries unconditionally, in order.
+-- KEYS: the entries. ARGV, three to an entry: head, tail, TTL in ms ('' for none); see record.py.
+-- Returns the server's time in ms, then 1 (created) or 0 (replaced) for each entry.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local out = {now}
+for i, key in ipairs(KEYS) do
+  local head, tail, ttl = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
+  out[i + 1] = 1 - redis.call('EXISTS', key)
+  if ttl == '' then
+    redis.call('SET', key, head .. struct.pack('>I8I8', now, 0) .. tail)
+  else
+    local expires = now + tonumber(ttl)
+    redis.call('SET', key, head .. struct.pack('>I8I8', now, expires) .. tail,
+      'PXAT', string.format('%.0f', expires))
+  end
+end
+return out

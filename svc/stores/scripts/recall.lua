@@ -1,0 +1,7 @@
+-- Look an operation record up. KEYS[1] operation record. ARGV: 1 fingerprint.
+-- Returns as put.lua does, or nothing when there is no record.
+local record = redis.call('GET', KEYS[1])
+if not record then return false end
+if string.sub(record, 2, 17) ~= ARGV[1] then return {0, 'reused', '', -1, 0} end
+local outcome = cmsgpack.unpack(string.sub(record, 18))
+return {1, outcome[1], outcome[2], outcome[3], outcome[4]}

@@ -1,0 +1,15 @@
+-- Set a counter. KEYS[1] counter, KEYS[2] operation record (absent without an operation).
+-- ARGV: 1 value, 2 TTL in ms ('' for none), 3 fingerprint, 4 record TTL in ms.
+-- Returns {replayed, outcome, previous digits ('' for none)}; outcome is 'ok' or 'reused'.
+if KEYS[2] then
+  local record = redis.call('GET', KEYS[2])
+  if record then
+    if string.sub(record, 2, 17) ~= ARGV[3] then return {0, 'reused', ''} end
+    return {1, 'ok', string.sub(record, 18)}
+  end
+end
+local previous = redis.call('GET', KEYS[1]) or ''
+if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])
+else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+if KEYS[2] then redis.call('SET', KEYS[2], '\1' .. ARGV[3] .. previous, 'PX', ARGV[4]) end
+return {0, 'ok', previous}

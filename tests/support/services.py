@@ -1,0 +1,194 @@
+"""The service under test: in this process on a free port, or as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from svc.app import build_admin_app, build_app
+from svc.listener import TrafficRunner
+from svc.settings import Settings
+from svc.stores.coalescing import CoalescingStore
+from svc.stores.opening import open_store
+from tests.support.redis_servers import free_port
+
+START_SECONDS: Final = 15.0
+ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass
+class Service:
+    """A service that listens, and a client for it; paths are sent exactly as given."""
+
+    settings: Settings
+    store: CoalescingStore
+    app: web.Application
+    client: aiohttp.ClientSession
+    base: str
+    admin_base: str
+
+    @property
+    def port(self) -> int:
+        return int(self.base.rpartition(":")[2])
+
+    def url(self, path: str) -> Any:
+        from yarl import URL
+
+        return URL(self.base + path, encoded=True)
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        return self.client.request(method, self.url(path), **options)
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self.request("GET", path, **options)
+
+    def head(self, path: str, **options: Any) -> Any:
+        return self.request("HEAD", path, **options)
+
+    def put(self, path: str, **options: Any) -> Any:
+        return self.request("PUT", path, **options)
+
+    def post(self, path: str, **options: Any) -> Any:
+        return self.request("POST", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Any:
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Any:
+        return self.request("DELETE", path, **options)
+
+
+@contextlib.asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Service]:
+    """Serve in this process, on free ports, until the block ends."""
+    async with contextlib.AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            open_store(
+                settings.store_url,
+                data_dir=settings.data_dir,
+                timeout_seconds=settings.store_timeout_ms / 1000,
+                operation_ttl_seconds=settings.idempotency_ttl,
+            )
+        )
+        app = build_app(settings, store)
+        runner = TrafficRunner(
+            app,
+            header_timeout_seconds=settings.header_timeout_seconds,
+            keepalive_seconds=settings.keepalive_seconds,
+            shutdown_seconds=1.0,
+        )
+        admin = web.AppRunner(build_admin_app(settings, app), access_log=None)
+        ports = []
+        for each in (runner, admin):
+            await each.setup()
+            stack.push_async_callback(each.cleanup)
+            await web.TCPSite(each, "127.0.0.1", 0).start()
+            ports.append(each.addresses[0][1])
+        client = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=30)
+            )
+        )
+        bases = [f"http://127.0.0.1:{port}" for port in ports]
+        yield Service(settings, store, app, client, bases[0], bases[1])
+
+
+@dataclass
+class ServiceProcess:
+    """``python -m svc serve`` as a process of its own."""
+
+    environ: dict[str, str]
+    port: int = field(default_factory=free_port)
+    admin_port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin_base(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self, *, wait: bool = True) -> None:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("KV_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "svc", "serve"],
+            cwd=ROOT,
+            env={
+                **environ,
+                "KV_HOST": "127.0.0.1",
+                "KV_PORT": str(self.port),
+                "KV_ADMIN_PORT": str(self.admin_port),
+                **self.environ,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                raise AssertionError(f"the service ended: {self.output()}")
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{self.admin_base}/readyz", timeout=1),  # noqa: S310
+            ):
+                return
+            time.sleep(0.02)
+        raise AssertionError("the service was not ready in time")
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float = 20.0) -> int:
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    def output(self) -> str:
+        """Return what an ended process said."""
+        assert self.process is not None
+        out, err = self.process.communicate(timeout=10)
+        return (out + err).decode()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        if self.process is not None:
+            for stream in (self.process.stdout, self.process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+@contextlib.contextmanager
+def service_process(**environ: str) -> Any:
+    """Run the service with these ``KV_*`` variables; yields a started ServiceProcess."""
+    service = ServiceProcess(environ)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
