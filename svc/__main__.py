@@ -22,22 +22,23 @@ from .settings import (
 )
 from .stores.embedded import EmbeddedUnavailable
 from .stores.opening import StoreUrlInvalid, mode_of
+from .telemetry.logs import set_up_logs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 after a drain, 2 when it could not start."""
     arguments = build_parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    set_up_logs()
     try:
         settings = load_settings(os.environ, vars(arguments))
         if settings.injects_faults:
             logging.getLogger(__name__).warning(
-                "deliberate faults are on: error ratio %s, latency %s ms for ratio %s of /v1",
-                settings.fault_error_ratio,
-                settings.fault_latency_ms,
-                settings.fault_latency_ratio,
+                "deliberate faults are on for /v1",
+                extra={
+                    "error_ratio": settings.fault_error_ratio,
+                    "latency_ms": settings.fault_latency_ms,
+                    "latency_ratio": settings.fault_latency_ratio,
+                },
             )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, lambda port, admin: _announce(settings, port, admin)))

@@ -22,7 +22,8 @@ from .stores.opening import mode_of, open_store
 
 def build_app(settings: Settings, store: Store) -> web.Application:
     """Build the traffic application."""
-    chain: list[Middleware] = [observe_request, render_problems]
+    identity, limits, lifecycle = build_identity(settings), build_limits(settings), Lifecycle()
+    chain: list[Middleware] = [observe_request(identity, lifecycle, limits), render_problems]
     if settings.injects_faults:
         chain.append(
             inject_faults(
@@ -33,17 +34,17 @@ def build_app(settings: Settings, store: Store) -> web.Application:
         )
     app = web.Application(middlewares=chain)
     app[STORE] = store
-    app[IDENTITY] = build_identity(settings)
-    app[LIMITS] = build_limits(settings)
+    app[IDENTITY] = identity
+    app[LIMITS] = limits
     app[ROLES] = settings.roles
-    app[LIFECYCLE] = Lifecycle()
+    app[LIFECYCLE] = lifecycle
     app.add_routes(traffic_routes(settings.roles))
     return app
 
 
 def build_admin_app(settings: Settings, traffic: web.Application) -> web.Application:
     """Build the admin application, which shows the traffic application's state."""
-    app = web.Application()
+    app = web.Application(middlewares=[render_problems])
     app[STORE] = traffic[STORE]
     app[IDENTITY] = traffic[IDENTITY]
     app[LIFECYCLE] = traffic[LIFECYCLE]

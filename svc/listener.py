@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,12 +17,21 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from .api.context import IDENTITY, Identity
+from .api.middlewares import name_responder
 from .api.problems import http_problem, render_problem
 
 #: How often slow clients are looked for, in seconds.
 SWEEP_SECONDS: Final = 0.5
 #: How long to read on after an answer that did not wait for the body, so that it arrives.
 LINGER_SECONDS: Final = 2.0
+
+DETAILS: Final = {
+    400: "the request is not well-formed HTTP/1.1",
+    414: "the request line is too long",
+    431: "a header is too long, or there are too many",
+    500: "the service failed; the log says more",
+    504: "the service failed; the log says more",
+}
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +56,25 @@ class Connection(RequestHandler):
         elif self.head_since is None:
             self.head_since = self._loop.time()
 
+    # Told to close or to shut down, aiohttp's connection drops what it receives, also the rest of
+    # an upload under way. While draining every answer closes its connection anyway, so a request
+    # under way is let to its end first.
+
+    def close(self) -> None:
+        if self._current_request is None:
+            super().close()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109
+        if self._request_in_progress:
+            self._handler_waiter = self._loop.create_future()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._handler_waiter
+            except TimeoutError:
+                self._handler_waiter = None
+                timeout = 0.1
+        await super().shutdown(timeout)
+
     def handle_error(
         self,
         request: BaseRequest,  # noqa: ARG002
@@ -54,26 +83,23 @@ class Connection(RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Answer what never became a request for the application, with a problem all the same."""
-        if status == 400 and isinstance(exc, LineTooLong):
-            status = 431 if "header" in str(exc).lower() else 414
+        if status == 400:
+            status = _status_of(exc)
         if status >= 500:
             log.error("request failed outside the application", exc_info=exc)
-        detail = {
-            400: "the request is not well-formed HTTP/1.1",
-            414: "the request line is too long",
-            431: "a header is too long",
-        }.get(status, "the service failed; the log says more")
-        response = render_problem(http_problem(status, detail))
-        response.headers.update(
-            {
-                "KV-Version": self.identity.version,
-                "KV-Track": self.identity.track,
-                "KV-Pod": self.identity.pod,
-                "Server": "tallykv",
-            }
-        )
+        trace_id = os.urandom(16).hex()
+        response = render_problem(http_problem(status, DETAILS.get(status, DETAILS[500]), trace_id))
+        name_responder(response, self.identity, trace_id)
         response.force_close()
+        response.headers["Connection"] = "close"  # aiohttp answers these as HTTP/1.0, without
         return response
+
+
+def _status_of(exc: BaseException | None) -> int:
+    if isinstance(exc, LineTooLong):
+        # aiohttp's parser says which line only by the type it kept it in.
+        return 414 if isinstance(exc.args[0], bytearray) else 431
+    return 431 if "Too many headers" in str(exc) else 400
 
 
 class TrafficServer(web.Server):
@@ -122,6 +148,7 @@ class TrafficRunner(web.AppRunner):
             access_log=None,
             keepalive_timeout=self._keepalive_seconds,
             lingering_time=LINGER_SECONDS,
+            auto_decompress=False,  # api/inflating.py does it, with a bound and to the end
         )
         self._sweeper = asyncio.create_task(server.sweep(self._header_timeout_seconds))
         return server

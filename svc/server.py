@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
 import signal
 import sys
@@ -20,6 +22,9 @@ BACKLOG: Final = 1024
 
 #: Called once both listeners accept, with the ports they got.
 Announce = Callable[[int, int], None]
+
+
+log = logging.getLogger(__name__)
 
 
 class ListenFailed(RuntimeError):
@@ -47,6 +52,7 @@ async def serve(settings: Settings, announce: Announce) -> None:
                 admin_runner, settings.host, settings.admin_port, "KV_ADMIN_PORT"
             )
             port = await _listen(runner, settings.host, settings.port, "KV_PORT")
+            _settle_heap()
             lifecycle.ready = True
             announce(port, admin_port)
 
@@ -54,10 +60,25 @@ async def serve(settings: Settings, announce: Announce) -> None:
             # aiohttp closes its listeners before it tells the application anything: say "not
             # ready" first, go on serving while the mesh takes notice, and only then close.
             lifecycle.draining = True
+            log.info(
+                "draining; a second signal ends the process at once",
+                extra={"seconds": settings.drain_seconds},
+            )
             await asyncio.sleep(settings.drain_seconds)
         finally:
             await runner.cleanup()
             await admin_runner.cleanup()
+
+
+def _settle_heap() -> None:
+    """Tell the garbage collector what stays, and to look for cycles less often.
+
+    Requests leave hardly any cycles behind; the default thresholds walk the live requests so
+    often that it shows (a fifth of a batch's time).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> int:

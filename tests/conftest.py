@@ -69,7 +69,14 @@ def backend(
 async def service(backend: Backend) -> AsyncIterator[Service]:
     """A service over each backend in turn, its store empty."""
     backend.flush()
-    settings = Settings(store_url=backend.url, pod="pod-1", version="1.2.3", track="canary")
+    # What is asked here is what is answered, not how soon: a busy machine must not change it.
+    settings = Settings(
+        store_url=backend.url,
+        store_timeout_ms=5000,
+        pod="pod-1",
+        version="1.2.3",
+        track="canary",
+    )
     async with running_service(settings) as running:
         yield running
 

@@ -7,12 +7,25 @@ from typing import Annotated, Final, Literal
 import msgspec
 from aiohttp import web
 
+from ..domain.errors import QueryInvalid
 from ..domain.model import INT64_MAX, INT64_MIN, MAX_TTL_SECONDS, CounterSummary, EntrySummary
 
 Int64 = Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)]
 TtlSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)]
 #: ``?ttl=``: whole seconds, ``none`` for never, ``keep`` for as it was.
 TtlText = Annotated[str, msgspec.Meta(pattern=r"^(none|keep|[1-9][0-9]{0,8})$")]
+
+
+#: ``?limit=``: 1 to 1000. Text, since a lax reading would take 1e1 and 10.0 for numbers too.
+PageLimit = Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]{0,2}|1000)$")]
+
+#: What a parameter that doesn't match its pattern should have been.
+HINTS: Final = {
+    "ttl": f"whole seconds from 1 to {MAX_TTL_SECONDS}, none, or keep",
+    "limit": "a whole number from 1 to 1000",
+    "prefix": "at most 512 characters",
+    "cursor": "the next_cursor of the page before",
+}
 
 
 class WriteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +38,7 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefix: Annotated[str, msgspec.Meta(max_length=512)] = ""
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    limit: PageLimit = "100"
     cursor: Annotated[str, msgspec.Meta(max_length=6000)] | None = None
 
 
@@ -124,7 +137,8 @@ class BatchGot(msgspec.Struct, omit_defaults=True, gc=False):
     ttl: int | None | msgspec.UnsetType
     content_type: str
     value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    value_b64: str | msgspec.UnsetType = msgspec.UNSET
+    #: Rendered in base64, as msgspec renders bytes.
+    value_b64: bytes | msgspec.UnsetType = msgspec.UNSET
 
 
 class BatchPut(msgspec.Struct, gc=False):
@@ -156,12 +170,16 @@ class Hits(msgspec.Struct, frozen=True):
 
 
 def parse_ttl(text: str | None, default_seconds: int) -> int | None | Literal["keep"]:
-    """Read a TTL that matched TtlText."""
+    """Read a TTL that matched TtlText; raise QueryInvalid."""
     if text is None:
         return default_seconds
     if text == "keep":
         return "keep"
-    return None if text == "none" else int(text)
+    if text == "none":
+        return None
+    if int(text) > MAX_TTL_SECONDS:
+        raise QueryInvalid(f"ttl: it must be {HINTS['ttl']}")
+    return int(text)
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -25,7 +25,7 @@ from .entries import add_next_link
 from .requests import counter_of, operation_of, read_bytes, read_query
 from .strict_json import read_body
 
-MAX_BODY_BYTES: Final = 4096
+MAX_BODY_BYTES: Final = 65_536
 _increment: Final = msgspec.json.Decoder(IncrementBody)
 _counter: Final = msgspec.json.Decoder(CounterBody)
 _ONE: Final = Increment()
@@ -103,7 +103,7 @@ async def delete(request: web.Request) -> web.Response:
 
 async def list_page(request: web.Request) -> web.Response:
     query = read_query(request, ListQuery)
-    page = await request.app[STORE].list_counters(query.prefix, query.limit, query.cursor)
+    page = await request.app[STORE].list_counters(query.prefix, int(query.limit), query.cursor)
     response = render_json(CounterPage(page.items, page.next_cursor))
     add_next_link(response, "/v1/counters", query, page.next_cursor)
     return response

@@ -20,6 +20,7 @@ from ..domain.errors import (
     BodyTooLarge,
     HeaderInvalid,
     KeyInvalid,
+    KeyMissing,
     MediaTypeUnsupported,
     NotJson,
     PreconditionFailed,
@@ -73,7 +74,12 @@ async def read(request: web.Request) -> web.Response:
     headers["Last-Modified"] = http_date(entry.written_seconds)
     if entry.ttl_seconds is not None:
         headers["KV-TTL"] = str(entry.ttl_seconds)
-    if _is_unchanged(request, entry.etag, entry.written_seconds):
+    asked = request.headers
+    if hdrs.IF_MATCH in asked:
+        _check(Precondition(if_match=entity_tags(request, hdrs.IF_MATCH)), entry.etag)
+    if (hdrs.IF_NONE_MATCH in asked or hdrs.IF_MODIFIED_SINCE in asked) and _is_unchanged(
+        request, entry.etag, entry.written_seconds
+    ):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = entry.content_type
     return web.Response(body=entry.body, headers=headers)
@@ -155,9 +161,14 @@ async def patch(request: web.Request) -> web.Response:
             if earlier is not None:
                 return _render_written(request, key, earlier)
         for _ in range(MAX_SWAPS):
-            entry = await store.read(key)
-            _check(precondition, entry.etag)
-            draft = _merged(request, entry, changes)
+            try:
+                entry = await store.read(key)
+                _check(precondition, entry.etag)
+                draft = _merged(request, entry, changes)
+            except (KeyMissing, NotJson, PreconditionFailed) as refusal:
+                if operation is None:
+                    raise
+                return _render_written(request, key, await store.refuse(key, operation, refusal))
             written = await store.swap(key, draft, entry.etag, operation)
             if written is not None:
                 return _render_written(request, key, written)
@@ -180,7 +191,7 @@ def _merged(request: web.Request, entry: Any, changes: Any) -> Draft:
     try:
         value = read_json(entry.body)
     except BodyInvalid:
-        raise NotJson("the stored value is not JSON, so nothing can be merged into it") from None
+        raise NotJson from None
     body = write_json(merge(value, changes))
     limit = request.app[LIMITS].max_value_bytes
     if len(body) > limit:
@@ -238,7 +249,7 @@ def uuid7() -> uuid.UUID:
 
 async def list_page(request: web.Request) -> web.Response:
     query = read_query(request, ListQuery)
-    page = await request.app[STORE].list_entries(query.prefix, query.limit, query.cursor)
+    page = await request.app[STORE].list_entries(query.prefix, int(query.limit), query.cursor)
     response = render_json(EntryPage(page.items, page.next_cursor))
     add_next_link(response, "/v1/kv", query, page.next_cursor)
     return response

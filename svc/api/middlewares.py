@@ -10,11 +10,12 @@ import re
 from itertools import count
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 
 from ..domain.errors import BodyInvalid, DomainError, InjectedFault, Overloaded
-from .context import IDENTITY, LIFECYCLE, LIMITS, TRACE_ID
+from .context import IDENTITY, TRACE_ID, Identity, Lifecycle, Limits
 from .problems import http_problem, render_domain_error, render_problem
 
 log = logging.getLogger(__name__)
@@ -22,44 +23,59 @@ log = logging.getLogger(__name__)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 
+TRACEPARENT: Final = istr("traceparent")
+X_REQUEST_ID: Final = istr("X-Request-Id")
+KV_VERSION: Final = istr("KV-Version")
+KV_TRACK: Final = istr("KV-Track")
+KV_POD: Final = istr("KV-Pod")
+SERVER: Final = istr("Server")
+
 # Ids made here: 8 random bytes a process, then a count: unique, and cheap to make.
 _process: Final = os.urandom(8).hex()
 _requests: Final = count(1)
 
 
-@web.middleware
-async def observe_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Name the request, say who answers, and refuse at once what would be one too many."""
-    app = request.app
-    lifecycle = app[LIFECYCLE]
-    headers = request.headers
-    made = f"{_process}{next(_requests):016x}"
-    request_id = headers.get("X-Request-Id")
-    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-        request_id = made
-    parent = headers.get("traceparent")
-    found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
-    request[TRACE_ID] = found[1] if found else made
-    if lifecycle.in_flight >= app[LIMITS].max_in_flight:
-        response: web.StreamResponse = render_domain_error(
-            Overloaded("too many requests are under way here; nothing was applied"), made
-        )
-    else:
-        lifecycle.in_flight += 1
-        try:
-            response = await handler(request)
-        finally:
-            lifecycle.in_flight -= 1
-    who = app[IDENTITY]
-    sent = response.headers
-    sent["KV-Version"] = who.version
-    sent["KV-Track"] = who.track
-    sent["KV-Pod"] = who.pod
-    sent["X-Request-Id"] = request_id
-    sent["Server"] = "tallykv"
-    if lifecycle.draining:
-        response.force_close()
-    return response
+def name_responder(response: web.StreamResponse, identity: Identity, request_id: str) -> None:
+    """Say who answers, and which request."""
+    headers = response.headers
+    headers[KV_VERSION] = identity.version
+    headers[KV_TRACK] = identity.track
+    headers[KV_POD] = identity.pod
+    headers[X_REQUEST_ID] = request_id
+    headers[SERVER] = "tallykv"
+
+
+def observe_request(identity: Identity, lifecycle: Lifecycle, limits: Limits) -> Middleware:
+    """Return the outermost middleware: it names the request, says who answers, and refuses at
+    once what would be one request too many.
+    """
+    max_in_flight = limits.max_in_flight
+
+    @web.middleware
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers = request.headers
+        made = f"{_process}{next(_requests):016x}"
+        request_id = headers.get(X_REQUEST_ID)
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = made
+        parent = headers.get(TRACEPARENT)
+        found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
+        request[TRACE_ID] = trace_id = found[1] if found else made
+        if lifecycle.in_flight >= max_in_flight:
+            refusal = Overloaded("too many requests are under way here; nothing was applied")
+            response: web.StreamResponse = render_domain_error(refusal, trace_id)
+        else:
+            lifecycle.in_flight += 1
+            try:
+                response = await handler(request)
+            finally:
+                lifecycle.in_flight -= 1
+        name_responder(response, identity, request_id)
+        if lifecycle.draining:
+            response.force_close()
+        return response
+
+    return observe
 
 
 @web.middleware
@@ -68,7 +84,7 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except DomainError as error:
-        return render_domain_error(error, request[TRACE_ID])
+        return render_domain_error(error, request.get(TRACE_ID, ""))
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -80,9 +96,22 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
         response.force_close()
         return response
     except Exception:
-        log.exception("unhandled error", extra={"trace_id": request[TRACE_ID]})
-        problem = http_problem(500, "the service failed; the log says more", request[TRACE_ID])
-        return render_problem(problem)
+        trace_id = request.get(TRACE_ID, "")
+        log.exception("unhandled error", extra={"trace_id": trace_id})
+        return render_problem(http_problem(500, "the service failed; the log says more", trace_id))
+
+
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """Answer the Expect header (RFC 9110 §10.1.1), which aiohttp asks about before the chain."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+        return None
+    trace_id = os.urandom(16).hex()
+    problem = http_problem(417, "Expect: only 100-continue is understood", trace_id)
+    response = render_problem(problem)
+    name_responder(response, request.app[IDENTITY], trace_id)
+    return response
 
 
 def _render_router_error(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -92,7 +121,7 @@ def _render_router_error(request: web.Request, error: web.HTTPException) -> web.
         detail = f"this route does not answer {request.method}; Allow lists what it does"
     else:
         detail = error.reason
-    response = render_problem(http_problem(error.status, detail, request[TRACE_ID]))
+    response = render_problem(http_problem(error.status, detail, request.get(TRACE_ID, "")))
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -27,6 +26,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     errors.BodyTooLarge: 413,
     errors.BodyTimeout: 408,
     errors.MediaTypeUnsupported: 415,
+    errors.ContentCodingUnsupported: 415,
     errors.IdempotencyMismatch: 422,
     errors.KeyMissing: 404,
     errors.CounterMissing: 404,
@@ -41,6 +41,17 @@ STATUS: Final[dict[type[DomainError], int]] = {
     errors.StoreFull: 507,
     errors.StoreCorrupt: 500,
     errors.InjectedFault: 500,
+}
+
+#: Codes of what fails before any handler; fixed here, since Python's own phrases have changed.
+HTTP_CODES: Final[dict[int, str]] = {
+    400: "bad_request",
+    404: "route_missing",
+    405: "method_not_allowed",
+    414: "uri_too_long",
+    417: "expectation_unknown",
+    431: "header_too_long",
+    500: "internal_error",
 }
 
 TITLES: Final[dict[str, str]] = {
@@ -84,6 +95,8 @@ def render_domain_error(error: DomainError, trace_id: str) -> web.Response:
         response.headers["ETag"] = error.etag
     if isinstance(error, errors.MediaTypeUnsupported):
         response.headers["Accept-Patch"] = "application/merge-patch+json"
+    if isinstance(error, errors.ContentCodingUnsupported):
+        response.headers["Accept-Encoding"] = "gzip, deflate"
     if response.status == 503:
         response.headers["Retry-After"] = RETRY_AFTER
     if error.replayed:
@@ -96,12 +109,9 @@ def render_domain_error(error: DomainError, trace_id: str) -> web.Response:
 
 def http_problem(status: int, detail: str, trace_id: str = "") -> Problem:
     """Describe a failure of HTTP itself: the router's 404 and 405, a bad request, a defect."""
-    phrase = HTTPStatus(status).phrase
-    code = {404: "route_missing", 405: "method_not_allowed", 500: "internal_error"}.get(
-        status, phrase.lower().replace(" ", "_").replace("-", "_")
-    )
+    code = HTTP_CODES.get(status, f"http_{status}")
     return Problem(
-        title=phrase,
+        title=code.replace("_", " ").capitalize(),
         status=status,
         detail=detail,
         code=code,

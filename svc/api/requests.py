@@ -6,15 +6,18 @@ import asyncio
 import re
 from hashlib import blake2b
 from typing import Final, TypeVar
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from aiohttp import hdrs, web
 
 from ..domain.errors import BodyTimeout, BodyTooLarge, HeaderInvalid, KeyInvalid, QueryInvalid
 from ..domain.model import CounterName, Key, Operation, Precondition
+from .bodies import HINTS
 from .context import LIMITS
+from .inflating import inflater
 
+_PLAIN_KEY_PATH: Final = re.compile(r"/v1/kv/[^%?#\x80-\U0010ffff]+")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENTITY_TAG: Final = re.compile(r'\s*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
 _BARE_KEY: Final = re.compile(r"[!-~]{1,255}")
@@ -38,9 +41,9 @@ def raw_rest(request: web.Request, segments: int) -> str:
 
 def decode_path(raw: str) -> str:
     """Percent-decode exactly once, strictly; raise KeyInvalid."""
+    if "#" in raw:
+        raise KeyInvalid("key: '#' must be written as %23")
     if "%" not in raw and raw.isascii():
-        if "#" in raw:
-            raise KeyInvalid("key: '#' must be written as %23")
         return raw
     if _BAD_ESCAPE.search(raw):
         raise KeyInvalid("key: a '%' must be followed by two hexadecimal digits")
@@ -52,6 +55,10 @@ def decode_path(raw: str) -> str:
 
 def key_of(request: web.Request) -> Key:
     """Return the key of ``/v1/kv/{key}``; raise KeyInvalid or KeyTooLong."""
+    path = request.raw_path
+    # Most paths are plain, and every entry's request passes here: no more calls than needed.
+    if _PLAIN_KEY_PATH.fullmatch(path) is not None:
+        return Key(path[7:])
     return Key(decode_path(raw_rest(request, 2)))
 
 
@@ -62,15 +69,26 @@ def counter_of(request: web.Request) -> CounterName:
 
 def read_query(request: web.Request, kind: type[Query]) -> Query:
     """Read the query as the declared type; raise QueryInvalid, which names the parameter."""
-    if not request.rel_url.raw_query_string:
+    raw = request.rel_url.raw_query_string
+    if not raw:
         return kind()
-    query = request.query
-    for name in query:
-        if len(query.getall(name)) > 1:
-            raise QueryInvalid(f"{name}: it is given more than once")
+    given: dict[str, str] = {}
     try:
-        return msgspec.convert(dict(query), kind, strict=False)
+        if _BAD_ESCAPE.search(raw):
+            raise ValueError  # noqa: TRY301
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise QueryInvalid("query: it must be percent-encoded UTF-8") from None
+    for name, value in pairs:
+        if name in given:
+            raise QueryInvalid(f"{name}: it is given more than once")
+        given[name] = value
+    try:
+        return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        if name in HINTS:
+            raise QueryInvalid(f"{name}: it must be {HINTS[name]}") from None
         raise QueryInvalid(f"query: {error}") from None
 
 
@@ -167,30 +185,34 @@ def build_operation(key: str, resource: str, payload: bytes) -> Operation:
 async def read_bytes(request: web.Request, limit: int, what: str = "value") -> bytes:
     """Read the whole body, decompressed, within ``limit`` bytes and the deadline.
 
-    Raises BodyTooLarge, BodyTimeout.
+    Raises BodyTooLarge, BodyTimeout, BodyInvalid, ContentCodingUnsupported.
     """
     content = request.content
+    inflate = None
+    if hdrs.CONTENT_ENCODING in request.headers:
+        inflate = inflater(request.headers[hdrs.CONTENT_ENCODING], limit, what)
     declared = request.content_length
     if declared is not None and declared > limit:
         raise BodyTooLarge(f"{what}: it is {declared} bytes long; at most {limit} are allowed")
     # A small body arrives with its head: no need for a timer then.
-    if content.is_eof():
+    if content.is_eof() and inflate is None:
         body = content.read_nowait()
-    else:
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(request.app[LIMITS].body_timeout_seconds):
-                while part := await content.readany():
-                    size += len(part)
-                    if size > limit:
-                        break
-                    parts.append(part)
-        except TimeoutError:
-            raise BodyTimeout(f"{what}: the rest of the body did not come in time") from None
-        body = b"".join(parts) if size <= limit else b""
-        if size > limit:
+        if len(body) > limit:
             raise BodyTooLarge(f"{what}: it is longer than the {limit} bytes allowed")
-    if len(body) > limit:
-        raise BodyTooLarge(f"{what}: it is longer than the {limit} bytes allowed")
-    return body
+        return body
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(request.app[LIMITS].body_timeout_seconds):
+            while part := await content.readany():
+                if inflate is not None:
+                    part = inflate.feed(part)
+                size += len(part)
+                if size > limit:
+                    raise BodyTooLarge(f"{what}: it is longer than the {limit} bytes allowed")
+                parts.append(part)
+    except TimeoutError:
+        raise BodyTimeout(f"{what}: the rest of the body did not come in time") from None
+    if inflate is not None:
+        inflate.finish()
+    return b"".join(parts)

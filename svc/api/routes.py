@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from aiohttp import web
 
 from . import admin, batch, counters, entries, limits, plain
+from .middlewares import expect
 
 
-def traffic_routes(roles: frozenset[str]) -> Iterable[web.AbstractRouteDef]:
+def traffic_routes(roles: frozenset[str]) -> Iterable[web.RouteDef]:
     """Return the routes of the traffic port; a role that is not served has none."""
+    for route in _traffic_routes(roles):
+        route.kwargs["expect_handler"] = expect
+        yield route
+
+
+def _traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
     yield web.get("/v1/limits", limits.read)
     yield web.post("/v1/batch", batch.run)
 
     if "kv" in roles:
-        for path in ("/v1/kv", "/v1/kv/"):
-            yield web.get(path, entries.list_page)
+        # The busiest route first: aiohttp tries those of one prefix in this order.
         key = "/v1/kv/{key:(?s:.+)}"
         yield web.get(key, entries.read)
         yield web.put(key, entries.write)
         yield web.patch(key, entries.patch)
         yield web.delete(key, entries.delete)
         yield web.post(key, entries.create)
+        for path in ("/v1/kv", "/v1/kv/"):
+            yield web.get(path, entries.list_page)
 
     if "counters" in roles:
-        yield web.get("/v1/counters", counters.list_page)
         name = "/v1/counters/{name}"
         yield web.get(name, counters.read)
         yield web.put(name, counters.write)
         yield web.delete(name, counters.delete)
         yield web.post(name + "/increments", counters.increment)
+        for path in ("/v1/counters", "/v1/counters/"):
+            yield web.get(path, counters.list_page)
 
     if "kv" in roles:
         yield web.get("/", plain.hit)
         # Any other path is an entry's; first segments that the service keeps for itself are not.
-        path = "/{path:(?s:(?!(?:v1|docs|ui)(?:/|$)).+)}"
+        path = "/{path:(?s:(?!(?:v1|docs|ui)(?:/|%2[Ff]|$)).+)}"
         yield web.get(path, plain.read)
         yield web.put(path, plain.write)
 
 
-def admin_routes() -> Iterable[web.AbstractRouteDef]:
+def admin_routes() -> Iterable[web.RouteDef]:
     """Return the routes of the admin port."""
     yield web.get("/livez", admin.livez)
     yield web.get("/readyz", admin.readyz)

@@ -76,6 +76,10 @@ class MediaTypeUnsupported(DomainError):
     slug = "media_type_unsupported"
 
 
+class ContentCodingUnsupported(DomainError):
+    slug = "content_coding_unsupported"
+
+
 class IdempotencyMismatch(DomainError):
     """The idempotency key was used before with another payload."""
 
@@ -118,6 +122,9 @@ class PreconditionFailed(DomainError):
 
 class NotJson(DomainError):
     slug = "not_json"
+
+    def __init__(self, what: str = "the stored value is not JSON; nothing can be merged") -> None:
+        super().__init__(what)
 
 
 class CounterOverflow(DomainError):

@@ -25,27 +25,17 @@ _JSON_TYPE: Final = re.compile(
 )
 
 
-class Key:
+class Key(msgspec.Struct, frozen=True, gc=False):
     """The name of an entry: UTF-8, at most 512 bytes, byte-exact, no empty or dot segment.
 
     Raises KeyInvalid or KeyTooLong.
     """
 
-    __slots__ = ("text",)
+    text: str
 
-    def __init__(self, text: str) -> None:
-        if len(text) > MAX_KEY_BYTES or _PLAIN_KEY.fullmatch(text) is None:
-            check_key(text)
-        self.text: Final = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Key) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    def __repr__(self) -> str:
-        return f"Key({self.text!r})"
+    def __post_init__(self) -> None:
+        if len(self.text) > MAX_KEY_BYTES or _PLAIN_KEY.fullmatch(self.text) is None:
+            check_key(self.text)
 
 
 def check_key(text: str) -> None:
@@ -65,20 +55,16 @@ def check_key(text: str) -> None:
             raise KeyInvalid(f"key: it must not hold the segment {segment!r}")
 
 
-class CounterName:
+class CounterName(msgspec.Struct, frozen=True, gc=False):
     """The name of a counter: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : -``. Raises CounterNameInvalid."""
 
-    __slots__ = ("text",)
+    text: str
 
-    def __init__(self, text: str) -> None:
-        if _COUNTER_NAME.fullmatch(text) is None:
+    def __post_init__(self) -> None:
+        if _COUNTER_NAME.fullmatch(self.text) is None:
             raise CounterNameInvalid(
                 "name: a counter's name is 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : -"
             )
-        self.text: Final = text
-
-    def __repr__(self) -> str:
-        return f"CounterName({self.text!r})"
 
 
 def check_content_type(text: str) -> str:

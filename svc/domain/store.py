@@ -64,6 +64,12 @@ class Store(Protocol):
     def recall(self, key: Key, operation: Operation) -> Awaitable[Written | None]:
         """Return what the recorded write of this operation came to; None when there is none."""
 
+    def refuse(self, key: Key, operation: Operation, refusal: DomainError) -> Awaitable[Written]:
+        """Record that a swap was refused before it was tried (KeyMissing, NotJson or
+        PreconditionFailed), and raise that; if the operation has a record already, return or
+        raise what it says.
+        """
+
     def claim(self, collection: str, operation: Operation, proposal: str) -> Awaitable[str]:
         """Bind the operation to a member's id: the first proposal stands, for every later call."""
 

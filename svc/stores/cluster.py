@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from redis.asyncio.connection import AbstractConnection
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError
 
-from .link import Command, NodeLink, Reply, Unsent
+from ..domain.errors import StoreUnavailable
+from .link import Command, Lost, NodeLink, Unsent, by_source
+from .wire import Reply, ReplyError, Wire
 
 Address = tuple[str, int]
 
 #: Redirections followed for one command; a slot in migration needs two at most.
 MAX_REDIRECTS: Final = 5
+#: How long the servers may take to say who has which slot.
+REFRESH_SECONDS: Final = 1.0
+PRIMARIES_SECONDS: Final = 0.5
 
 
 class ClusterLink:
@@ -24,7 +27,7 @@ class ClusterLink:
     def __init__(
         self,
         seeds: Sequence[Address],
-        connect: Callable[[Address], Awaitable[AbstractConnection]],
+        connect: Callable[[Address], Awaitable[Wire]],
     ) -> None:
         self._seeds = list(seeds)
         self._connect = connect
@@ -39,16 +42,17 @@ class ClusterLink:
         return list(by_slot.values())
 
     async def primaries(self) -> Sequence[NodeLink]:
-        deadline = asyncio.get_running_loop().time() + 0.5
         if not self._slots:
-            await self._refresh(deadline)
+            await self._know_slots(asyncio.get_running_loop().time() + PRIMARIES_SECONDS)
+        if not self._slots:
+            raise StoreUnavailable("no server of the cluster says who has which keys")
         return [self._node(address) for address in sorted(set(self._slots.values()))]
 
     async def execute(
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
     ) -> list[Reply]:
         if not self._slots:
-            await self._refresh(deadline)
+            await self._know_slots(deadline)
         replies: list[Reply] = [Unsent("no server of the cluster has the slot")] * len(commands)
         left: dict[int, Address] = {}
         for i, command in enumerate(commands):
@@ -63,14 +67,14 @@ class ClusterLink:
             await self._execute_on_nodes(commands, left, asking, replies, deadline, repeatable)
             left, asking = {}, set()
             for i, reply in enumerate(replies):
-                if isinstance(reply, AskError):
-                    left[i] = (reply.host, reply.port)
-                    asking.add(i)
-                elif isinstance(reply, MovedError):
-                    left[i] = (reply.host, reply.port)
+                if isinstance(reply, Unsent | Lost):
                     stale = True
-                elif isinstance(reply, (Unsent, ClusterDownError)):
-                    stale = True
+                elif isinstance(reply, ReplyError):
+                    if reply.code in {"MOVED", "ASK"}:
+                        left[i] = _redirection(reply)
+                    if reply.code == "ASK":
+                        asking.add(i)
+                    stale = stale or reply.code in {"MOVED", "CLUSTERDOWN"}
         if stale:
             self._refresh_soon()
         return replies
@@ -92,8 +96,10 @@ class ClusterLink:
             batch: list[Command] = []
             for i in indices:
                 if i in asking:
-                    batch.append(("ASKING",))
-                batch.append(commands[i])
+                    # It holds for the next command only: there is no second try by EVAL.
+                    batch += [("ASKING",), by_source(commands[i])]
+                else:
+                    batch.append(commands[i])
             answers = iter(
                 await self._node(address).execute(batch, deadline=deadline, repeatable=repeatable)
             )
@@ -127,25 +133,48 @@ class ClusterLink:
             node = self._nodes[address] = NodeLink(lambda: self._connect(address))
         return node
 
-    def _refresh_soon(self) -> None:
+    async def _know_slots(self, deadline: float) -> None:
+        """Wait for the slots to be known, until the deadline; all who wait share one asking."""
+        left = deadline - asyncio.get_running_loop().time()
+        await asyncio.wait({self._refresh_soon()}, timeout=left)
+
+    def _refresh_soon(self) -> asyncio.Task[None]:
         if self._refreshing is None or self._refreshing.done():
-            deadline = asyncio.get_running_loop().time() + 1.0
-            self._refreshing = asyncio.ensure_future(self._refresh(deadline))
+            deadline = asyncio.get_running_loop().time() + REFRESH_SECONDS
+            self._refreshing = asyncio.create_task(self._refresh(deadline))
+        return self._refreshing
 
     async def _refresh(self, deadline: float) -> None:
-        for address in [*self._nodes, *self._seeds]:
-            (reply,) = await self._node(address).execute([("CLUSTER", "SLOTS")], deadline=deadline)
-            if isinstance(reply, Exception) or not reply:
-                continue
-            slots: dict[int, Address] = {}
+        """Ask every server known at once who has which slot: the first to answer is believed."""
+        asked = [
+            asyncio.ensure_future(self._ask(address, deadline))
+            for address in dict.fromkeys([*self._nodes, *self._seeds])
+        ]
+        for answer in asyncio.as_completed(asked):
+            if slots := await answer:
+                self._slots = slots
+                break
+        for task in asked:
+            task.cancel()
+
+    async def _ask(self, address: Address, deadline: float) -> dict[int, Address]:
+        command = ("CLUSTER", "SLOTS")
+        (reply,) = await self._node(address).execute([command], deadline=deadline, repeatable=True)
+        slots: dict[int, Address] = {}
+        if not isinstance(reply, Exception):
             for first, last, primary, *_ in reply:
                 host = primary[0].decode() if primary[0] else address[0]
                 slots.update(dict.fromkeys(range(first, last + 1), (host, primary[1])))
-            self._slots = slots
-            return
+        return slots
 
     async def close(self) -> None:
         if self._refreshing is not None:
             self._refreshing.cancel()
         for node in self._nodes.values():
             await node.close()
+
+
+def _redirection(reply: ReplyError) -> Address:
+    # "MOVED 3999 127.0.0.1:6381"
+    host, _, port = str(reply).split(" ")[2].rpartition(":")
+    return host, int(port)

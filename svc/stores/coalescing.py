@@ -29,8 +29,11 @@ from ..domain.model import (
 from .link import Link
 from .redis import RedisStore
 
-#: Round trips a lane may have under way; more of them make batches smaller, not answers faster.
-IN_FLIGHT: Final = 2
+#: Round trips a lane has under way: one, since more only make batches smaller; but when one takes
+#: longer than PATIENCE_SECONDS (a lost packet, a large answer), others no longer wait for it.
+IN_FLIGHT: Final = 1
+MAX_IN_FLIGHT: Final = 8
+PATIENCE_SECONDS: Final = 0.005
 #: What one round trip carries, at most: one large answer must not hold the others up for long.
 MAX_BATCH: Final = 128
 MAX_BATCH_BYTES: Final = 1 << 20
@@ -58,6 +61,7 @@ class Lane(Generic[Item, Result]):
         self._waiting: list[tuple[Item, asyncio.Future[Result], float]] = []
         self._scheduled = False
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._impatience: asyncio.TimerHandle | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Return the future of the item's result; it fails with a DomainError."""
@@ -71,9 +75,20 @@ class Lane(Generic[Item, Result]):
     def _seal(self) -> None:
         self._scheduled = False
         while self._waiting and len(self._in_flight) < IN_FLIGHT:
-            task = self._loop.create_task(self._run(self._next_batch()))
-            self._in_flight.add(task)
-            task.add_done_callback(self._landed)
+            self._launch()
+        if self._waiting and self._impatience is None:
+            self._impatience = self._loop.call_later(PATIENCE_SECONDS, self._overtake)
+
+    def _overtake(self) -> None:
+        self._impatience = None
+        if self._waiting and len(self._in_flight) < MAX_IN_FLIGHT:
+            self._launch()
+        self._seal()
+
+    def _launch(self) -> None:
+        task = self._loop.create_task(self._run(self._next_batch()))
+        self._in_flight.add(task)
+        task.add_done_callback(self._landed)
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
         size = min(len(self._waiting), MAX_BATCH)
@@ -89,7 +104,11 @@ class Lane(Generic[Item, Result]):
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
-        self._seal()
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+        if self._waiting:
+            self._seal()
 
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result], float]]) -> None:
         # Behind a stalled round trip, what is left of the time may not be worth a try: better a
@@ -119,10 +138,6 @@ class Lane(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
-
-    async def drain(self) -> None:
-        while self._in_flight:
-            await asyncio.wait(self._in_flight)
 
 
 class CoalescingStore(RedisStore):

@@ -125,7 +125,12 @@ class EmbeddedRedis:
             )
 
     async def _take_lock(self) -> int:
-        lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise EmbeddedUnavailable(
+                f"KV_DATA_DIR: {self.data_dir} can't be written to: {error.strerror}"
+            ) from None
         loop = asyncio.get_running_loop()
         give_up = loop.time() + PREDECESSOR_SECONDS
         while True:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..domain.errors import CursorInvalid, DomainError, StoreCorrupt
+from ..domain.errors import CursorInvalid, StoreCorrupt
 from ..domain.model import CounterSummary, EntrySummary, Page
 from . import record
 from .clock import ServerClock
@@ -39,21 +39,21 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     node: int = 0
     run_id: str = ""
     position: int = 0
-    prefix: str = ""
+    pattern: bytes = b""
     given: tuple[bytes, ...] = ()
 
 
-def parse_cursor(text: str | None, prefix: str) -> Cursor:
+def parse_cursor(text: str | None, pattern: bytes) -> Cursor:
     """Read a cursor of this listing; raise CursorInvalid."""
     if text is None:
-        return Cursor(prefix=prefix)
+        return Cursor(pattern=pattern)
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         cursor = msgspec.msgpack.decode(raw, type=Cursor)
     except (ValueError, msgspec.MsgspecError):
         raise CursorInvalid("cursor: it was not made here; start the listing again") from None
-    if cursor.prefix != prefix:
-        raise CursorInvalid("cursor: it belongs to a listing with another prefix")
+    if cursor.pattern != pattern:
+        raise CursorInvalid("cursor: it belongs to another listing")
     if cursor.node < 0 or not 0 <= cursor.position < 2**64:
         raise CursorInvalid("cursor: it was not made here; start the listing again")
     return cursor
@@ -148,7 +148,7 @@ class Walk:
         if position == 0:
             node, run_id = node + 1, ""
             self.done = node == len(self._nodes)
-        self._cursor = Cursor(node, run_id, position, self._cursor.prefix)
+        self._cursor = Cursor(node, run_id, position, self._pattern)
 
 
 async def _read_each(
@@ -169,35 +169,37 @@ async def list_entries(
     link: Link, clock: ServerClock, prefix: str, limit: int, cursor: str | None, deadline: float
 ) -> Page[EntrySummary]:
     """Return a page as the port promises; an entry that this release can't read is left out."""
-    walk = Walk(
-        list(await link.primaries()), parse_cursor(cursor, prefix), entry_pattern(prefix), limit
-    )
+    pattern = entry_pattern(prefix)
+    walk = Walk(list(await link.primaries()), parse_cursor(cursor, pattern), pattern, limit)
     await walk.run(deadline)
     last = str(record.HEADER_BYTES - 1)
     replies = await _read_each(walk, lambda n: [("GETRANGE", n, "0", last)], 1, deadline)
     items = []
     for name, (head,) in replies.items():
-        if checked(head, changing=False):
-            try:
+        try:
+            if checked(head, changing=False):
                 items.append(record.summarise(text_of(name), head, clock.now_ms()))
-            except DomainError:
-                continue
+        except StoreCorrupt:
+            continue
     return Page(items, walk.next_cursor)
 
 
 async def list_counters(
     link: Link, prefix: str, limit: int, cursor: str | None, deadline: float
 ) -> Page[CounterSummary]:
-    """Return a page as the port promises."""
-    walk = Walk(
-        list(await link.primaries()), parse_cursor(cursor, prefix), counter_pattern(prefix), limit
-    )
+    """Return a page as the port promises; what is no counter is left out."""
+    pattern = counter_pattern(prefix)
+    walk = Walk(list(await link.primaries()), parse_cursor(cursor, pattern), pattern, limit)
     await walk.run(deadline)
     replies = await _read_each(walk, lambda n: [("GET", n), ("PTTL", n)], 2, deadline)
     items = []
     for name, (value, left) in replies.items():
-        if checked(value, changing=False) is not None:
+        try:
+            if checked(value, changing=False) is None:
+                continue
             number = integer_of(value)
             ttl = record.remaining_seconds(left, 0) if checked(left, changing=False) >= 0 else None
             items.append(CounterSummary(text_of(name), number, str(number), ttl))
+        except StoreCorrupt:
+            continue
     return Page(items, walk.next_cursor)

@@ -10,27 +10,32 @@ import re
 from typing import Final
 from zlib import crc32
 
+from ..domain.errors import StoreCorrupt
 from ..domain.model import CounterName, Key
 
 _GLOB: Final = re.compile(rb"([\\*?\[\]])")
 
 
-def tag(resource: bytes) -> int:
-    return crc32(resource) & 0xFFFF
+#: How many tags there are: enough to spread over many servers evenly, few enough for a table.
+TAGS: Final = 4096
+
+_ENTRY_PREFIXES: Final = [b"kv:{%03x}:" % tag for tag in range(TAGS)]
+_COUNTER_PREFIXES: Final = [b"ct:{%03x}:" % tag for tag in range(TAGS)]
 
 
 def entry_name(key: Key) -> bytes:
     text = key.text.encode()
-    return b"kv:{%04x}:%b" % (tag(text), text)
+    return _ENTRY_PREFIXES[crc32(text) % TAGS] + text
 
 
 def counter_name(name: CounterName) -> bytes:
-    text = name.text.encode("ascii")
-    return b"ct:{%04x}:%b" % (tag(text), text)
+    text = name.text.encode()
+    return _COUNTER_PREFIXES[crc32(text) % TAGS] + text
 
 
 def operation_name(resource: str, operation_id: bytes) -> bytes:
-    return b"op:{%04x}:%b" % (tag(resource.encode()), operation_id.hex().encode("ascii"))
+    tag = crc32(resource.encode()) % TAGS
+    return b"op:{%03x}:%b" % (tag, operation_id.hex().encode("ascii"))
 
 
 def claim_name(collection: str, operation_id: bytes) -> bytes:
@@ -38,13 +43,16 @@ def claim_name(collection: str, operation_id: bytes) -> bytes:
 
 
 def entry_pattern(prefix: str) -> bytes:
-    return b"kv:{????}:" + _GLOB.sub(rb"\\\1", prefix.encode()) + b"*"
+    return b"kv:{???}:" + _GLOB.sub(rb"\\\1", prefix.encode()) + b"*"
 
 
 def counter_pattern(prefix: str) -> bytes:
-    return b"ct:{????}:" + _GLOB.sub(rb"\\\1", prefix.encode()) + b"*"
+    return b"ct:{???}:" + _GLOB.sub(rb"\\\1", prefix.encode()) + b"*"
 
 
 def text_of(name: bytes) -> str:
-    """Return the key or the counter's name inside a name made here."""
-    return name[len(b"kv:{????}:") :].decode()
+    """Return the key or the counter's name inside a name made here; raise StoreCorrupt."""
+    try:
+        return name[len(b"kv:{???}:") :].decode()
+    except UnicodeDecodeError:
+        raise StoreCorrupt("the store holds a name that no request could have made") from None

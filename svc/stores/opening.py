@@ -1,30 +1,32 @@
 """From a store URL to an open store.
 
 ``embedded:``, ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://h:p,h:p/service``,
-``redis+cluster://h:p,h:p``; the query holds redis-py's connection options.
+``redis+cluster://h:p,h:p``; the query holds ``db`` and the TLS options that redis-py knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import ssl
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from .cluster import Address, ClusterLink
 from .coalescing import CoalescingStore
 from .embedded import EmbeddedRedis
 from .link import Link, NodeLink
+from .wire import Target, Wire, open_wire
 
 SCHEMES: Final = ("embedded", "redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
-
-Connect = Callable[[], Awaitable[AbstractConnection]]
 
 
 class StoreUrlInvalid(ValueError):
@@ -33,7 +35,7 @@ class StoreUrlInvalid(ValueError):
 
 def mode_of(url: str) -> str:
     """Name the kind of store for people: embedded, standalone, sentinel or cluster."""
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0]
     return {"embedded": "embedded", "redis+sentinel": "sentinel", "redis+cluster": "cluster"}.get(
         scheme, "standalone"
     )
@@ -46,7 +48,8 @@ async def open_store(
     """Open the store; it need not answer yet. Raises StoreUrlInvalid, EmbeddedUnavailable."""
     if mode_of(url) == "embedded":
         async with EmbeddedRedis(data_dir) as server:
-            link: Link = NodeLink(connector(_options(f"unix://{server.socket}")))
+            target = Target(path=str(server.socket))
+            link: Link = NodeLink(lambda: open_wire(target))
             async with _closing(link) as open_link:
                 yield CoalescingStore(
                     open_link,
@@ -70,79 +73,80 @@ async def _closing(link: Link) -> AsyncIterator[Link]:
 
 def build_link(url: str) -> Link:
     """Return the link that the URL describes, without connecting; raise StoreUrlInvalid."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise StoreUrlInvalid(str(error)) from None
     mode = mode_of(url)
     if parts.scheme not in SCHEMES:
         raise StoreUrlInvalid(f"its scheme must be one of {', '.join(SCHEMES)}")
     if mode == "standalone":
-        return NodeLink(connector(_options(url)))
+        target = build_target(url)
+        return NodeLink(lambda: open_wire(target))
     credentials, _, hosts = parts.netloc.rpartition("@")
     addresses = [_address(host, 26379 if mode == "sentinel" else 6379) for host in hosts.split(",")]
     query = f"?{parts.query}" if parts.query else ""
-    options = _options(f"redis://{credentials and credentials + '@'}placeholder{query}")
-    connection_class = options.pop("connection_class", Connection)
-    for name in ("host", "port"):
-        options.pop(name, None)
+    login = build_target(f"redis://{credentials and credentials + '@'}placeholder{query}")
     if mode == "cluster":
-        return ClusterLink(
-            addresses,
-            lambda a: connector(
-                {**options, "connection_class": connection_class, "host": a[0], "port": a[1]}
-            )(),
-        )
+        return ClusterLink(addresses, lambda a: open_wire(replace(login, host=a[0], port=a[1])))
     service = parts.path.strip("/")
     if not service or "/" in service:
         raise StoreUrlInvalid("after the Sentinels it must name one service, as in …/mymaster")
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        addresses, sentinel_kwargs=_sentinel_options()
+        addresses,
+        sentinel_kwargs={
+            "socket_timeout": 0.2,
+            "socket_connect_timeout": 0.2,
+            "retry": Retry(NoBackoff(), 0),
+        },
     )
 
-    async def connect_primary() -> AbstractConnection:
-        host, port = await sentinel.discover_master(service)
-        return await connector(
-            {**options, "connection_class": connection_class, "host": host, "port": port}
-        )()
+    async def connect_primary() -> Wire:
+        try:
+            host, port = await sentinel.discover_master(service)
+        except RedisError as error:
+            raise ConnectionError(str(error)) from None
+        return await open_wire(replace(login, host=host, port=port))
 
     return NodeLink(connect_primary)
 
 
-def connector(options: dict[str, Any]) -> Connect:
-    """Return a function that opens one connection; raise StoreUrlInvalid for unknown options."""
-    options = {**_plain_options(), **options}
-    connection_class = options.pop("connection_class", Connection)
+def build_target(url: str) -> Target:
+    """Read a ``redis://``, ``rediss://`` or ``unix://`` URL; raise StoreUrlInvalid."""
     try:
-        connection_class(**options)
-    except TypeError as error:
-        raise StoreUrlInvalid(f"unknown option: {error}") from None
-
-    async def connect() -> AbstractConnection:
-        connection: AbstractConnection = connection_class(**options)
-        await connection.connect()  # type: ignore[no-untyped-call]
-        return connection
-
-    return connect
-
-
-def _plain_options() -> dict[str, Any]:
-    # No timeouts: the round trip's deadline covers connecting, sending and reading alike.
-    return {
-        "socket_timeout": None,
-        "socket_connect_timeout": None,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-        "driver_info": None,
-    }
-
-
-def _sentinel_options() -> dict[str, Any]:
-    return {**_plain_options(), "socket_timeout": 0.2, "socket_connect_timeout": 0.2}
-
-
-def _options(url: str) -> dict[str, Any]:
-    try:
-        return dict(parse_url(url))
+        options: dict[str, Any] = dict(parse_url(url))
     except ValueError as error:
         raise StoreUrlInvalid(str(error)) from None
+    options.pop("connection_class", None)
+    tls = {name: options.pop(name) for name in list(options) if name.startswith("ssl_")}
+    try:
+        options["db"] = int(options.get("db", 0))
+        return Target(**options, tls=_tls(tls) if urlsplit(url).scheme == "rediss" else None)
+    except TypeError:
+        unknown = sorted(set(options) - {f.name for f in fields(Target)})
+        raise StoreUrlInvalid(f"unknown option: {', '.join(unknown)}") from None
+    except (ValueError, OSError) as error:
+        raise StoreUrlInvalid(str(error)) from None
+
+
+def _tls(options: dict[str, Any]) -> ssl.SSLContext:
+    authorities = options.pop("ssl_ca_certs", None)
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise StoreUrlInvalid(f"ssl_ca_certs: {authorities}: {error.strerror or error}") from None
+    requirement = options.pop("ssl_cert_reqs", "required")
+    if requirement not in {"required", "none"}:
+        raise StoreUrlInvalid("ssl_cert_reqs: it must be required or none")
+    checked = str(options.pop("ssl_check_hostname", True)).lower() not in {"false", "no", "0"}
+    context.check_hostname = checked and requirement == "required"
+    if requirement == "none":
+        context.verify_mode = ssl.CERT_NONE
+    if certificate := options.pop("ssl_certfile", None):
+        context.load_cert_chain(certificate, options.pop("ssl_keyfile", None))
+    if options:
+        raise StoreUrlInvalid(f"unknown option: {', '.join(sorted(options))}")
+    return context
 
 
 def _address(text: str, default_port: int) -> Address:

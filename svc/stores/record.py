@@ -19,7 +19,6 @@ share one Redis.
 
 from __future__ import annotations
 
-import math
 import os
 import struct
 from itertools import count
@@ -75,37 +74,49 @@ def decode(raw: bytes, now_ms: int) -> Entry:
     """Read a stored entry; raise StoreCorrupt for one that this release can't read."""
     try:
         form, flags, written, expires, version, size, type_size = _FIXED.unpack_from(raw)
-    except struct.error:
+        start = _FIXED_BYTES + type_size
+        content_type = str(raw[_FIXED_BYTES:start], "ascii")
+    except (struct.error, UnicodeDecodeError):
         raise unreadable(raw) from None
-    start = _FIXED_BYTES + type_size
     if form != FORMAT or len(raw) != start + size:
         raise unreadable(raw)
+    # The server's clock is known no better than a round trip takes: it is not before the writing.
+    now_ms = max(now_ms, written)
     return Entry(
         raw[start:],
-        raw[_FIXED_BYTES:start].decode("ascii"),
+        content_type,
         f'"{version.hex()}"',
         written // 1000,
-        remaining_seconds(expires, now_ms) if expires else None,
-        bool(flags & FLAG_JSON),
+        # As remaining_seconds, without the call: every read passes here.
+        (-((now_ms - expires) // 1000) if expires > now_ms else 1) if expires else None,
+        flags & FLAG_JSON == FLAG_JSON,
     )
+
+
+def try_decode(raw: bytes, now_ms: int) -> Entry | StoreCorrupt:
+    """Read a stored entry, or return why it can't be read."""
+    try:
+        return decode(raw, now_ms)
+    except StoreCorrupt as error:
+        return error
 
 
 def summarise(key: str, raw: bytes, now_ms: int) -> EntrySummary:
     """Read the beginning of a stored entry; raise StoreCorrupt as ``decode`` does."""
     try:
-        form, _, _, expires, version, size, type_size = _FIXED.unpack_from(raw)
-    except struct.error:
+        form, _, written, expires, version, size, type_size = _FIXED.unpack_from(raw)
+        content_type = str(raw[_FIXED_BYTES : _FIXED_BYTES + type_size], "ascii")
+    except (struct.error, UnicodeDecodeError):
         raise unreadable(raw) from None
     if form != FORMAT:
         raise unreadable(raw)
-    content_type = raw[_FIXED_BYTES : _FIXED_BYTES + type_size].decode("ascii")
-    ttl = remaining_seconds(expires, now_ms) if expires else None
+    ttl = remaining_seconds(expires, max(now_ms, written)) if expires else None
     return EntrySummary(key, etag_of(version), ttl, size, content_type)
 
 
 def remaining_seconds(expires_ms: int, now_ms: int) -> int:
     """Round what is left up to whole seconds: what still exists has some time left."""
-    return max(1, math.ceil((expires_ms - now_ms) / 1000))
+    return max(1, -((now_ms - expires_ms) // 1000))
 
 
 def unreadable(raw: bytes) -> StoreCorrupt:

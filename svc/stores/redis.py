@@ -6,8 +6,8 @@ Those are coalescing.py's, which makes them of the bulk operations here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from ..domain.errors import (
     CounterBound,
@@ -16,6 +16,7 @@ from ..domain.errors import (
     DomainError,
     IdempotencyMismatch,
     KeyMissing,
+    NotJson,
     PreconditionFailed,
 )
 from ..domain.model import (
@@ -36,9 +37,16 @@ from ..domain.model import (
 )
 from . import listing, record, scripts
 from .clock import ServerClock
-from .link import Command, Link, Reply
+from .link import Command, Link
 from .names import claim_name, counter_name, entry_name, operation_name
 from .refusals import checked, failure_of
+from .wire import Reply, ReplyError
+
+_REFUSALS: Final[dict[type[DomainError], str]] = {
+    PreconditionFailed: "refused",
+    KeyMissing: "missing",
+    NotJson: "not_json",
+}
 
 
 class RedisStore:
@@ -57,27 +65,33 @@ class RedisStore:
         self, keys: Sequence[Key], deadline: float | None = None
     ) -> list[Entry | DomainError]:
         names = [entry_name(key) for key in keys]
-        groups = self._link.groups(names)
-        commands: list[Command] = [("MGET", *[names[i] for i in group]) for group in groups]
-        if ask_time := self._clock.is_stale:
-            commands.append(("TIME",))
-        replies = await self._execute(commands, deadline, repeatable=True)
-        if ask_time and not isinstance(time := replies.pop(), Exception):
-            self._clock.observe(int(time[0]) * 1000 + int(time[1]) // 1000)
-        now = self._clock.now_ms()
+        if self._clock.is_stale:
+            await self._read_clock(deadline)
+        replies = await self._execute_groups(
+            names, lambda group: ("MGET", *[names[i] for i in group]), deadline, repeatable=True
+        )
+        if len(replies) == 1:
+            return self._entries_of(replies[0][1], len(keys))
         outcomes: list[Entry | DomainError] = [KeyMissing()] * len(keys)
-        for group, reply in zip(groups, replies, strict=True):
-            if isinstance(reply, Exception):
-                for i in group:
-                    outcomes[i] = failure_of(reply, changing=False)
-                continue
-            for i, raw in zip(group, reply, strict=True):
-                if raw is not None:
-                    try:
-                        outcomes[i] = record.decode(raw, now)
-                    except DomainError as error:
-                        outcomes[i] = error
+        for group, reply in replies:
+            for i, outcome in zip(group, self._entries_of(reply, len(group)), strict=True):
+                outcomes[i] = outcome
         return outcomes
+
+    async def _read_clock(self, deadline: float | None) -> None:
+        (time,) = await self._execute([("TIME",)], deadline, repeatable=True)
+        if not isinstance(time, Exception):
+            self._clock.observe(int(time[0]) * 1000 + int(time[1]) // 1000)
+
+    def _entries_of(self, reply: Reply, size: int) -> list[Entry | DomainError]:
+        if isinstance(reply, Exception):
+            return [failure_of(reply, changing=False)] * size
+        now = self._clock.now_ms()
+        decode, missing = record.decode, KeyMissing()
+        try:
+            return [missing if raw is None else decode(raw, now) for raw in reply]
+        except DomainError:  # one of them can't be read: which, the slow way tells
+            return [missing if raw is None else record.try_decode(raw, now) for raw in reply]
 
     async def swap(
         self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
@@ -126,19 +140,18 @@ class RedisStore:
             names.append(entry_name(key))
             etags.append(version)
             packed.append((*record.encode(draft, version), _milliseconds(draft.ttl)))
-        groups = self._link.groups(names)
-        commands: list[Command] = [
-            (
+        replies = await self._execute_groups(
+            names,
+            lambda group: (
                 scripts.PUT_MANY,
                 len(group),
                 *[names[i] for i in group],
                 *[word for i in group for word in packed[i]],
-            )
-            for group in groups
-        ]
-        replies = await self._execute(commands, deadline)
+            ),
+            deadline,
+        )
         outcomes: list[Written | DomainError] = [KeyMissing()] * len(drafts)
-        for group, reply in zip(groups, replies, strict=True):
+        for group, reply in replies:
             if isinstance(reply, Exception):
                 for i in group:
                     outcomes[i] = failure_of(reply, changing=True)
@@ -182,6 +195,20 @@ class RedisStore:
             scripts.RECALL, operation_name(key.text, operation.id), (), operation.fingerprint
         )
         return None if reply is None else _written(reply)
+
+    async def refuse(self, key: Key, operation: Operation, refusal: DomainError) -> Written:
+        version = b""
+        if isinstance(refusal, PreconditionFailed):
+            version = record.version_of(refusal.etag or "") or b""
+        reply = await self._call(
+            scripts.REFUSE,
+            operation_name(key.text, operation.id),
+            (),
+            _REFUSALS[type(refusal)],
+            version,
+            *self._record_of(operation),
+        )
+        return _written(reply)
 
     async def claim(self, collection: str, operation: Operation, proposal: str) -> str:
         outcome, bound = await self._call(
@@ -243,19 +270,18 @@ class RedisStore:
         self, steps: Sequence[tuple[CounterName, int]], deadline: float | None = None
     ) -> list[Added | DomainError]:
         names = [counter_name(name) for name, _ in steps]
-        groups = self._link.groups(names)
-        commands: list[Command] = [
-            (
+        replies = await self._execute_groups(
+            names,
+            lambda group: (
                 scripts.ADD_MANY,
                 len(group),
                 *[names[i] for i in group],
                 *[steps[i][1] for i in group],
-            )
-            for group in groups
-        ]
-        replies = await self._execute(commands, deadline)
+            ),
+            deadline,
+        )
         outcomes: list[Added | DomainError] = [CounterOverflow()] * len(steps)
-        for group, reply in zip(groups, replies, strict=True):
+        for group, reply in replies:
             values = [reply] * len(group) if isinstance(reply, Exception) else reply
             for i, value in zip(group, values, strict=True):
                 if isinstance(value, Exception):
@@ -323,6 +349,38 @@ class RedisStore:
             repeatable=repeatable,
         )
 
+    async def _execute_groups(
+        self,
+        names: Sequence[bytes],
+        command_of: Callable[[list[int]], Command],
+        deadline: float | None,
+        *,
+        repeatable: bool = False,
+    ) -> list[tuple[list[int], Reply]]:
+        """Send one command for each group of names that may travel together.
+
+        While a Cluster moves a slot, it refuses commands whose keys are partly there and partly
+        here: those are sent again, a key at a time.
+        """
+        groups = self._link.groups(names)
+        replies = await self._execute(
+            [command_of(g) for g in groups], deadline, repeatable=repeatable
+        )
+        answered = list(zip(groups, replies, strict=True))
+        torn = [
+            group
+            for group, reply in answered
+            if len(group) > 1 and type(reply) is ReplyError and reply.code == "TRYAGAIN"
+        ]
+        if torn:
+            answered = [(group, reply) for group, reply in answered if group not in torn]
+            singles = [[i] for group in torn for i in group]
+            replies = await self._execute(
+                [command_of(g) for g in singles], deadline, repeatable=repeatable
+            )
+            answered += zip(singles, replies, strict=True)
+        return answered
+
     async def _call(
         self, script: scripts.Script, name: bytes, more: Sequence[bytes], *arguments: Any
     ) -> Any:
@@ -369,7 +427,11 @@ def _written(reply: Any) -> Written:
         )
     if outcome == b"reused":
         raise _reused()
-    refusal = PreconditionFailed(record.etag_of(version) if version else None)
+    refusal: DomainError
+    if outcome == b"refused":
+        refusal = PreconditionFailed(record.etag_of(version) if version else None)
+    else:
+        refusal = KeyMissing() if outcome == b"missing" else NotJson()
     refusal.replayed = bool(replayed)
     raise refusal
 

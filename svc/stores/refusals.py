@@ -6,16 +6,6 @@ import logging
 import re
 from typing import Any, Final
 
-from redis.exceptions import (
-    AskError,
-    ClusterDownError,
-    MasterDownError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    TryAgainError,
-)
-
 from ..domain.errors import (
     CounterOverflow,
     DomainError,
@@ -31,16 +21,8 @@ log = logging.getLogger(__name__)
 # Redis refuses all of these before a command changes anything. Redis 6 wraps a script's error in
 # a text of its own, so the code is looked for anywhere in it.
 _UNAVAILABLE: Final = re.compile(
-    r"\b(READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS|BUSY|NOAUTH|NOPERM"
-    r"|WRONGPASS|UNKILLABLE|LOADING)\b"
-)
-_UNAVAILABLE_TYPES: Final = (
-    AskError,
-    ClusterDownError,
-    MasterDownError,
-    NoPermissionError,
-    ReadOnlyError,
-    TryAgainError,
+    r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF|NOREPLICAS|BUSY"
+    r"|UNKILLABLE|NOAUTH|NOPERM|WRONGPASS|max number of clients|Protocol error)\b"
 )
 _CORRUPT: Final = re.compile(r"WRONGTYPE|not an integer")
 
@@ -56,9 +38,9 @@ def failure_of(reply: Exception, *, changing: bool) -> DomainError:
             return OutcomeUnknown("the store's answer did not come; the change may be applied")
         return StoreUnavailable("the store did not answer in time")
     text = str(reply)
-    if isinstance(reply, OutOfMemoryError) or "OOM" in text:
+    if "OOM" in text:
         return StoreFull("the store is out of memory; nothing was applied")
-    if isinstance(reply, _UNAVAILABLE_TYPES) or _UNAVAILABLE.search(text):
+    if _UNAVAILABLE.search(text):
         log.warning("store refuses", extra={"reason": text})
         return StoreUnavailable("the store refuses for now; nothing was applied")
     if "overflow" in text:

@@ -1,0 +1,59 @@
+"""Compressed request bodies, taken apart with a bound: a bomb never gets to unfold."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from ..domain.errors import BodyInvalid, BodyTooLarge, ContentCodingUnsupported
+
+#: zlib's window parameter: gzip's header, or either of the two things called deflate.
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+
+def inflater(coding: str, limit: int, what: str) -> Inflater | None:
+    """Return what undoes the content coding, None for identity.
+
+    Raises ContentCodingUnsupported.
+    """
+    name = coding.strip().lower()
+    if name in {"", "identity"}:
+        return None
+    if name in {"gzip", "x-gzip"}:
+        return Inflater(_GZIP, limit, what)
+    if name == "deflate":
+        return Inflater(zlib.MAX_WBITS, limit, what)
+    raise ContentCodingUnsupported(f"Content-Encoding: {coding!r} can't be undone here")
+
+
+class Inflater:
+    """Undoes one compressed stream, never by more than a little over ``limit`` bytes at a time."""
+
+    def __init__(self, window: int, limit: int, what: str) -> None:
+        self._window = window
+        self._stream = zlib.decompressobj(window)
+        self._limit = limit
+        self._what = what
+        self._started = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what the data unfolds to; raise BodyTooLarge, BodyInvalid."""
+        if not self._started and data:
+            self._started = True
+            # RFC 9110 §8.4.1.2: some senders mean the raw stream, without zlib's header.
+            if self._window == zlib.MAX_WBITS and data[0] & 0x0F != zlib.DEFLATED:
+                self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            body = self._stream.decompress(data, self._limit + 1)
+        except zlib.error as error:
+            raise BodyInvalid(f"{self._what}: it can't be decompressed: {error}") from None
+        if self._stream.unconsumed_tail or len(body) > self._limit:
+            raise BodyTooLarge(f"{self._what}: it unfolds to more than {self._limit} bytes")
+        if self._stream.unused_data:
+            raise BodyInvalid(f"{self._what}: something follows its compressed data")
+        return body
+
+    def finish(self) -> None:
+        """Check that the stream came to its end; raise BodyInvalid."""
+        if not self._stream.eof:
+            raise BodyInvalid(f"{self._what}: its compressed data is cut short")

@@ -1,0 +1,1 @@
+"""What the service tells of itself; imports none of the other layers."""

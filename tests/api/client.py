@@ -1,0 +1,166 @@
+"""What the HTTP contract's tests share: a client that reads whole answers, and Redis's clock."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import time
+from collections.abc import Awaitable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+from multidict import CIMultiDictProxy
+
+from svc.domain.model import CounterName, Key
+from svc.stores.names import counter_name, entry_name
+from tests.conftest import Backend
+from tests.support.services import Service
+from tests.support.wire import exchange
+
+DEADLINE_SECONDS: Final = 10.0
+PROBLEM_FIELDS: Final = frozenset(
+    {"type", "title", "status", "detail", "code", "applied", "retryable", "trace_id"}
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, read to its end."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def etag(self) -> str:
+        return self.headers["ETag"]
+
+    @property
+    def replayed(self) -> bool:
+        return self.headers.get("Idempotency-Replayed") == "true"
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Api:
+    """A client of one pod. Paths go out exactly as given; ``body`` as it is, ``json`` rendered."""
+
+    service: Service
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Answer:
+        async with self.service.request(
+            method, path, data=body, headers=headers, **options
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    def get(self, path: str, **options: Any) -> Awaitable[Answer]:
+        return self.send("GET", path, **options)
+
+    def head(self, path: str, **options: Any) -> Awaitable[Answer]:
+        return self.send("HEAD", path, **options)
+
+    def put(self, path: str, body: Any = None, **options: Any) -> Awaitable[Answer]:
+        return self.send("PUT", path, body, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> Awaitable[Answer]:
+        return self.send("POST", path, body, **options)
+
+    def patch(self, path: str, changes: Any, **options: Any) -> Awaitable[Answer]:
+        """Send a merge patch: Python objects, or bytes as they are."""
+        body = changes if isinstance(changes, bytes) else json.dumps(changes).encode()
+        headers = {"Content-Type": "application/merge-patch+json", **options.pop("headers", {})}
+        return self.send("PATCH", path, body, headers=headers, **options)
+
+    def delete(self, path: str, **options: Any) -> Awaitable[Answer]:
+        return self.send("DELETE", path, **options)
+
+    def step(self, name: str, **body: Any) -> Awaitable[Answer]:
+        """Step a counter."""
+        headers = body.pop("headers", None)
+        return self.post(f"/v1/counters/{name}/increments", json=body, headers=headers)
+
+    async def batch(self, *operations: Mapping[str, Any]) -> list[Any]:
+        """Run a batch that is accepted as a whole; return its results."""
+        body = json.dumps({"operations": operations}, separators=(",", ":")).encode()
+        # aiohttp warns of a megabyte of plain bytes.
+        answer = await self.post("/v1/batch", io.BytesIO(body))
+        assert answer.status == 200, answer.body
+        results: list[Any] = answer.json()["results"]
+        return results
+
+    async def keys(self, prefix: str = "") -> list[str]:
+        """Return the keys of one large page, sorted."""
+        answer = await self.get(f"/v1/kv?limit=1000&prefix={prefix}")
+        assert answer.status == 200, answer
+        assert answer.json()["next_cursor"] is None
+        return sorted(item["key"] for item in answer.json()["items"])
+
+    async def raw(self, sent: bytes) -> Answer:
+        """Send these bytes as they are, on a connection of their own; read one answer."""
+        answer = await exchange(self.service.port, sent)
+        return Answer(answer.status, CIMultiDictProxy(answer.headers), answer.body)
+
+
+def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
+    """Check that the answer is this problem, complete; return its body."""
+    assert answer.status == status, answer
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    said: dict[str, Any] = answer.json()
+    assert said.keys() >= PROBLEM_FIELDS, said
+    assert (said["status"], said["code"]) == (status, code)
+    return said
+
+
+def entry(key: str) -> bytes:
+    """Return the name that the entry has in Redis."""
+    return entry_name(Key(key))
+
+
+def counter(name: str) -> bytes:
+    """Return the name that the counter has in Redis."""
+    return counter_name(CounterName(name))
+
+
+@contextlib.contextmanager
+def clients(backend: Backend) -> Iterator[list[redis.Redis]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(contextlib.closing(s.client())) for s in backend.servers]
+
+
+def names(backend: Backend, pattern: str) -> list[bytes]:
+    """Return what Redis holds under names of this pattern."""
+    with clients(backend) as servers:
+        return [name for server in servers for name in server.scan_iter(pattern)]
+
+
+def left_ms(backend: Backend, name: bytes) -> int:
+    """Return the TTL that Redis itself keeps: -1 for none, -2 for no such name."""
+    with clients(backend) as servers:
+        for server in servers:
+            with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
+                return int(server.pttl(name))
+    raise AssertionError("no server has the slot")
+
+
+def run_out(backend: Backend, *gone: bytes) -> None:
+    """Let these names' time run out now, behind the service's back."""
+    give_up = time.monotonic() + DEADLINE_SECONDS
+    with clients(backend) as servers:
+        for name in gone:
+            for server in servers:
+                with contextlib.suppress(redis.ResponseError):  # MOVED
+                    assert server.pexpire(name, 1), f"Redis holds no {name!r}"
+                    while server.exists(name):
+                        assert time.monotonic() < give_up

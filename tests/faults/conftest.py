@@ -1,0 +1,57 @@
+"""Fixtures of the fault tests: a Redis or a cluster of the test's own, and a service on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from svc.settings import Settings
+from tests.conftest import need_redis_6, need_redis_7
+from tests.support.clusters import ask_node
+from tests.support.redis_servers import (
+    RedisCluster,
+    RedisServer,
+    running_cluster,
+    running_redis,
+)
+from tests.support.services import Service, running_service
+
+
+@pytest.fixture(params=["redis-6.2", "redis-7"])
+def either_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    """The oldest and the newest Redis: they word their refusals differently."""
+    binary = need_redis_6() if request.param == "redis-6.2" else need_redis_7()
+    with running_redis(binary, tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
+    """A service over ``redis_server``."""
+    async with running_service(Settings(store_url=redis_server.url)) as service:
+        yield service
+
+
+@pytest.fixture
+async def served_on_either(either_redis: RedisServer) -> AsyncIterator[Service]:
+    """A service over ``either_redis``."""
+    async with running_service(Settings(store_url=either_redis.url)) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A cluster to break, which goes on serving the slots that it has left."""
+    with running_cluster(need_redis_7(), tmp_path_factory.mktemp("cluster")) as cluster:
+        for server in cluster.servers:
+            ask_node(server, "CONFIG", "SET", "cluster-require-full-coverage", "no")
+        yield cluster
+
+
+@pytest.fixture
+async def served_on_cluster(own_cluster: RedisCluster) -> AsyncIterator[Service]:
+    own_cluster.flush()
+    async with running_service(Settings(store_url=own_cluster.url)) as service:
+        yield service

@@ -1,0 +1,120 @@
+"""Somebody (an operator, a proxy, an idle timeout) closes the service's connections under load."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.support.answers import (
+    Answer,
+    ask,
+    assert_unknown,
+    counter_value,
+    get,
+    increment,
+    put,
+    statuses,
+    together,
+)
+from tests.support.redis_servers import RedisServer
+from tests.support.services import Service
+from tests.support.waiting import eventually
+
+
+@asynccontextmanager
+async def connections_killed(server: RedisServer) -> AsyncIterator[list[int]]:
+    """Kill them every few milliseconds; yields a list of how many died each time."""
+    over = asyncio.Event()
+    killed: list[int] = []
+
+    def kill() -> int:
+        with contextlib.closing(server.client()) as client:
+            return int(client.client_kill_filter(_type="normal", skipme=True))
+
+    async def repeat() -> None:
+        while not over.is_set():
+            killed.append(await asyncio.to_thread(kill))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), 0.03)
+
+    async with asyncio.TaskGroup() as running:
+        running.create_task(repeat())
+        try:
+            yield killed
+        finally:
+            over.set()
+
+
+async def test_reads_go_on_as_if_nothing_happened(
+    served: Service, redis_server: RedisServer
+) -> None:
+    await together(*(put(served, f"k{i}", b"value-%d" % i) for i in range(50)))
+    await ask(served, "PUT", "/v1/counters/n", json={"value": 7})
+
+    async with connections_killed(redis_server) as killed:
+        while sum(killed) < 30:
+            entries, values = (
+                await together(*(get(served, f"k{i}") for i in range(50))),
+                await together(*(counter_value(served, "n") for _ in range(10))),
+            )
+            assert [a.body for a in entries] == [b"value-%d" % i for i in range(50)]
+            assert set(values) == {7}
+
+
+async def test_writes_succeed_or_are_unknown_and_none_is_lost_or_doubled(
+    served: Service, redis_server: RedisServer
+) -> None:
+    steps: list[Answer] = []
+    recorded = 0
+    async with connections_killed(redis_server) as killed:
+        while sum(killed) < 30 or len(steps) < 1000:
+            written, stepped, once = (
+                await together(*(put(served, f"k{i}", b"v") for i in range(20))),
+                await together(*(increment(served, "plain") for _ in range(50))),
+                await together(*(settled(served, f"{recorded}-{i}") for i in range(20))),
+            )
+            steps += stepped
+            recorded += len(once)
+            for answer in (*written, *stepped):
+                if answer.status not in {200, 201}:
+                    assert_unknown(answer)
+
+    acknowledged = [a.json["value"] for a in steps if a.status == 200]
+    unknown = len(steps) - len(acknowledged)
+    assert len(set(acknowledged)) == len(acknowledged)
+    value = await counter_value(served, "plain")
+    assert len(acknowledged) <= value <= len(acknowledged) + unknown
+    assert await counter_value(served, "once") == recorded
+
+
+async def settled(service: Service, operation: str) -> Answer:
+    """Repeat the step under its key until it is acknowledged."""
+
+    async def attempt() -> Answer | None:
+        answer = await increment(service, "once", operation)
+        if answer.status == 200:
+            return answer
+        assert_unknown(answer)
+        return None
+
+    answer: Answer = await eventually(attempt)
+    return answer
+
+
+async def test_idle_connections_that_redis_closed_are_noticed_before_they_are_used(
+    served: Service, redis_server: RedisServer
+) -> None:
+    await together(*(increment(served, f"c{i}", "warm") for i in range(30)))
+    with contextlib.closing(redis_server.client()) as client:
+        for number in range(20):
+            assert client.client_kill_filter(_type="normal", skipme=True)
+            await get(served, "breathe")  # a turn of the loop, in which the closings arrive
+
+            answers = await together(
+                *(increment(served, f"c{i}", f"{number}") for i in range(30)),
+                *(put(served, f"k{i}", b"v") for i in range(30)),
+            )
+
+            assert statuses(answers) <= {200, 201}

@@ -1,0 +1,209 @@
+"""Redis is stopped (SIGSTOP): connections stand, sends succeed, and no answer comes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from svc.api.context import LIFECYCLE
+from tests.support.answers import (
+    PROMPT_SECONDS,
+    ask,
+    ask_admin,
+    assert_refused,
+    assert_refused_or_unknown,
+    counter_value,
+    get,
+    increment,
+    put,
+    statuses,
+    together,
+    warm,
+)
+from tests.support.every_verb import CHANGES, READS
+from tests.support.redis_servers import RedisServer
+from tests.support.services import Service
+from tests.support.waiting import eventually
+
+
+@asynccontextmanager
+async def paused(server: RedisServer) -> AsyncIterator[None]:
+    server.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+async def test_every_request_is_answered_in_time_and_tells_what_became_of_it(
+    served: Service, redis_server: RedisServer
+) -> None:
+    assert (await put(served, "verb", b"before")).status == 201
+
+    async with paused(redis_server):
+        reads = await together(*(ask(served, v.method, v.path, **v.options) for v in READS))
+        changes = await together(*(ask(served, v.method, v.path, **v.options) for v in CHANGES))
+
+    for answer in reads:
+        assert_refused(answer)
+    for answer in changes:
+        assert_refused_or_unknown(answer)
+    assert 504 in statuses(changes)
+    assert max(a.seconds for a in (*reads, *changes)) < PROMPT_SECONDS
+
+
+async def test_each_change_alone_is_unknown_and_in_time(
+    served: Service, redis_server: RedisServer
+) -> None:
+    async with paused(redis_server):
+        stepped = await increment(served, "n")
+        written = await put(served, "k", b"v")
+        once = await increment(served, "n", "once")
+
+    for answer in (stepped, written, once):
+        assert_refused_or_unknown(answer)
+        assert answer.seconds < PROMPT_SECONDS
+    assert (stepped.status, written.status) == (504, 504)
+
+
+async def test_200_requests_at_once_are_answered_in_time(
+    served: Service, redis_server: RedisServer
+) -> None:
+    await warm(served, 200)
+
+    async with paused(redis_server):
+        answers = await together(
+            *(get(served, f"k{i}") for i in range(50)),
+            *(put(served, f"k{i}", b"v") for i in range(50)),
+            *(increment(served, "n") for _ in range(50)),
+            *(increment(served, "n", f"op-{i}") for i in range(50)),
+        )
+
+    for answer in answers[:50]:
+        assert_refused(answer)
+    for answer in answers[50:]:
+        assert_refused_or_unknown(answer)
+    assert max(answer.seconds for answer in answers) < PROMPT_SECONDS
+
+
+async def test_the_probes_stay_green_and_statusz_says_degraded(
+    served: Service, redis_server: RedisServer
+) -> None:
+    served.app[LIFECYCLE].ready = True
+    assert (await ask_admin(served, "/statusz")).json["status"] == "ok"
+    await warm(served, 200)
+
+    async with paused(redis_server):
+        flood = asyncio.gather(*(increment(served, "n") for _ in range(200)))
+        live, ready, status = await together(
+            *(ask_admin(served, path) for path in ("/livez", "/readyz", "/statusz"))
+        )
+        await flood
+
+    assert (live.status, ready.status, status.status) == (200, 200, 200)
+    assert max(live.seconds, ready.seconds, status.seconds) < PROMPT_SECONDS
+    assert status.json["status"] == "degraded"
+    assert status.json["store"]["answers"] is False
+
+
+async def test_it_works_again_without_a_restart_and_unknown_steps_count_at_most_once(
+    served: Service, redis_server: RedisServer
+) -> None:
+    await warm(served, 200)
+
+    async with paused(redis_server):
+        answers = await together(*(increment(served, "n") for _ in range(200)))
+
+    unknown = sum(answer.status == 504 for answer in answers)
+    assert statuses(answers) <= {503, 504}
+    answer = await eventually(lambda: _incremented(served), what="healing")
+    assert 1 <= answer <= unknown + 1
+    assert (await ask_admin(served, "/statusz")).json["status"] == "ok"
+
+
+async def _incremented(service: Service) -> int:
+    # Behind the steps that Redis still has to read from the connections given up.
+    answer = await increment(service, "n")
+    return int(answer.json["value"]) if answer.status == 200 else 0
+
+
+async def flicker(server: RedisServer, over: asyncio.Event) -> None:
+    """Stop and continue Redis: for less than the deadline, and for more."""
+    stops = 0
+    while not over.is_set():
+        async with paused(server):
+            await _passed(over, 0.7 if stops % 3 == 2 else 0.1)
+        await _passed(over, 0.1)
+        stops += 1
+
+
+async def _passed(over: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(over.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def test_no_read_gets_the_answer_of_another_while_redis_comes_and_goes(
+    served: Service, redis_server: RedisServer
+) -> None:
+    await warm(served, 500)
+    await together(*(put(served, f"key-{i}", b"value-%d" % i) for i in range(500)))
+    over = asyncio.Event()
+    flickering = asyncio.create_task(flicker(redis_server, over))
+    right = refused = 0
+    try:
+        while not (right > 3000 and refused > 800):
+            answers = await together(*(get(served, f"key-{i}") for i in range(500)))
+            for i, answer in enumerate(answers):
+                if answer.status == 200:
+                    assert answer.body == b"value-%d" % i
+                    right += 1
+                else:
+                    assert_refused(answer)
+                    refused += 1
+                assert answer.seconds < PROMPT_SECONDS
+    finally:
+        over.set()
+        await flickering
+
+
+async def test_no_step_gets_the_answer_of_another_while_redis_comes_and_goes(
+    served: Service, redis_server: RedisServer
+) -> None:
+    names = range(200)
+    await warm(served, len(names))
+    for i in names:
+        await ask(served, "PUT", f"/v1/counters/c{i}", json={"value": i * 1_000_000})
+    over = asyncio.Event()
+    flickering = asyncio.create_task(flicker(redis_server, over))
+    least, most = [0] * len(names), [0] * len(names)
+    failed = 0
+    try:
+        while not (min(least) > 3 and failed > 300):
+            # Half of them travel together, half alone.
+            answers = await together(
+                *(increment(served, f"c{i}", f"{i}-{most[i]}" if i % 2 else None) for i in names)
+            )
+            for i, answer in enumerate(answers):
+                if answer.status == 200:
+                    least[i] += 1
+                    most[i] += 1
+                    assert least[i] <= answer.json["value"] - i * 1_000_000 <= most[i]
+                else:
+                    assert_refused_or_unknown(answer)
+                    most[i] += answer.status == 504
+                    failed += 1
+    finally:
+        over.set()
+        await flickering
+
+    await eventually(lambda: _answers(served), what="healing")
+    for i in names:
+        assert least[i] <= await counter_value(served, f"c{i}") - i * 1_000_000 <= most[i]
+
+
+async def _answers(service: Service) -> bool:
+    return (await get(service, "key-0")).status in {200, 404}

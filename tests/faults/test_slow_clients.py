@@ -1,0 +1,155 @@
+"""Clients that take their time with a head or a body, or do nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from svc.settings import Settings
+from tests.support.answers import get, put, statuses, together
+from tests.support.redis_servers import RedisServer
+from tests.support.services import Service, running_service
+from tests.support.wire import Wire, wire_to
+
+LIMIT_SECONDS = 0.5
+#: The limit, and how often heads are looked at, and a busy machine.
+CLOSED_SECONDS = 3.0
+
+PUT = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
+GET = "GET /v1/kv/none HTTP/1.1\r\nHost: t\r\n\r\n"
+
+
+@pytest.fixture
+async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
+    settings = Settings(
+        store_url=redis_server.url,
+        header_timeout_seconds=LIMIT_SECONDS,
+        body_timeout_seconds=LIMIT_SECONDS,
+    )
+    async with running_service(settings) as service:
+        yield service
+
+
+async def drip(wire: Wire, text: str, *, every: float = 0.05) -> float:
+    """Send it byte by byte until it ends or the server hangs up; return how long that took."""
+    started = time.monotonic()
+    hung_up = asyncio.ensure_future(wire.reader.read(1))
+    for byte in text.encode():
+        await wire.send(bytes([byte]))
+        done, _ = await asyncio.wait({hung_up}, timeout=every)
+        if done:
+            break
+    hung_up.cancel()
+    with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+        await hung_up
+    return time.monotonic() - started
+
+
+async def test_a_head_that_does_not_end_is_closed(service: Service) -> None:
+    async def is_closed(beginning: str) -> bool:
+        async with wire_to(service.port) as wire:
+            await wire.send(beginning)
+            return await wire.closed(seconds=CLOSED_SECONDS)
+
+    head = "GET / HTTP/1.1\r\nHost: t\r\n"
+
+    assert await together(*(is_closed(head[:size]) for size in range(len(head)))) == [True] * len(
+        head
+    )
+
+
+async def test_a_head_that_drips_is_closed_as_soon(service: Service) -> None:
+    async with wire_to(service.port) as wire:
+        took = await drip(wire, "GET / HTTP/1.1\r\nHost: t\r\n" + "X-Slow: 1\r\n" * 100)
+
+        assert LIMIT_SECONDS * 0.9 < took < CLOSED_SECONDS
+
+
+async def test_a_second_head_on_the_same_connection_has_the_same_time(service: Service) -> None:
+    async with wire_to(service.port) as wire:
+        await wire.send(GET)
+        assert (await wire.answer()).status == 404
+
+        took = await drip(wire, "GET / HTTP/1.1\r\n" + "X-Slow: 1\r\n" * 100)
+
+        assert LIMIT_SECONDS * 0.9 < took < CLOSED_SECONDS
+
+
+async def test_a_second_head_begun_with_the_first_has_no_more_time(service: Service) -> None:
+    async with wire_to(service.port) as wire:
+        await wire.send(GET + "GET / HT")
+        assert (await wire.answer()).status == 404
+
+        assert await wire.closed(seconds=CLOSED_SECONDS)
+
+
+async def test_a_connection_kept_alive_between_requests_is_not_closed(service: Service) -> None:
+    async with wire_to(service.port) as wire:
+        await wire.send(GET)
+        assert (await wire.answer()).status == 404
+
+        assert not await wire.closed(seconds=LIMIT_SECONDS + 1.0)
+        await wire.send(GET)
+        assert (await wire.answer()).status == 404
+
+
+async def test_a_body_that_does_not_end_is_408_and_closed(service: Service) -> None:
+    async def upload(rest: str) -> None:
+        async with wire_to(service.port) as wire:
+            await wire.send(PUT, rest)
+
+            answer = await wire.answer(seconds=CLOSED_SECONDS)
+
+            assert (answer.status, answer.json["code"]) == (408, "body_timeout")
+            assert answer.json["applied"] == "no"
+            assert answer.headers["Connection"] == "close"
+            assert await wire.closed()
+
+    await together(
+        upload("Content-Length: 100\r\n\r\n"),
+        upload("Content-Length: 100\r\n\r\nhalf"),
+        upload("Transfer-Encoding: chunked\r\n\r\n"),
+        upload("Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
+        upload("Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"),
+    )
+    assert (await get(service, "k")).status == 404
+
+
+async def test_a_body_that_drips_is_408_as_soon(service: Service) -> None:
+    async with wire_to(service.port) as wire:
+        await wire.send(f"{PUT}Content-Length: 1000\r\n\r\n")
+        dripping = asyncio.ensure_future(drip(wire, "x" * 100))
+        took = await dripping
+
+    assert LIMIT_SECONDS * 0.9 < took < CLOSED_SECONDS
+    assert (await get(service, "k")).status == 404
+
+
+async def test_a_body_within_its_time_may_outlast_the_time_of_a_head(
+    redis_server: RedisServer,
+) -> None:
+    settings = Settings(store_url=redis_server.url, header_timeout_seconds=LIMIT_SECONDS)
+    async with running_service(settings) as service, wire_to(service.port) as wire:
+        await wire.send(f"{PUT}Content-Length: 30\r\n\r\n")
+        took = await drip(wire, "x" * 30)
+
+        assert took > 2 * LIMIT_SECONDS
+        assert (await get(service, "k")).body == b"x" * 30
+
+
+async def test_2000_idle_connections_do_no_harm(redis_server: RedisServer) -> None:
+    async with (
+        running_service(Settings(store_url=redis_server.url)) as service,
+        contextlib.AsyncExitStack() as idle,
+    ):
+        for _ in range(40):  # in groups that the listener's backlog holds
+            await together(*(idle.enter_async_context(wire_to(service.port)) for _ in range(50)))
+
+        answers = await together(*(put(service, f"k{i}", b"v") for i in range(100)))
+
+        assert statuses(answers) == {201}
+        assert max(answer.seconds for answer in answers) < 1

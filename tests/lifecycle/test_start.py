@@ -1,0 +1,161 @@
+"""What the process says when it starts, and when it can't."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from svc.__main__ import main
+from svc.settings import FIELDS, env_name, flag_name
+from tests.support.plain_http import fetch
+from tests.support.redis_servers import RedisServer, free_port
+from tests.support.services import ROOT, service_process
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("KV_")}
+    return subprocess.run(
+        [sys.executable, "-m", "svc", *arguments],
+        cwd=ROOT,
+        env={**clean, **environ},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def refusal_of(ended: subprocess.CompletedProcess[str]) -> str:
+    assert ended.returncode == 2, ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("tallykv: "), line
+    return line
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.parametrize("variable", ["KV_PORT", "KV_ADMIN_PORT"])
+def test_a_port_in_use_is_named(redis_server: RedisServer, taken_port: int, variable: str) -> None:
+    ports = {"KV_PORT": "0", "KV_ADMIN_PORT": "0", variable: str(taken_port)}
+
+    line = refusal_of(run("serve", KV_STORE_URL=redis_server.url, KV_HOST="127.0.0.1", **ports))
+
+    assert variable in line
+    assert str(taken_port) in line
+    assert "in use" in line
+
+
+def test_an_address_that_is_not_ours_is_named(redis_server: RedisServer) -> None:
+    line = refusal_of(run("serve", KV_STORE_URL=redis_server.url, KV_HOST="192.0.2.1"))
+
+    assert "192.0.2.1" in line
+
+
+@pytest.fixture
+def say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs what won't serve here; it gives the code and the words."""
+
+    def run_here(*arguments: str, **environ: str) -> tuple[int, str]:
+        for name in [name for name in os.environ if name.startswith("KV_")]:
+            monkeypatch.delenv(name)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run_here
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "words"),
+    [
+        ([], {"KV_FOO": "1"}, ["KV_FOO", "no such setting"]),
+        ([], {"KV_PROT": "1"}, ["KV_PROT", "KV_PORT"]),
+        ([], {"KV_PORT": "eighty"}, ["KV_PORT", "eighty"]),
+        ([], {"KV_PORT": "65536"}, ["KV_PORT", "65535"]),
+        ([], {"KV_PORT": "tcp://10.0.0.1:80"}, ["KV_PORT", "enableServiceLinks"]),
+        ([], {"KV_ROLES": "kv,queues"}, ["KV_ROLES", "counters"]),
+        (["--port", "eighty"], {"KV_PORT": "8080"}, ["--port", "eighty"]),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cant_be_used_is_named(
+    say: Callable[..., tuple[int, str]],
+    arguments: list[str],
+    environ: dict[str, str],
+    words: list[str],
+) -> None:
+    code, said = say("serve", *arguments, **environ)
+
+    assert code == 2
+    (line,) = said.splitlines()
+    assert line.startswith("tallykv: ")
+    for word in words:
+        assert word in line
+
+
+def test_help_lists_each_setting_with_its_variable_and_default(
+    say: Callable[..., tuple[int, str]],
+) -> None:
+    code, said = say("serve", "--help")
+
+    assert code == 0
+    text = re.sub(r"\s+", "", said)
+    for name in FIELDS:
+        assert flag_name(name) in text
+        assert f"[{env_name(name)}=" in text
+
+
+def test_without_a_command_it_says_how_to_use_it(say: Callable[..., tuple[int, str]]) -> None:
+    code, said = say()
+
+    assert code == 2
+    assert said.startswith("usage: tallykv")
+
+
+def test_a_start_names_the_address_the_data_and_three_requests_that_work(
+    tmp_path: Path,
+) -> None:
+    with service_process(KV_DATA_DIR=str(tmp_path / "data"), KV_DRAIN_SECONDS="0") as service:
+        service.signal(signal.SIGTERM)
+        service.wait()
+        said = service.output()
+
+    assert service.base in said
+    assert service.admin_base in said
+    assert str(tmp_path / "data") in said
+    curls = [line.strip() for line in said.splitlines() if line.strip().startswith("curl ")]
+    assert len(curls) == 3
+    assert all(service.base in line for line in curls)
+
+
+def test_a_password_in_the_store_url_is_never_said() -> None:
+    url = f"redis://:secret@127.0.0.1:{free_port()}"
+    with service_process(KV_STORE_URL=url, KV_DRAIN_SECONDS="0") as service:
+        answer = fetch(f"{service.base}/v1/kv/k")
+        service.signal(signal.SIGTERM)
+        service.wait()
+        said = service.output()
+
+    assert answer.status == 503
+    assert "secret" not in said + answer.body.decode()

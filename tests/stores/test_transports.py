@@ -1,0 +1,146 @@
+"""``rediss://`` and ``unix://``: the same service over TLS, and over a socket file."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import trustme
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from svc.settings import Settings
+from tests.conftest import need_redis_7
+from tests.support.answers import ask_admin, assert_refused, get, increment, put
+from tests.support.redis_servers import free_port, running_redis
+from tests.support.services import running_service
+from tests.support.waiting import until
+
+
+@dataclass
+class TlsRedis:
+    port: int
+    authority: Path
+    certificate: Path
+
+    def url(self, **options: str) -> str:
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        return f"rediss://localhost:{self.port}?{query}"
+
+
+def _need_tls() -> str:
+    binary = need_redis_7()
+    answer = subprocess.run(
+        [binary, "--tls-port", "-1"], capture_output=True, text=True, check=False, timeout=10
+    )
+    if "Bad directive" in answer.stdout + answer.stderr:
+        pytest.skip("needs a redis-server built with TLS (Debian package redis-server)")
+    return binary
+
+
+@pytest.fixture
+def tls_redis(tmp_path: Path) -> Iterator[TlsRedis]:
+    """A Redis that speaks only TLS and asks for a client's certificate."""
+    binary = _need_tls()
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    authority_file, certificate_file = tmp_path / "ca.pem", tmp_path / "both.pem"
+    authority.cert_pem.write_to_path(authority_file)
+    certificate.private_key_and_cert_chain_pem.write_to_path(certificate_file)
+    port = free_port(below=55000)
+    process = subprocess.Popen(
+        [
+            *(binary, "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1"),
+            *("--tls-cert-file", str(certificate_file), "--tls-key-file", str(certificate_file)),
+            *("--tls-ca-cert-file", str(authority_file), "--tls-auth-clients", "yes"),
+            *("--dir", str(tmp_path), "--save", "", "--logfile", str(tmp_path / "redis.log")),
+        ],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: _answers(port, authority_file, certificate_file), what="Redis with TLS")
+        yield TlsRedis(port, authority_file, certificate_file)
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def _answers(port: int, authority: Path, certificate: Path) -> bool:
+    options: dict[str, Any] = {
+        "ssl_certfile": certificate,
+        "ssl_keyfile": certificate,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    client = redis.Redis(
+        host="localhost", port=port, ssl=True, ssl_ca_certs=str(authority), **options
+    )
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+    finally:
+        client.close()
+
+
+async def test_it_works_over_tls_with_a_clients_certificate(tls_redis: TlsRedis) -> None:
+    both = str(tls_redis.certificate)
+    url = tls_redis.url(ssl_ca_certs=str(tls_redis.authority), ssl_certfile=both, ssl_keyfile=both)
+
+    async with running_service(Settings(store_url=url)) as service:
+        assert (await put(service, "k", b"x" * 100_000)).status == 201
+        assert (await get(service, "k")).body == b"x" * 100_000
+        assert (await increment(service, "n")).json["value"] == 1
+        assert (await ask_admin(service, "/statusz")).json["store"]["mode"] == "standalone"
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_a_server_not_trusted_or_a_missing_certificate_refuses_everything(
+    tls_redis: TlsRedis, trusted: bool
+) -> None:
+    options = {"ssl_ca_certs": str(tls_redis.authority)} if trusted else {}
+
+    async with running_service(Settings(store_url=tls_redis.url(**options))) as service:
+        answer = await put(service, "k", b"v")
+
+        # With TLS 1.3 a server refuses the client's certificate only after the first request.
+        if not trusted:
+            assert_refused(answer)
+        assert answer.status in {503, 504}
+        assert_refused(await get(service, "k"))
+
+
+async def test_plain_text_to_a_tls_port_refuses_reads(tls_redis: TlsRedis) -> None:
+    url = f"redis://localhost:{tls_redis.port}"
+
+    async with running_service(Settings(store_url=url)) as service:
+        assert_refused(await get(service, "k"))
+
+
+async def test_it_works_over_a_socket_file(redis_binary: str, tmp_path: Path) -> None:
+    socket = tmp_path / "redis.sock"
+    with running_redis(redis_binary, tmp_path / "redis", "--unixsocket", str(socket)):
+        async with running_service(Settings(store_url=f"unix://{socket}")) as service:
+            assert (await put(service, "k", b"v")).status == 201
+            assert (await get(service, "k")).body == b"v"
+            assert (await increment(service, "n")).json["value"] == 1
+
+
+async def test_a_socket_file_that_is_not_there_refuses_everything(tmp_path: Path) -> None:
+    async with running_service(Settings(store_url=f"unix://{tmp_path}/none.sock")) as service:
+        for answer in (await get(service, "k"), await put(service, "k", b"v")):
+            assert_refused(answer)
+
+
+async def test_a_database_number_keeps_services_apart(redis_binary: str, tmp_path: Path) -> None:
+    with running_redis(redis_binary, tmp_path / "redis") as server:
+        async with (
+            running_service(Settings(store_url=f"{server.url}/1")) as one,
+            running_service(Settings(store_url=f"{server.url}/2")) as two,
+        ):
+            assert (await put(one, "k", b"v")).status == 201
+            assert (await get(two, "k")).status == 404

@@ -1,0 +1,89 @@
+"""What tests do to a Redis Cluster: find a slot's server, move the slot, take a server away."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from redis.crc import key_slot
+
+from svc.domain.model import CounterName, Key
+from svc.stores.names import counter_name, entry_name
+from tests.support.redis_servers import RedisCluster, RedisServer
+from tests.support.waiting import until
+
+
+def ask_node(server: RedisServer, *words: Any) -> Any:
+    with contextlib.closing(server.client()) as client:
+        return client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
+def slot_of_key(key: str) -> int:
+    return key_slot(entry_name(Key(key)))
+
+
+def slot_of_counter(name: str) -> int:
+    return key_slot(counter_name(CounterName(name)))
+
+
+def owner_of(cluster: RedisCluster, slot: int) -> RedisServer:
+    """Return the server that has the slot."""
+    port = port_of_owner(cluster.servers[0], slot)
+    return next(s for s in cluster.servers if s.port == port)
+
+
+def port_of_owner(witness: RedisServer, slot: int) -> int:
+    """Return the port of the server that has the slot, by the word of another."""
+    for first, last, primary, *_ in ask_node(witness, "CLUSTER", "SLOTS"):
+        if first <= slot <= last:
+            return int(primary[1])
+    raise AssertionError(f"nobody has slot {slot}")
+
+
+def id_of(server: RedisServer) -> str:
+    return bytes(ask_node(server, "CLUSTER", "MYID")).decode()
+
+
+class Migration:
+    """One slot on its way from a server to another, step by step."""
+
+    def __init__(self, cluster: RedisCluster, slot: int) -> None:
+        self.cluster = cluster
+        self.slot = slot
+        self.source = owner_of(cluster, slot)
+        self.target = next(s for s in cluster.servers if s is not self.source)
+        self.under_way = False
+
+    def begin(self) -> None:
+        self.under_way = True
+        ask_node(self.target, "CLUSTER", "SETSLOT", self.slot, "IMPORTING", id_of(self.source))
+        ask_node(self.source, "CLUSTER", "SETSLOT", self.slot, "MIGRATING", id_of(self.target))
+
+    def names(self) -> list[bytes]:
+        found: list[bytes] = ask_node(self.source, "CLUSTER", "GETKEYSINSLOT", self.slot, 1000)
+        return found
+
+    def move(self, name: bytes) -> None:
+        ask_node(self.source, "MIGRATE", "127.0.0.1", self.target.port, name, 0, 5000)
+
+    def end(self) -> None:
+        if not self.under_way:
+            return
+        self.under_way = False
+        for name in self.names():
+            self.move(name)
+        new_owner = id_of(self.target)
+        for server in sorted(self.cluster.servers, key=lambda s: s is not self.target):
+            ask_node(server, "CLUSTER", "SETSLOT", self.slot, "NODE", new_owner)
+
+
+def wait_whole(cluster: RedisCluster, *, seconds: float = 15.0) -> None:
+    """Wait until every server that runs says that all slots are served."""
+    running = [s for s in cluster.servers if s.process is not None]
+    until(lambda: all(map(_sees_all, running)), seconds=seconds, what="the cluster")
+
+
+def _sees_all(server: RedisServer) -> bool:
+    answer = ask_node(server, "CLUSTER", "INFO")
+    lines = bytes(answer).decode().splitlines()
+    return {"cluster_state:ok", "cluster_slots_ok:16384"} <= set(lines)

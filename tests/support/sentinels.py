@@ -1,0 +1,127 @@
+"""A primary and a replica under the watch of Sentinels."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.support.redis_servers import RedisServer, free_port, running_redis
+from tests.support.waiting import until
+
+SERVICE = "tally"
+
+
+class Sentinel:
+    """One redis-sentinel process."""
+
+    def __init__(self, binary: str, directory: Path, primary: RedisServer, quorum: int) -> None:
+        self.port = free_port(below=55000)
+        directory.mkdir(parents=True)
+        configuration = directory / "sentinel.conf"
+        configuration.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} {quorum}\n"
+            f"sentinel down-after-milliseconds {SERVICE} 500\n"
+            f"sentinel failover-timeout {SERVICE} 5000\n"
+        )
+        with (directory / "sentinel.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [binary, str(configuration), "--sentinel"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def ask(self, *words: str) -> Any:
+        never = Retry(NoBackoff(), 0)
+        with contextlib.closing(
+            redis.Redis(port=self.port, retry=never, socket_timeout=5)
+        ) as client:
+            return client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    @property
+    def primary_port(self) -> int:
+        answer = self.ask("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
+        return int(answer[1])
+
+    def knows(self, *, replicas: int, sentinels: int) -> bool:
+        try:
+            state = self.ask("SENTINEL MASTER", SERVICE)
+        except redis.RedisError:
+            return False
+        known = (int(state["num-slaves"]), int(state["num-other-sentinels"]))
+        return known == (replicas, sentinels - 1)
+
+    def hurries(self) -> bool:
+        """Shorten the periods by which it looks and acts, which are seconds otherwise."""
+        try:
+            self.ask("SENTINEL DEBUG", "info-period", "200", "publish-period", "200")
+        except redis.ConnectionError:
+            return False
+        return True
+
+    def fail_over(self) -> None:
+        """Make the replica the primary; Sentinel needs a while to trust it."""
+
+        def accepted() -> bool:
+            try:
+                self.ask("SENTINEL FAILOVER", SERVICE)
+            except redis.ResponseError as refusal:
+                if "NOGOODSLAVE" not in str(refusal):
+                    raise
+                return False
+            return True
+
+        until(accepted, what="a good replica")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+
+class Watched:
+    def __init__(self, servers: list[RedisServer], sentinels: list[Sentinel]) -> None:
+        self.primary, self.replica = servers
+        self.sentinels = sentinels
+
+    @property
+    def url(self) -> str:
+        where = ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels)
+        return f"redis+sentinel://{where}/{SERVICE}"
+
+
+@contextlib.contextmanager
+def running_sentinels(binary: str, directory: Path, count: int) -> Iterator[Watched]:
+    with contextlib.ExitStack() as stack:
+        sync_at_once = ("--repl-diskless-sync-delay", "0")
+        primary = stack.enter_context(running_redis(binary, directory / "primary", *sync_at_once))
+        replica = stack.enter_context(
+            running_redis(
+                binary,
+                directory / "replica",
+                *sync_at_once,
+                *("--replicaof", f"127.0.0.1 {primary.port}"),
+            )
+        )
+        until(lambda: _is_linked(replica), what="the replica")
+        sentinels = []
+        for i in range(count):
+            sentinel = Sentinel(binary, directory / f"sentinel-{i}", primary, count // 2 + 1)
+            stack.callback(sentinel.stop)
+            sentinels.append(sentinel)
+        for sentinel in sentinels:
+            until(sentinel.hurries, what="Sentinel")
+            until(lambda s=sentinel: s.knows(replicas=1, sentinels=count), what="Sentinel")  # type: ignore[misc]
+        yield Watched([primary, replica], sentinels)
+
+
+def _is_linked(replica: RedisServer) -> bool:
+    with contextlib.closing(replica.client()) as client:
+        return bool(client.info("replication")["master_link_status"] == "up")
