@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from ..domain.model import (
     Entry,
     Increment,
     Key,
+    Operation,
     Precondition,
     Ttl,
     Written,
@@ -40,30 +42,19 @@ from .bodies import (
     render_json,
 )
 from .context import LIMITS, ROLES, STORE, Limits
-from .problems import http_problem, problem_of
+from .problems import Problem, http_problem, problem_of
 from .requests import build_operation, parse_idempotency_key, read_bytes, read_query
 from .strict_json import read_body, read_json
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
-#: How a step shares a round trip: reads of anything, plain writes, plain steps, or none of these.
+#: How an operation shares a round trip: with other reads, other plain writes, other plain steps,
+#: or with none.
 Kind = Literal["get", "put", "add", "alone"]
 
-
-class Step:
-    """One operation, checked: what it works on, and how it can travel."""
-
-    __slots__ = ("by", "draft", "key", "kind", "name", "operation", "precondition", "resource")
-
-    def __init__(self, kind: Kind, resource: str) -> None:
-        self.kind: Kind = kind
-        self.resource = resource
-        self.key: Key
-        self.name: CounterName
-        self.draft: Draft
-        self.precondition: Precondition | None = None
-        self.operation: Any = None
-        self.by = 1
+#: Position in the batch, kind, resource, and what its kind needs: a Key, a (Key, Draft), a
+#: (CounterName, step), or a function that does it alone and returns its result.
+Step = tuple[int, Kind, str, Any]
 
 
 async def run(request: web.Request) -> web.Response:
@@ -77,89 +68,85 @@ async def run(request: web.Request) -> web.Response:
             f" a batch holds 1 to {limits.max_batch_operations}"
         )
     batch = Batch(request.app[STORE], limits, request.app[ROLES])
-    results = await batch.run(operations)
-    response = render_json({"results": results})
+    response = render_json({"results": await batch.run(operations)})
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     return response
 
 
+def plan(steps: Sequence[Step]) -> list[list[Step]]:
+    """Split into waves: those of a wave go together, those of one resource keep their order.
+
+    Steps of one kind on one resource may share a wave, because the store keeps their order itself.
+    """
+    kinds = {kind for _, kind, _, _ in steps}
+    if len(kinds) == 1 and "alone" not in kinds:
+        return [list(steps)]
+    waves: list[list[Step]] = []
+    last: dict[str, tuple[int, Kind]] = {}
+    for step in steps:
+        _, kind, resource, _ = step
+        wave, before = last.get(resource, (-1, "alone"))
+        if before != kind or kind == "alone":
+            wave += 1
+        last[resource] = (wave, kind)
+        if wave == len(waves):
+            waves.append([])
+        waves[wave].append(step)
+    return waves
+
+
 class Batch:
-    """Runs operations in waves: one wave's go together, one key's or counter's keep their order."""
+    """Runs the operations of one request; what goes wrong with one stands in its place."""
 
     def __init__(self, store: Store, limits: Limits, roles: frozenset[str]) -> None:
         self._store = store
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
+        #: Bytes that the answer may still take.
         self._room = 4 * limits.max_batch_bytes
 
     async def run(self, operations: Sequence[BatchOperation]) -> list[Any]:
+        """Return a result for each operation, what its single request would have said."""
         self._results = [None] * len(operations)
-        if "kv" in self._roles and all(type(o) is GetOperation for o in operations):
-            await self._get_all(operations)
-            return self._results
-        waves: list[dict[Kind, list[tuple[int, Step]]]] = []
-        last: dict[str, tuple[int, Kind, bool]] = {}
+        steps: list[Step] = []
+        parse = self._parse
         for i, operation in enumerate(operations):
             try:
-                step = self._parse(operation)
+                kind, resource, work = parse(operation)
             except DomainError as error:
                 self._results[i] = problem_of(error)
-                continue
-            if step is None:
+            except web.HTTPNotFound:
                 self._results[i] = http_problem(404, "this process does not serve it")
-                continue
-            kind, up = step.kind, step.by >= 0
-            before = last.get(step.resource)
-            if before is None:
-                wave = 0
-            elif kind != "alone" and before[1:] == (kind, up):
-                wave = before[0]
             else:
-                wave = before[0] + 1
-            last[step.resource] = (wave, kind, up)
-            if wave == len(waves):
-                waves.append({})
-            waves[wave].setdefault(kind, []).append((i, step))
-        for wave_steps in waves:
-            await self._run_wave(wave_steps)
+                steps.append((i, kind, resource, work))
+        for wave in plan(steps):
+            await self._run_wave(wave)
         return self._results
 
-    async def _get_all(self, operations: Sequence[Any]) -> None:
-        """Serve a batch of nothing but reads, the most frequent kind: no order to keep."""
-        try:
-            keys = [(i, Key(operation.key)) for i, operation in enumerate(operations)]
-        except DomainError:
-            keys = []
-            for i, operation in enumerate(operations):
-                try:
-                    keys.append((i, Key(operation.key)))
-                except DomainError as error:
-                    self._results[i] = problem_of(error)
-        await self._get(keys)
-
-    def _parse(self, operation: BatchOperation) -> Step | None:
+    def _parse(self, operation: BatchOperation) -> tuple[Kind, str, Any]:
         if isinstance(operation, AddOperation):
             if "counters" not in self._roles:
-                return None
-            return _parse_add(operation)
+                raise web.HTTPNotFound
+            name = CounterName(operation.counter)
+            # No key holds NUL: a counter and an entry of one name are two resources.
+            resource = "\0" + name.text
+            by, text = operation.by, operation.idempotency_key
+            if text is None:
+                return "add", resource, (name, by)
+            return "alone", resource, partial(self._add, name, by, _recorded(name, by, text))
         if "kv" not in self._roles:
-            return None
+            raise web.HTTPNotFound
         key = Key(operation.key)
         if isinstance(operation, GetOperation):
-            step = Step("get", key.text)
-        elif isinstance(operation, PutOperation):
-            draft = self._draft(operation)
-            step = Step("put", key.text)
-            step.draft = draft
-            step.precondition = _if_match(operation.if_match)
-            if step.precondition is not None or draft.ttl == "keep":
-                step.kind = "alone"
-        else:
-            step = Step("alone", key.text)
-            step.precondition = _if_match(operation.if_match)
-        step.key = key
-        return step
+            return "get", key.text, key
+        precondition = _if_match(operation.if_match)
+        if not isinstance(operation, PutOperation):
+            return "alone", key.text, partial(self._delete, key, precondition)
+        draft = self._draft(operation)
+        if precondition is None and draft.ttl != "keep":
+            return "put", key.text, (key, draft)
+        return "alone", key.text, partial(self._put, key, draft, precondition)
 
     def _draft(self, operation: PutOperation) -> Draft:
         limits = self._limits
@@ -188,73 +175,71 @@ class Batch:
             ttl = None
         return Draft(raw, content_type, ttl, is_json, default)
 
-    async def _run_wave(self, wave: dict[Kind, list[tuple[int, Step]]]) -> None:
+    async def _run_wave(self, wave: list[Step]) -> None:
+        by_kind: dict[Kind, list[Step]] = {}
+        for step in wave:
+            by_kind.setdefault(step[1], []).append(step)
         jobs: list[Awaitable[None]] = []
-        if gets := wave.get("get"):
-            jobs.append(self._get([(i, step.key) for i, step in gets]))
-        if puts := wave.get("put"):
-            drafts = [(step.key, step.draft) for _, step in puts]
-            jobs.append(self._settle(puts, self._store.write_many(drafts), _put_result))
-        if adds := wave.get("add"):
-            steps = [(step.name, step.by) for _, step in adds]
-            jobs.append(self._settle(adds, self._store.add_many(steps), _add_result))
-        jobs.extend(self._alone(i, step) for i, step in wave.get("alone", ()))
+        store = self._store
+        if gets := by_kind.get("get"):
+            keys = [key for _, _, _, key in gets]
+            jobs.append(self._settle(gets, store.read_many(keys), self._got))
+        if puts := by_kind.get("put"):
+            drafts = [draft for _, _, _, draft in puts]
+            jobs.append(self._settle(puts, store.write_many(drafts), _put_result))
+        if adds := by_kind.get("add"):
+            moves = [move for _, _, _, move in adds]
+            jobs.append(self._settle(adds, store.add_many(moves), _add_result))
+        jobs += [self._alone(i, work) for i, _, _, work in by_kind.get("alone", ())]
         if len(jobs) == 1:
             await jobs[0]
         else:
             await asyncio.gather(*jobs)
 
-    async def _get(self, keys: list[tuple[int, Key]]) -> None:
-        outcomes = await self._store.read_many([key for _, key in keys])
-        results, room = self._results, self._room
-        for (i, key), outcome in zip(keys, outcomes, strict=True):
-            if isinstance(outcome, DomainError):
-                results[i] = problem_of(outcome)
-                continue
-            room -= len(outcome.body)
-            if room >= 0:
-                results[i] = _get_result(key.text, outcome)
-            else:
-                results[i] = problem_of(BodyTooLarge("the batch's answer is full; read it alone"))
-        self._room = room
-
     async def _settle(
         self,
-        steps: list[tuple[int, Step]],
+        steps: list[Step],
         outcomes: Awaitable[list[Any]],
-        render: Callable[[Step, Any], Any],
+        render: Callable[[Any, Any], Any],
     ) -> None:
-        for (i, step), outcome in zip(steps, await outcomes, strict=True):
-            failed = isinstance(outcome, DomainError)
-            self._results[i] = problem_of(outcome) if failed else render(step, outcome)
-
-    async def _alone(self, i: int, step: Step) -> None:
-        store = self._store
-        try:
-            if step.resource.startswith("\0"):
-                added = await store.add(step.name, Increment(by=step.by), step.operation)
-                self._results[i] = _add_result(step, added)
-            elif hasattr(step, "draft"):
-                written = await store.write(step.key, step.draft, step.precondition)
-                self._results[i] = _put_result(step, written)
+        results = self._results
+        for (i, _, _, work), outcome in zip(steps, await outcomes, strict=True):
+            if isinstance(outcome, DomainError):
+                results[i] = problem_of(outcome)
             else:
-                await store.delete(step.key, step.precondition)
-                self._results[i] = BatchDeleted(204, step.key.text)
+                results[i] = render(work, outcome)
+
+    async def _alone(self, i: int, work: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            self._results[i] = await work()
         except DomainError as error:
             self._results[i] = problem_of(error)
 
+    async def _put(self, key: Key, draft: Draft, precondition: Precondition | None) -> BatchPut:
+        return _put_result((key, draft), await self._store.write(key, draft, precondition))
 
-def _parse_add(operation: AddOperation) -> Step:
-    name = CounterName(operation.counter)
-    # No key holds NUL: a counter and an entry of one name are two resources.
-    step = Step("add", "\0" + name.text)
-    step.name = name
-    step.by = operation.by
-    if operation.idempotency_key is not None:
-        key = parse_idempotency_key(operation.idempotency_key, "idempotency_key")
-        step.operation = build_operation(key, f"ct:{name.text}", b"add %d" % operation.by)
-        step.kind = "alone"
-    return step
+    async def _delete(self, key: Key, precondition: Precondition | None) -> BatchDeleted:
+        await self._store.delete(key, precondition)
+        return BatchDeleted(204, key.text)
+
+    async def _add(self, name: CounterName, by: int, operation: Operation) -> BatchAdded:
+        added = await self._store.add(name, Increment(by=by), operation)
+        return _add_result((name, by), added)
+
+    def _got(self, key: Key, entry: Entry) -> BatchGot | Problem:
+        body = entry.body
+        self._room -= len(body)
+        if self._room < 0:
+            return problem_of(BodyTooLarge("the batch's answer is full; read it alone"))
+        etag, ttl, content_type = entry.etag, entry.ttl_seconds, entry.content_type
+        if entry.is_json:
+            return BatchGot(200, key.text, etag, ttl, content_type, msgspec.Raw(body))
+        return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
+
+
+def _recorded(name: CounterName, by: int, text: str) -> Operation:
+    key = parse_idempotency_key(text, "idempotency_key")
+    return build_operation(key, f"ct:{name.text}", b"add %d" % by)
 
 
 def _if_match(etag: str | None) -> Precondition | None:
@@ -264,18 +249,11 @@ def _if_match(etag: str | None) -> Precondition | None:
     return Precondition(if_match=(quoted,))
 
 
-def _get_result(key: str, entry: Entry) -> BatchGot:
-    etag, ttl, content_type = entry.etag, entry.ttl_seconds, entry.content_type
-    if entry.is_json:
-        return BatchGot(200, key, etag, ttl, content_type, msgspec.Raw(entry.body))
-    return BatchGot(200, key, etag, ttl, content_type, msgspec.UNSET, entry.body)
-
-
-def _put_result(step: Step, written: Written) -> BatchPut:
+def _put_result(work: tuple[Key, Draft], written: Written) -> BatchPut:
     status = 201 if written.created else 200
-    return BatchPut(status, step.key.text, written.etag, written.ttl_seconds)
+    return BatchPut(status, work[0].text, written.etag, written.ttl_seconds)
 
 
-def _add_result(step: Step, added: Added) -> BatchAdded:
+def _add_result(work: tuple[CounterName, int], added: Added) -> BatchAdded:
     value = added.value
-    return BatchAdded(200, step.name.text, value, str(value), added.applied_by, added.replayed)
+    return BatchAdded(200, work[0].text, value, str(value), added.applied_by, added.replayed)

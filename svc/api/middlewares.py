@@ -30,10 +30,6 @@ KV_TRACK: Final = istr("KV-Track")
 KV_POD: Final = istr("KV-Pod")
 SERVER: Final = istr("Server")
 
-# Ids made here: 8 random bytes a process, then a count: unique, and cheap to make.
-_process: Final = os.urandom(8).hex()
-_requests: Final = count(1)
-
 
 def name_responder(response: web.StreamResponse, identity: Identity, request_id: str) -> None:
     """Say who answers, and which request."""
@@ -50,11 +46,13 @@ def observe_request(identity: Identity, lifecycle: Lifecycle, limits: Limits) ->
     once what would be one request too many.
     """
     max_in_flight = limits.max_in_flight
+    # Ids made here: 8 random bytes a process, then a count: unique, and cheap to make.
+    process, requests = os.urandom(8).hex(), count(1)
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = request.headers
-        made = f"{_process}{next(_requests):016x}"
+        made = f"{process}{next(requests):016x}"
         request_id = headers.get(X_REQUEST_ID)
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = made

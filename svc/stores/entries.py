@@ -1,0 +1,238 @@
+"""Entries in Redis, many to a round trip where that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ..domain.errors import DomainError, KeyMissing, NotJson, PreconditionFailed
+from ..domain.model import (
+    Draft,
+    Entry,
+    EntrySummary,
+    Key,
+    Operation,
+    Page,
+    Precondition,
+    Written,
+)
+from . import listing, record, scripts
+from .access import RedisAccess, milliseconds, reused
+from .link import Link
+from .names import claim_name, entry_name, operation_name
+from .refusals import failure_of
+from .wire import Reply
+
+_REFUSALS: Final[dict[type[DomainError], str]] = {
+    PreconditionFailed: "refused",
+    KeyMissing: "missing",
+    NotJson: "not_json",
+}
+
+
+class RedisEntries(RedisAccess):
+    """The port's operations on entries, but for the single plain ones."""
+
+    def __init__(self, link: Link, *, timeout_seconds: float, operation_ttl_seconds: int) -> None:
+        super().__init__(
+            link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
+        )
+        self._versions = record.Versions()
+
+    async def read_many(
+        self, keys: Sequence[Key], deadline: float | None = None
+    ) -> list[Entry | DomainError]:
+        names = [entry_name(key) for key in keys]
+        if self.clock.is_stale:
+            await self._read_clock(deadline)
+        replies = await self.execute_groups(
+            names, lambda group: ("MGET", *[names[i] for i in group]), deadline, repeatable=True
+        )
+        if len(replies) == 1:
+            return self._entries_of(replies[0][1], len(keys))
+        outcomes: list[Entry | DomainError] = [KeyMissing()] * len(keys)
+        for group, reply in replies:
+            for i, outcome in zip(group, self._entries_of(reply, len(group)), strict=True):
+                outcomes[i] = outcome
+        return outcomes
+
+    async def _read_clock(self, deadline: float | None) -> None:
+        (time,) = await self.execute([("TIME",)], deadline, repeatable=True)
+        if not isinstance(time, Exception):
+            self.clock.observe(int(time[0]) * 1000 + int(time[1]) // 1000)
+
+    def _entries_of(self, reply: Reply, size: int) -> list[Entry | DomainError]:
+        if isinstance(reply, Exception):
+            return [failure_of(reply, changing=False)] * size
+        now = self.clock.now_ms()
+        decode, missing = record.decode, KeyMissing()
+        try:
+            return [missing if raw is None else decode(raw, now) for raw in reply]
+        except DomainError:  # one of them can't be read: which, the slow way tells
+            return [missing if raw is None else record.try_decode(raw, now) for raw in reply]
+
+    async def swap(
+        self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
+    ) -> Written | None:
+        try:
+            return await self.put(
+                key, draft, Precondition(if_match=(etag,)), operation, record_refusal=False
+            )
+        except PreconditionFailed:
+            return None
+
+    async def put(
+        self,
+        key: Key,
+        draft: Draft,
+        precondition: Precondition | None,
+        operation: Operation | None,
+        *,
+        record_refusal: bool = True,
+    ) -> Written:
+        """Write one entry with all that a write may ask; the port's ``write`` in one round trip."""
+        head, tail = record.encode(draft, self._versions.next())
+        reply = await self.call(
+            scripts.PUT,
+            entry_name(key),
+            self.operation_keys(key.text, operation),
+            head,
+            tail,
+            milliseconds(draft.ttl),
+            milliseconds(draft.default_ttl_seconds or None),
+            *_versions_of(precondition),
+            *self.record_of(operation),
+            b"1" if record_refusal else b"0",
+        )
+        return _written(reply)
+
+    async def write_many(
+        self, drafts: Sequence[tuple[Key, Draft]], deadline: float | None = None
+    ) -> list[Written | DomainError]:
+        names: list[bytes] = []
+        packed: list[tuple[bytes, bytes, bytes]] = []
+        etags: list[bytes] = []
+        for key, draft in drafts:
+            version = self._versions.next()
+            names.append(entry_name(key))
+            etags.append(version)
+            packed.append((*record.encode(draft, version), milliseconds(draft.ttl)))
+        replies = await self.execute_groups(
+            names,
+            lambda group: (
+                scripts.PUT_MANY,
+                len(group),
+                *[names[i] for i in group],
+                *[word for i in group for word in packed[i]],
+            ),
+            deadline,
+        )
+        outcomes: list[Written | DomainError] = [KeyMissing()] * len(drafts)
+        for group, reply in replies:
+            if isinstance(reply, Exception):
+                for i in group:
+                    outcomes[i] = failure_of(reply, changing=True)
+                continue
+            self.clock.observe(reply[0])
+            for at, i in enumerate(group, 1):
+                ttl = drafts[i][1].ttl
+                outcomes[i] = Written(
+                    record.etag_of(etags[i]),
+                    ttl if ttl != "keep" else None,
+                    reply[0] // 1000,
+                    reply[at] == 1,
+                )
+        return outcomes
+
+    async def delete(
+        self,
+        key: Key,
+        precondition: Precondition | None = None,
+        operation: Operation | None = None,
+    ) -> bool:
+        replayed, outcome, version = await self.call(
+            scripts.DELETE,
+            entry_name(key),
+            self.operation_keys(key.text, operation),
+            *_versions_of(precondition),
+            *self.record_of(operation),
+        )
+        if outcome == b"deleted":
+            return bool(replayed)
+        refusal: DomainError
+        if outcome == b"refused":
+            refusal = PreconditionFailed(record.etag_of(version))
+        else:
+            refusal = KeyMissing() if outcome == b"missing" else reused()
+        refusal.replayed = bool(replayed)
+        raise refusal
+
+    async def recall(self, key: Key, operation: Operation) -> Written | None:
+        reply = await self.call(
+            scripts.RECALL, operation_name(key.text, operation.id), (), operation.fingerprint
+        )
+        return None if reply is None else _written(reply)
+
+    async def refuse(self, key: Key, operation: Operation, refusal: DomainError) -> Written:
+        version = b""
+        if isinstance(refusal, PreconditionFailed):
+            version = record.version_of(refusal.etag or "") or b""
+        reply = await self.call(
+            scripts.REFUSE,
+            operation_name(key.text, operation.id),
+            (),
+            _REFUSALS[type(refusal)],
+            version,
+            *self.record_of(operation),
+        )
+        return _written(reply)
+
+    async def claim(self, collection: str, operation: Operation, proposal: str) -> str:
+        outcome, bound = await self.call(
+            scripts.CLAIM,
+            claim_name(collection, operation.id),
+            (),
+            proposal,
+            *self.record_of(operation),
+        )
+        if outcome == b"reused":
+            raise reused()
+        return str(bound, "ascii")
+
+    async def list_entries(self, prefix: str, limit: int, cursor: str | None) -> Page[EntrySummary]:
+        return await listing.list_entries(
+            self.link, self.clock, prefix, limit, cursor, self.deadline()
+        )
+
+
+def _versions_of(precondition: Precondition | None) -> tuple[bytes, bytes]:
+    if precondition is None:
+        return b"-", b"-"
+    return _version_list(precondition.if_match), _version_list(precondition.if_none_match)
+
+
+def _version_list(etags: tuple[str, ...] | None) -> bytes:
+    if etags is None:
+        return b"-"
+    if etags == ("*",):
+        return b"*"
+    # An ETag that is not one of ours matches nothing; the list still has to hold.
+    return b"=" + b"".join(filter(None, map(record.version_of, etags)))
+
+
+def _written(reply: Any) -> Written:
+    replayed, outcome, version, left_ms, written_ms = reply
+    if outcome in {b"created", b"replaced"}:
+        ttl = record.remaining_seconds(left_ms, 0) if left_ms >= 0 else None
+        return Written(
+            record.etag_of(version), ttl, written_ms // 1000, outcome == b"created", bool(replayed)
+        )
+    if outcome == b"reused":
+        raise reused()
+    refusal: DomainError
+    if outcome == b"refused":
+        refusal = PreconditionFailed(record.etag_of(version) if version else None)
+    else:
+        refusal = KeyMissing() if outcome == b"missing" else NotJson()
+    refusal.replayed = bool(replayed)
+    raise refusal
