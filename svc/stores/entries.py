@@ -43,6 +43,7 @@ class RedisEntries(RedisAccess):
         self, keys: Sequence[Key], deadline: float | None = None
     ) -> list[Entry | DomainError]:
         names = [entry_name(key) for key in keys]
+        deadline = self.deadline() if deadline is None else deadline
         if self.clock.is_stale:
             await self._read_clock(deadline)
         replies = await self.execute_groups(
@@ -56,7 +57,7 @@ class RedisEntries(RedisAccess):
                 outcomes[i] = outcome
         return outcomes
 
-    async def _read_clock(self, deadline: float | None) -> None:
+    async def _read_clock(self, deadline: float) -> None:
         (time,) = await self.execute([("TIME",)], deadline, repeatable=True)
         if not isinstance(time, Exception):
             self.clock.observe(int(time[0]) * 1000 + int(time[1]) // 1000)
@@ -78,7 +79,9 @@ class RedisEntries(RedisAccess):
             return await self.put(
                 key, draft, Precondition(if_match=(etag,)), operation, record_refusal=False
             )
-        except PreconditionFailed:
+        except PreconditionFailed as refusal:
+            if refusal.replayed:
+                raise
             return None
 
     async def put(
