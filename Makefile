@@ -40,17 +40,19 @@ clean: ## remove everything that was set up here, except data
 system-packages:
 	@tests/system-packages.sh
 
-$(VENV)/bin/python:
+$(VENV)/made.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit("tallykv needs Python 3.11 or later; set PYTHON=" if sys.version_info < (3, 11) else 0)'
 	@echo "setting up $(VENV) …"
+	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
 
-$(VENV)/run.stamp: requirements/run.txt | $(VENV)/bin/python
+$(VENV)/run.stamp: requirements/run.txt | $(VENV)/made.stamp
 	@echo "installing what the service needs …"
 	@$(PIP) -r requirements/run.txt
 	@touch $@
 
-$(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
+$(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/made.stamp
 	@echo "installing what the tests need …"
 	@$(PIP) -r requirements/dev.txt
 	@touch $@ $(VENV)/run.stamp
