@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the command line: one flag for each setting, read as text and checked later."""
     parser = argparse.ArgumentParser(prog="tallykv", description="key-value and counter service")
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="serve")
     serving = commands.add_parser(
         "serve",
         help="serve until SIGTERM or SIGINT",

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
@@ -53,8 +54,20 @@ class Connection(RequestHandler):
         # A request was parsed or is being served: what comes is a body, or the next head in line.
         if self._messages or self._current_request is not None:
             self.head_since = None
+            # Behind a request without a body, anything but its last empty line begins a head.
+            if (
+                self._messages
+                and self._messages[-1][1] is EMPTY_PAYLOAD
+                and not data.endswith(b"\r\n\r\n")
+            ):
+                self.head_since = self._loop.time()
         elif self.head_since is None:
             self.head_since = self._loop.time()
+
+    def owes_head_since(self, when: float) -> bool:
+        """Tell whether a head has been under way since before ``when``, and nothing else is."""
+        since = self.head_since
+        return since is not None and since < when and self._current_request is None
 
     # Told to close or to shut down, aiohttp's connection drops what it receives, also the rest of
     # an upload under way. While draining every answer closes its connection anyway, so a request
@@ -120,8 +133,7 @@ class TrafficServer(web.Server):
             await asyncio.sleep(SWEEP_SECONDS)
             overdue = loop.time() - header_timeout_seconds
             for connection in self.connections:
-                since = connection.head_since if isinstance(connection, Connection) else None
-                if since is not None and since < overdue:
+                if isinstance(connection, Connection) and connection.owes_head_since(overdue):
                     connection.force_close()
 
 

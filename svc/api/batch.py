@@ -48,6 +48,10 @@ from .strict_json import read_body, read_json
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
+#: Entries may be large: what one round trip brings, at most, before the answer's room is looked at.
+READS_AT_ONCE: Final = 100
+ANSWER_FULL: Final = "the batch's answer is full; read this one alone"
+
 #: How an operation shares a round trip: with other reads, other plain writes, other plain steps,
 #: or with none.
 Kind = Literal["get", "put", "add", "alone"]
@@ -182,8 +186,7 @@ class Batch:
         jobs: list[Awaitable[None]] = []
         store = self._store
         if gets := by_kind.get("get"):
-            keys = [key for _, _, _, key in gets]
-            jobs.append(self._settle(gets, store.read_many(keys), self._got))
+            jobs.append(self._get(gets))
         if puts := by_kind.get("put"):
             drafts = [draft for _, _, _, draft in puts]
             jobs.append(self._settle(puts, store.write_many(drafts), _put_result))
@@ -195,6 +198,17 @@ class Batch:
             await jobs[0]
         else:
             await asyncio.gather(*jobs)
+
+    async def _get(self, gets: list[Step]) -> None:
+        """Read as many as the answer has room for, a bounded number at a time."""
+        for at in range(0, len(gets), READS_AT_ONCE):
+            some = gets[at : at + READS_AT_ONCE]
+            if self._room < 0:
+                for i, _, _, _ in some:
+                    self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+            else:
+                keys = [key for _, _, _, key in some]
+                await self._settle(some, self._store.read_many(keys), self._got)
 
     async def _settle(
         self,
@@ -230,7 +244,7 @@ class Batch:
         body = entry.body
         self._room -= len(body)
         if self._room < 0:
-            return problem_of(BodyTooLarge("the batch's answer is full; read it alone"))
+            return problem_of(BodyTooLarge(ANSWER_FULL))
         etag, ttl, content_type = entry.etag, entry.ttl_seconds, entry.content_type
         if entry.is_json:
             return BatchGot(200, key.text, etag, ttl, content_type, msgspec.Raw(body))

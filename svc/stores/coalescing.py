@@ -37,6 +37,7 @@ PATIENCE_SECONDS: Final = 0.005
 #: What one round trip carries, at most: one large answer must not hold the others up for long.
 MAX_BATCH: Final = 128
 MAX_BATCH_BYTES: Final = 1 << 20
+MAX_ANSWER_BYTES: Final = 8 << 20
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,6 +62,8 @@ class Lane(Generic[Item, Result]):
         self._waiting: list[tuple[Item, asyncio.Future[Result], float]] = []
         self._scheduled = False
         self._in_flight: set[asyncio.Task[None]] = set()
+        #: How large an answer is expected to be, for those who submit to say.
+        self.answer_bytes = 1
         self._impatience: asyncio.TimerHandle | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
@@ -91,7 +94,7 @@ class Lane(Generic[Item, Result]):
         task.add_done_callback(self._landed)
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
-        size = min(len(self._waiting), MAX_BATCH)
+        size = min(len(self._waiting), MAX_BATCH, max(1, MAX_ANSWER_BYTES // self.answer_bytes))
         if self._weigh is not None:
             weight = 0
             for i in range(size):
@@ -186,6 +189,10 @@ class CoalescingStore(RedisStore):
     ) -> Sequence[Entry | DomainError]:
         distinct = list(dict.fromkeys(keys))
         found = await self.read_many(distinct, deadline)
+        # One of each batch is a sample of how large entries are: a large one counts for a while.
+        if isinstance(sample := found[0], Entry):
+            expected = self._reads.answer_bytes
+            self._reads.answer_bytes = max(1, len(sample.body), expected - expected // 16)
         if len(distinct) == len(keys):
             return found
         by_key = dict(zip(distinct, found, strict=True))

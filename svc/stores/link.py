@@ -125,13 +125,19 @@ class NodeLink:
             wire = self._free.pop()
             if wire.is_open:
                 return wire
-        return await self._connect()
+        wire = await self._connect()
+        if not wire.is_open:
+            raise ConnectionError("the server closed the connection at once")
+        return wire
 
     def _release(self, wire: Wire, replies: list[Reply]) -> None:
-        if any(_says_readonly(reply) for reply in replies):
+        refused = "".join(map(_refusal_of, replies))
+        if "READONLY" in refused:
             # The server is a replica now; only a new connection can find the primary.
             self._drop_idle()
             wire.close()
+        elif "Protocol error" in refused or "max number of clients" in refused:
+            wire.close()  # as the server does, right behind these words
         elif self._closed:
             wire.close()
         else:
@@ -146,7 +152,7 @@ class NodeLink:
         self._drop_idle()
 
 
-def _says_readonly(reply: Reply) -> bool:
-    if type(reply) is list and reply:  # a script's answers: a replica refuses them all
+def _refusal_of(reply: Reply) -> str:
+    if type(reply) is list and reply:  # a script's answers: what concerns the server is in each
         reply = reply[0]
-    return type(reply) is ReplyError and "READONLY" in str(reply)
+    return str(reply) if type(reply) is ReplyError else ""

@@ -115,6 +115,16 @@ async def test_a_delete_honours_its_condition(api: Api) -> None:
     assert done.status == 204
 
 
+async def test_a_delete_may_name_the_versions_it_spares(api: Api) -> None:
+    etag = (await api.put("/v1/kv/a", b"1")).etag
+
+    spared = await api.delete("/v1/kv/a", headers={"If-None-Match": etag})
+    done = await api.delete("/v1/kv/a", headers={"If-None-Match": '"x"'})
+
+    problem(spared, 412, "precondition_failed")
+    assert done.status == 204
+
+
 async def test_a_missing_entry_is_missing_for_a_conditional_delete_too(api: Api) -> None:
     """RFC 9110 §13.2.1: a condition is of no account where the answer is 404 without it."""
     problem(await api.delete("/v1/kv/a", headers={"If-Match": '"x"'}), 404, "key_missing")

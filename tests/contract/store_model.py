@@ -73,7 +73,8 @@ class Model:
             case "none":
                 return Precondition(if_none_match=("*",)), current is None
             case "none of":
-                return Precondition(if_none_match=(some,)), current != some
+                spared = some if current is None or pick % 2 else current
+                return Precondition(if_none_match=('"other"', spared)), current != spared
         return None, True
 
     def step(self, name: CounterName, by: Increment) -> int | str:

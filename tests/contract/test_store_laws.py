@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,25 @@ from hypothesis.stateful import (
 
 from svc.domain.errors import (
     CounterMissing,
+    CounterOverflow,
     DomainError,
     IdempotencyMismatch,
     KeyMissing,
     PreconditionFailed,
 )
-from svc.domain.model import CounterName, Increment, Key, Operation, Ttl
+from svc.domain.model import Added, CounterName, Increment, Key, Operation, Ttl
 from svc.domain.store import Store
 from svc.stores.names import counter_name, entry_name
 from svc.stores.opening import open_store
 from tests.api.client import run_out
 from tests.conftest import Backend
+from tests.contract.history import is_one_history
 from tests.contract.store_model import (
     COUNTERS,
     HIGHEST,
     KEYS,
     LONG,
+    LOWEST,
     Model,
     about,
     bodies,
@@ -70,12 +72,6 @@ class StoreAgainstDict(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.runner.run(self.stack.aclose())
         self.runner.close()
-
-    def asked_at_once(self, make: Sequence[Any]) -> list[Any]:
-        async def wait() -> list[Any]:
-            return await asyncio.gather(*(each() for each in make), return_exceptions=True)
-
-        return self.runner.run(wait())
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Wait for the store's answer; a refusal is an answer too."""
@@ -191,20 +187,28 @@ class StoreAgainstDict(RuleBasedStateMachine):
             else:
                 assert outcome.slug == expected
 
-    @rule(name=names, sizes=st.lists(st.integers(1, 10**6), min_size=1, max_size=8))
+    @rule(name=names, sizes=st.lists(steps, min_size=1, max_size=8))
     def step_at_once(self, name: CounterName, sizes: list[int]) -> None:
-        before = self.model.counters.get(name, (0, None))[0]
-        if before + sum(sizes) > HIGHEST:
-            return
+        before, ttl = self.model.counters.get(name, (0, None))
 
-        added = self.asked_at_once(
-            [lambda by=by: self.store.add(name, Increment(by)) for by in sizes]
-        )
+        async def at_once() -> list[Any]:
+            asked = [self.store.add(name, Increment(by)) for by in sizes]
+            return await asyncio.gather(*asked, return_exceptions=True)
 
-        reached = sorted(each.value for each in added)
-        assert sorted(each.value - each.applied_by for each in added) == [before, *reached[:-1]]
-        for by in sizes:
-            self.model.step(name, Increment(by))
+        outcomes = self.runner.run(at_once())
+
+        counter = self.call("read_counter", name)
+        after = before if isinstance(counter, CounterMissing) else counter.value
+        moves = [(o.value - o.applied_by, o.value) for o in outcomes if isinstance(o, Added)]
+        assert is_one_history(moves, before, after)
+        reached = {before, *(value for _, value in moves)}
+        assert all(LOWEST <= value <= HIGHEST for value in reached)
+        for by, outcome in zip(sizes, outcomes, strict=True):
+            if not isinstance(outcome, Added):
+                assert isinstance(outcome, CounterOverflow)
+                assert any(not LOWEST <= value + by <= HIGHEST for value in reached)
+        if moves:
+            self.model.counters[name] = (after, ttl)
 
     @rule(name=names, value=steps, ttl=st.sampled_from([None, LONG]))
     def set_counter(self, name: CounterName, value: int, ttl: int | None) -> None:
@@ -286,12 +290,7 @@ def test_the_store_agrees_with_a_dict(backend: Backend) -> None:
         pass
 
     OnThisBackend.backend = backend
+    bounds = settings(max_examples=40, stateful_step_count=40, deadline=None)
     run_state_machine_as_test(
-        OnThisBackend,
-        settings=settings(
-            max_examples=30,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        OnThisBackend, settings=settings(bounds, suppress_health_check=list(HealthCheck))
     )

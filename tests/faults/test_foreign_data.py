@@ -34,22 +34,22 @@ def behind(either_redis: RedisServer) -> Iterator[redis.Redis]:
         yield client
 
 
-async def test_reading_a_list_under_an_entrys_name_is_store_corrupt(
+async def test_a_list_under_an_entrys_name_reads_as_no_entry(
     served_on_either: Service, behind: redis.Redis
 ) -> None:
     behind.lpush(ENTRY, "someone's")
 
-    assert_problem(await get(served_on_either, "foreign"), 500, "store_corrupt")
+    assert_problem(await get(served_on_either, "foreign"), 404, "key_missing")
 
 
-async def test_patching_a_list_under_an_entrys_name_is_store_corrupt(
+async def test_a_list_under_an_entrys_name_can_not_be_patched(
     served_on_either: Service, behind: redis.Redis
 ) -> None:
     behind.lpush(ENTRY, "someone's")
 
     answer = await ask(served_on_either, "PATCH", "/v1/kv/foreign", data=b'{"n":2}', headers=MERGE)
 
-    assert_problem(answer, 500, "store_corrupt")
+    assert_problem(answer, 404, "key_missing")
 
 
 @pytest.mark.parametrize("headers", [{"If-Match": "*"}, {"Idempotency-Key": "once"}], ids=str)

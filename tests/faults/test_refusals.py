@@ -113,6 +113,19 @@ async def test_a_missing_or_wrong_password_refuses_everything(
         assert (await ask_admin(service, "/statusz")).json["status"] == "degraded"
 
 
+async def test_a_flood_without_the_password_is_refused_though_redis_hangs_up_on_long_commands(
+    either_redis: RedisServer, admin: redis.Redis
+) -> None:
+    """Redis ends the connection of who sends more than a few words before the password."""
+    admin.config_set("requirepass", "secret")
+
+    async with running_service(Settings(store_url=either_redis.url)) as service:
+        answers = await together(*(increment(service, f"c{i}", "once") for i in range(300)))
+
+    for answer in answers:
+        assert_refused(answer)
+
+
 async def test_the_right_password_opens(either_redis: RedisServer, admin: redis.Redis) -> None:
     admin.config_set("requirepass", "secret")
     url = either_redis.url.replace("//", "//:secret@")
@@ -127,8 +140,10 @@ async def test_a_server_with_no_room_for_a_connection_refuses_everything(
     admin.config_set("maxclients", 1)
 
     async with running_service(Settings(store_url=either_redis.url)) as service:
-        for _ in range(10):  # the refusal and the server's hanging up race each other
-            await assert_all_refused(service, reads_too=True)
+        await assert_all_refused(service, reads_too=True)
+        # The refusal, the server's hanging up and the next to send there race each other.
+        for answer in await together(*(increment(service, f"c{i}", "once") for i in range(300))):
+            assert_refused(answer)
 
         admin.config_set("maxclients", 100)
         assert (await put(service, "k", b"v")).status == 201

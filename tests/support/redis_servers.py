@@ -12,9 +12,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 START_SECONDS: Final = 10.0
 
@@ -71,7 +73,7 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """Return a plain client, for looking behind the service's back."""
-        return redis.Redis(port=self.port, retry=None, socket_timeout=5)
+        return redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=5)
 
     def start(self, *, wait: bool = True) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -160,10 +162,10 @@ def running_cluster(binary: str, directory: Path) -> Iterator[RedisCluster]:
         bounds = [0, 5461, 10923, 16384]
         for i, server in enumerate(servers):
             with contextlib.closing(server.client()) as client:
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[i], bounds[i + 1] - 1)
-                client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+                _ask(client, "CLUSTER", "ADDSLOTSRANGE", bounds[i], bounds[i + 1] - 1)
+                _ask(client, "CLUSTER", "SET-CONFIG-EPOCH", i + 1)
                 for other in servers[:i]:
-                    client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
+                    _ask(client, "CLUSTER", "MEET", "127.0.0.1", other.port)
         give_up = time.monotonic() + START_SECONDS
         for server in servers:
             with contextlib.closing(server.client()) as client:
@@ -173,9 +175,13 @@ def running_cluster(binary: str, directory: Path) -> Iterator[RedisCluster]:
         yield RedisCluster(servers)
 
 
+def _ask(client: redis.Redis, *words: object) -> Any:
+    return client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
 def _info(client: redis.Redis) -> bytes:
     # redis-py would parse it; the raw text serves as well.
-    answer = client.execute_command("CLUSTER", "INFO")
+    answer = _ask(client, "CLUSTER", "INFO")
     if isinstance(answer, dict):
         return "\n".join(f"{k}:{v}" for k, v in answer.items()).encode()
     return bytes(answer)

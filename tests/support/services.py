@@ -19,6 +19,7 @@ from aiohttp import web
 
 from svc.app import build_admin_app, build_app
 from svc.listener import TrafficRunner
+from svc.server import BACKLOG
 from svc.settings import Settings
 from svc.stores.coalescing import CoalescingStore
 from svc.stores.opening import open_store
@@ -94,7 +95,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         for each in (runner, admin):
             await each.setup()
             stack.push_async_callback(each.cleanup)
-            await web.TCPSite(each, "127.0.0.1", 0).start()
+            await web.TCPSite(each, "127.0.0.1", 0, backlog=BACKLOG).start()
             ports.append(each.addresses[0][1])
         client = await stack.enter_async_context(
             aiohttp.ClientSession(
