@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from .api.context import IDENTITY, Identity
-from .api.middlewares import name_responder
+from .api.middlewares import name_responder, read_ids
 from .api.problems import http_problem, render_problem
 
 #: How often slow clients are looked for, in seconds.
@@ -29,6 +30,7 @@ LINGER_SECONDS: Final = 2.0
 DETAILS: Final = {
     400: "the request is not well-formed HTTP/1.1",
     414: "the request line is too long",
+    417: "Expect: only 100-continue is understood",
     431: "a header is too long, or there are too many",
     500: "the service failed; the log says more",
     504: "the service failed; the log says more",
@@ -88,6 +90,15 @@ class Connection(RequestHandler):
                 timeout = 0.1
         await super().shutdown(timeout)
 
+    def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        # What the application raises is a problem by now; this one comes from before it.
+        if isinstance(resp, web.HTTPExpectationFailed):
+            request_id, trace_id = read_ids(request.headers, os.urandom(16).hex())
+            resp = self._problem(417, request_id, trace_id)
+        return super().finish_response(request, resp, start_time)
+
     def handle_error(
         self,
         request: BaseRequest,  # noqa: ARG002
@@ -100,11 +111,16 @@ class Connection(RequestHandler):
             status = _status_of(exc)
         if status >= 500:
             log.error("request failed outside the application", exc_info=exc)
-        trace_id = os.urandom(16).hex()
-        response = render_problem(http_problem(status, DETAILS.get(status, DETAILS[500]), trace_id))
-        name_responder(response, self.identity, trace_id)
+        made = os.urandom(16).hex()
+        response = self._problem(status, made, made)
         response.force_close()
         response.headers["Connection"] = "close"  # aiohttp answers these as HTTP/1.0, without
+        return response
+
+    def _problem(self, status: int, request_id: str, trace_id: str) -> web.Response:
+        detail = DETAILS.get(status, DETAILS[500])
+        response = render_problem(http_problem(status, detail, trace_id))
+        name_responder(response, self.identity, request_id)
         return response
 
 

@@ -31,7 +31,7 @@ def knob(parse: Callable[[str], Any], default: Any, doc: str) -> Any:
 
 def whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,12}", text) or not low <= int(text) <= high:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
             raise ValueError(f"a whole number from {low} to {high}")
         return int(text)
 
@@ -40,7 +40,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 def decimal(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        if not re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text) or not low <= float(text) <= high:
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", text) or not low <= float(text) <= high:
             raise ValueError(f"a number from {low:g} to {high:g}")
         return float(text)
 

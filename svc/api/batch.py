@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -43,8 +44,14 @@ from .bodies import (
 )
 from .context import LIMITS, ROLES, STORE, Limits
 from .problems import Problem, http_problem, problem_of
-from .requests import build_operation, parse_idempotency_key, read_bytes, read_query
-from .strict_json import read_body, read_json
+from .requests import (
+    build_operation,
+    parse_entity_tags,
+    parse_idempotency_key,
+    read_bytes,
+    read_query,
+)
+from .strict_json import decode_body, read_json, refuse_duplicates
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
@@ -56,46 +63,63 @@ ANSWER_FULL: Final = "the batch's answer is full; read this one alone"
 #: or with none.
 Kind = Literal["get", "put", "add", "alone"]
 
-#: Position in the batch, kind, resource, and what its kind needs: a Key, a (Key, Draft), a
-#: (CounterName, step), or a function that does it alone and returns its result.
-Step = tuple[int, Kind, str, Any]
+#: Position in the batch, and what its kind needs: a Key, a (Key, Draft), a (CounterName, step), or
+#: a function that does it alone and returns its result.
+Step = tuple[int, Any]
+#: Steps that go together, by kind.
+Wave = dict[Kind, list[Step]]
 
 
 async def run(request: web.Request) -> web.Response:
     read_query(request, NoQuery)
     limits = request.app[LIMITS]
     raw = await read_bytes(request, limits.max_batch_bytes, "body")
-    operations = read_body(raw, _decoder).operations
+    operations = decode_body(raw, _decoder).operations
     if not 1 <= len(operations) <= limits.max_batch_operations:
         raise BodyInvalid(
             f"operations: there are {len(operations)};"
             f" a batch holds 1 to {limits.max_batch_operations}"
         )
+    only_reads = all(type(operation) is GetOperation for operation in operations)
+    if not (only_reads and _is_unambiguous(raw, len(operations))):
+        refuse_duplicates(raw)
     batch = Batch(request.app[STORE], limits, request.app[ROLES])
-    response = render_json({"results": await batch.run(operations)})
+    run = batch.read if only_reads and "kv" in request.app[ROLES] else batch.run
+    response = render_json({"results": await run(operations)})
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     return response
 
 
-def plan(steps: Sequence[Step]) -> list[list[Step]]:
-    """Split into waves: those of a wave go together, those of one resource keep their order.
+def _is_unambiguous(raw: bytes, reads: int) -> bool:
+    """Tell, cheaply, that no object of a batch of nothing but reads can hold a key twice.
 
-    Steps of one kind on one resource may share a wave, because the store keeps their order itself.
+    Each of them has an ``op`` and a ``key``; when these names stand there no more often than that,
+    and none is hidden by an escape, there is no second one. False: it takes a closer look.
     """
-    kinds = {kind for _, kind, _, _ in steps}
-    if len(kinds) == 1 and "alone" not in kinds:
-        return [list(steps)]
-    waves: list[list[Step]] = []
+    return (
+        b"\\" not in raw
+        and raw.count(b'"op"') == reads
+        and raw.count(b'"key"') == reads
+        and raw.count(b'"operations"') == 1
+    )
+
+
+def plan(parsed: Iterable[tuple[Kind, str, Step]]) -> list[Wave]:
+    """Split steps, each with its kind and resource, into waves that run one after the other.
+
+    Steps of one kind on one resource may share a wave, because the store keeps their order itself;
+    others on one resource may not.
+    """
+    waves: list[Wave] = []
     last: dict[str, tuple[int, Kind]] = {}
-    for step in steps:
-        _, kind, resource, _ = step
+    for kind, resource, step in parsed:
         wave, before = last.get(resource, (-1, "alone"))
         if before != kind or kind == "alone":
             wave += 1
         last[resource] = (wave, kind)
         if wave == len(waves):
-            waves.append([])
-        waves[wave].append(step)
+            waves.append({})
+        waves[wave].setdefault(kind, []).append(step)
     return waves
 
 
@@ -113,19 +137,28 @@ class Batch:
     async def run(self, operations: Sequence[BatchOperation]) -> list[Any]:
         """Return a result for each operation, what its single request would have said."""
         self._results = [None] * len(operations)
-        steps: list[Step] = []
-        parse = self._parse
+        parsed: list[tuple[Kind, str, Step]] = []
         for i, operation in enumerate(operations):
             try:
-                kind, resource, work = parse(operation)
+                kind, resource, work = self._parse(operation)
             except DomainError as error:
                 self._results[i] = problem_of(error)
             except web.HTTPNotFound:
                 self._results[i] = http_problem(404, "this process does not serve it")
             else:
-                steps.append((i, kind, resource, work))
-        for wave in plan(steps):
+                parsed.append((kind, resource, (i, work)))
+        for wave in plan(parsed):
             await self._run_wave(wave)
+        return self._results
+
+    async def read(self, operations: Sequence[Any]) -> list[Any]:
+        """Serve a batch of nothing but reads, the most frequent kind: there is no order to keep."""
+        try:
+            steps: list[Step] = [(i, Key(o.key)) for i, o in enumerate(operations)]
+        except DomainError:
+            return await self.run(operations)
+        self._results = [None] * len(operations)
+        await self._get(steps)
         return self._results
 
     def _parse(self, operation: BatchOperation) -> tuple[Kind, str, Any]:
@@ -179,21 +212,18 @@ class Batch:
             ttl = None
         return Draft(raw, content_type, ttl, is_json, default)
 
-    async def _run_wave(self, wave: list[Step]) -> None:
-        by_kind: dict[Kind, list[Step]] = {}
-        for step in wave:
-            by_kind.setdefault(step[1], []).append(step)
+    async def _run_wave(self, wave: Wave) -> None:
         jobs: list[Awaitable[None]] = []
         store = self._store
-        if gets := by_kind.get("get"):
+        if gets := wave.get("get"):
             jobs.append(self._get(gets))
-        if puts := by_kind.get("put"):
-            drafts = [draft for _, _, _, draft in puts]
+        if puts := wave.get("put"):
+            drafts = [draft for _, draft in puts]
             jobs.append(self._settle(puts, store.write_many(drafts), _put_result))
-        if adds := by_kind.get("add"):
-            moves = [move for _, _, _, move in adds]
+        if adds := wave.get("add"):
+            moves = [move for _, move in adds]
             jobs.append(self._settle(adds, store.add_many(moves), _add_result))
-        jobs += [self._alone(i, work) for i, _, _, work in by_kind.get("alone", ())]
+        jobs += [self._alone(i, work) for i, work in wave.get("alone", ())]
         if len(jobs) == 1:
             await jobs[0]
         else:
@@ -204,10 +234,10 @@ class Batch:
         for at in range(0, len(gets), READS_AT_ONCE):
             some = gets[at : at + READS_AT_ONCE]
             if self._room < 0:
-                for i, _, _, _ in some:
+                for i, _ in some:
                     self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
             else:
-                keys = [key for _, _, _, key in some]
+                keys = [key for _, key in some]
                 await self._settle(some, self._store.read_many(keys), self._got)
 
     async def _settle(
@@ -217,7 +247,7 @@ class Batch:
         render: Callable[[Any, Any], Any],
     ) -> None:
         results = self._results
-        for (i, _, _, work), outcome in zip(steps, await outcomes, strict=True):
+        for (i, work), outcome in zip(steps, await outcomes, strict=True):
             if isinstance(outcome, DomainError):
                 results[i] = problem_of(outcome)
             else:
@@ -259,8 +289,9 @@ def _recorded(name: CounterName, by: int, text: str) -> Operation:
 def _if_match(etag: str | None) -> Precondition | None:
     if etag is None:
         return None
-    quoted = etag if etag == "*" or etag.startswith('"') else f'"{etag}"'
-    return Precondition(if_match=(quoted,))
+    # A lone ETag may come without its quotes, which are a burden inside JSON.
+    text = f'"{etag}"' if re.fullmatch(r"[0-9A-Za-z]+", etag) else etag
+    return Precondition(if_match=parse_entity_tags(text, "if_match"))
 
 
 def _put_result(work: tuple[Key, Draft], written: Written) -> BatchPut:

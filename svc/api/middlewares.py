@@ -7,15 +7,16 @@ import logging
 import os
 import random
 import re
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
 from ..domain.errors import BodyInvalid, DomainError, InjectedFault, Overloaded
-from .context import IDENTITY, TRACE_ID, Identity, Lifecycle, Limits
+from .context import TRACE_ID, Identity, Lifecycle, Limits
 from .problems import http_problem, render_domain_error, render_problem
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,16 @@ def name_responder(response: web.StreamResponse, identity: Identity, request_id:
     headers[SERVER] = "tallykv"
 
 
+def read_ids(headers: Mapping[str, str], made: str) -> tuple[str, str]:
+    """Return the request id and the trace id that the client sent, or else the one made here."""
+    request_id = headers.get(X_REQUEST_ID)
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+        request_id = made
+    parent = headers.get(TRACEPARENT)
+    found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
+    return request_id, found[1] if found else made
+
+
 def observe_request(identity: Identity, lifecycle: Lifecycle, limits: Limits) -> Middleware:
     """Return the outermost middleware: it names the request, says who answers, and refuses at
     once what would be one request too many.
@@ -51,14 +62,8 @@ def observe_request(identity: Identity, lifecycle: Lifecycle, limits: Limits) ->
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        headers = request.headers
-        made = f"{process}{next(requests):016x}"
-        request_id = headers.get(X_REQUEST_ID)
-        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-            request_id = made
-        parent = headers.get(TRACEPARENT)
-        found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
-        request[TRACE_ID] = trace_id = found[1] if found else made
+        request_id, trace_id = read_ids(request.headers, f"{process}{next(requests):016x}")
+        request[TRACE_ID] = trace_id
         if lifecycle.in_flight >= max_in_flight:
             refusal = Overloaded("too many requests are under way here; nothing was applied")
             response: web.StreamResponse = render_domain_error(refusal, trace_id)
@@ -97,19 +102,6 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
         trace_id = request.get(TRACE_ID, "")
         log.exception("unhandled error", extra={"trace_id": trace_id})
         return render_problem(http_problem(500, "the service failed; the log says more", trace_id))
-
-
-async def expect(request: web.Request) -> web.StreamResponse | None:
-    """Answer the Expect header (RFC 9110 §10.1.1), which aiohttp asks about before the chain."""
-    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
-        return None
-    trace_id = os.urandom(16).hex()
-    problem = http_problem(417, "Expect: only 100-continue is understood", trace_id)
-    response = render_problem(problem)
-    name_responder(response, request.app[IDENTITY], trace_id)
-    return response
 
 
 def _render_router_error(request: web.Request, error: web.HTTPException) -> web.Response:

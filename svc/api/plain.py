@@ -28,7 +28,8 @@ ONE: Final = Increment()
 async def hit(request: web.Request) -> web.Response:
     """Count a visit and say how many there were."""
     if request.method == hdrs.METH_HEAD:  # whoever probes is no visitor
-        return web.Response(headers={"Cache-Control": "no-store"}, content_type="text/plain")
+        headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+        return web.Response(headers=headers, content_type="text/plain", charset="utf-8")
     added = await request.app[STORE].add(HITS, ONE)
     if "application/json" in request.headers.get(hdrs.ACCEPT, ""):
         who = request.app[IDENTITY]

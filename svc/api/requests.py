@@ -113,20 +113,26 @@ def entity_tags(request: web.Request, header: str) -> tuple[str, ...] | None:
     lines = request.headers.getall(header, None)
     if lines is None:
         return None
-    text = ",".join(lines).strip()
+    tags = parse_entity_tags(",".join(lines), header)
+    if header == hdrs.IF_NONE_MATCH:
+        return tuple(tag.removeprefix("W/") for tag in tags)
+    return tags
+
+
+def parse_entity_tags(text: str, field: str) -> tuple[str, ...]:
+    """Read ``*`` or a list of ETags in quotes; raise HeaderInvalid, naming the field."""
+    text = text.strip()
     if text == "*":
         return ("*",)
     tags, at = [], 0
     while at < len(text):
         found = _ENTITY_TAG.match(text, at)
         if found is None:
-            raise HeaderInvalid(f'{header}: it must be * or a list of ETags in quotes, as "abc"')
+            raise HeaderInvalid(f'{field}: it must be * or a list of ETags in quotes, as "abc"')
         tags.append(found[1])
         at = found.end()
     if not tags:
-        raise HeaderInvalid(f"{header}: it is empty")
-    if header == hdrs.IF_NONE_MATCH:
-        tags = [tag.removeprefix("W/") for tag in tags]
+        raise HeaderInvalid(f"{field}: it is empty")
     return tuple(tags)
 
 
@@ -153,7 +159,7 @@ def parse_idempotency_key(text: str, field: str) -> str:
     key = text
     if found := _QUOTED_KEY.fullmatch(text):
         key = re.sub(r"\\(.)", r"\1", found[1])
-    if not _BARE_KEY.fullmatch(key) or (key is text and text.startswith('"')):
+    if not _BARE_KEY.fullmatch(key) or (key is text and '"' in (text[0], text[-1])):
         raise HeaderInvalid(f"{field}: it must be 1 to 255 visible ASCII characters")
     return key
 

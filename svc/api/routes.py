@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from aiohttp import web
 
 from . import admin, batch, counters, entries, limits, plain
-from .middlewares import expect
 
 
-def traffic_routes(roles: frozenset[str]) -> Iterable[web.RouteDef]:
+def traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
     """Return the routes of the traffic port; a role that is not served has none."""
-    for route in _traffic_routes(roles):
-        route.kwargs["expect_handler"] = expect
-        yield route
-
-
-def _traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
     yield web.get("/v1/limits", limits.read)
     yield web.post("/v1/batch", batch.run)
 
@@ -49,7 +42,7 @@ def _traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
         yield web.put(path, plain.write)
 
 
-def admin_routes() -> Iterable[web.RouteDef]:
+def admin_routes() -> Iterator[web.RouteDef]:
     """Return the routes of the admin port."""
     yield web.get("/livez", admin.livez)
     yield web.get("/readyz", admin.readyz)

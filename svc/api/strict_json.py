@@ -35,12 +35,28 @@ def read_json(raw: bytes, what: str = "body") -> Any:
 
 def read_body(raw: bytes, decoder: msgspec.json.Decoder[Body], what: str = "body") -> Body:
     """Read a body of a declared type; raise BodyInvalid, which names the field."""
+    body = decode_body(raw, decoder, what)
+    refuse_duplicates(raw, what)
+    return body
+
+
+def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Body], what: str = "body") -> Body:
+    """Read a body of a declared type, equal keys or not; raise BodyInvalid.
+
+    The type leaves no room for deep or infinite values. A ``msgspec.Raw`` field is read with
+    ``read_json`` by whoever keeps it.
+    """
     try:
-        # The type leaves no room for deep or infinite values, but msgspec takes the last of two
-        # equal keys. A ``msgspec.Raw`` field is read with ``read_json`` by whoever keeps it.
-        jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
         return decoder.decode(raw)
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise BodyInvalid(f"{what}: {error}") from None
+
+
+def refuse_duplicates(raw: bytes, what: str = "body") -> None:
+    """Raise BodyInvalid for two equal keys in an object, of which msgspec takes the last."""
+    try:
+        jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
+    except ValueError as error:
         raise BodyInvalid(f"{what}: {error}") from None
 
 

@@ -130,7 +130,9 @@ class ClusterLink:
     def _node(self, address: Address) -> NodeLink:
         node = self._nodes.get(address)
         if node is None:
-            node = self._nodes[address] = NodeLink(lambda: self._connect(address))
+            node = self._nodes[address] = NodeLink(
+                lambda: self._connect(address), f"{address[0]}:{address[1]}"
+            )
         return node
 
     async def _know_slots(self, deadline: float) -> None:

@@ -64,13 +64,13 @@ class RedisEntries(RedisAccess):
 
     def _entries_of(self, reply: Reply, size: int) -> list[Entry | DomainError]:
         if isinstance(reply, Exception):
-            return [failure_of(reply, changing=False)] * size
+            return [failure_of(reply, changing=False) for _ in range(size)]
         now = self.clock.now_ms()
-        decode, missing = record.decode, KeyMissing()
+        decode = record.decode
         try:
-            return [missing if raw is None else decode(raw, now) for raw in reply]
+            return [KeyMissing() if raw is None else decode(raw, now) for raw in reply]
         except DomainError:  # one of them can't be read: which, the slow way tells
-            return [missing if raw is None else record.try_decode(raw, now) for raw in reply]
+            return [KeyMissing() if raw is None else record.try_decode(raw, now) for raw in reply]
 
     async def swap(
         self, key: Key, draft: Draft, etag: str, operation: Operation | None = None

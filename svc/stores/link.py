@@ -73,7 +73,8 @@ def by_source(command: Command) -> Command:
 class NodeLink:
     """A bounded set of connections to one server, made by ``connect`` when needed."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Wire]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Wire]], name: str = "") -> None:
+        self.name: Final = name
         self._connect = connect
         self._free: list[Wire] = []
         self._permits = asyncio.Semaphore(MAX_CONNECTIONS)

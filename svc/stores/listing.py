@@ -30,7 +30,7 @@ BUCKET_SLACK: Final = 8
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a listing stands: which server, its process, SCAN's own cursor.
+    """Where a listing stands: which server of which, its process, SCAN's own cursor.
 
     ``given`` holds digests of the names already given of the bucket at ``position``, which had
     more names than the page had room for.
@@ -41,6 +41,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     position: int = 0
     pattern: bytes = b""
     given: tuple[bytes, ...] = ()
+    servers: bytes = b""
 
 
 def parse_cursor(text: str | None, pattern: bytes) -> Cursor:
@@ -86,12 +87,14 @@ class Walk:
     """One page's walk over the servers: ``step`` until the page is full or the rounds are up."""
 
     def __init__(self, nodes: list[NodeLink], cursor: Cursor, pattern: bytes, limit: int) -> None:
-        if cursor.node >= len(nodes):
+        # Servers are walked in the order of their names: with others among them, some are skipped.
+        servers = digest("\n".join(node.name for node in nodes).encode())
+        if cursor.servers not in {b"", servers} or cursor.node >= len(nodes):
             raise CursorInvalid("cursor: the store's servers have changed; start again")
         self._nodes = nodes
         self._pattern = pattern
         self._limit = limit
-        self._cursor = cursor
+        self._cursor = msgspec.structs.replace(cursor, servers=servers)
         self._count = limit
         self.names: dict[bytes, NodeLink] = {}
         self.done = False
@@ -148,7 +151,9 @@ class Walk:
         if position == 0:
             node, run_id = node + 1, ""
             self.done = node == len(self._nodes)
-        self._cursor = Cursor(node, run_id, position, self._pattern)
+        self._cursor = msgspec.structs.replace(
+            self._cursor, node=node, run_id=run_id, position=position, given=()
+        )
 
 
 async def _read_each(
