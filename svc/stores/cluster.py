@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from redis.crc import key_slot
-
 from ..domain.errors import StoreUnavailable
 from .link import Command, Lost, NodeLink, Unsent, by_source
+from .names import slot_of
 from .wire import Reply, ReplyError, Wire
 
 Address = tuple[str, int]
@@ -38,7 +37,7 @@ class ClusterLink:
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         by_slot: dict[int, list[int]] = {}
         for i, name in enumerate(names):
-            by_slot.setdefault(key_slot(name), []).append(i)
+            by_slot.setdefault(slot_of(name), []).append(i)
         return list(by_slot.values())
 
     async def primaries(self) -> Sequence[NodeLink]:
@@ -122,7 +121,7 @@ class ClusterLink:
         if isinstance(name, tuple):
             name = name[0]
         return (
-            self._slots.get(key_slot(name))
+            self._slots.get(slot_of(name))
             if isinstance(name, bytes)
             else next(iter(self._slots.values()), None)
         )

@@ -7,6 +7,7 @@ Cluster slot, and what belongs to one resource (its value, its operation records
 from __future__ import annotations
 
 import re
+from binascii import crc_hqx
 from typing import Final
 from zlib import crc32
 
@@ -18,6 +19,8 @@ _GLOB: Final = re.compile(rb"([\\*?\[\]])")
 
 #: How many tags there are: enough to spread over many servers evenly, few enough for a table.
 TAGS: Final = 4096
+#: How many slots a Cluster has.
+SLOTS: Final = 16384
 
 _ENTRY_PREFIXES: Final = [b"kv:{%03x}:" % tag for tag in range(TAGS)]
 _COUNTER_PREFIXES: Final = [b"ct:{%03x}:" % tag for tag in range(TAGS)]
@@ -40,6 +43,18 @@ def operation_name(resource: str, operation_id: bytes) -> bytes:
 
 def claim_name(collection: str, operation_id: bytes) -> bytes:
     return operation_name(collection, operation_id) + b":claim"
+
+
+def slot_of(name: bytes) -> int:
+    """Return the Cluster slot of a name: CRC-16/XMODEM of its tag, or of all of it without one.
+
+    Source: the Redis Cluster specification, "Hash tags".
+    """
+    opening = name.find(b"{")
+    closing = name.find(b"}", opening + 1)
+    if opening >= 0 and closing > opening + 1:
+        name = name[opening + 1 : closing]
+    return crc_hqx(name, 0) % SLOTS
 
 
 def entry_pattern(prefix: str) -> bytes:

@@ -6,19 +6,14 @@
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
-
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from .cluster import Address, ClusterLink
 from .coalescing import CoalescingStore
@@ -92,6 +87,18 @@ def build_link(url: str) -> Link:
     service = parts.path.strip("/")
     if not service or "/" in service:
         raise StoreUrlInvalid("after the Sentinels it must name one service, as in …/mymaster")
+    return NodeLink(_sentinel_connector(addresses, service, login))
+
+
+def _sentinel_connector(
+    addresses: list[Address], service: str, login: Target
+) -> Callable[[], Awaitable[Wire]]:
+    # Only who uses Sentinel pays for redis-py's 25 MiB.
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.asyncio.sentinel import Sentinel  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         addresses,
         sentinel_kwargs={
@@ -108,25 +115,42 @@ def build_link(url: str) -> Link:
             raise ConnectionError(str(error)) from None
         return await open_wire(replace(login, host=host, port=port))
 
-    return NodeLink(connect_primary)
+    return connect_primary
 
 
 def build_target(url: str) -> Target:
-    """Read a ``redis://``, ``rediss://`` or ``unix://`` URL; raise StoreUrlInvalid."""
+    """Read a ``redis://``, ``rediss://`` or ``unix://`` URL; raise StoreUrlInvalid.
+
+    ``scheme://[user[:password]@]host[:port][/db]`` or ``unix://[user[:password]@]path``; the query
+    may hold ``db``, ``username``, ``password`` and the ``ssl_…`` options.
+    """
     try:
-        options: dict[str, Any] = dict(parse_url(url))
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError as error:
         raise StoreUrlInvalid(str(error)) from None
-    options.pop("connection_class", None)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     tls = {name: options.pop(name) for name in list(options) if name.startswith("ssl_")}
-    try:
-        options["db"] = int(options.get("db", 0))
-        return Target(**options, tls=_tls(tls) if urlsplit(url).scheme == "rediss" else None)
-    except TypeError:
-        unknown = sorted(set(options) - {f.name for f in fields(Target)})
-        raise StoreUrlInvalid(f"unknown option: {', '.join(unknown)}") from None
-    except (ValueError, OSError) as error:
-        raise StoreUrlInvalid(str(error)) from None
+    path = unquote(parts.path)
+    is_unix = parts.scheme == "unix"
+    if is_unix and not path:
+        raise StoreUrlInvalid("after unix:// it must name the socket's path")
+    db = options.pop("db", "" if is_unix else path.strip("/")) or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", db):
+        raise StoreUrlInvalid(f"db: {db!r} is not a whole number")
+    username = options.pop("username", unquote(parts.username or "")) or None
+    password = options.pop("password", unquote(parts.password or "")) or None
+    if options or (tls and parts.scheme != "rediss"):
+        raise StoreUrlInvalid(f"unknown option: {', '.join(sorted({**options, **tls}))}")
+    return Target(
+        host=unquote(parts.hostname or "localhost"),
+        port=6379 if port is None else port,
+        path=path if is_unix else None,
+        db=int(db),
+        username=username,
+        password=password,
+        tls=_tls(tls) if parts.scheme == "rediss" else None,
+    )
 
 
 def _tls(options: dict[str, Any]) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from svc.domain.errors import CounterNameInvalid, DomainError, KeyInvalid, KeyTooLong
 from svc.domain.model import CounterName, Key
@@ -16,6 +17,7 @@ from svc.stores.names import (
     entry_name,
     entry_pattern,
     operation_name,
+    slot_of,
     text_of,
 )
 
@@ -141,3 +143,12 @@ def test_a_pattern_matches_exactly_the_keys_with_the_prefix(key: Key, prefix: st
 
     assert glob(pattern, entry_name(key)) == key.text.startswith(prefix)
     assert not glob(counter_pattern(prefix), entry_name(key))
+
+
+@given(
+    st.binary(max_size=40) | st.builds(lambda a, b, c: a + b"{" + b + b"}" + c, *[st.binary()] * 3)
+)
+@example(b"kv:{}:a")
+@example(b"kv:{a:b")
+def test_a_name_has_the_slot_that_redis_py_gives_it(name: bytes) -> None:
+    assert slot_of(name) == key_slot(name)
