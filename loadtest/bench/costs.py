@@ -13,6 +13,7 @@ from typing import Final
 from .machine import busy_ratio
 from .operations import (
     Operation,
+    floor_operations,
     hello_operations,
     peer_operations,
     tallykv_operations,
@@ -153,6 +154,7 @@ def _subjects(
         preload_tallykv(tallykv.port)
         preload_peers(redis.port)
         plans = {"hello": hello_operations()}
+        plans["floor"] = floor_operations()
         plans |= {name: peer_operations() for name in ("aiohttp", "FastAPI", "Flask")}
         if shutil.which("webdis"):
             plans["webdis"] = webdis_operations()

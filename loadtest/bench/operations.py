@@ -60,10 +60,6 @@ def hello_operations() -> list[Operation]:
 
 def tallykv_operations() -> list[Operation]:
     draw = random.Random(2)
-    gets = [
-        batch({"op": "get", "key": key} for key in draw.sample(keys(), BATCH))
-        for _ in range(BATCHES)
-    ]
     adds = [
         batch({"op": "add", "counter": name} for name in draw.sample(counters(), BATCH))
         for _ in range(BATCHES)
@@ -75,8 +71,8 @@ def tallykv_operations() -> list[Operation]:
         _puts("/v1/kv/{key}"),
         Operation("hot", "increment, one hot counter", (hot,), _counts),
         Operation("spread", "increment, 10 000 counters", steps, _counts),
-        Operation("batch-get", "batch of 100 gets, each", tuple(gets), _all_got, BATCH),
-        Operation("batch-add", "batch of 100 adds, each", tuple(adds), _all_added, BATCH),
+        _batches_of_gets(_all_got),
+        Operation("batch-add", "batch of 100 adds, each", tuple(adds), _all_done, BATCH),
     ]
 
 
@@ -107,8 +103,21 @@ def peer_operations() -> list[Operation]:
     ]
 
 
+def floor_operations() -> list[Operation]:
+    return [_batches_of_gets(_all_done)]
+
+
 def webdis_operations() -> list[Operation]:
     return [_gets("/GET/{key}.txt")]
+
+
+def _batches_of_gets(is_right: Check) -> Operation:
+    draw = random.Random(3)
+    wire = tuple(
+        batch({"op": "get", "key": key} for key in draw.sample(keys(), BATCH))
+        for _ in range(BATCHES)
+    )
+    return Operation("batch-get", "batch of 100 gets, each", wire, is_right, BATCH)
 
 
 def _gets(path: str) -> Operation:
@@ -132,6 +141,6 @@ def _all_got(body: bytes) -> bool:
     )
 
 
-def _all_added(body: bytes) -> bool:
+def _all_done(body: bytes) -> bool:
     results = json.loads(body)["results"]
     return len(results) == BATCH and all(result["status"] == 200 for result in results)

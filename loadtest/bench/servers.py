@@ -91,6 +91,7 @@ def _flask(port: int) -> list[str]:
 #: Arguments after ``python -m``, by peer.
 COMMANDS: Final[dict[str, Callable[[int], list[str]]]] = {
     "hello": lambda _: [f"{PEERS}.hello"],
+    "floor": lambda _: [f"{PEERS}.batch_floor"],
     "aiohttp": lambda _: [f"{PEERS}.aiohttp_redis"],
     "FastAPI": _fastapi,
     "Flask": _flask,
