@@ -23,7 +23,7 @@ lint: $(VENV)/dev.stamp ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/dev.stamp ## mypy --strict
+types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 	$(BIN)/mypy
 
 bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
