@@ -63,7 +63,7 @@ class Connection(RequestHandler):
                 and not data.endswith(b"\r\n\r\n")
             ):
                 self.head_since = self._loop.time()
-        elif self.head_since is None:
+        elif self.head_since is None and self._waiter is not None:
             self.head_since = self._loop.time()
 
     def owes_head_since(self, when: float) -> bool:

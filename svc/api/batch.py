@@ -8,12 +8,18 @@ import binascii
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from aiohttp import hdrs, web
 
-from ..domain.errors import BodyInvalid, BodyTooLarge, DomainError
+from ..domain.errors import (
+    BodyInvalid,
+    BodyTooLarge,
+    DomainError,
+    OutcomeUnknown,
+    StoreUnavailable,
+)
 from ..domain.model import (
     Added,
     CounterName,
@@ -52,22 +58,15 @@ from .requests import (
     read_query,
 )
 from .strict_json import decode_body, read_json, refuse_duplicates
+from .waves import Kind, Step, Wave, plan
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
 #: Entries may be large: what one round trip brings, at most, before the answer's room is looked at.
 READS_AT_ONCE: Final = 100
+FIRST_READS: Final = 25
+EARLIER_FAILED: Final = "the store did not answer an earlier operation; this one was not tried"
 ANSWER_FULL: Final = "the batch's answer is full; read this one alone"
-
-#: How an operation shares a round trip: with other reads, other plain writes, other plain steps,
-#: or with none.
-Kind = Literal["get", "put", "add", "alone"]
-
-#: Position in the batch, and what its kind needs: a Key, a (Key, Draft), a (CounterName, step), or
-#: a function that does it alone and returns its result.
-Step = tuple[int, Any]
-#: Steps that go together, by kind.
-Wave = dict[Kind, list[Step]]
 
 
 async def run(request: web.Request) -> web.Response:
@@ -104,25 +103,6 @@ def _is_unambiguous(raw: bytes, reads: int) -> bool:
     )
 
 
-def plan(parsed: Iterable[tuple[Kind, str, Step]]) -> list[Wave]:
-    """Split steps, each with its kind and resource, into waves that run one after the other.
-
-    Steps of one kind on one resource may share a wave, because the store keeps their order itself;
-    others on one resource may not.
-    """
-    waves: list[Wave] = []
-    last: dict[str, tuple[int, Kind]] = {}
-    for kind, resource, step in parsed:
-        wave, before = last.get(resource, (-1, "alone"))
-        if before != kind or kind == "alone":
-            wave += 1
-        last[resource] = (wave, kind)
-        if wave == len(waves):
-            waves.append({})
-        waves[wave].setdefault(kind, []).append(step)
-    return waves
-
-
 class Batch:
     """Runs the operations of one request; what goes wrong with one stands in its place."""
 
@@ -131,6 +111,8 @@ class Batch:
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
+        #: The store failed to answer an operation.
+        self._in_trouble = False
         #: Bytes that the answer may still take.
         self._room = 4 * limits.max_batch_bytes
 
@@ -148,7 +130,10 @@ class Batch:
             else:
                 parsed.append((kind, resource, (i, work)))
         for wave in plan(parsed):
-            await self._run_wave(wave)
+            if self._in_trouble:
+                self._refuse([step for steps in wave.values() for step in steps])
+            else:
+                await self._run_wave(wave)
         return self._results
 
     async def read(self, operations: Sequence[Any]) -> list[Any]:
@@ -231,9 +216,13 @@ class Batch:
 
     async def _get(self, gets: list[Step]) -> None:
         """Read as many as the answer has room for, a bounded number at a time."""
-        for at in range(0, len(gets), READS_AT_ONCE):
-            some = gets[at : at + READS_AT_ONCE]
-            if self._room < 0:
+        at, size = 0, READS_AT_ONCE if len(gets) <= READS_AT_ONCE else FIRST_READS
+        while at < len(gets):
+            some = gets[at : at + size]
+            at, size = at + size, READS_AT_ONCE
+            if self._in_trouble:
+                self._refuse(some)
+            elif self._room < 0:
                 for i, _ in some:
                     self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
             else:
@@ -249,7 +238,7 @@ class Batch:
         results = self._results
         for (i, work), outcome in zip(steps, await outcomes, strict=True):
             if isinstance(outcome, DomainError):
-                results[i] = problem_of(outcome)
+                results[i] = self._failed(outcome)
             else:
                 results[i] = render(work, outcome)
 
@@ -257,7 +246,18 @@ class Batch:
         try:
             self._results[i] = await work()
         except DomainError as error:
-            self._results[i] = problem_of(error)
+            self._results[i] = self._failed(error)
+
+    def _failed(self, error: DomainError) -> Problem:
+        self._in_trouble = self._in_trouble or isinstance(error, StoreUnavailable | OutcomeUnknown)
+        return problem_of(error)
+
+    def _refuse(self, steps: Iterable[Step]) -> None:
+        """Leave out what follows a store's failure: it would wait as long again, and what is done
+        to a key whose last change is unknown has no order to keep.
+        """
+        for i, _ in steps:
+            self._results[i] = problem_of(StoreUnavailable(EARLIER_FAILED))
 
     async def _put(self, key: Key, draft: Draft, precondition: Precondition | None) -> BatchPut:
         return _put_result((key, draft), await self._store.write(key, draft, precondition))

@@ -13,11 +13,11 @@ from ..domain.model import INT64_MAX, INT64_MIN, MAX_TTL_SECONDS, CounterSummary
 Int64 = Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)]
 TtlSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)]
 #: ``?ttl=``: whole seconds, ``none`` for never, ``keep`` for as it was.
-TtlText = Annotated[str, msgspec.Meta(pattern=r"^(none|keep|[1-9][0-9]{0,8})$")]
+TtlText = Annotated[str, msgspec.Meta(pattern=r"^(none|keep|[1-9][0-9]{0,8})(?![\s\S])")]
 
 
 #: ``?limit=``: 1 to 1000. Text, since a lax reading would take 1e1 and 10.0 for numbers too.
-PageLimit = Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]{0,2}|1000)$")]
+PageLimit = Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]{0,2}|1000)(?![\s\S])")]
 
 #: What a parameter that doesn't match its pattern should have been.
 HINTS: Final = {

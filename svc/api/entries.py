@@ -53,9 +53,6 @@ from .strict_json import read_json, write_json
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 OCTETS: Final = "application/octet-stream"
-#: Rounds of read, merge and compare-and-swap before a PATCH gives up.
-MAX_SWAPS: Final = 64
-
 #: Stored bytes come from anywhere: shown in a browser, they must run nothing and be no other type.
 _INERT: Final = CIMultiDict(
     {
@@ -149,6 +146,8 @@ async def patch(request: web.Request) -> web.Response:
     operation = operation_of(request, f"kv:{key.text}", raw)
     store = request.app[STORE]
 
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + 2 * request.app[LIMITS].store_timeout_ms / 1000
     lock = _patching.setdefault(key.text, asyncio.Lock())
     try:
         async with asyncio.timeout(request.app[LIMITS].store_timeout_ms / 1000):
@@ -160,7 +159,7 @@ async def patch(request: web.Request) -> web.Response:
             earlier = await store.recall(key, operation)
             if earlier is not None:
                 return _render_written(request, key, earlier)
-        for _ in range(MAX_SWAPS):
+        while loop.time() < give_up:
             try:
                 entry = await store.read(key)
                 _check(precondition, entry.etag)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
-from ..domain.errors import BodyInvalid, DomainError, NotJson
+from ..domain.errors import BodyInvalid, BodyTooLarge, DomainError, NotJson
 from ..domain.model import CounterName, Draft, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
 from .context import IDENTITY, LIMITS, STORE
@@ -64,10 +64,16 @@ async def write(request: web.Request) -> web.Response:
         raise BodyInvalid("body: it must be a JSON object")
     for name in ("last_updated", "ttl"):
         value.pop(name, None)
+    body = write_json(value)
+    if len(body) > limits.max_value_bytes:
+        raise BodyTooLarge(
+            f"body: as it is stored, it is {len(body)} bytes long;"
+            f" at most {limits.max_value_bytes} are allowed"
+        )
     ttl = limits.default_ttl_seconds
     written = await request.app[STORE].write(
         key,
-        Draft(write_json(value), "application/json", ttl, is_json=True),
+        Draft(body, "application/json", ttl, is_json=True),
         precondition_of(request),
         operation_of(request, f"kv:{key.text}", raw),
     )

@@ -115,7 +115,7 @@ def http_problem(status: int, detail: str, trace_id: str = "") -> Problem:
         status=status,
         detail=detail,
         code=code,
-        applied="unknown" if status == 500 else "no",
+        applied="unknown" if status >= 500 else "no",
         retryable=False,
         type=f"urn:tallykv:problem:{code}",
         trace_id=trace_id,

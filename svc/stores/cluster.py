@@ -40,6 +40,14 @@ class ClusterLink:
             by_slot.setdefault(slot_of(name), []).append(i)
         return list(by_slot.values())
 
+    def layout(self) -> str:
+        starts = [
+            f"{slot}@{address}"
+            for slot, address in sorted(self._slots.items())
+            if self._slots.get(slot - 1) != address
+        ]
+        return "\n".join(starts)
+
     async def primaries(self) -> Sequence[NodeLink]:
         if not self._slots:
             await self._know_slots(asyncio.get_running_loop().time() + PRIMARIES_SECONDS)
@@ -59,18 +67,19 @@ class ClusterLink:
             if address is not None:
                 left[i] = address
         asking: set[int] = set()
+        asked: dict[int, Address] = {}
         stale = len(left) < len(commands)
         for _ in range(MAX_REDIRECTS):
             if not left:
                 break
             await self._execute_on_nodes(commands, left, asking, replies, deadline, repeatable)
-            left, asking = {}, set()
+            asked, left, asking = {**asked, **left}, {}, set()
             for i, reply in enumerate(replies):
                 if isinstance(reply, Unsent | Lost):
                     stale = True
                 elif isinstance(reply, ReplyError):
                     if reply.code in {"MOVED", "ASK"}:
-                        left[i] = _redirection(reply)
+                        left[i] = _redirection(reply, asked[i])
                     if reply.code == "ASK":
                         asking.add(i)
                     stale = stale or reply.code in {"MOVED", "CLUSTERDOWN"}
@@ -129,9 +138,7 @@ class ClusterLink:
     def _node(self, address: Address) -> NodeLink:
         node = self._nodes.get(address)
         if node is None:
-            node = self._nodes[address] = NodeLink(
-                lambda: self._connect(address), f"{address[0]}:{address[1]}"
-            )
+            node = self._nodes[address] = NodeLink(lambda: self._connect(address))
         return node
 
     async def _know_slots(self, deadline: float) -> None:
@@ -157,6 +164,9 @@ class ClusterLink:
                 break
         for task in asked:
             task.cancel()
+        # Whoever has left the cluster (on Kubernetes, every replaced pod) is forgotten.
+        for address in set(self._nodes) - set(self._slots.values()) - set(self._seeds):
+            await self._nodes.pop(address).close()
 
     async def _ask(self, address: Address, deadline: float) -> dict[int, Address]:
         command = ("CLUSTER", "SLOTS")
@@ -175,7 +185,7 @@ class ClusterLink:
             await node.close()
 
 
-def _redirection(reply: ReplyError) -> Address:
-    # "MOVED 3999 127.0.0.1:6381"
+def _redirection(reply: ReplyError, asked: Address) -> Address:
+    # "MOVED 3999 127.0.0.1:6381"; without a host, it is the one that was asked.
     host, _, port = str(reply).split(" ")[2].rpartition(":")
-    return host, int(port)
+    return host or asked[0], int(port)

@@ -1,9 +1,10 @@
 """Concurrent requests of one loop turn, sent as one command.
 
-redis-py's cost is by the round trip, so the reads that one turn of the event loop brings travel as
-one MGET, the plain writes and the plain steps as one script each. A batch is sealed after every
-request in it arrived, so nothing is answered with what was read before it asked. While a lane's
-round trips are under way the next batch grows: the busier the service, the larger the batches.
+What Redis costs this process is by the round trip, so the reads that one turn of the event loop
+brings travel as one MGET, the plain writes and the plain steps as one script each. A batch is
+sealed after every request in it arrived, so nothing is answered with what was read before it asked.
+While a lane's round trip is under way the next batch grows: the busier the service, the larger the
+batches.
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ class Lane(Generic[Item, Result]):
                 return
         try:
             results = await self._send([item for item, _, _ in batch], batch[0][2] + self._timeout)
+            if len(results) != len(batch):
+                raise RuntimeError("as many results as items")  # noqa: TRY301
         except DomainError as error:
             results = [error.again() for _ in batch]
         except BaseException:
@@ -184,15 +187,36 @@ class CoalescingStore(RedisStore):
             return self._steps.submit((name, increment.by))
         return self.step(name, increment, operation)
 
+    async def read_many(
+        self, keys: Sequence[Key], deadline: float | None = None
+    ) -> list[Entry | DomainError]:
+        outcomes: list[Entry | DomainError] = []
+        while len(outcomes) < len(keys):
+            size = max(1, MAX_ANSWER_BYTES // self._reads.answer_bytes)
+            some = keys[len(outcomes) : len(outcomes) + size]
+            found = await super().read_many(some, deadline)
+            self._learn_size(found)
+            outcomes += found
+        return outcomes
+
+    def _learn_size(self, found: Sequence[Entry | DomainError]) -> None:
+        """Take the first of a batch as a sample of how large entries are.
+
+        A large one counts for a while, and so does an answer that did not come in time: it may
+        have been too large to, and the same reads tried again must not end the same way for ever.
+        """
+        expected = self._reads.answer_bytes
+        sample = found[0]
+        if isinstance(sample, Entry):
+            self._reads.answer_bytes = max(1, len(sample.body), expected - expected // 16)
+        elif isinstance(sample, StoreUnavailable):
+            self._reads.answer_bytes = max(expected, MAX_ANSWER_BYTES // len(found) * 2)
+
     async def _read_distinct(
         self, keys: list[Key], deadline: float
     ) -> Sequence[Entry | DomainError]:
         distinct = list(dict.fromkeys(keys))
         found = await self.read_many(distinct, deadline)
-        # One of each batch is a sample of how large entries are: a large one counts for a while.
-        if isinstance(sample := found[0], Entry):
-            expected = self._reads.answer_bytes
-            self._reads.answer_bytes = max(1, len(sample.body), expected - expected // 16)
         if len(distinct) == len(keys):
             return found
         by_key = dict(zip(distinct, found, strict=True))

@@ -29,6 +29,8 @@ class RedisCounters(RedisAccess):
         if checked(value, changing=False) is None:
             raise CounterMissing
         left = checked(left, changing=False)
+        if left == listing.GONE:  # expired between the two answers
+            raise CounterMissing
         return Counter(
             listing.integer_of(value), record.remaining_seconds(left, 0) if left >= 0 else None
         )

@@ -166,7 +166,7 @@ class EmbeddedRedis:
             )
 
     async def _wait_listening(self, seconds: float) -> None:
-        """Return once the server accepts connections; raise EmbeddedUnavailable if it ended."""
+        """Return once the server accepts connections; raise EmbeddedUnavailable if it doesn't."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + seconds
         while loop.time() < give_up:
@@ -179,6 +179,9 @@ class EmbeddedRedis:
                 writer.close()
                 return
             await asyncio.sleep(0.01)
+        raise EmbeddedUnavailable(
+            f"redis-server does not listen after {seconds:g} s: see {self.data_dir / 'redis.log'}"
+        )
 
     async def _keep(self) -> None:
         delay = 0.05
@@ -186,10 +189,20 @@ class EmbeddedRedis:
             started = asyncio.get_running_loop().time()
             code = await self._process.wait()
             log.error("embedded redis-server ended, starting it again", extra={"code": code})
-            await asyncio.sleep(delay)
             lived = asyncio.get_running_loop().time() - started
             delay = 0.05 if lived > 10 else min(delay * 2, 5.0)
-            await self._start()
+            await self._start_again(delay)
+
+    async def _start_again(self, delay: float) -> None:
+        while True:
+            await asyncio.sleep(delay)
+            try:
+                await self._start()
+            except OSError as error:  # no room for a process or a file: it may come back
+                log.warning("embedded redis-server can't start", extra={"reason": str(error)})
+                delay = min(delay * 2, 5.0)
+            else:
+                return
 
     async def _stop(self) -> None:
         process = self._process

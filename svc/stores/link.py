@@ -34,6 +34,9 @@ class Link(Protocol):
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         """Split positions in ``names`` into groups that one command may touch together."""
 
+    def layout(self) -> str:
+        """Describe which server has which keys; it changes whenever keys change places."""
+
     async def execute(
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
     ) -> list[Reply]:
@@ -73,8 +76,7 @@ def by_source(command: Command) -> Command:
 class NodeLink:
     """A bounded set of connections to one server, made by ``connect`` when needed."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Wire]], name: str = "") -> None:
-        self.name: Final = name
+    def __init__(self, connect: Callable[[], Awaitable[Wire]]) -> None:
         self._connect = connect
         self._free: list[Wire] = []
         self._permits = asyncio.Semaphore(MAX_CONNECTIONS)
@@ -82,6 +84,9 @@ class NodeLink:
 
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         return [list(range(len(names)))]
+
+    def layout(self) -> str:
+        return ""
 
     async def primaries(self) -> Sequence[NodeLink]:
         return [self]
@@ -101,6 +106,8 @@ class NodeLink:
         return replies
 
     async def _round_trip(self, packed: list[bytes], deadline: float) -> list[Reply]:
+        if asyncio.get_running_loop().time() >= deadline:
+            return [Unsent("no time left") for _ in packed]
         wire: Wire | None = None
         try:
             async with asyncio.timeout_at(deadline), self._permits:

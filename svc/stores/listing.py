@@ -8,8 +8,9 @@ process is refused instead of silently skipping keys.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,10 @@ MAX_ROUNDS: Final = 8
 SPARSE_COUNT: Final = 1000
 #: SCAN ends a step with a whole bucket: room for the names above the count asked for.
 BUCKET_SLACK: Final = 8
+
+
+#: PTTL's answer for a name that is not there.
+GONE: Final = -2
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -86,9 +91,11 @@ def integer_of(raw: bytes) -> int:
 class Walk:
     """One page's walk over the servers: ``step`` until the page is full or the rounds are up."""
 
-    def __init__(self, nodes: list[NodeLink], cursor: Cursor, pattern: bytes, limit: int) -> None:
-        # Servers are walked in the order of their names: with others among them, some are skipped.
-        servers = digest("\n".join(node.name for node in nodes).encode())
+    def __init__(
+        self, nodes: Sequence[NodeLink], layout: str, cursor: Cursor, pattern: bytes, limit: int
+    ) -> None:
+        # Servers are walked one by one: once keys have other places, some would be skipped.
+        servers = digest(layout.encode())
         if cursor.servers not in {b"", servers} or cursor.node >= len(nodes):
             raise CursorInvalid("cursor: the store's servers have changed; start again")
         self._nodes = nodes
@@ -96,7 +103,7 @@ class Walk:
         self._limit = limit
         self._cursor = msgspec.structs.replace(cursor, servers=servers)
         self._count = limit
-        self.names: dict[bytes, NodeLink] = {}
+        self.names: dict[bytes, None] = {}
         self.done = False
 
     @property
@@ -127,7 +134,7 @@ class Walk:
         else:
             self._count = SPARSE_COUNT if len(fresh) * 4 < count else room - len(fresh)
             self._advance(position)
-        self.names.update(dict.fromkeys(fresh, node))
+        self.names.update(dict.fromkeys(fresh))
 
     async def _scan(
         self, node: NodeLink, position: int, count: int, deadline: float
@@ -156,31 +163,25 @@ class Walk:
         )
 
 
-async def _read_each(
-    walk: Walk, commands: Any, per_name: int, deadline: float
-) -> dict[bytes, list[Any]]:
-    """Send ``commands(name)`` for every name found, to the server that has it."""
-    replies: dict[bytes, list[Any]] = {}
-    for node in dict.fromkeys(walk.names.values()):
-        names = [name for name, at in walk.names.items() if at is node]
-        batch = [command for name in names for command in commands(name)]
-        answers = await node.execute(batch, deadline=deadline, repeatable=True)
-        for i, name in enumerate(names):
-            replies[name] = answers[i * per_name : (i + 1) * per_name]
-    return replies
+async def _walked(
+    link: Link, cursor: str | None, pattern: bytes, limit: int, deadline: float
+) -> Walk:
+    nodes = await link.primaries()
+    walk = Walk(nodes, link.layout(), parse_cursor(cursor, pattern), pattern, limit)
+    await walk.run(deadline)
+    return walk
 
 
 async def list_entries(
     link: Link, clock: ServerClock, prefix: str, limit: int, cursor: str | None, deadline: float
 ) -> Page[EntrySummary]:
     """Return a page as the port promises; an entry that this release can't read is left out."""
-    pattern = entry_pattern(prefix)
-    walk = Walk(list(await link.primaries()), parse_cursor(cursor, pattern), pattern, limit)
-    await walk.run(deadline)
+    walk = await _walked(link, cursor, entry_pattern(prefix), limit, deadline)
     last = str(record.HEADER_BYTES - 1)
-    replies = await _read_each(walk, lambda n: [("GETRANGE", n, "0", last)], 1, deadline)
+    commands: list[Command] = [("GETRANGE", name, "0", last) for name in walk.names]
+    heads = await link.execute(commands, deadline=deadline, repeatable=True) if commands else []
     items = []
-    for name, (head,) in replies.items():
+    for name, head in zip(walk.names, heads, strict=True):
         try:
             if checked(head, changing=False):
                 items.append(record.summarise(text_of(name), head, clock.now_ms()))
@@ -193,17 +194,19 @@ async def list_counters(
     link: Link, prefix: str, limit: int, cursor: str | None, deadline: float
 ) -> Page[CounterSummary]:
     """Return a page as the port promises; what is no counter is left out."""
-    pattern = counter_pattern(prefix)
-    walk = Walk(list(await link.primaries()), parse_cursor(cursor, pattern), pattern, limit)
-    await walk.run(deadline)
-    replies = await _read_each(walk, lambda n: [("GET", n), ("PTTL", n)], 2, deadline)
+    walk = await _walked(link, cursor, counter_pattern(prefix), limit, deadline)
+    commands: list[Command] = [
+        command for name in walk.names for command in (("GET", name), ("PTTL", name))
+    ]
+    replies = await link.execute(commands, deadline=deadline, repeatable=True) if commands else []
     items = []
-    for name, (value, left) in replies.items():
+    for name, value, left in zip(walk.names, replies[::2], replies[1::2], strict=True):
         try:
-            if checked(value, changing=False) is None:
+            # Deleted, or expired between the two answers.
+            if checked(value, changing=False) is None or checked(left, changing=False) == GONE:
                 continue
             number = integer_of(value)
-            ttl = record.remaining_seconds(left, 0) if checked(left, changing=False) >= 0 else None
+            ttl = record.remaining_seconds(left, 0) if left >= 0 else None
             items.append(CounterSummary(text_of(name), number, str(number), ttl))
         except StoreCorrupt:
             continue

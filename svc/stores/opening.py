@@ -1,7 +1,7 @@
 """From a store URL to an open store.
 
 ``embedded:``, ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://h:p,h:p/service``,
-``redis+cluster://h:p,h:p``; the query holds ``db`` and the TLS options that redis-py knows.
+``redis+cluster://h:p,h:p``; the query holds ``db`` and, with ``rediss://`` alone, TLS options.
 """
 
 from __future__ import annotations
@@ -166,8 +166,13 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
     context.check_hostname = checked and requirement == "required"
     if requirement == "none":
         context.verify_mode = ssl.CERT_NONE
-    if certificate := options.pop("ssl_certfile", None):
-        context.load_cert_chain(certificate, options.pop("ssl_keyfile", None))
+    certificate, key = options.pop("ssl_certfile", None), options.pop("ssl_keyfile", None)
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            reason = error.strerror or error
+            raise StoreUrlInvalid(f"ssl_certfile: {certificate}: {reason}") from None
     if options:
         raise StoreUrlInvalid(f"unknown option: {', '.join(sorted(options))}")
     return context

@@ -66,9 +66,9 @@ class Wire(asyncio.Protocol):
         Raises WireBroken; what came until then is in ``replies``. Cancelled in the middle, the
         connection is out of step and must be closed.
         """
+        self.replies = []
         if self._transport is None:
             raise WireBroken("the server closed the connection")
-        self.replies = []
         self._missing = replies
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(packed)

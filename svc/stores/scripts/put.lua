@@ -4,7 +4,8 @@
 --       5 If-Match, 6 If-None-Match ('-' not sent, '*', or '=' and 16 bytes a version),
 --       7 fingerprint, 8 record TTL in ms, 9 '1' to record a refusal too.
 -- Returns {replayed, outcome, version, TTL in ms (-1 none), time of writing in ms}; outcome is
--- 'created', 'replaced', 'refused' (version: the current one, '' when absent) or 'reused'.
+-- 'created', 'replaced', 'refused' (version: the current one, '' when absent) or 'reused'; a
+-- replay's may also be 'missing' or 'not_json', which refuse.lua recorded.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 

@@ -7,5 +7,6 @@ if record then
   local outcome = cmsgpack.unpack(string.sub(record, 18))
   return {1, outcome[1], outcome[2], outcome[3], outcome[4]}
 end
-redis.call('SET', KEYS[1], '\1' .. ARGV[3] .. cmsgpack.pack({ARGV[1], ARGV[2], -1, 0}), 'PX', ARGV[4])
+-- Nothing was changed, so a full store may fail to remember: the retry is judged anew.
+redis.pcall('SET', KEYS[1], '\1' .. ARGV[3] .. cmsgpack.pack({ARGV[1], ARGV[2], -1, 0}), 'PX', ARGV[4])
 return {0, ARGV[1], ARGV[2], -1, 0}

@@ -9,6 +9,9 @@ if KEYS[2] then
   end
 end
 local previous = redis.call('GET', KEYS[1]) or ''
+if previous ~= '' and not string.match(previous, '^-?%d+$') then
+  return redis.error_reply('ERR value is not an integer')
+end
 if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])
 else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 if KEYS[2] then redis.call('SET', KEYS[2], '\1' .. ARGV[3] .. previous, 'PX', ARGV[4]) end
