@@ -82,8 +82,8 @@ async def wire_to(port: int) -> AsyncIterator[Wire]:
         await wire.close()
 
 
-async def exchange(port: int, *parts: bytes | str) -> WireAnswer:
+async def exchange(port: int, *parts: bytes | str, head_only: bool = False) -> WireAnswer:
     """Send on a connection of its own, return the first answer."""
     async with wire_to(port) as wire:
         await wire.send(*parts)
-        return await wire.answer()
+        return await wire.answer(head_only=head_only)
