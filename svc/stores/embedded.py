@@ -166,7 +166,11 @@ class EmbeddedRedis:
             )
 
     async def _wait_listening(self, seconds: float) -> None:
-        """Return once the server accepts connections; raise EmbeddedUnavailable if it doesn't."""
+        """Return once the server answers; raise EmbeddedUnavailable if it doesn't.
+
+        That it accepts a connection says little: it does before it looks at its files, and ends
+        when it can't read them. That it is still loading them is an answer.
+        """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + seconds
         while loop.time() < give_up:
@@ -175,9 +179,14 @@ class EmbeddedRedis:
                     f"redis-server ended at once: see {self.data_dir / 'redis.log'}"
                 )
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_unix_connection(str(self.socket))
-                writer.close()
-                return
+                reader, writer = await asyncio.open_unix_connection(str(self.socket))
+                try:
+                    writer.write(b"PING\r\n")
+                    async with asyncio.timeout_at(give_up):
+                        if await reader.readline():
+                            return
+                finally:
+                    writer.close()
             await asyncio.sleep(0.01)
         raise EmbeddedUnavailable(
             f"redis-server does not listen after {seconds:g} s: see {self.data_dir / 'redis.log'}"
