@@ -23,32 +23,67 @@ from .settings import (
 from .stores.embedded import EmbeddedUnavailable
 from .stores.opening import StoreUrlInvalid, mode_of
 from .telemetry.logs import set_up_logs
+from .tracing_settings import load_tracing
+
+log = logging.getLogger("svc")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 after a drain, 2 when it could not start."""
     arguments = build_parser().parse_args(argv)
-    set_up_logs()
     try:
         settings = load_settings(os.environ, vars(arguments))
-        if settings.injects_faults:
-            logging.getLogger(__name__).warning(
-                "deliberate faults are on for /v1",
-                extra={
-                    "error_ratio": settings.fault_error_ratio,
-                    "latency_ms": settings.fault_latency_ms,
-                    "latency_ratio": settings.fault_latency_ratio,
-                },
-            )
+        tracing = load_tracing(os.environ)
+    except SettingInvalid as error:
+        print(f"tallykv: {error}", file=sys.stderr)
+        return 2
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    logs = set_up_logs(as_json=as_json, resource=_speaker(settings))
+    announce = _log_ready if as_json else _print_ready
+    try:
+        _warn_of_faults(settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, lambda port, admin: _announce(settings, port, admin)))
-    except (SettingInvalid, ListenFailed, EmbeddedUnavailable) as error:
+            runner.run(
+                serve(
+                    settings,
+                    lambda port, admin_port: announce(settings, port, admin_port),
+                    tracing,
+                    logs,
+                )
+            )
+    except (ListenFailed, EmbeddedUnavailable) as error:
         print(f"tallykv: {error}", file=sys.stderr)
         return 2
     except StoreUrlInvalid as error:
         print(f"tallykv: KV_STORE_URL: {error}", file=sys.stderr)
         return 2
+    finally:
+        logs.close()
     return 0
+
+
+def _speaker(settings: Settings) -> dict[str, str]:
+    """Return what every log line says of who wrote it."""
+    return {
+        "service.name": os.environ.get("OTEL_SERVICE_NAME") or "tallykv",
+        "service.version": settings.version or __version__,
+        "service.instance.id": settings.pod,
+        "track": settings.track,
+    }
+
+
+def _warn_of_faults(settings: Settings) -> None:
+    if settings.injects_faults:
+        log.warning(
+            "deliberate faults are on for /v1",
+            extra={
+                "error_ratio": settings.fault_error_ratio,
+                "latency_ms": settings.fault_latency_ms,
+                "latency_ratio": settings.fault_latency_ratio,
+            },
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,7 +116,19 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-def _announce(settings: Settings, port: int, admin_port: int) -> None:
+def _log_ready(settings: Settings, port: int, admin_port: int) -> None:
+    log.info(
+        "serving",
+        extra={
+            "host": settings.host,
+            "port": port,
+            "admin_port": admin_port,
+            "store": mode_of(settings.store_url),
+        },
+    )
+
+
+def _print_ready(settings: Settings, port: int, admin_port: int) -> None:
     host = "localhost" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
     where = f"http://{host}:{port}"
     version = settings.version or __version__

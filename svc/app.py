@@ -10,20 +10,45 @@ from aiohttp.typedefs import Middleware
 
 from . import __version__
 from .api import admin
-from .api.context import IDENTITY, LIFECYCLE, LIMITS, ROLES, STORE, Identity, Lifecycle, Limits
+from .api.context import (
+    IDENTITY,
+    LIFECYCLE,
+    LIMITS,
+    ROLES,
+    SIGNALS,
+    STORE,
+    Identity,
+    Lifecycle,
+    Limits,
+)
 from .api.middlewares import inject_faults, observe_request, render_problems
 from .api.routes import admin_routes, traffic_routes
 from .api.strict_json import MAX_DEPTH
 from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
 from .domain.store import Store
 from .settings import Settings
-from .stores.opening import mode_of, open_store
+from .stores.measured import MeasuredStore
+from .stores.opening import describe_database, mode_of, open_store
+from .telemetry.metrics import Metrics
+from .telemetry.sampling import Sampler
+from .telemetry.signals import Signals, Tracing
+from .tracing_settings import TracingSettings
 
 
-def build_app(settings: Settings, store: Store) -> web.Application:
+def build_app(settings: Settings, store: Store, signals: Signals | None = None) -> web.Application:
     """Build the traffic application."""
     identity, limits, lifecycle = build_identity(settings), build_limits(settings), Lifecycle()
-    chain: list[Middleware] = [observe_request(identity, lifecycle, limits), render_problems]
+    signals = build_signals(settings) if signals is None else signals
+    signals.metrics.watch_lifecycle(
+        active=lambda: lifecycle.in_flight,
+        ready=lambda: lifecycle.ready,
+        draining=lambda: lifecycle.draining,
+    )
+    observer = signals.requests if settings.telemetry else None
+    chain: list[Middleware] = [
+        observe_request(identity, lifecycle, limits, observer),
+        render_problems,
+    ]
     if settings.injects_faults:
         chain.append(
             inject_faults(
@@ -33,11 +58,12 @@ def build_app(settings: Settings, store: Store) -> web.Application:
             )
         )
     app = web.Application(middlewares=chain)
-    app[STORE] = store
+    app[STORE] = MeasuredStore(store, signals) if settings.telemetry else store
     app[IDENTITY] = identity
     app[LIMITS] = limits
     app[ROLES] = settings.roles
     app[LIFECYCLE] = lifecycle
+    app[SIGNALS] = signals
     app.add_routes(traffic_routes(settings.roles))
     return app
 
@@ -48,6 +74,7 @@ def build_admin_app(settings: Settings, traffic: web.Application) -> web.Applica
     app[STORE] = traffic[STORE]
     app[IDENTITY] = traffic[IDENTITY]
     app[LIFECYCLE] = traffic[LIFECYCLE]
+    app[SIGNALS] = traffic[SIGNALS]
     app[admin.MODE] = mode_of(settings.store_url)
     app[admin.UPTIME] = admin.Uptime()
     app.add_routes(admin_routes())
@@ -55,19 +82,59 @@ def build_admin_app(settings: Settings, traffic: web.Application) -> web.Applica
 
 
 @asynccontextmanager
-async def open_apps(settings: Settings) -> AsyncIterator[tuple[web.Application, web.Application]]:
+async def open_apps(
+    settings: Settings, tracing: TracingSettings | None = None
+) -> AsyncIterator[tuple[web.Application, web.Application]]:
     """Open the store and build both applications over it; close the store at the end.
 
     Raises StoreUrlInvalid, EmbeddedUnavailable.
     """
+    signals = build_signals(settings, tracing)
     async with open_store(
         settings.store_url,
         data_dir=settings.data_dir,
         timeout_seconds=settings.store_timeout_ms / 1000,
         operation_ttl_seconds=settings.idempotency_ttl,
+        meter=signals.store_meter if settings.telemetry else None,
     ) as store:
-        traffic = build_app(settings, store)
+        signals.metrics.watch_connections(store.link.connections)
+        traffic = build_app(settings, store, signals)
         yield traffic, build_admin_app(settings, traffic)
+
+
+def build_signals(settings: Settings, tracing: TracingSettings | None = None) -> Signals:
+    """Build what observes; with tracing only if there are settings for it."""
+    metrics = Metrics(settings.revision)
+    drawn: Tracing | None = None
+    sampler: Sampler | None = None
+    if tracing is not None and settings.telemetry:
+        from .telemetry.tracing import OtelTracing  # noqa: PLC0415 - weighs 25 MiB
+
+        identity = build_identity(settings)
+        drawn = OtelTracing(
+            metrics,
+            resource={
+                "service.version": identity.version,
+                "service.instance.id": identity.pod,
+                "track": identity.track,
+            },
+            database=describe_database(settings.store_url),
+            max_queue_size=tracing.max_queue_size,
+            shows_keys=settings.trace_keys,
+        )
+        sampler = Sampler(
+            tracing.ratio,
+            parent_based=tracing.parent_based,
+            per_second=settings.traces_per_second,
+            decisions=metrics.trace_decisions,
+        )
+    return Signals(
+        metrics,
+        drawn,
+        sampler,
+        slow_seconds=settings.slow_ms / 1000,
+        log_all=settings.access_log == "all",
+    )
 
 
 def build_identity(settings: Settings) -> Identity:

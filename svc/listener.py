@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Coroutine
 from types import NoneType
 from typing import Any, Final
@@ -23,10 +22,12 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-from .api.context import IDENTITY
-from .api.middlewares import name_responder, read_ids
+from .api.context import IDENTITY, SIGNALS
+from .api.middlewares import TRACEPARENT, name_responder, read_request_id
 from .api.problems import http_problem, render_problem
 from .dispatch import dispatcher
+from .telemetry.sampling import NoSampler
+from .telemetry.trace import TRACE, RequestTrace
 
 #: How often slow clients are looked for, in seconds.
 SWEEP_SECONDS: Final = 0.5
@@ -53,6 +54,7 @@ class Connection(RequestHandler):
     def __init__(self, server: TrafficServer, **options: Any) -> None:
         super().__init__(server, **options)
         self.identity = server.identity
+        self.metrics = server.metrics
         self.head_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -103,8 +105,8 @@ class Connection(RequestHandler):
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         # What the application raises is a problem by now; this one comes from before it.
         if isinstance(resp, web.HTTPExpectationFailed):
-            request_id, trace_id = read_ids(request.headers, os.urandom(16).hex())
-            resp = self._problem(417, request_id, trace_id)
+            trace = NoSampler().decide(request.headers.get(TRACEPARENT))
+            resp = self._problem(417, trace, read_request_id(request.headers, trace))
         if type(resp) is web.Response and type(resp.body) in {bytes, NoneType}:
             return self._send(request, resp)
         return super().finish_response(request, resp, start_time)
@@ -160,15 +162,16 @@ class Connection(RequestHandler):
             status = _status_of(exc)
         if status >= 500:
             log.error("request failed outside the application", exc_info=exc)
-        made = os.urandom(16).hex()
-        response = self._problem(status, made, made)
+        self.metrics.rejected["malformed",] += 1
+        trace = NoSampler().decide(None)
+        response = self._problem(status, trace, trace.trace_id)
         response.force_close()
         response.headers["Connection"] = "close"  # aiohttp answers these as HTTP/1.0, without
         return response
 
-    def _problem(self, status: int, request_id: str, trace_id: str) -> web.Response:
-        detail = DETAILS.get(status, DETAILS[500])
-        response = render_problem(http_problem(status, detail, trace_id))
+    def _problem(self, status: int, trace: RequestTrace, request_id: str) -> web.Response:
+        TRACE.set(trace)
+        response = render_problem(http_problem(status, DETAILS.get(status, DETAILS[500])))
         name_responder(response, self.identity, request_id)
         return response
 
@@ -190,6 +193,7 @@ class TrafficServer(web.Server):
             **options,
         )
         self.identity = app[IDENTITY]
+        self.metrics = app[SIGNALS].metrics
         self._options = options
 
     def __call__(self) -> RequestHandler:
@@ -203,6 +207,7 @@ class TrafficServer(web.Server):
             overdue = loop.time() - header_timeout_seconds
             for connection in self.connections:
                 if isinstance(connection, Connection) and connection.owes_head_since(overdue):
+                    self.metrics.rejected["header_timeout",] += 1
                     connection.force_close()
 
 

@@ -13,10 +13,12 @@ from typing import Final
 
 from aiohttp import web
 
-from .api.context import LIFECYCLE
+from .api.context import LIFECYCLE, SIGNALS
 from .app import open_apps
 from .listener import TrafficRunner
 from .settings import Settings
+from .telemetry.logs import QueuedHandler
+from .tracing_settings import TracingSettings
 
 BACKLOG: Final = 1024
 
@@ -31,15 +33,22 @@ class ListenFailed(RuntimeError):
     """An address can't be bound; the message names the setting."""
 
 
-async def serve(settings: Settings, announce: Announce) -> None:
+async def serve(
+    settings: Settings,
+    announce: Announce,
+    tracing: TracingSettings | None = None,
+    logs: QueuedHandler | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
 
     Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
     """
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    async with open_apps(settings) as (traffic, admin):
-        lifecycle = traffic[LIFECYCLE]
+    async with open_apps(settings, tracing) as (traffic, admin):
+        lifecycle, signals = traffic[LIFECYCLE], traffic[SIGNALS]
+        if logs is not None:
+            logs.on_drop = signals.metrics.count_log_drop
         admin_runner = web.AppRunner(admin, access_log=None, handle_signals=False)
         runner = TrafficRunner(
             traffic,
@@ -53,6 +62,7 @@ async def serve(settings: Settings, announce: Announce) -> None:
             )
             port = await _listen(runner, settings.host, settings.port, "KV_PORT")
             _settle_heap()
+            signals.start()
             lifecycle.ready = True
             announce(port, admin_port)
 
@@ -67,6 +77,8 @@ async def serve(settings: Settings, announce: Announce) -> None:
             await asyncio.sleep(settings.drain_seconds)
         finally:
             await runner.cleanup()
+            # After the last request's span, and while the metrics can still be scraped.
+            await signals.close()
             await admin_runner.cleanup()
 
 

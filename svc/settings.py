@@ -70,6 +70,19 @@ def a_path(text: str) -> Path:
     return Path(anything(text))
 
 
+def choice(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return text
+
+    return parse
+
+
+def on_or_off(text: str) -> bool:
+    return choice("on", "off")(text) == "on"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the operator decided; each field is ``KV_<NAME>`` and ``--<name>``."""
@@ -122,6 +135,25 @@ class Settings:
     keepalive_seconds: float = knob(
         decimal(1, 86_400), 620.0, "how long an idle connection stays open; longer than the proxy's"
     )
+    revision: str = knob(token, "unknown", "what was built, as a commit; shown in kv_build_info")
+    log_format: str = knob(
+        choice("auto", "json", "text"), "auto", "auto: for people on a terminal, else JSON lines"
+    )
+    access_log: str = knob(
+        choice("notable", "all"),
+        "notable",
+        "requests that get a line: those failed, slow or sampled, at most 100 a second; or all",
+    )
+    slow_ms: int = knob(whole(1, 600_000), 100, "from this duration on, a request is slow")
+    traces_per_second: float = knob(
+        decimal(0, 1_000_000), 100.0, "sampled requests a second, at most; 0: no limit"
+    )
+    trace_keys: bool = knob(
+        on_or_off, True, "whether spans show keys (url.path); off shows the route instead"
+    )
+    telemetry: bool = knob(
+        on_or_off, True, "off: no metrics, traces or access lines, to measure what they cost"
+    )
     fault_error_ratio: float = knob(
         decimal(0, 1), 0.0, "rehearsal: ratio of /v1 requests answered 500 on purpose"
     )
@@ -155,6 +187,8 @@ def shown_default(name: str) -> str:
     declared = FIELDS[name]
     if declared.default is dataclasses.MISSING:
         return "host name"
+    if isinstance(declared.default, bool):
+        return "on" if declared.default else "off"
     if isinstance(declared.default, frozenset):
         return ",".join(ROLES)
     if name == "version":

@@ -17,6 +17,7 @@ from svc.domain import errors
 from svc.domain.errors import DomainError
 from svc.settings import FIELDS, env_name, shown_default
 from svc.stores import scripts
+from svc.telemetry.metrics import Metrics
 
 ROOT: Final = Path(__file__).parents[1]
 SCRIPTS: Final = sorted((ROOT / "svc" / "stores" / "scripts").glob("*.lua"))
@@ -69,6 +70,17 @@ def test_every_setting_is_a_row_of_the_readme_with_its_default(readme: str) -> N
         if not any(f"`{env_name(name)}`" in row and shown_default(name) in row for row in rows)
     ]
 
+    assert missing == []
+
+
+def test_every_metric_is_in_the_readme(readme: str) -> None:
+    metrics = Metrics("")
+    metrics.watch_lifecycle(active=lambda: 0, ready=lambda: True, draining=lambda: False)
+    metrics.watch_connections(lambda: (0, 0, 0))
+
+    missing = [name for name in metrics.names if f"`{name}`" not in readme]
+
+    assert len(metrics.names) > 10
     assert missing == []
 
 

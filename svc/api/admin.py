@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from ..domain.errors import DomainError
+from ..telemetry.exposition import render
 from .bodies import render_json
-from .context import IDENTITY, LIFECYCLE, STORE
+from .context import IDENTITY, LIFECYCLE, SIGNALS, STORE
 
 MODE: Final = web.AppKey("mode", str)
 
@@ -102,4 +102,11 @@ async def version(request: web.Request) -> web.Response:
     return render_json(Version(who.version, who.track, who.pod, platform.python_version()))
 
 
-metrics = make_aiohttp_handler()
+async def metrics(request: web.Request) -> web.Response:
+    """Answer a scrape in the format it asks for: Prometheus' text or OpenMetrics."""
+    body, headers = await render(
+        request.app[SIGNALS].metrics.registry,
+        request.headers.get("Accept", ""),
+        request.headers.get("Accept-Encoding", ""),
+    )
+    return web.Response(body=body, headers=headers)

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from ..domain.store import Store
+from ..telemetry.signals import Signals
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -50,6 +51,4 @@ IDENTITY: Final = web.AppKey("identity", Identity)
 LIMITS: Final = web.AppKey("limits", Limits)
 ROLES: Final = web.AppKey("roles", frozenset[str])
 LIFECYCLE: Final = web.AppKey("lifecycle", Lifecycle)
-
-#: The 32 hex digits that name the request in problems and logs.
-TRACE_ID: Final = web.RequestKey("trace_id", str)
+SIGNALS: Final = web.AppKey("signals", Signals)

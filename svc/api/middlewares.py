@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import re
+import time
 from collections.abc import Mapping
-from itertools import count
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,12 +15,14 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
 from ..domain.errors import BodyInvalid, DomainError, InjectedFault, Overloaded
-from .context import TRACE_ID, Identity, Lifecycle, Limits
+from ..telemetry.requests import RequestTelemetry
+from ..telemetry.sampling import NoSampler
+from ..telemetry.trace import TRACE, RequestTrace, draw_id
+from .context import Identity, Lifecycle, Limits
 from .problems import http_problem, render_domain_error, render_problem
 
 log = logging.getLogger(__name__)
 
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 
 TRACEPARENT: Final = istr("traceparent")
@@ -42,40 +43,52 @@ def name_responder(response: web.StreamResponse, identity: Identity, request_id:
     headers[SERVER] = "tallykv"
 
 
-def read_ids(headers: Mapping[str, str], made: str) -> tuple[str, str]:
-    """Return the request id and the trace id that the client sent, or else the one made here."""
+def read_request_id(headers: Mapping[str, str], trace: RequestTrace) -> str:
+    """Return the request id that the client sent, or else one of the service's own."""
     request_id = headers.get(X_REQUEST_ID)
-    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-        request_id = made
-    parent = headers.get(TRACEPARENT)
-    found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
-    return request_id, found[1] if found else made
+    if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+        return request_id
+    return f"{draw_id():032x}" if trace.has_parent else trace.trace_id
 
 
-def observe_request(identity: Identity, lifecycle: Lifecycle, limits: Limits) -> Middleware:
-    """Return the outermost middleware: it names the request, says who answers, and refuses at
-    once what would be one request too many.
+def observe_request(
+    identity: Identity,
+    lifecycle: Lifecycle,
+    limits: Limits,
+    telemetry: RequestTelemetry | None = None,
+) -> Middleware:
+    """Return the outermost middleware: it names the request, says who answers, refuses at once what
+    would be one request too many, and tells of every request how it went.
     """
     max_in_flight = limits.max_in_flight
-    # Ids made here: 8 random bytes a process, then a count: unique, and cheap to make.
-    process, requests = os.urandom(8).hex(), count(1)
+    decide = NoSampler().decide if telemetry is None else telemetry.decide
+    now = time.perf_counter
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id, trace_id = read_ids(request.headers, f"{process}{next(requests):016x}")
-        request[TRACE_ID] = trace_id
+        started = now()
+        trace = decide(request.headers.get(TRACEPARENT))
+        TRACE.set(trace)
         if lifecycle.in_flight >= max_in_flight:
+            if telemetry is not None:
+                telemetry.metrics.rejected["overloaded",] += 1
             refusal = Overloaded("too many requests are under way here; nothing was applied")
-            response: web.StreamResponse = render_domain_error(refusal, trace_id)
+            response: web.StreamResponse = render_domain_error(refusal)
         else:
             lifecycle.in_flight += 1
             try:
-                response = await handler(request)
+                if trace.sampled and telemetry is not None:
+                    response = await telemetry.serve_sampled(request, handler, trace)
+                else:
+                    response = await handler(request)
             finally:
                 lifecycle.in_flight -= 1
+        request_id = read_request_id(request.headers, trace)
         name_responder(response, identity, request_id)
         if lifecycle.draining:
             response.force_close()
+        if telemetry is not None:
+            telemetry.observe(request, response.status, trace, started, request_id)
         return response
 
     return observe
@@ -87,7 +100,7 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except DomainError as error:
-        return render_domain_error(error, request.get(TRACE_ID, ""))
+        return render_domain_error(error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -95,13 +108,12 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
     except web.RequestPayloadError:
         # Broken chunking or compression, or the client went away in the middle of its body.
         broken = BodyInvalid("body: it could not be read to its end as it was declared")
-        response = render_domain_error(broken, request[TRACE_ID])
+        response = render_domain_error(broken)
         response.force_close()
         return response
     except Exception:
-        trace_id = request.get(TRACE_ID, "")
-        log.exception("unhandled error", extra={"trace_id": trace_id})
-        return render_problem(http_problem(500, "the service failed; the log says more", trace_id))
+        log.exception("unhandled error")
+        return render_problem(http_problem(500, "the service failed; the log says more"))
 
 
 def _render_router_error(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -111,7 +123,7 @@ def _render_router_error(request: web.Request, error: web.HTTPException) -> web.
         detail = f"this route does not answer {request.method}; Allow lists what it does"
     else:
         detail = error.reason
-    response = render_problem(http_problem(error.status, detail, request.get(TRACE_ID, "")))
+    response = render_problem(http_problem(error.status, detail))
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

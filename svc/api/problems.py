@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ..domain import errors
 from ..domain.errors import Applied, DomainError
+from ..telemetry.trace import TRACE
 
 CONTENT_TYPE: Final = "application/problem+json"
 #: Seconds a client should wait before it tries again.
@@ -89,8 +90,11 @@ def problem_of(error: DomainError, trace_id: str = "") -> Problem:
     )
 
 
-def render_domain_error(error: DomainError, trace_id: str) -> web.Response:
-    response = render_problem(problem_of(error, trace_id))
+def render_domain_error(error: DomainError) -> web.Response:
+    """Render the failure of the request under way, and note it for those who observe that."""
+    trace = TRACE.get()
+    trace.error = error.slug
+    response = render_problem(problem_of(error, trace.trace_id))
     if isinstance(error, errors.PreconditionFailed) and error.etag is not None:
         response.headers["ETag"] = error.etag
     if isinstance(error, errors.MediaTypeUnsupported):
@@ -107,7 +111,7 @@ def render_domain_error(error: DomainError, trace_id: str) -> web.Response:
     return response
 
 
-def http_problem(status: int, detail: str, trace_id: str = "") -> Problem:
+def http_problem(status: int, detail: str) -> Problem:
     """Describe a failure of HTTP itself: the router's 404 and 405, a bad request, a defect."""
     code = HTTP_CODES.get(status, f"http_{status}")
     return Problem(
@@ -118,7 +122,7 @@ def http_problem(status: int, detail: str, trace_id: str = "") -> Problem:
         applied="unknown" if status >= 500 else "no",
         retryable=False,
         type=f"urn:tallykv:problem:{code}",
-        trace_id=trace_id,
+        trace_id=TRACE.get().trace_id,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from ..domain.errors import StoreUnavailable
+from ..telemetry.store_meter import StoreMeter
 from .link import Command, Lost, NodeLink, Unsent, by_source
 from .names import slot_of
 from .wire import Reply, ReplyError, Wire
@@ -27,7 +28,9 @@ class ClusterLink:
         self,
         seeds: Sequence[Address],
         connect: Callable[[Address], Awaitable[Wire]],
+        meter: StoreMeter | None = None,
     ) -> None:
+        self._meter = meter
         self._seeds = list(seeds)
         self._connect = connect
         self._nodes: dict[Address, NodeLink] = {}
@@ -138,7 +141,7 @@ class ClusterLink:
     def _node(self, address: Address) -> NodeLink:
         node = self._nodes.get(address)
         if node is None:
-            node = self._nodes[address] = NodeLink(lambda: self._connect(address))
+            node = self._nodes[address] = NodeLink(lambda: self._connect(address), self._meter)
         return node
 
     async def _know_slots(self, deadline: float) -> None:
@@ -177,6 +180,10 @@ class ClusterLink:
                 host = primary[0].decode() if primary[0] else address[0]
                 slots.update(dict.fromkeys(range(first, last + 1), (host, primary[1])))
         return slots
+
+    def connections(self) -> tuple[int, int, int]:
+        counts = [node.connections() for node in self._nodes.values()]
+        return sum(c[0] for c in counts), sum(c[1] for c in counts), sum(c[2] for c in counts)
 
     async def close(self) -> None:
         if self._refreshing is not None:

@@ -27,6 +27,7 @@ from ..domain.model import (
     Precondition,
     Written,
 )
+from ..telemetry.store_meter import LaneMeter, StoreMeter
 from .link import Link
 from .redis import RedisStore
 
@@ -54,8 +55,10 @@ class Lane(Generic[Item, Result]):
         lost: type[DomainError],
         timeout_seconds: float,
         weigh: Callable[[Item], int] | None = None,
+        meter: LaneMeter | None = None,
     ) -> None:
         self._send = send
+        self._meter = meter
         self._lost = lost
         self._timeout = timeout_seconds
         self._weigh = weigh
@@ -125,6 +128,7 @@ class Lane(Generic[Item, Result]):
             batch = [waiting for waiting in batch if waiting[2] >= too_old]
             if not batch:
                 return
+        landed = None if self._meter is None else self._meter.launch(batch)
         try:
             results = await self._send([item for item, _, _ in batch], batch[0][2] + self._timeout)
             if len(results) != len(batch):
@@ -137,6 +141,9 @@ class Lane(Generic[Item, Result]):
                 if not future.done():
                     future.set_exception(self._lost("the service failed in the middle"))
             raise
+        finally:
+            if landed is not None:
+                landed()
         for (_, future, _), result in zip(batch, results, strict=True):
             if future.done():
                 continue
@@ -149,21 +156,35 @@ class Lane(Generic[Item, Result]):
 class CoalescingStore(RedisStore):
     """Fills the port: a RedisStore whose plain single operations share round trips."""
 
-    def __init__(self, link: Link, *, timeout_seconds: float, operation_ttl_seconds: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        *,
+        timeout_seconds: float,
+        operation_ttl_seconds: int,
+        meter: StoreMeter | None = None,
+    ) -> None:
         super().__init__(
             link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
         )
         self._reads: Lane[Key, Entry] = Lane(
-            self._read_distinct, lost=StoreUnavailable, timeout_seconds=timeout_seconds
+            self._read_distinct,
+            lost=StoreUnavailable,
+            timeout_seconds=timeout_seconds,
+            meter=None if meter is None else meter.lane("read"),
         )
         self._writes: Lane[tuple[Key, Draft], Written] = Lane(
             self.write_many,
             lost=OutcomeUnknown,
             timeout_seconds=timeout_seconds,
             weigh=lambda item: len(item[1].body),
+            meter=None if meter is None else meter.lane("write"),
         )
         self._steps: Lane[tuple[CounterName, int], Added] = Lane(
-            self._add_sums, lost=OutcomeUnknown, timeout_seconds=timeout_seconds
+            self._add_sums,
+            lost=OutcomeUnknown,
+            timeout_seconds=timeout_seconds,
+            meter=None if meter is None else meter.lane("add"),
         )
 
     def read(self, key: Key) -> Awaitable[Entry]:

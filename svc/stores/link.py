@@ -8,11 +8,13 @@ call repeatable, but for a script that the server said it doesn't know.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
 import hiredis
 
+from ..telemetry.store_meter import KNOWN_REFUSALS, StoreMeter
 from .scripts import Script
 from .wire import Reply, ReplyError, Wire
 
@@ -49,6 +51,9 @@ class Link(Protocol):
     def primaries(self) -> Awaitable[Sequence[NodeLink]]:
         """Return the links to the servers that hold the keys between them."""
 
+    def connections(self) -> tuple[int, int, int]:
+        """Return how many connections are idle, in use, and allowed."""
+
     async def close(self) -> None:
         """Close every connection."""
 
@@ -76,8 +81,12 @@ def by_source(command: Command) -> Command:
 class NodeLink:
     """A bounded set of connections to one server, made by ``connect`` when needed."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Wire]]) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Wire]], meter: StoreMeter | None = None
+    ) -> None:
         self._connect = connect
+        self._meter = meter
+        self._used = 0
         self._free: list[Wire] = []
         self._permits = asyncio.Semaphore(MAX_CONNECTIONS)
         self._closed = False
@@ -94,6 +103,18 @@ class NodeLink:
     async def execute(
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
     ) -> list[Reply]:
+        if self._meter is None:
+            return await self._execute(commands, deadline, repeatable)
+        started = time.perf_counter()
+        replies = await self._execute(commands, deadline, repeatable)
+        self._meter.observe_round_trip(
+            _name_of(commands[0]), _error_of(replies), time.perf_counter() - started
+        )
+        return replies
+
+    async def _execute(
+        self, commands: Sequence[Command], deadline: float, repeatable: bool
+    ) -> list[Reply]:
         packed = [encode(command) for command in commands]
         replies = await self._round_trip(packed, deadline)
         if repeatable and any(type(reply) is Lost for reply in replies):
@@ -109,11 +130,22 @@ class NodeLink:
         if asyncio.get_running_loop().time() >= deadline:
             return [Unsent("no time left") for _ in packed]
         wire: Wire | None = None
+        asked = time.perf_counter()
+        permitted = False
         try:
             async with asyncio.timeout_at(deadline), self._permits:
-                wire = await self._take()
-                replies = await wire.round_trip(b"".join(packed), len(packed))
+                permitted = True
+                self._used += 1
+                try:
+                    wire = await self._take()
+                    if self._meter is not None:
+                        self._meter.waits.observe(time.perf_counter() - asked)
+                    replies = await wire.round_trip(b"".join(packed), len(packed))
+                finally:
+                    self._used -= 1
         except (TimeoutError, OSError, ReplyError) as error:
+            if not permitted and self._meter is not None:
+                self._meter.count_wait_timeout()
             self._drop_idle()
             reason = str(error) or "no answer in time"
             if wire is None:
@@ -155,9 +187,27 @@ class NodeLink:
         while self._free:
             self._free.pop().close()
 
+    def connections(self) -> tuple[int, int, int]:
+        return len(self._free), self._used, MAX_CONNECTIONS
+
     async def close(self) -> None:
         self._closed = True
         self._drop_idle()
+
+
+def _name_of(command: Command) -> str:
+    head = command[0]
+    return "EVALSHA" if isinstance(head, Script) else str(head)
+
+
+def _error_of(replies: list[Reply]) -> str:
+    """Name the first failure among the replies, in a word of a bounded set."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            if isinstance(reply, ReplyError):
+                return reply.code if reply.code in KNOWN_REFUSALS else "refused"
+            return "unsent" if isinstance(reply, Unsent) else "lost"
+    return ""
 
 
 def _refusal_of(reply: Reply) -> str:

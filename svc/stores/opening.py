@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from ..telemetry.store_meter import StoreMeter
 from .cluster import Address, ClusterLink
 from .coalescing import CoalescingStore
 from .embedded import EmbeddedRedis
@@ -36,37 +37,51 @@ def mode_of(url: str) -> str:
     )
 
 
+def describe_database(url: str) -> dict[str, str | int]:
+    """Return the ``db.*`` and ``server.*`` attributes of OpenTelemetry's conventions for Redis.
+
+    Where the server is chosen as we go (Sentinel, Cluster), only what does not change.
+    """
+    attributes: dict[str, str | int] = {"db.system.name": "redis"}
+    mode = mode_of(url)
+    if mode == "standalone":
+        target = build_target(url)
+        attributes["db.namespace"] = str(target.db)
+        attributes["server.address"] = target.path or target.host
+        if target.path is None:
+            attributes["server.port"] = target.port
+    elif mode == "embedded":
+        attributes["db.namespace"] = "0"
+    return attributes
+
+
 @asynccontextmanager
 async def open_store(
-    url: str, *, data_dir: Path, timeout_seconds: float, operation_ttl_seconds: int
+    url: str,
+    *,
+    data_dir: Path,
+    timeout_seconds: float,
+    operation_ttl_seconds: int,
+    meter: StoreMeter | None = None,
 ) -> AsyncIterator[CoalescingStore]:
     """Open the store; it need not answer yet. Raises StoreUrlInvalid, EmbeddedUnavailable."""
-    if mode_of(url) == "embedded":
-        async with EmbeddedRedis(data_dir) as server:
+    async with AsyncExitStack() as stack:
+        if mode_of(url) == "embedded":
+            server = await stack.enter_async_context(EmbeddedRedis(data_dir))
             target = Target(path=str(server.socket))
-            link: Link = NodeLink(lambda: open_wire(target))
-            async with _closing(link) as open_link:
-                yield CoalescingStore(
-                    open_link,
-                    timeout_seconds=timeout_seconds,
-                    operation_ttl_seconds=operation_ttl_seconds,
-                )
-        return
-    async with _closing(build_link(url)) as open_link:
+            link: Link = NodeLink(lambda: open_wire(target), meter)
+        else:
+            link = build_link(url, meter)
+        stack.push_async_callback(link.close)
         yield CoalescingStore(
-            open_link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
+            link,
+            timeout_seconds=timeout_seconds,
+            operation_ttl_seconds=operation_ttl_seconds,
+            meter=meter,
         )
 
 
-@asynccontextmanager
-async def _closing(link: Link) -> AsyncIterator[Link]:
-    try:
-        yield link
-    finally:
-        await link.close()
-
-
-def build_link(url: str) -> Link:
+def build_link(url: str, meter: StoreMeter | None = None) -> Link:
     """Return the link that the URL describes, without connecting; raise StoreUrlInvalid."""
     try:
         parts = urlsplit(url)
@@ -77,17 +92,19 @@ def build_link(url: str) -> Link:
         raise StoreUrlInvalid(f"its scheme must be one of {', '.join(SCHEMES)}")
     if mode == "standalone":
         target = build_target(url)
-        return NodeLink(lambda: open_wire(target))
+        return NodeLink(lambda: open_wire(target), meter)
     credentials, _, hosts = parts.netloc.rpartition("@")
     addresses = [_address(host, 26379 if mode == "sentinel" else 6379) for host in hosts.split(",")]
     query = f"?{parts.query}" if parts.query else ""
     login = build_target(f"redis://{credentials and credentials + '@'}placeholder{query}")
     if mode == "cluster":
-        return ClusterLink(addresses, lambda a: open_wire(replace(login, host=a[0], port=a[1])))
+        return ClusterLink(
+            addresses, lambda a: open_wire(replace(login, host=a[0], port=a[1])), meter
+        )
     service = parts.path.strip("/")
     if not service or "/" in service:
         raise StoreUrlInvalid("after the Sentinels it must name one service, as in …/mymaster")
-    return NodeLink(_sentinel_connector(addresses, service, login))
+    return NodeLink(_sentinel_connector(addresses, service, login), meter)
 
 
 def _sentinel_connector(
@@ -113,6 +130,10 @@ def _sentinel_connector(
             host, port = await sentinel.discover_master(service)
         except RedisError as error:
             raise ConnectionError(str(error)) from None
+        finally:
+            # Asked once for each new connection: nothing to keep open in between.
+            for each in sentinel.sentinels:
+                await each.aclose()
         return await open_wire(replace(login, host=host, port=port))
 
     return connect_primary

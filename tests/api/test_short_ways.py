@@ -21,7 +21,7 @@ from tests.support.wire import exchange
 
 
 def build_unused_app() -> web.Application:
-    app = build_app(Settings(), None)  # type: ignore[arg-type]
+    app = build_app(Settings(telemetry=False), None)  # type: ignore[arg-type]
     app.freeze()
     return app
 
@@ -46,7 +46,7 @@ async def chosen(method: str, path: str) -> tuple[Any, bool]:
         match_info = request.match_info
         return web.Response(text=repr((dict(match_info), match_info.route.resource)))
 
-    app = build_app(Settings(), None)  # type: ignore[arg-type]
+    app = build_app(Settings(telemetry=False), None)  # type: ignore[arg-type]
     app.middlewares[:] = [web.middleware(answer)]
     app.freeze()
     taken = await dispatcher(app, resolve)(make_mocked_request(method, path))

@@ -39,6 +39,8 @@ def test_every_setting_is_a_variable_and_a_flag(name: str) -> None:
         type(default), "/elsewhere"
     )
     text = "0.5" if name.endswith("_ratio") else text
+    text = {"log_format": "json", "access_log": "all"}.get(name, text)
+    text = "off" if default is True else text
 
     by_variable = load_settings({env_name(name): text}, {})
     arguments = build_parser().parse_args(["serve", f"{flag_name(name)}={text}"])

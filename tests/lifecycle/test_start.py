@@ -136,7 +136,9 @@ def test_without_a_command_it_says_how_to_use_it(say: Callable[..., tuple[int, s
 def test_a_start_names_the_address_the_data_and_three_requests_that_work(
     tmp_path: Path,
 ) -> None:
-    with service_process(KV_DATA_DIR=str(tmp_path / "data"), KV_DRAIN_SECONDS="0") as service:
+    with service_process(
+        KV_DATA_DIR=str(tmp_path / "data"), KV_DRAIN_SECONDS="0", KV_LOG_FORMAT="text"
+    ) as service:
         service.signal(signal.SIGTERM)
         service.wait()
         said = service.output()

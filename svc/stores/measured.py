@@ -1,0 +1,221 @@
+"""A store that counts what its operations come to, and draws those of sampled requests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from ..domain.errors import (
+    CounterBound,
+    CounterMissing,
+    CounterOverflow,
+    CursorInvalid,
+    DomainError,
+    IdempotencyMismatch,
+    KeyMissing,
+    NotJson,
+    PreconditionFailed,
+    StoreContended,
+)
+from ..domain.model import (
+    Added,
+    Counter,
+    CounterName,
+    CounterSummary,
+    Draft,
+    Entry,
+    EntrySummary,
+    Increment,
+    Key,
+    Operation,
+    Page,
+    Precondition,
+    Written,
+)
+from ..domain.store import Store
+from ..telemetry.instruments import Counter as Count
+from ..telemetry.signals import Signals, Tracing
+from ..telemetry.trace import TRACE
+
+#: What a failure counts as; any other is the store's own, an error.
+RESULTS: Final[dict[type[DomainError], str]] = {
+    KeyMissing: "miss",
+    CounterMissing: "miss",
+    PreconditionFailed: "conflict",
+    IdempotencyMismatch: "conflict",
+    CounterBound: "conflict",
+    CounterOverflow: "conflict",
+    StoreContended: "conflict",
+    NotJson: "conflict",
+    CursorInvalid: "conflict",
+}
+
+Result = TypeVar("Result")
+
+
+class MeasuredStore:
+    """Fills the port over another store."""
+
+    def __init__(self, store: Store, signals: Signals) -> None:
+        self._store = store
+        self._signals = signals
+        self._tracing = signals.tracing
+        self._count: Count = signals.metrics.operations
+        self._read = store.read
+        self._write = store.write
+        self._add = store.add
+
+    # The three that nearly all requests are have as few calls between as can be.
+
+    def read(self, key: Key) -> Awaitable[Entry]:
+        return self._measure("read", "hit", self._read, key)
+
+    def write(
+        self,
+        key: Key,
+        draft: Draft,
+        precondition: Precondition | None = None,
+        operation: Operation | None = None,
+    ) -> Awaitable[Written]:
+        return self._measure("write", "ok", self._write, key, draft, precondition, operation)
+
+    def add(
+        self, name: CounterName, increment: Increment, operation: Operation | None = None
+    ) -> Awaitable[Added]:
+        return self._measure("add", "ok", self._add, name, increment, operation)
+
+    async def _measure(
+        self, operation: str, good: str, call: Callable[..., Awaitable[Result]], *arguments: Any
+    ) -> Result:
+        trace = TRACE.get()
+        if trace.span is not None and self._tracing is not None:
+            call = self._drawn(self._tracing, operation, call)
+        started = time.perf_counter()
+        try:
+            result = await call(*arguments)
+        except DomainError as error:
+            trace.result = RESULTS.get(type(error), "error")
+            self._count[operation, trace.result] += 1
+            raise
+        else:
+            # A swap that lost its race returns None.
+            trace.result = "conflict" if result is None else good
+            self._count[operation, trace.result] += 1
+            return result
+        finally:
+            trace.store_seconds += time.perf_counter() - started
+
+    def _drawn(
+        self, tracing: Tracing, operation: str, call: Callable[..., Awaitable[Result]]
+    ) -> Callable[..., Awaitable[Result]]:
+        """Return a call that is also a span of the request's trace."""
+        waiting: dict[Any, Any] = self._signals.store_meter.waiting
+
+        async def drawn(*arguments: Any) -> Result:
+            with tracing.store_span(operation) as span:
+                awaitable = call(*arguments)
+                if isinstance(awaitable, asyncio.Future):  # it waits for a round trip it will share
+                    waiting[awaitable] = span
+                try:
+                    return await awaitable
+                except DomainError as error:
+                    if type(error) not in RESULTS:
+                        tracing.fail(span, error.slug)
+                    raise
+                finally:
+                    waiting.pop(awaitable, None)
+
+        return drawn
+
+    async def _measure_many(
+        self,
+        operation: str,
+        good: str,
+        call: Callable[..., Awaitable[list[Result | DomainError]]],
+        items: Sequence[Any],
+    ) -> list[Result | DomainError]:
+        trace = TRACE.get()
+        if trace.span is not None and self._tracing is not None:
+            call = self._drawn(self._tracing, operation, call)
+        started = time.perf_counter()
+        try:
+            outcomes = await call(items)
+        except DomainError:
+            self._count[operation, "error"] += len(items)
+            raise
+        finally:
+            trace.store_seconds += time.perf_counter() - started
+        failures = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
+        for failure in failures:
+            self._count[operation, RESULTS.get(type(failure), "error")] += 1
+        self._count[operation, good] += len(outcomes) - len(failures)
+        return outcomes
+
+    async def swap(
+        self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
+    ) -> Written | None:
+        return await self._measure("swap", "ok", self._store.swap, key, draft, etag, operation)
+
+    async def delete(
+        self,
+        key: Key,
+        precondition: Precondition | None = None,
+        operation: Operation | None = None,
+    ) -> bool:
+        return await self._measure("delete", "ok", self._store.delete, key, precondition, operation)
+
+    async def list_entries(self, prefix: str, limit: int, cursor: str | None) -> Page[EntrySummary]:
+        return await self._measure(
+            "list_entries", "ok", self._store.list_entries, prefix, limit, cursor
+        )
+
+    async def read_counter(self, name: CounterName) -> Counter:
+        return await self._measure("read_counter", "hit", self._store.read_counter, name)
+
+    async def set_counter(
+        self,
+        name: CounterName,
+        value: int,
+        ttl_seconds: int | None,
+        operation: Operation | None = None,
+    ) -> tuple[int | None, bool]:
+        return await self._measure(
+            "set_counter", "ok", self._store.set_counter, name, value, ttl_seconds, operation
+        )
+
+    async def delete_counter(self, name: CounterName, operation: Operation | None = None) -> bool:
+        return await self._measure(
+            "delete_counter", "ok", self._store.delete_counter, name, operation
+        )
+
+    async def list_counters(
+        self, prefix: str, limit: int, cursor: str | None
+    ) -> Page[CounterSummary]:
+        return await self._measure(
+            "list_counters", "ok", self._store.list_counters, prefix, limit, cursor
+        )
+
+    async def read_many(self, keys: Sequence[Key]) -> list[Entry | DomainError]:
+        return await self._measure_many("read", "hit", self._store.read_many, keys)
+
+    async def write_many(self, drafts: Sequence[tuple[Key, Draft]]) -> list[Written | DomainError]:
+        return await self._measure_many("write", "ok", self._store.write_many, drafts)
+
+    async def add_many(self, steps: Sequence[tuple[CounterName, int]]) -> list[Added | DomainError]:
+        return await self._measure_many("add", "ok", self._store.add_many, steps)
+
+    # The bookkeeping of idempotent requests, and the probe: no operations of their own.
+
+    def recall(self, key: Key, operation: Operation) -> Awaitable[Written | None]:
+        return self._store.recall(key, operation)
+
+    def refuse(self, key: Key, operation: Operation, refusal: DomainError) -> Awaitable[Written]:
+        return self._store.refuse(key, operation, refusal)
+
+    def claim(self, collection: str, operation: Operation, proposal: str) -> Awaitable[str]:
+        return self._store.claim(collection, operation, proposal)
+
+    def ping(self) -> Awaitable[str]:
+        return self._store.ping()

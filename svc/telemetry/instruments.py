@@ -1,0 +1,161 @@
+"""Counters and histograms that cost a request next to nothing.
+
+prometheus-client's own take two locks and a linear search for every observation, 0.8 µs; these are
+plain numbers, because one thread, the event loop's, changes them: 0.15 µs. prometheus-client still
+renders them: ``Instruments`` is a collector of its registry.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+from prometheus_client.utils import floatToGoString
+
+Labels = tuple[str, ...]
+
+INF: Final = float("inf")
+
+
+class Instrument(Protocol):
+    """Something with a name that can be read."""
+
+    name: str
+
+    def family(self) -> Metric:
+        """Return what it holds now, as prometheus-client renders it."""
+
+
+class Counter(dict[Labels, int]):
+    """A count for each combination of label values: ``counter["read", "hit"] += 1``."""
+
+    def __init__(
+        self, name: str, doc: str, labels: Labels = (), known: Iterable[Labels] = ()
+    ) -> None:
+        super().__init__(dict.fromkeys(known, 0))
+        self.name = name
+        self.doc = doc
+        self.labels = labels
+
+    def __missing__(self, _: Labels) -> int:
+        return 0
+
+    def family(self) -> Metric:
+        family = CounterMetricFamily(self.name, self.doc, labels=self.labels)
+        for values, count in self.copy().items():
+            family.add_metric(values, count)
+        return family
+
+
+class Histogram:
+    """One series of observations, in seconds or whatever the bounds are in."""
+
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+        self._exemplars: dict[int, Exemplar] = {}
+
+    @property
+    def count(self) -> int:
+        return sum(self._counts)
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def observe_traced(self, value: float, trace_id: str, span_id: str) -> None:
+        """Observe, and name the trace that shows what happened; it must be a sampled one."""
+        bucket = bisect_left(self._bounds, value)
+        self._counts[bucket] += 1
+        self._sum += value
+        self._exemplars[bucket] = Exemplar(
+            {"trace_id": trace_id, "span_id": span_id}, value, time.time()
+        )
+
+    def add_to(self, family: HistogramMetricFamily, labels: Labels) -> None:
+        """Add this series to the family, its buckets cumulated."""
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        below = 0
+        for i, bound in enumerate([*self._bounds, INF]):
+            below += self._counts[i]
+            text = floatToGoString(bound)  # type: ignore[no-untyped-call]
+            exemplar = self._exemplars.get(i)
+            buckets.append((text, below) if exemplar is None else (text, below, exemplar))
+        family.add_metric(labels, buckets, self._sum)
+
+
+class Histograms(dict[Labels, Histogram]):
+    """A histogram for each combination of label values, made when first asked for."""
+
+    def __init__(self, name: str, doc: str, bounds: Sequence[float], labels: Labels = ()) -> None:
+        super().__init__()
+        self.name = name
+        self.doc = doc
+        self.bounds = bounds
+        self.labels = labels
+        if not labels:
+            self[()] = Histogram(bounds)
+
+    def __missing__(self, values: Labels) -> Histogram:
+        histogram = self[values] = Histogram(self.bounds)
+        return histogram
+
+    def family(self) -> Metric:
+        family = HistogramMetricFamily(self.name, self.doc, labels=self.labels)
+        for values, histogram in self.copy().items():
+            histogram.add_to(family, values)
+        return family
+
+
+class Gauge:
+    """Values that are read when somebody scrapes, by label values; costs nothing in between."""
+
+    def __init__(
+        self,
+        name: str,
+        doc: str,
+        labels: Labels = (),
+        *,
+        read: Callable[[], Mapping[Labels, float]],
+    ) -> None:
+        self.name = name
+        self.doc = doc
+        self.labels = labels
+        self._read = read
+
+    def family(self) -> Metric:
+        family = GaugeMetricFamily(self.name, self.doc, labels=self.labels)
+        for values, value in self._read().items():
+            family.add_metric(values, value)
+        return family
+
+
+class Instruments(Collector):
+    """All of them, for a registry."""
+
+    def __init__(self) -> None:
+        self._instruments: list[Instrument] = []
+
+    def add(self, instrument: Instrument) -> None:
+        self._instruments.append(instrument)
+
+    @property
+    def names(self) -> list[str]:
+        return [instrument.name for instrument in self._instruments]
+
+    def collect(self) -> Iterator[Metric]:
+        for instrument in self._instruments:
+            yield instrument.family()

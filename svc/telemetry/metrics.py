@@ -1,0 +1,190 @@
+"""Every metric of the service, on one page.
+
+Names follow OpenTelemetry's semantic conventions where there is one, in Prometheus' spelling.
+Version and track are no labels here: the scrape adds them from the pod's own labels. No label ever
+holds what a client made up: routes are templates, unknown methods ``_OTHER``.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import Final, TypeVar
+
+from prometheus_client import GCCollector, ProcessCollector
+from prometheus_client.registry import CollectorRegistry
+
+from .instruments import Counter, Gauge, Histograms, Instrument, Instruments, Labels
+
+#: Seconds. The conventions' buckets begin at 5 ms, where a service like this one ends.
+REQUEST_BOUNDS: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+)  # fmt: skip
+ROUND_TRIP_BOUNDS: Final = (
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+)  # fmt: skip
+WAIT_BOUNDS: Final = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
+LAG_BOUNDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+SHARED_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+
+READS: Final = ("read", "read_counter")
+LISTS: Final = ("list_entries", "list_counters")
+WRITES: Final = ("write", "swap", "delete", "add", "set_counter", "delete_counter")
+LANES: Final = ("read", "write", "add")
+
+Added = TypeVar("Added", bound=Instrument)
+
+
+class Metrics:
+    """The instruments of one process, and the registry that holds them."""
+
+    def __init__(self, revision: str) -> None:
+        self.registry = CollectorRegistry()
+        self._instruments = Instruments()
+        self.registry.register(self._instruments)
+        ProcessCollector(registry=self.registry)
+        # Not the platform's: its label "version" would stand in the way of the pod's.
+        GCCollector(registry=self.registry)
+
+        self.requests = self._histograms(
+            "http_server_request_duration_seconds",
+            "Time from a request's head to its answer, by method, route and status.",
+            REQUEST_BOUNDS,
+            ("http_request_method", "http_route", "http_response_status_code"),
+        )
+        self.rejected = self._counter(
+            "kv_requests_rejected_total",
+            "Requests that no handler saw.",
+            ("reason",),
+            [("overloaded",), ("malformed",), ("header_timeout",)],
+        )
+        self.operations = self._counter(
+            "kv_operations_total",
+            "Operations on entries and counters, those of a batch each for itself.",
+            ("operation", "result"),
+            [
+                *product(READS, ("hit", "miss", "error")),
+                *product(LISTS, ("ok", "conflict", "error")),
+                *product(WRITES, ("ok", "miss", "conflict", "error")),
+            ],
+        )
+
+        self.round_trips = self._histograms(
+            "db_client_operation_duration_seconds",
+            "Round trips to Redis; error_type is empty when all of its commands were executed.",
+            ROUND_TRIP_BOUNDS,
+            ("db_operation_name", "error_type"),
+        )
+        self.shared = self._histograms(
+            "kv_coalesced_operations",
+            "How many operations one round trip carries.",
+            SHARED_BOUNDS,
+            ("lane",),
+        )
+        for lane in LANES:
+            self.shared[lane,]  # so that a lane nobody used yet shows as zero
+        self.waits = self._histograms(
+            "db_client_connection_wait_time_seconds",
+            "Time until a connection to Redis was at hand.",
+            WAIT_BOUNDS,
+        )[()]
+        self.wait_timeouts = self._counter(
+            "db_client_connection_timeouts_total",
+            "Round trips given up because no connection became free in time.",
+            known=[()],
+        )
+
+        self.loop_lag = self._histograms(
+            "kv_event_loop_lag_seconds",
+            "How much later than due the event loop called a timer, 20 times a second.",
+            LAG_BOUNDS,
+        )[()]
+        self.trace_decisions = self._counter(
+            "kv_trace_decisions_total",
+            "Requests sampled, dropped, or dropped for there were too many sampled ones already.",
+            ("origin", "decision"),
+            product(("parent", "root"), ("sampled", "dropped", "capped")),
+        )
+        self.spans_exported = self._counter(
+            "kv_spans_exported_total", "Spans that the collector took.", known=[()]
+        )
+        self.spans_dropped = self._counter(
+            "kv_spans_dropped_total",
+            "Spans that never reached the collector.",
+            ("reason",),
+            [("queue_full",), ("export_failed",), ("shutdown",)],
+        )
+        self.log_records_dropped = self._counter(
+            "kv_log_records_dropped_total",
+            "Log lines left out: more than stderr takes, or more access lines than are worth it.",
+            ("reason",),
+            [("queue_full",), ("rate_limited",)],
+        )
+        self._gauge(
+            "kv_build_info",
+            "Always 1; the labels say what runs.",
+            ("revision", "python_version"),
+            read=lambda: {(revision, platform.python_version()): 1},
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the service's own metrics, as a scrape shows them."""
+        return self._instruments.names
+
+    def count_log_drop(self) -> None:
+        """Count a line for which the log's queue had no room; called in the thread that logs."""
+        self.log_records_dropped["queue_full",] += 1
+
+    def watch_lifecycle(
+        self,
+        *,
+        active: Callable[[], int],
+        ready: Callable[[], bool],
+        draining: Callable[[], bool],
+    ) -> None:
+        """Show the lifecycle, read whenever somebody scrapes."""
+        self._gauge(
+            "http_server_active_requests", "Requests under way.", read=lambda: {(): active()}
+        )
+        self._gauge("kv_ready", "1 once the process serves.", read=lambda: {(): ready()})
+        self._gauge("kv_draining", "1 after SIGTERM, until the end.", read=lambda: {(): draining()})
+
+    def watch_connections(self, read: Callable[[], tuple[int, int, int]]) -> None:
+        """Show the connections to Redis; ``read`` returns how many are idle, used, and allowed."""
+
+        def states() -> dict[Labels, float]:
+            idle, used, _ = read()
+            return {("idle",): idle, ("used",): used}
+
+        self._gauge("db_client_connections", "Connections to Redis.", ("state",), read=states)
+        self._gauge(
+            "db_client_connections_max",
+            "Connections to Redis allowed.",
+            read=lambda: {(): read()[2]},
+        )
+
+    def _counter(
+        self, name: str, doc: str, labels: Labels = (), known: Iterable[Labels] = ()
+    ) -> Counter:
+        return self._added(Counter(name, doc, labels, known))
+
+    def _histograms(
+        self, name: str, doc: str, bounds: Sequence[float], labels: Labels = ()
+    ) -> Histograms:
+        return self._added(Histograms(name, doc, bounds, labels))
+
+    def _gauge(
+        self,
+        name: str,
+        doc: str,
+        labels: Labels = (),
+        *,
+        read: Callable[[], Mapping[Labels, float]],
+    ) -> None:
+        self._added(Gauge(name, doc, labels, read=read))
+
+    def _added(self, instrument: Added) -> Added:
+        self._instruments.add(instrument)
+        return instrument

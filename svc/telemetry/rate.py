@@ -1,0 +1,27 @@
+"""At most so many a second."""
+
+from __future__ import annotations
+
+import time
+
+
+class TokenBucket:
+    """Lets ``per_second`` through, a second's worth at once; zero is no limit."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._tokens = per_second
+        self._since = time.monotonic()
+
+    def take(self) -> bool:
+        """Tell whether one more may pass, and count it."""
+        if not self._per_second:
+            return True
+        now = time.monotonic()
+        grown = self._tokens + (now - self._since) * self._per_second
+        self._tokens = min(grown, max(1.0, self._per_second))
+        self._since = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

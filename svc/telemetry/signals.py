@@ -1,0 +1,63 @@
+"""The three signals of one process, wired to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from .loop_lag import LoopLag
+from .metrics import Metrics
+from .requests import RequestTelemetry
+from .sampling import NoSampler, Sampler
+from .store_meter import StoreMeter
+from .trace import RequestTrace
+
+
+class Tracing(Protocol):
+    """What draws and delivers spans: tracing.py's, when tracing is on."""
+
+    async def serve(
+        self, request: web.Request, handler: Handler, trace: RequestTrace
+    ) -> web.StreamResponse: ...
+    def span_id(self, trace: RequestTrace) -> str: ...
+    def store_span(self, operation: str) -> AbstractContextManager[Any]: ...
+    def fail(self, span: Any, error_type: str) -> None: ...
+    def start_round_trip(
+        self, lane: str, size: int, sharing: Sequence[Any]
+    ) -> Callable[[], None]: ...
+    async def close(self) -> None: ...
+
+
+class Signals:
+    """Metrics, traces and access lines of one process."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        tracing: Tracing | None = None,
+        sampler: Sampler | None = None,
+        *,
+        slow_seconds: float,
+        log_all: bool,
+    ) -> None:
+        self.metrics = metrics
+        self.tracing = tracing
+        self.requests = RequestTelemetry(
+            metrics, sampler or NoSampler(), tracing, slow_seconds=slow_seconds, log_all=log_all
+        )
+        self.store_meter = StoreMeter(metrics, tracing)
+        self._loop_lag = LoopLag(metrics.loop_lag)
+
+    def start(self) -> None:
+        """Begin to watch the running loop."""
+        self._loop_lag.start()
+
+    async def close(self) -> None:
+        """Stop, and deliver what is still to be delivered."""
+        self._loop_lag.stop()
+        if self.tracing is not None:
+            await self.tracing.close()
