@@ -24,8 +24,10 @@ KNOWN_REFUSALS: Final = frozenset(
 class Spans(Protocol):
     """Draws the round trips that sampled requests share; see tracing.py."""
 
-    def start_round_trip(self, lane: str, size: int, sharing: Sequence[Any]) -> Callable[[], None]:
-        """Start a span linked to those that share it; return what ends it."""
+    def start_round_trip(
+        self, lane: str, size: int, sharing: Sequence[Any]
+    ) -> Callable[[], None] | None:
+        """Draw the round trip that these spans share; return what ends it, if anything."""
 
 
 class StoreMeter:

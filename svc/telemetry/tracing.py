@@ -179,20 +179,21 @@ class OtelTracing:
 
     def start_round_trip(
         self, lane: str, size: int, sharing: Sequence[otel.Span]
-    ) -> Callable[[], None]:
-        """Start the span of a round trip that ``sharing`` have in common; return what ends it.
+    ) -> Callable[[], None] | None:
+        """Say on each of ``sharing`` how many operations its round trip carries.
 
-        It is a child of the first and linked to all: a span has one parent, a round trip may
-        serve many.
+        If several of them are drawn, so is the round trip: as a child of the first and linked to
+        all, for a span has one parent and a round trip may serve many. Returns what ends it.
         """
+        facts: dict[str, str | int] = {"db.operation.batch.size": size, "kv.lane": lane}
+        for shared in sharing:
+            shared.set_attributes(facts)
+        if len(sharing) == 1:
+            return None
         span = self._tracer.start_span(
             "redis round trip",
             context=otel.set_span_in_context(sharing[0]),
-            attributes={
-                "db.system.name": "redis",
-                "db.operation.batch.size": size,
-                "kv.lane": lane,
-            },
+            attributes={"db.system.name": "redis", **facts},
             links=[otel.Link(shared.get_span_context()) for shared in sharing],
         )
         return span.end
