@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench lock clean system-packages
+.PHONY: help run test check lint types bench generated lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 
 bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
 	$(BIN)/python -m loadtest.bench $(ARGS)
+
+generated: $(VENV)/dev.stamp ## write the dashboards and the PrometheusRule anew
+	$(BIN)/python -m grafana.build
+	$(BIN)/python -m kustomize.components.monitoring.build
 
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,83 @@
+"""Ways from a dashboard to the logs, the traces and the other dashboard."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+from urllib.parse import quote
+
+from .panels import Json
+
+_VARIABLE: Final = re.compile(r"(\$\{[^}]+\})")
+
+
+def explore(kind: str, **asked: str) -> str:
+    """Return the address of Explore with a query for the data source variable named ``kind``."""
+    uid = f"${{{kind}}}"
+    pane = {
+        "datasource": uid,
+        "queries": [{"refId": "A", "datasource": {"type": kind, "uid": uid}, **asked}],
+        "range": {"from": "${__from}", "to": "${__to}"},
+    }
+    panes = json.dumps({"tallykv": pane}, separators=(",", ":"))
+    # Grafana fills the variables in before anybody decodes the address, so they stay as they are.
+    parts = (part if n % 2 else quote(part) for n, part in enumerate(_VARIABLE.split(panes)))
+    return "/explore?schemaVersion=1&panes=" + "".join(parts)
+
+
+#: Every line of the service names its instance; those of its neighbours don't.
+LINES: Final = '{namespace=~"${namespace:pipe}"} |= `"service.instance.id"` | json'
+
+LOGS: Final = explore("loki", expr=LINES, queryType="range")
+JAEGER: Final = explore("jaeger", queryType="search", service="tallykv")
+TEMPO: Final = explore("tempo", queryType="traceql", query='{resource.service.name="tallykv"}')
+
+
+def data_link(title: str, url: str) -> Json:
+    """Return a link that a click on a series offers."""
+    return {"title": title, "url": url, "targetBlank": True}
+
+
+def logs_of_route() -> Json:
+    """Return a link to the logs of the route and status of the series clicked on."""
+    route = ' | http_route="${__field.labels.http_route}"'
+    return data_link(
+        "Logs of ${__field.labels.http_route}",
+        explore("loki", expr=LINES + route, queryType="range"),
+    )
+
+
+def dashboard_link(title: str, url: str, tooltip: str) -> Json:
+    return _LINK | {"title": title, "url": url, "tooltip": tooltip}
+
+
+_LINK: Final[Json] = {
+    "asDropdown": False,
+    "icon": "external link",
+    "includeVars": False,
+    "keepTime": False,
+    "tags": [],
+    "targetBlank": True,
+    "title": "",
+    "tooltip": "",
+    "type": "link",
+    "url": "",
+}
+
+#: The other dashboard, with the same choice and time range, and the two other signals.
+LINKS: Final = [
+    _LINK
+    | {
+        "icon": "dashboard",
+        "includeVars": True,
+        "keepTime": True,
+        "tags": ["tallykv"],
+        "targetBlank": False,
+        "title": "tallykv",
+        "type": "dashboards",
+    },
+    dashboard_link("Logs", LOGS, "Loki, where there is one: the lines of these namespaces"),
+    dashboard_link("Traces in Jaeger", JAEGER, "where there is a Jaeger data source"),
+    dashboard_link("Traces in Tempo", TEMPO, "where there is a Tempo data source"),
+]

@@ -1,0 +1,263 @@
+"""A real Prometheus for the tests: on a free port, with a directory of its own, ended by pid."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.plain_http import fetch
+from tests.support.redis_servers import free_port
+from tests.support.waiting import until
+
+START_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an instant query's answer; of a scalar's, without labels."""
+
+    labels: dict[str, str]
+    value: float
+
+
+@dataclass(frozen=True)
+class Range:
+    """One series of a range query's answer: (Unix time, value)."""
+
+    labels: dict[str, str]
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    series: dict[str, str]
+    labels: dict[str, str]
+    value: float
+    at: float
+
+
+@dataclass(frozen=True)
+class Target:
+    labels: dict[str, str]
+    url: str
+    health: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A loaded rule; ``health`` is "ok", "err" or, until it was evaluated, "unknown"."""
+
+    name: str
+    kind: str
+    expression: str
+    health: str
+    error: str
+
+
+class QueryRefused(Exception):
+    """Prometheus didn't take the question; the message is its own."""
+
+
+def need_program(name: str) -> str:
+    """Return the path of ``prometheus`` or ``promtool``, or skip the test, naming the package."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"needs {name} (Debian package prometheus)")
+    return found
+
+
+class Prometheus:
+    """One prometheus process on loopback, and questions to it."""
+
+    def __init__(
+        self,
+        binary: str,
+        directory: Path,
+        jobs: Sequence[Mapping[str, Any]],
+        rule_files: Sequence[Path] = (),
+        interval: str = "1s",
+    ) -> None:
+        self.binary = binary
+        self.directory = directory
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.config: dict[str, Any] = {
+            "global": {
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
+            },
+            "scrape_configs": list(jobs),
+            "rule_files": [str(path.absolute()) for path in rule_files],
+        }
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "prometheus.log"
+
+    def start(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "prometheus.json"
+        config.write_text(json.dumps(self.config, indent=2))  # JSON is YAML, too
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    self.binary,
+                    f"--config.file={config}",
+                    f"--storage.tsdb.path={self.directory / 'data'}",
+                    f"--web.listen-address=127.0.0.1:{self.port}",
+                    "--enable-feature=exemplar-storage",
+                    "--log.level=warn",
+                ],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        until(self._is_ready, seconds=START_SECONDS, what="Prometheus")
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"Prometheus ended: {self.log.read_text()[-2000:]}")
+        with contextlib.suppress(OSError):
+            return fetch(f"{self.base}/-/ready").status == 200
+        return False
+
+    def stop(self) -> None:
+        """End the process, whatever state it is in; its data need not outlive it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def query(self, expression: str, at: float | None = None) -> list[Series]:
+        """Ask for an expression's value now, or at a Unix time."""
+        answer = self._ask("query", query=expression, **({} if at is None else {"time": str(at)}))
+        result = answer["result"]
+        if answer["resultType"] == "scalar":
+            return [Series({}, float(result[1]))]
+        return [Series(each["metric"], float(each["value"][1])) for each in result]
+
+    def value(self, expression: str) -> float | None:
+        """Return the value of an expression's only series, None while there is none."""
+        found = self.query(expression)
+        assert len(found) <= 1, f"{expression}: {len(found)} series"
+        return found[0].value if found else None
+
+    def query_range(
+        self, expression: str, *, seconds: float = 60.0, step: float = 1.0
+    ) -> list[Range]:
+        """Ask for an expression's values over the seconds before now."""
+        now = time.time()
+        answer = self._ask(
+            "query_range",
+            query=expression,
+            start=str(now - seconds),
+            end=str(now),
+            step=str(step),
+        )
+        return [
+            Range(each["metric"], [(float(t), float(v)) for t, v in each["values"]])
+            for each in answer["result"]
+        ]
+
+    def exemplars(self, selector: str, *, seconds: float = 3600.0) -> list[Exemplar]:
+        """Return the exemplars stored over the seconds before now."""
+        now = time.time()
+        answer = self._ask(
+            "query_exemplars", query=selector, start=str(now - seconds), end=str(now + 60)
+        )
+        return [
+            Exemplar(
+                each["seriesLabels"],
+                exemplar["labels"],
+                float(exemplar["value"]),
+                float(exemplar["timestamp"]),
+            )
+            for each in answer
+            for exemplar in each["exemplars"]
+        ]
+
+    def series(self, selector: str, *, seconds: float = 3600.0) -> list[dict[str, str]]:
+        """Return the labels of all series that had samples in the seconds before now."""
+        now = time.time()
+        answer = self._ask(
+            "series", **{"match[]": selector, "start": str(now - seconds), "end": str(now)}
+        )
+        return [dict(labels) for labels in answer]
+
+    def targets(self) -> list[Target]:
+        """Return what is scraped; dropped targets are left out."""
+        return [
+            Target(each["labels"], each["scrapeUrl"], each["health"], each["lastError"])
+            for each in self._ask("targets", state="active")["activeTargets"]
+        ]
+
+    def dropped_targets(self) -> list[dict[str, str]]:
+        """Return the discovered labels of what relabelling dropped."""
+        return [
+            each["discoveredLabels"]
+            for each in self._ask("targets", state="dropped")["droppedTargets"]
+        ]
+
+    def rules(self) -> list[Rule]:
+        return [
+            Rule(
+                each["name"], each["type"], each["query"], each["health"], each.get("lastError", "")
+            )
+            for group in self._ask("rules")["groups"]
+            for each in group["rules"]
+        ]
+
+    def _ask(self, endpoint: str, **parameters: str) -> Any:
+        query = urllib.parse.urlencode(parameters)
+        answer = fetch(f"{self.base}/api/v1/{endpoint}?{query}").json
+        if answer["status"] != "success":
+            raise QueryRefused(f"{answer['errorType']}: {answer['error']}")
+        return answer["data"]
+
+
+@contextlib.contextmanager
+def running_prometheus(
+    directory: Path,
+    jobs: Sequence[Mapping[str, Any]],
+    *,
+    rule_files: Sequence[Path] = (),
+    interval: str = "1s",
+) -> Iterator[Prometheus]:
+    """Run a Prometheus with these scrape jobs and rules until the block ends."""
+    server = Prometheus(need_program("prometheus"), directory, jobs, rule_files, interval)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def check_metrics(text: bytes) -> str:
+    """Return what ``promtool check metrics`` has to say against an exposition, "" if nothing."""
+    result = subprocess.run(
+        [need_program("promtool"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    said = (result.stdout + result.stderr).decode().strip()
+    return said or ("" if result.returncode == 0 else f"exit code {result.returncode}")

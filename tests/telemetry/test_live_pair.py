@@ -1,0 +1,268 @@
+"""Every panel, rule and exemplar on real data: a stable and a bad canary under traffic."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from grafana.build import FOLDER
+from tests.support.dashboards import expressions, marks
+from tests.support.mesh_view import MeshView
+from tests.support.otlp import Collector, running_collector
+from tests.support.pairs import Release, running_release
+from tests.support.pod_monitor import scrape_job, write_pods
+from tests.support.prometheus import Exemplar, Prometheus, Series, running_prometheus
+from tests.support.promql import selectors
+from tests.support.redis_servers import RedisServer
+from tests.support.rule_files import committed_rules, write_hastened
+from tests.support.traffic import Destination, Traffic
+from tests.support.waiting import until
+
+WEIGHTS: Final = {"stable": 0.8, "canary": 0.2}
+ERROR_RATIO: Final = 0.1
+CHOSEN: Final = {"namespace": "shop", "job": "kv", "__rate_interval": "30s"}
+REQUESTS: Final = "http_server_request_duration_seconds"
+
+COMMON: Final = {
+    "KV_MAX_IN_FLIGHT": "8",
+    "KV_STORE_TIMEOUT_MS": "150",
+    "KV_HEADER_TIMEOUT_SECONDS": "0.3",
+    "OTEL_BSP_SCHEDULE_DELAY": "300",
+}
+BAD: Final = {
+    "KV_FAULT_ERROR_RATIO": str(ERROR_RATIO),
+    "KV_FAULT_LATENCY_MS": "40",
+    "KV_FAULT_LATENCY_RATIO": "0.3",
+}
+
+#: Expressions that find nothing here, and why; each must be empty in truth.
+NOTHING_HERE: Final[dict[str, str]] = {}
+
+RULES: Final = committed_rules()
+RECORDING: Final = [rule for rule in RULES if not rule.alert]
+ALERTS: Final = [rule for rule in RULES if rule.alert]
+PANELS: Final = [
+    found
+    for path in sorted(FOLDER.glob("*.json"))
+    for dashboard in [json.loads(path.read_text())]
+    for found in (*expressions(dashboard, **CHOSEN), *marks(dashboard, **CHOSEN))
+]
+
+
+@dataclass
+class Live:
+    """The pair under traffic, and who watches."""
+
+    prometheus: Prometheus
+    collector: Collector
+    traffic: Traffic
+
+
+@pytest.fixture(scope="module")
+def live(
+    shared_redis: RedisServer,
+    pod_monitor: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Live]:
+    directory = tmp_path_factory.mktemp("prometheus")
+    view = MeshView()
+    with contextlib.ExitStack() as stack:
+        collector = stack.enter_context(running_collector())
+        common = {**COMMON, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+        releases = [
+            stack.enter_context(running_release(track, shared_redis.url, {**common, **more}))
+            for track, more in (("stable", {}), ("canary", BAD))
+        ]
+        write_pods(directory / "pods.json", [release.pod for release in releases])
+        jobs = [
+            scrape_job(pod_monitor, directory / "pods.json", namespace="shop"),
+            *stack.enter_context(view.exposed()),
+        ]
+        prometheus = stack.enter_context(
+            running_prometheus(directory, jobs, rule_files=write_hastened(directory))
+        )
+        traffic = Traffic([destination(release) for release in releases], WEIGHTS, view)
+        stack.enter_context(traffic.flowing())
+        until(lambda: up(prometheus) == 2, seconds=30, what="the first scrapes")
+        stall(shared_redis)
+        until(
+            lambda: firing(prometheus, "KVCanaryWorseThanStable"),
+            seconds=40,
+            what="the first alert",
+        )
+        yield Live(prometheus, collector, traffic)
+
+
+def destination(release: Release) -> Destination:
+    return Destination(release.track, release.version, release.service.port)
+
+
+def stall(server: RedisServer) -> None:
+    """Have Redis answer nobody for twice as long as the service waits."""
+    with contextlib.closing(server.client()) as client:
+        client.execute_command("CLIENT", "PAUSE", 300, "ALL")  # type: ignore[no-untyped-call]
+
+
+def up(prometheus: Prometheus) -> float | None:
+    return prometheus.value('count(http_server_active_requests{job="kv"})')
+
+
+def firing(prometheus: Prometheus, alert: str) -> list[Series]:
+    return prometheus.query(f'ALERTS{{alertname="{alert}", alertstate="firing"}}')
+
+
+def finds(prometheus: Prometheus, expression: str) -> bool:
+    """Tell whether the expression has a number in it, now or in the seconds before."""
+    return any(
+        not math.isnan(value)
+        for series in prometheus.query_range(expression, seconds=20)
+        for _, value in series.points
+    )
+
+
+def finding_nothing(prometheus: Prometheus, asked: Iterable[str]) -> list[str]:
+    return [each for each in dict.fromkeys(asked) if not finds(prometheus, each)]
+
+
+def test_everything_that_should_be_scraped_is(live: Live) -> None:
+    targets = {target.labels["job"]: target for target in live.prometheus.targets()}
+
+    assert set(targets) == {"kv", "istio-proxies", "kv-rollout"}
+    assert {target.error for target in targets.values()} == {""}
+    assert len(live.prometheus.query("up == 1")) == 4
+
+
+def test_the_traffic_is_of_all_kinds(live: Live) -> None:
+    """Else the other tests would say little."""
+    statuses = {status for _, status in live.traffic.answers}
+
+    assert statuses >= {200, 201, 204, 400, 404, 405, 409, 412, 500, 503}
+    assert live.prometheus.query("sum by (reason) (kv_requests_rejected_total) > 0")
+    for reason in ("overloaded", "malformed", "header_timeout"):
+        assert live.prometheus.query(f'kv_requests_rejected_total{{reason="{reason}"}} > 0')
+    for result in ("ok", "hit", "miss", "conflict", "error"):
+        assert live.prometheus.query(f'kv_operations_total{{result="{result}"}} > 0')
+
+
+def test_every_rule_is_evaluated_without_an_error(live: Live) -> None:
+    rules = live.prometheus.rules()
+
+    assert len(rules) == len(RULES)
+    assert [rule for rule in rules if rule.health != "ok"] == []
+
+
+def test_every_recording_rule_records_something(live: Live) -> None:
+    assert len(RECORDING) > 10
+
+    assert finding_nothing(live.prometheus, (rule.expression for rule in RECORDING)) == []
+    assert finding_nothing(live.prometheus, (rule.recorded for rule in RECORDING)) == []
+
+
+def test_every_alert_reads_only_series_that_exist(live: Live) -> None:
+    read = [selector for rule in ALERTS for selector in selectors(rule.expression)]
+
+    assert len(ALERTS) > 10
+    assert finding_nothing(live.prometheus, read) == []
+
+
+def test_every_alert_would_find_something_if_its_thresholds_were_passed(live: Live) -> None:
+    """Its series match each other: a typo in a label would join nothing, and never fire."""
+    positive = [rule for rule in ALERTS if not rule.excludes]
+
+    assert len(positive) > 8
+    assert finding_nothing(live.prometheus, (rule.unfiltered for rule in positive)) == []
+
+
+def test_every_panel_shows_something(live: Live) -> None:
+    assert len(PANELS) > 40
+
+    nothing = finding_nothing(live.prometheus, (expression for _, expression in PANELS))
+
+    assert sorted(nothing) == sorted(NOTHING_HERE)
+    assert len(NOTHING_HERE) <= 0.05 * len(PANELS)
+
+
+def test_no_panel_lives_on_its_fallback_alone(live: Live) -> None:
+    """``or 0 * …`` would hide a misspelt metric: each series that a panel names is there."""
+    read = [
+        selector
+        for _, expression in PANELS
+        if expression not in NOTHING_HERE
+        for selector in selectors(expression)
+    ]
+
+    assert finding_nothing(live.prometheus, read) == []
+
+
+def test_the_bad_canary_is_seen_to_be_worse_than_stable(live: Live) -> None:
+    ratios = {
+        series.labels["track"]: series.value
+        for series in live.prometheus.query("track_version:http_server_request_errors:ratio_rate5m")
+    }
+
+    assert set(ratios) == {"stable", "canary"}
+    assert ratios["canary"] > 2 * ratios["stable"] + 0.005
+    assert 0.5 * ERROR_RATIO < ratios["canary"] < 2 * ERROR_RATIO
+    (alert,) = [
+        alert
+        for alert in firing(live.prometheus, "KVCanaryWorseThanStable")
+        if alert.labels["signal"] == "errors"
+    ]
+    assert (alert.labels["track"], alert.labels["version"]) == ("canary", "1.1.0")
+    assert alert.labels["namespace"] == "shop"
+
+
+def test_the_actual_split_is_close_to_the_desired_one(live: Live) -> None:
+    shares = {
+        series.labels["track"]: series.value
+        for series in live.prometheus.query(
+            f"sum by (track) ({REQUESTS}_count) / on () group_left () sum({REQUESTS}_count)"
+        )
+    }
+    desired = {
+        series.labels["track"]: series.value
+        for series in live.prometheus.query("kv_rollout_weight_ratio")
+    }
+
+    assert desired == WEIGHTS
+    assert shares == pytest.approx(WEIGHTS, abs=0.05)
+
+
+def test_the_mesh_saw_failures_that_the_service_never_did(live: Live) -> None:
+    unseen = live.prometheus.query(
+        'track_version:istio_request_errors:rate5m{version="unknown"} > 0'
+    )
+
+    assert len(unseen) == 1
+
+
+def exemplars(prometheus: Prometheus) -> list[Exemplar]:
+    return prometheus.exemplars(f"{REQUESTS}_bucket")
+
+
+def test_every_exemplar_leads_to_a_trace_that_the_collector_has(live: Live) -> None:
+    found = exemplars(live.prometheus)
+    named = {(each.labels["trace_id"], each.labels["span_id"]) for each in found}
+
+    assert {each.series["track"] for each in found} == {"stable", "canary"}
+    assert len(named) >= 20
+    until(
+        lambda: named <= {(span.trace_id, span.span_id) for span in live.collector.spans},
+        seconds=30,
+        what="the spans",
+    )
+
+
+def test_no_exemplar_comes_from_a_request_that_was_not_sampled(live: Live) -> None:
+    named = {each.labels["trace_id"] for each in exemplars(live.prometheus)}
+
+    assert named & live.traffic.sampled
+    assert len(live.traffic.unsampled) > 100
+    assert named & live.traffic.unsampled == set()
+    assert live.collector.trace_ids & live.traffic.unsampled == set()
