@@ -23,7 +23,7 @@ from .settings import (
 from .stores.embedded import EmbeddedUnavailable
 from .stores.opening import StoreUrlInvalid, mode_of
 from .telemetry.logs import set_up_logs
-from .tracing_settings import load_tracing
+from .tracing_settings import load_tracing, service_name
 
 log = logging.getLogger("svc")
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _speaker(settings: Settings) -> dict[str, str]:
     """Return what every log line says of who wrote it."""
     return {
-        "service.name": os.environ.get("OTEL_SERVICE_NAME") or "tallykv",
+        "service.name": service_name(os.environ),
         "service.version": settings.version or __version__,
         "service.instance.id": settings.pod,
         "track": settings.track,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from types import NoneType
 from typing import Any, Final
@@ -54,7 +55,7 @@ class Connection(RequestHandler):
     def __init__(self, server: TrafficServer, **options: Any) -> None:
         super().__init__(server, **options)
         self.identity = server.identity
-        self.metrics = server.metrics
+        self.signals = server.signals
         self.head_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -106,7 +107,10 @@ class Connection(RequestHandler):
         # What the application raises is a problem by now; this one comes from before it.
         if isinstance(resp, web.HTTPExpectationFailed):
             trace = NoSampler().decide(request.headers.get(TRACEPARENT))
-            resp = self._problem(417, trace, read_request_id(request.headers, trace))
+            request_id = read_request_id(request.headers, trace)
+            resp = self._problem(417, trace, request_id)
+            if isinstance(request, web.Request):
+                self.signals.requests.observe(request, 417, trace, time.perf_counter(), request_id)
         if type(resp) is web.Response and type(resp.body) in {bytes, NoneType}:
             return self._send(request, resp)
         return super().finish_response(request, resp, start_time)
@@ -162,7 +166,8 @@ class Connection(RequestHandler):
             status = _status_of(exc)
         if status >= 500:
             log.error("request failed outside the application", exc_info=exc)
-        self.metrics.rejected["malformed",] += 1
+        if status < 500:
+            self.signals.metrics.rejected["malformed",] += 1
         trace = NoSampler().decide(None)
         response = self._problem(status, trace, trace.trace_id)
         response.force_close()
@@ -193,7 +198,7 @@ class TrafficServer(web.Server):
             **options,
         )
         self.identity = app[IDENTITY]
-        self.metrics = app[SIGNALS].metrics
+        self.signals = app[SIGNALS]
         self._options = options
 
     def __call__(self) -> RequestHandler:
@@ -207,7 +212,7 @@ class TrafficServer(web.Server):
             overdue = loop.time() - header_timeout_seconds
             for connection in self.connections:
                 if isinstance(connection, Connection) and connection.owes_head_since(overdue):
-                    self.metrics.rejected["header_timeout",] += 1
+                    self.signals.metrics.rejected["header_timeout",] += 1
                     connection.force_close()
 
 

@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -108,7 +107,6 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
     def on_signal(number: int) -> None:
         if stop.is_set():
-            sys.stderr.flush()
             os._exit(128 + number)
         stop.set()
 

@@ -68,6 +68,8 @@ def observe_request(
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = now()
         trace = decide(request.headers.get(TRACEPARENT))
+        if trace.sampled and telemetry is not None:
+            telemetry.exclude(request, trace)
         TRACE.set(trace)
         if lifecycle.in_flight >= max_in_flight:
             if telemetry is not None:
@@ -77,10 +79,7 @@ def observe_request(
         else:
             lifecycle.in_flight += 1
             try:
-                if trace.sampled and telemetry is not None:
-                    response = await telemetry.serve_sampled(request, handler, trace)
-                else:
-                    response = await handler(request)
+                response = await handler(request)
             finally:
                 lifecycle.in_flight -= 1
         request_id = read_request_id(request.headers, trace)
@@ -105,7 +104,7 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
         if error.status < 400:
             raise
         return _render_router_error(request, error)
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):
         # Broken chunking or compression, or the client went away in the middle of its body.
         broken = BodyInvalid("body: it could not be read to its end as it was declared")
         response = render_domain_error(broken)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Final, Generic, TypeVar
 
 from ..domain.errors import CounterOverflow, DomainError, OutcomeUnknown, StoreUnavailable
@@ -63,6 +64,7 @@ class Lane(Generic[Item, Result]):
         self._timeout = timeout_seconds
         self._weigh = weigh
         self._loop = asyncio.get_running_loop()
+        self._context = Context()
         self._waiting: list[tuple[Item, asyncio.Future[Result], float]] = []
         self._scheduled = False
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -93,7 +95,8 @@ class Lane(Generic[Item, Result]):
         self._seal()
 
     def _launch(self) -> None:
-        task = self._loop.create_task(self._run(self._next_batch()))
+        # In no request's context: what is logged there is not about one alone.
+        task = self._loop.create_task(self._run(self._next_batch()), context=self._context)
         self._in_flight.add(task)
         task.add_done_callback(self._landed)
 
@@ -128,7 +131,7 @@ class Lane(Generic[Item, Result]):
             batch = [waiting for waiting in batch if waiting[2] >= too_old]
             if not batch:
                 return
-        landed = None if self._meter is None else self._meter.launch(batch)
+        drawn = None if self._meter is None else self._meter.launch(batch)
         try:
             results = await self._send([item for item, _, _ in batch], batch[0][2] + self._timeout)
             if len(results) != len(batch):
@@ -142,8 +145,8 @@ class Lane(Generic[Item, Result]):
                     future.set_exception(self._lost("the service failed in the middle"))
             raise
         finally:
-            if landed is not None:
-                landed()
+            if drawn is not None:
+                drawn.end()
         for (_, future, _), result in zip(batch, results, strict=True):
             if future.done():
                 continue

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import hiredis
 
-from ..telemetry.store_meter import KNOWN_REFUSALS, StoreMeter
+from ..telemetry.store_meter import KNOWN_REFUSAL, StoreMeter
 from .scripts import Script
 from .wire import Reply, ReplyError, Wire
 
@@ -203,10 +203,17 @@ def _name_of(command: Command) -> str:
 def _error_of(replies: list[Reply]) -> str:
     """Name the first failure among the replies, in a word of a bounded set."""
     for reply in replies:
-        if isinstance(reply, Exception):
-            if isinstance(reply, ReplyError):
-                return reply.code if reply.code in KNOWN_REFUSALS else "refused"
-            return "unsent" if isinstance(reply, Unsent) else "lost"
+        # A script answers with a list that may hold errors, MGET with one of bytes.
+        parts = reply if type(reply) is list else (reply,)
+        for part in parts:
+            if isinstance(part, ReplyError):
+                # Redis 6 wraps what a script met in words of its own.
+                found = KNOWN_REFUSAL.search(str(part))
+                return found[0] if found else "ERR" if part.code == "ERR" else "refused"
+            if isinstance(part, Unsent):
+                return "unsent"
+            if isinstance(part, Lost):
+                return "lost"
     return ""
 
 

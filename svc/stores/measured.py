@@ -36,8 +36,9 @@ from ..domain.model import (
 )
 from ..domain.store import Store
 from ..telemetry.instruments import Counter as Count
-from ..telemetry.signals import Signals, Tracing
-from ..telemetry.trace import TRACE
+from ..telemetry.signals import Signals
+from ..telemetry.store_spans import begin_operation
+from ..telemetry.trace import TRACE, DrawnSpan, RequestTrace
 
 #: What a failure counts as; any other is the store's own, an error.
 RESULTS: Final[dict[type[DomainError], str]] = {
@@ -61,7 +62,6 @@ class MeasuredStore:
     def __init__(self, store: Store, signals: Signals) -> None:
         self._store = store
         self._signals = signals
-        self._tracing = signals.tracing
         self._count: Count = signals.metrics.operations
         self._read = store.read
         self._write = store.write
@@ -90,14 +90,17 @@ class MeasuredStore:
         self, operation: str, good: str, call: Callable[..., Awaitable[Result]], *arguments: Any
     ) -> Result:
         trace = TRACE.get()
-        if trace.span is not None and self._tracing is not None:
-            call = self._drawn(self._tracing, operation, call)
+        if trace.sampled:
+            call = self._drawn(trace, operation, call)
         started = time.perf_counter()
         try:
             result = await call(*arguments)
         except DomainError as error:
             trace.result = RESULTS.get(type(error), "error")
             self._count[operation, trace.result] += 1
+            raise
+        except Exception:
+            self._count[operation, "error"] += 1
             raise
         else:
             # A swap that lost its race returns None.
@@ -108,24 +111,29 @@ class MeasuredStore:
             trace.store_seconds += time.perf_counter() - started
 
     def _drawn(
-        self, tracing: Tracing, operation: str, call: Callable[..., Awaitable[Result]]
+        self, trace: RequestTrace, operation: str, call: Callable[..., Awaitable[Result]]
     ) -> Callable[..., Awaitable[Result]]:
-        """Return a call that is also a span of the request's trace."""
-        waiting: dict[Any, Any] = self._signals.store_meter.waiting
+        """Return a call that is also noted as a span of the request's trace."""
+        waiting = self._signals.store_meter.waiting
 
         async def drawn(*arguments: Any) -> Result:
-            with tracing.store_span(operation) as span:
-                awaitable = call(*arguments)
-                if isinstance(awaitable, asyncio.Future):  # it waits for a round trip it will share
-                    waiting[awaitable] = span
-                try:
-                    return await awaitable
-                except DomainError as error:
-                    if type(error) not in RESULTS:
-                        tracing.fail(span, error.slug)
-                    raise
-                finally:
-                    waiting.pop(awaitable, None)
+            span = begin_operation(trace, operation)
+            awaitable = call(*arguments)
+            if isinstance(awaitable, asyncio.Future):  # it waits for a round trip it will share
+                waiting[awaitable] = trace, span
+            try:
+                result = await awaitable
+            except DomainError as error:
+                _note_failure(span, error)
+                raise
+            else:
+                if isinstance(result, list):  # of a batch: what failed stands in its place
+                    for outcome in result:
+                        _note_failure(span, outcome)
+                return result
+            finally:
+                waiting.pop(awaitable, None)  # type: ignore[call-overload]
+                span.end()
 
         return drawn
 
@@ -137,12 +145,12 @@ class MeasuredStore:
         items: Sequence[Any],
     ) -> list[Result | DomainError]:
         trace = TRACE.get()
-        if trace.span is not None and self._tracing is not None:
-            call = self._drawn(self._tracing, operation, call)
+        if trace.sampled:
+            call = self._drawn(trace, operation, call)
         started = time.perf_counter()
         try:
             outcomes = await call(items)
-        except DomainError:
+        except Exception:
             self._count[operation, "error"] += len(items)
             raise
         finally:
@@ -219,3 +227,8 @@ class MeasuredStore:
 
     def ping(self) -> Awaitable[str]:
         return self._store.ping()
+
+
+def _note_failure(span: DrawnSpan, outcome: object) -> None:
+    if isinstance(outcome, DomainError) and type(outcome) not in RESULTS and not span.error:
+        span.error = outcome.slug

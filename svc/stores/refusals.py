@@ -41,16 +41,21 @@ def failure_of(reply: Exception, *, changing: bool) -> DomainError:
     if "OOM" in text:
         return StoreFull("the store is out of memory; nothing was applied")
     if _UNAVAILABLE.search(text):
-        log.warning("store refuses", extra={"reason": text})
+        log.warning("store refuses", extra={"reason": _without_data(text)})
         return StoreUnavailable("the store refuses for now; nothing was applied")
     if "overflow" in text:
         return CounterOverflow()
     if _CORRUPT.search(text):
         return StoreCorrupt("the store holds something else under this name")
-    log.error("store answered with an unexpected error", extra={"reason": text})
+    log.error("store answered with an unexpected error", extra={"reason": _without_data(text)})
     if changing:
         return OutcomeUnknown("the store failed in the middle; the change may be applied")
     return StoreCorrupt("the store answered with an unexpected error")
+
+
+def _without_data(text: str) -> str:
+    """Leave out what Redis repeats of a command that it doesn't know: keys and values."""
+    return text.partition(", with args beginning")[0][:200]
 
 
 def checked(reply: Any, *, changing: bool) -> Any:

@@ -29,7 +29,10 @@ async def render(
     registry: CollectorRegistry, accept: str, accept_encoding: str
 ) -> tuple[bytes, dict[str, str]]:
     """Return the exposition in the format that the scraper asks for, and its headers."""
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except TypeError:  # it compares versions by their parts, and one of these is no number
+        encode, content_type = choose_encoder("")
     snapshot = Snapshot(registry)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     body = await asyncio.to_thread(encode, snapshot)

@@ -7,11 +7,13 @@ nobody reads must not hold up the event loop.
 
 from __future__ import annotations
 
+import json
 import logging
-import queue
+import os
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -22,6 +24,8 @@ from .trace import TRACE
 
 #: Lines that may wait to be written; more are dropped, and counted.
 MAX_QUEUED: Final = 10_000
+#: How long a line may wait for others to be written with.
+GATHER_SECONDS: Final = 0.05
 #: How long the last lines may take to be written.
 FLUSH_SECONDS: Final = 2.0
 
@@ -68,7 +72,10 @@ class JsonFormatter(logging.Formatter):
             line["exception.type"] = record.exc_info[0].__qualname__
             line["exception.message"] = str(record.exc_info[1])
             line["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
-        return _encode(line).decode()
+        try:
+            return _encode(line).decode()
+        except UnicodeEncodeError:  # half a character, from a request that is no UTF-8
+            return json.dumps(line, default=str)
 
 
 def add_trace(record: logging.LogRecord) -> bool:
@@ -77,13 +84,13 @@ def add_trace(record: logging.LogRecord) -> bool:
     if trace.trace_id:
         record.trace_id = trace.trace_id
         record.trace_flags = "01" if trace.sampled else "00"
-        if trace.span is not None:
-            record.span_id = f"{trace.span.get_span_context().span_id:016x}"
+        if trace.sampled:
+            record.span_id = trace.span_id
     return True
 
 
 class QueuedHandler(logging.Handler):
-    """Formats where the line is logged, writes in a thread of its own."""
+    """Formats and writes in a thread of its own, many lines at a time."""
 
     def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -91,50 +98,77 @@ class QueuedHandler(logging.Handler):
         self.addFilter(add_trace)
         #: Called for each line that there is no room for.
         self.on_drop: Callable[[], None] | None = None
-        self._stream = stream
-        self._queue: queue.Queue[str | None] = queue.Queue(MAX_QUEUED)
-        self._writer = threading.Thread(target=self._write, name="write-logs", daemon=True)
+        self._put = _writer_to(stream)
+        self._waiting: deque[logging.LogRecord] = deque()
+        self._some = threading.Event()
+        self._closing = threading.Event()
+        self._writer = threading.Thread(target=self._run, name="write-logs", daemon=True)
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._queue.put_nowait(self.format(record) + "\n")
-        except queue.Full:
+        if len(self._waiting) >= MAX_QUEUED:
             if self.on_drop is not None:
                 self.on_drop()
-        except Exception:  # noqa: BLE001 - as every handler: a line that can't be made ends no request
-            self.handleError(record)
+            return
+        self._waiting.append(record)
+        if not self._some.is_set():
+            self._some.set()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._some.wait()
+            # Others will follow: together they cost a fraction.
+            self._closing.wait(GATHER_SECONDS)
+            self._some.clear()
+            self._write()
+        self._write()
 
     def _write(self) -> None:
-        while (line := self._queue.get()) is not None:
-            lines = [line]
+        while self._waiting:
+            lines: list[str] = []
+            while self._waiting and len(lines) < 1000:
+                record = self._waiting.popleft()
+                try:
+                    lines.append(self.format(record) + "\n")
+                except Exception:  # noqa: BLE001 - as in every handler: a line must not end the rest
+                    self.handleError(record)
             try:
-                while len(lines) < 1000:
-                    more = self._queue.get_nowait()
-                    if more is None:
-                        return self._put_out(lines)
-                    lines.append(more)
-            except queue.Empty:
-                pass
-            self._put_out(lines)
-        return None
-
-    def _put_out(self, lines: list[str]) -> None:
-        try:
-            self._stream.write("".join(lines))
-            self._stream.flush()
-        except OSError:
-            return  # nobody listens any more
+                self._put("".join(lines))
+            except OSError:
+                return  # nobody listens any more
 
     def close(self) -> None:
         """Write what is queued, within FLUSH_SECONDS."""
-        try:
-            self._queue.put_nowait(None)
-        except queue.Full:
-            pass
-        else:
-            self._writer.join(FLUSH_SECONDS)
+        if self._closing.is_set():  # logging closes its handlers once more at exit
+            return
+        self._closing.set()
+        self._some.set()
+        self._writer.join(FLUSH_SECONDS)
         super().close()
+
+
+def _writer_to(stream: TextIO) -> Callable[[str], object]:
+    """Return what writes to the stream, past Python's buffer where there is a file below.
+
+    A thread that waits in a write holds that buffer's lock, and whoever flushes it at the end, as
+    Python itself does, would wait for ever.
+    """
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+
+        def write(text: str) -> None:
+            stream.write(text)
+            stream.flush()
+
+        return write
+
+    def write_through(text: str) -> None:
+        left = text.encode("utf-8", "backslashreplace")
+        while left:
+            left = left[os.write(descriptor, left) :]
+
+    return write_through
 
 
 def set_up_logs(

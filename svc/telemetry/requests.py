@@ -7,7 +7,6 @@ import time
 from typing import Final, Protocol
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from .instruments import Histogram
 from .metrics import Metrics
@@ -27,16 +26,14 @@ NOTABLE_PER_SECOND: Final = 100.0
 log = logging.getLogger("svc.access")
 
 
-class Spans(Protocol):
-    """Records a sampled request as a span; see tracing.py."""
+class Recorder(Protocol):
+    """Makes spans of a sampled request that is answered; see tracing.py."""
 
-    async def serve(
-        self, request: web.Request, handler: Handler, trace: RequestTrace
-    ) -> web.StreamResponse:
-        """Have the request handled within its server span."""
+    def excludes(self, path: str) -> bool:
+        """Tell whether requests of this path are not to be traced."""
 
-    def span_id(self, trace: RequestTrace) -> str:
-        """Return the server span's id in hex."""
+    def record(self, request: web.Request, status: int, trace: RequestTrace) -> bool:
+        """Take the request; return whether it will be exported, as far as can be known now."""
 
 
 class RequestTelemetry:
@@ -46,25 +43,23 @@ class RequestTelemetry:
         self,
         metrics: Metrics,
         sampler: Sampler | NoSampler,
-        spans: Spans | None,
+        recorder: Recorder | None,
         *,
         slow_seconds: float,
         log_all: bool,
     ) -> None:
         self.metrics = metrics
         self.decide = sampler.decide
-        self._spans = spans
+        self._recorder = recorder
         self._cells: dict[tuple[object, int], Histogram] = {}
         self._slow_seconds = slow_seconds
         self._log_all = log_all
         self._lines = TokenBucket(0 if log_all else NOTABLE_PER_SECOND)
 
-    async def serve_sampled(
-        self, request: web.Request, handler: Handler, trace: RequestTrace
-    ) -> web.StreamResponse:
-        if self._spans is None:
-            return await handler(request)
-        return await self._spans.serve(request, handler, trace)
+    def exclude(self, request: web.Request, trace: RequestTrace) -> None:
+        """Take the sampling back, before anything is drawn, where the operator wants no traces."""
+        if self._recorder is None or self._recorder.excludes(request.path):
+            trace.sampled = False
 
     def observe(
         self,
@@ -80,10 +75,10 @@ class RequestTelemetry:
         cell = self._cells.get((route, status))
         if cell is None:
             cell = self._cell(request, status)
-        if trace.span is None:
-            cell.observe(seconds)
+        if trace.sampled and self._recorder and self._recorder.record(request, status, trace):
+            cell.observe_traced(seconds, trace.trace_id, trace.span_id)
         else:
-            cell.observe_traced(seconds, trace.trace_id, self._spans.span_id(trace))  # type: ignore[union-attr]
+            cell.observe(seconds)
         if status >= 500 or trace.sampled or seconds >= self._slow_seconds or self._log_all:
             self._log(request, status, trace, seconds, request_id)
 

@@ -7,11 +7,12 @@ specification of OpenTelemetry's trace SDK defines them), so only what will be r
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from .instruments import Counter
 from .rate import TokenBucket
-from .trace import RequestTrace, draw_id, read_traceparent
+from .trace import RequestTrace, draw_id, draw_span_id, read_traceparent
 
 #: The low 64 bits of a trace id are what the ratio is compared with.
 _LOW_BITS: Final = (1 << 64) - 1
@@ -47,7 +48,15 @@ class Sampler:
         else:
             decision = "sampled"
         self._decisions[origin, decision] += 1
-        return RequestTrace(trace_id, decision == "sampled", parent is not None)
+        if decision != "sampled":
+            return RequestTrace(trace_id, has_parent=parent is not None)
+        return RequestTrace(
+            trace_id,
+            sampled=True,
+            has_parent=parent is not None,
+            span_id=draw_span_id(),
+            started_ns=time.time_ns(),
+        )
 
 
 class NoSampler:

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
-
-from aiohttp import web
-from aiohttp.typedefs import Handler
+from typing import Protocol
 
 from .loop_lag import LoopLag
 from .metrics import Metrics
-from .requests import RequestTelemetry
+from .requests import Recorder, RequestTelemetry
 from .sampling import NoSampler, Sampler
 from .store_meter import StoreMeter
-from .trace import RequestTrace
 
 
-class Tracing(Protocol):
-    """What draws and delivers spans: tracing.py's, when tracing is on."""
+class Tracing(Recorder, Protocol):
+    """What makes and delivers spans: tracing.py's, when tracing is on."""
 
-    async def serve(
-        self, request: web.Request, handler: Handler, trace: RequestTrace
-    ) -> web.StreamResponse: ...
-    def span_id(self, trace: RequestTrace) -> str: ...
-    def store_span(self, operation: str) -> AbstractContextManager[Any]: ...
-    def fail(self, span: Any, error_type: str) -> None: ...
-    def start_round_trip(
-        self, lane: str, size: int, sharing: Sequence[Any]
-    ) -> Callable[[], None] | None: ...
     async def close(self) -> None: ...
 
 
@@ -49,7 +34,7 @@ class Signals:
         self.requests = RequestTelemetry(
             metrics, sampler or NoSampler(), tracing, slow_seconds=slow_seconds, log_all=log_all
         )
-        self.store_meter = StoreMeter(metrics, tracing)
+        self.store_meter = StoreMeter(metrics)
         self._loop_lag = LoopLag(metrics.loop_lag)
 
     def start(self) -> None:

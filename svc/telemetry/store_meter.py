@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from .metrics import Metrics
+from .store_spans import begin_round_trip
+from .trace import DrawnSpan, RequestTrace
 
 #: One operation that waits in a lane: what it is, who waits for it, since when.
 Waiting = tuple[Any, asyncio.Future[Any], float]
 
-#: Redis' own first words of a refusal that count under their names; a script may make up others.
+#: Redis' own words for a refusal, that count under their names; a script may make up others.
 KNOWN_REFUSALS: Final = frozenset(
     (
-        *("ASK", "BUSY", "CLUSTERDOWN", "CROSSSLOT", "ERR", "EXECABORT", "LOADING", "MASTERDOWN"),
+        *("ASK", "BUSY", "CLUSTERDOWN", "CROSSSLOT", "EXECABORT", "LOADING", "MASTERDOWN"),
         *("MISCONF", "MOVED", "NOAUTH", "NOPERM", "NOREPLICAS", "NOSCRIPT", "OOM", "READONLY"),
         *("TRYAGAIN", "UNKILLABLE", "WRONGPASS", "WRONGTYPE"),
     )
 )
-
-
-class Spans(Protocol):
-    """Draws the round trips that sampled requests share; see tracing.py."""
-
-    def start_round_trip(
-        self, lane: str, size: int, sharing: Sequence[Any]
-    ) -> Callable[[], None] | None:
-        """Draw the round trip that these spans share; return what ends it, if anything."""
+KNOWN_REFUSAL: Final = re.compile(rf"\b(?:{'|'.join(sorted(KNOWN_REFUSALS))})\b")
 
 
 class StoreMeter:
-    """Observes for one store; ``waiting`` maps a sampled operation's future to its span."""
+    """Observes for one store; ``waiting`` has the spans of sampled operations in the lanes."""
 
-    def __init__(self, metrics: Metrics, spans: Spans | None = None) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._spans = spans
-        self.waiting: dict[asyncio.Future[Any], Any] = {}
+        self.waiting: dict[asyncio.Future[Any], tuple[RequestTrace, DrawnSpan]] = {}
         self.waits = metrics.waits
         self._round_trips = metrics.round_trips
 
@@ -49,11 +43,11 @@ class StoreMeter:
     def count_wait_timeout(self) -> None:
         self._metrics.wait_timeouts[()] += 1
 
-    def start_round_trip(self, lane: str, batch: Sequence[Waiting]) -> Callable[[], None] | None:
-        if not self.waiting or self._spans is None:
+    def begin_round_trip(self, lane: str, batch: Sequence[Waiting]) -> DrawnSpan | None:
+        if not self.waiting:
             return None
         sharing = [self.waiting[future] for _, future, _ in batch if future in self.waiting]
-        return self._spans.start_round_trip(lane, len(batch), sharing) if sharing else None
+        return begin_round_trip(lane, len(batch), sharing) if sharing else None
 
 
 class LaneMeter:
@@ -64,7 +58,7 @@ class LaneMeter:
         self._name = name
         self._observe = observe
 
-    def launch(self, batch: Sequence[Waiting]) -> Callable[[], None] | None:
-        """Observe a batch that is about to travel; return what to call when it is back."""
+    def launch(self, batch: Sequence[Waiting]) -> DrawnSpan | None:
+        """Observe a batch that is about to travel; return the span to end when it is back."""
         self._observe(len(batch))
-        return self._meter.start_round_trip(self._name, batch)
+        return self._meter.begin_round_trip(self._name, batch)

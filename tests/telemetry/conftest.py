@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from svc.settings import Settings
+from tests.support.observed import Serve, observed_service, traced_service
 from tests.support.otlp import Collector, running_collector
 from tests.support.pod_monitor import read_pod_monitor
 from tests.support.redis_servers import RedisServer, running_redis
@@ -26,6 +28,32 @@ def collector() -> Iterator[Collector]:
     """Takes the spans of one test."""
     with running_collector() as collector:
         yield collector
+
+
+@pytest.fixture
+def observed(shared_redis: RedisServer) -> Serve:
+    """Return what serves in this process with these settings, all signals but traces on."""
+
+    def serve(**settings: Any) -> Any:
+        return observed_service(Settings(**{"store_url": shared_redis.url, **settings}))
+
+    return serve
+
+
+@pytest.fixture
+def traced(
+    shared_redis: RedisServer, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> Serve:
+    """As ``observed``, and at the end of the block the collector has every span.
+
+    ``ratio`` of the requests are sampled, none unless told otherwise, and those whose callers ask.
+    """
+
+    def serve(ratio: float = 0.0, **settings: Any) -> Any:
+        chosen = Settings(**{"store_url": shared_redis.url, **settings})
+        return traced_service(chosen, collector, monkeypatch, ratio=ratio)
+
+    return serve
 
 
 @pytest.fixture(scope="session")

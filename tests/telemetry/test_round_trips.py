@@ -1,0 +1,117 @@
+"""A round trip that several sampled requests share is a span, too, and linked to them all."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from svc.api.context import SIGNALS
+from tests.support.answers import ask, together, warm
+from tests.support.observed import SAMPLED, UNSAMPLED, Serve, trace_id, traceparent
+from tests.support.otlp import Collector
+from tests.support.redis_servers import free_port
+from tests.support.services import Service
+from tests.support.spans import Span
+
+TRIP = "redis round trip"
+LANES = {"read": "MGET", "write": "EVALSHA", "add": "EVALSHA"}
+REQUESTS = 60
+
+
+async def ask_lane(service: Service, lane: str, number: int, flags: str) -> int:
+    headers = traceparent(number, flags)
+    if lane == "read":
+        answer = await ask(service, "GET", f"/v1/kv/trip{number % 7}", headers=headers)
+    elif lane == "write":
+        path = f"/v1/kv/trip{number % 7}"
+        answer = await ask(service, "PUT", path, data=b"v", headers=headers)
+    else:
+        answer = await ask(service, "POST", "/v1/counters/trip/increments", headers=headers)
+    return answer.status
+
+
+def trips(collector: Collector) -> list[Span]:
+    return [span for span in collector.spans if span.name == TRIP]
+
+
+def operations(collector: Collector) -> list[Span]:
+    return [span for span in collector.spans if span.kind == "CLIENT"]
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
+    traced: Serve, collector: Collector, lane: str
+) -> None:
+    async with traced(traces_per_second=0) as service:
+        await warm(service, REQUESTS)
+        await together(*(ask_lane(service, lane, n, SAMPLED) for n in range(1, REQUESTS + 1)))
+
+    assert len(operations(collector)) == REQUESTS
+    shared = trips(collector)
+    assert shared
+    by_id = {span.span_id: span for span in operations(collector)}
+    for trip in shared:
+        linked = [by_id[link.span_id] for link in trip.links]
+        assert len(linked) >= 2
+        assert len({span.trace_id for span in linked}) == len(linked)
+        assert [link.trace_id for link in trip.links] == [span.trace_id for span in linked]
+        # A span has one parent: the first of those it serves.
+        assert (trip.parent_id, trip.trace_id) == (linked[0].span_id, linked[0].trace_id)
+        assert trip.attributes["db.system.name"] == "redis"
+        assert trip.attributes["db.operation.batch.size"] == len(linked)
+        assert trip.attributes["kv.lane"] == lane
+        for span in linked:
+            assert span.name == LANES[lane]
+            assert span.attributes["db.operation.batch.size"] == len(linked)
+            assert span.attributes["kv.lane"] == lane
+            assert span.start_ns <= trip.start_ns <= trip.end_ns <= span.end_ns
+    # None is linked twice, and those that are in no link travelled alone.
+    linked_to = Counter(link.span_id for trip in shared for link in trip.links)
+    assert set(linked_to.values()) == {1}
+    alone = [span for span in operations(collector) if span.span_id not in linked_to]
+    assert {span.attributes["db.operation.batch.size"] for span in alone} <= {1}
+
+
+async def test_the_unsampled_are_counted_in_a_round_trip_and_linked_by_none(
+    traced: Serve, collector: Collector
+) -> None:
+    flags = [SAMPLED if n % 3 == 0 else UNSAMPLED for n in range(REQUESTS)]
+    async with traced(traces_per_second=0) as service:
+        await warm(service, REQUESTS)
+        await together(*(ask_lane(service, "read", n, each) for n, each in enumerate(flags, 1)))
+
+    sampled = {trace_id(n) for n, each in enumerate(flags, 1) if each == SAMPLED}
+    assert collector.trace_ids == sampled
+    assert {link.trace_id for trip in trips(collector) for link in trip.links} <= sampled
+    for trip in trips(collector):
+        assert trip.attributes["db.operation.batch.size"] >= len(trip.links)
+    largest = max(span.attributes["db.operation.batch.size"] for span in operations(collector))
+    assert largest > len(sampled) / 2
+
+
+async def test_a_request_that_shares_with_none_has_no_span_for_it(
+    traced: Serve, collector: Collector
+) -> None:
+    async with traced() as service:
+        for number, lane in enumerate(LANES, 1):
+            await ask_lane(service, lane, number, SAMPLED)
+
+    assert trips(collector) == []
+    assert [span.attributes["kv.lane"] for span in operations(collector)] == list(LANES)
+    assert not any("db.operation.batch.size" in span.attributes for span in operations(collector))
+
+
+@pytest.mark.parametrize("url", [None, f"redis://127.0.0.1:{free_port()}"])
+async def test_nothing_is_remembered_of_requests_that_are_answered(
+    traced: Serve, collector: Collector, url: str | None
+) -> None:
+    options = {} if url is None else {"store_url": url}
+    async with traced(**options) as service:
+        meter = service.app[SIGNALS].store_meter
+        for lane in LANES:
+            await together(*(ask_lane(service, lane, n, SAMPLED) for n in range(1, 20)))
+
+        assert meter.waiting == {}
+
+    assert operations(collector)
