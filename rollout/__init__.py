@@ -1,0 +1,1 @@
+"""How a release is rolled out: its manifests checked, rehearsed and applied."""

@@ -1,0 +1,1 @@
+"""All rules, one file a theme; the table of them is in table.py."""

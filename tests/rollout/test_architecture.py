@@ -1,0 +1,72 @@
+"""``rollout`` and ``svc`` know nothing of each other; the models and rules touch nothing."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.test_architecture import imported
+
+ROOT: Final = Path(__file__).parents[2]
+ROLLOUT: Final = ROOT / "rollout"
+MODULES: Final = sorted(ROLLOUT.rglob("*.py"))
+PURE: Final = [
+    path
+    for path in MODULES
+    if path.relative_to(ROLLOUT).parts[0] == "manifests"
+    or path.relative_to(ROLLOUT).parts[:2] == ("lint", "rules")
+    or path.name in {"delivery.py", "inventory.py", "linting.py", "reach.py", "rendering.py"}
+]
+#: Files, processes, the network, the clock, chance.
+WORLD: Final = frozenset(
+    {
+        "asyncio",
+        "http",
+        "io",
+        "os",
+        "random",
+        "shutil",
+        "socket",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "time",
+        "urllib",
+    }
+)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_knows_the_service_or_the_tests(path: Path) -> None:
+    tops = {name.partition(".")[0] for name in imported(path)}
+
+    assert not tops & {"svc", "tests", "loadtest", "grafana", "kustomize"}
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_a_pure_module_touches_nothing(path: Path) -> None:
+    names = imported(path)
+
+    assert not {name.partition(".")[0] for name in names} & WORLD
+    assert not names & {"datetime.datetime", "datetime.date", "pathlib.Path"}
+
+
+@pytest.mark.parametrize("path", [each for each in PURE if "manifests" in each.parts], ids=name_of)
+def test_the_models_know_nothing_of_the_linter(path: Path) -> None:
+    assert not {name for name in imported(path) if name.startswith("rollout.lint")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    doc = ast.get_docstring(ast.parse(path.read_text()))
+
+    assert doc
+    assert len(doc.splitlines()[0]) <= 100

@@ -1,0 +1,144 @@
+"""Which requests get to a rule: reasoning that must never call a live rule dead."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollout.lint.reach import METHODS, OTHER, missed, reach
+from rollout.manifests.http_match import HttpMatch
+from rollout.manifests.matches import Prefix, ValueMatch
+from rollout.manifests.reading import read_manifest
+from rollout.manifests.virtual_service import VirtualService
+
+ROUTE: Final = [{"destination": {"host": "kv"}}]
+PATHS: Final = ("/", "/a", "/a/b", "/ab", "/A/b", "/b")
+HEADERS: Final = (None, "1", "2")
+
+
+def service(*matches: list[dict[str, Any]]) -> VirtualService:
+    reading = read_manifest(
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "kv"},
+            "spec": {
+                "hosts": ["kv"],
+                "http": [{"match": match, "route": ROUTE} for match in matches],
+            },
+        }
+    )
+    assert isinstance(reading.manifest, VirtualService), reading.refusals
+    return reading.manifest
+
+
+def writes(*matches: list[dict[str, Any]]) -> list[set[str]]:
+    return [set(reached.writes) for reached in reach(service(*matches))]
+
+
+def test_writes_taken_above_do_not_arrive_below() -> None:
+    assert writes([{"method": {"regex": "POST|PUT|PATCH|DELETE"}}], []) == [
+        {"POST", "PUT", "PATCH", "DELETE"},
+        set(),
+    ]
+
+
+def test_writes_taken_for_one_path_arrive_for_others() -> None:
+    assert writes([{"method": {"exact": "POST"}, "uri": {"prefix": "/a/"}}], [])[1] == {
+        "POST",
+        "PUT",
+        "PATCH",
+        "DELETE",
+    }
+
+
+def test_a_rule_for_one_gateway_takes_nothing_from_another() -> None:
+    both = service([{"gateways": ["edge"]}], [{"gateways": ["mesh"]}])
+
+    assert [bool(reached.arrivals[0].methods) for reached in reach(both)] == [True, True]
+
+
+def test_what_no_rule_matches_is_missed() -> None:
+    reads = service([{"method": {"regex": "GET|HEAD"}}])
+
+    assert missed(reads, "mesh") == METHODS - {"GET", "HEAD"}
+    assert missed(service([]), "mesh") == set()
+    assert missed(service([{"uri": {"regex": "/.*"}}]), "mesh") == set()
+
+
+def texts(*values: str) -> st.SearchStrategy[dict[str, str]]:
+    return st.one_of(
+        st.sampled_from(values).map(lambda value: {"exact": value}),
+        st.sampled_from(values).map(lambda value: {"prefix": value}),
+        st.sampled_from([*values, ".*", "/.*"]).map(lambda value: {"regex": value}),
+    )
+
+
+MATCH: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "uri": texts(*PATHS),
+        "ignoreUriCase": st.booleans(),
+        "method": texts("GET", "POST", "PURGE", "P"),
+        "headers": st.fixed_dictionaries({"x": st.one_of(texts("1", "2"), st.just({}))}),
+        "withoutHeaders": st.fixed_dictionaries({"x": st.one_of(texts("1", "2"), st.just({}))}),
+    },
+)
+
+
+def fits(match: HttpMatch, method: str, path: str, header: str | None) -> bool:
+    """Match as a proxy does."""
+    return (
+        _fits_path(match, path)
+        and (match.method is None or match.method.matches(method))
+        and all(header is not None and it.matches(header) for it in match.headers.values())
+        and not any(
+            header is not None and it.matches(header) for it in match.without_headers.values()
+        )
+    )
+
+
+def _fits_path(match: HttpMatch, path: str) -> bool:
+    if match.uri is None:
+        return True
+    if match.ignore_uri_case and not _is_regex(match.uri):
+        lowered: ValueMatch = type(match.uri)(match.uri.value.lower())  # type: ignore[union-attr]
+        return lowered.matches(path.lower())
+    return match.uri.matches(path)
+
+
+def _is_regex(match: ValueMatch) -> bool:
+    return hasattr(match, "pattern")
+
+
+@given(rules=st.lists(st.lists(MATCH, max_size=2), min_size=1, max_size=4))
+def test_whatever_reaches_a_rule_is_said_to_arrive(rules: list[list[dict[str, Any]]]) -> None:
+    routed = service(*rules)
+    reached = list(reach(routed))
+    left = missed(routed, "mesh")
+
+    for method in ("GET", "POST", "PURGE"):
+        name = method if method in METHODS else OTHER
+        for path in PATHS:
+            for header in HEADERS:
+                for each in reached:
+                    matches = list(each.route.match) or [HttpMatch()]
+                    hit = [
+                        index
+                        for index, one in enumerate(matches)
+                        if fits(one, method, path, header)
+                    ]
+                    if hit:
+                        assert name in each.arrivals[hit[0]].methods
+                        break
+                else:
+                    assert name in left
+
+
+@pytest.mark.parametrize("prefix", ["/", "/v1/"])
+def test_matches_compare_by_what_they_say(prefix: str) -> None:
+    assert Prefix(prefix) == Prefix(prefix)
+    assert Prefix(prefix) != Prefix(prefix + "x")
