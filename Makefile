@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench generated lock clean system-packages
+.PHONY: help run test check lint types bench observe manifests generated lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,9 +29,18 @@ types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
 	$(BIN)/python -m loadtest.bench $(ARGS)
 
-generated: $(VENV)/dev.stamp ## write the dashboards and the PrometheusRule anew
+observe: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
+	$(BIN)/python -m loadtest.observe $(ARGS)
+
+manifests: $(VENV)/dev.stamp ## render, lint and judge everything in kustomize/ and istio/
+	$(BIN)/python -m rollout lint kustomize istio --with kustomize/overlays/dev --with kustomize/overlays/staging
+	$(BIN)/python -m rollout lint --plan istio/canary/1-workloads istio/canary/2-subsets istio/canary/steps --with istio/gateway
+	$(BIN)/python -m pytest tests/manifests tests/rollout
+
+generated: $(VENV)/dev.stamp ## write the dashboards, the PrometheusRule and the manifests' summary anew
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m kustomize.components.monitoring.build
+	$(BIN)/python -m tests.manifests.test_kustomize_summary
 
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Final
 
 from . import table
 from .costs import measure_costs
+from .interrupts import Interrupted, unwind_on_signals
 from .listing import measure_listing
 from .machine import QUIET, available_cores
 from .memory import measure_resident_mib
@@ -20,6 +20,7 @@ from .options import COSTS, Options, parse_options
 from .processes import ROOT, BenchError, Cores
 from .ready import measure_ready_seconds
 from .report import Row, render_table, say
+from .tax import measure_tax
 from .wrk import Load
 
 CHART: Final = ROOT / "build" / "bench.png"
@@ -28,8 +29,7 @@ CHART: Final = ROOT / "build" / "bench.png"
 def main() -> int:
     """Return 0, 1 when a limit is broken, 2 when something could not be measured."""
     options = parse_options()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    unwind_on_signals()
     rows: list[Row] = []
     unmeasured = False
     try:
@@ -68,6 +68,8 @@ class Bench:
         only = self.options.only
         if only & set(COSTS):
             yield self.costs
+        if "tax" in only:
+            yield self.tax
         if "ready" in only:
             yield self.ready
         if "memory" in only:
@@ -90,6 +92,10 @@ class Bench:
             print(f"Other processes kept the two cores {others:.0%} busy: take these with care.\n")
         return rows
 
+    def tax(self) -> list[Row]:
+        taxes = measure_tax(self.load, self.options, self.server, self.aside)
+        return _shown(table.TAX_HEADS, table.tax_rows(*taxes))
+
     def ready(self) -> list[Row]:
         seconds = measure_ready_seconds((*self.server, *self.aside))
         return _shown(table.READY_HEADS, [table.ready_row(seconds)])
@@ -107,14 +113,6 @@ def _shown(heads: Sequence[str], rows: list[Row]) -> list[Row]:
     if rows:
         print(render_table(heads, rows), end="\n\n", flush=True)
     return rows
-
-
-class Interrupted(Exception):
-    """Unwinds like any failure: each server is ended on the way out."""
-
-
-def _interrupt(number: int, _: object) -> None:
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
 
 
 if __name__ == "__main__":

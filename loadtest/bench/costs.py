@@ -23,7 +23,14 @@ from .options import Options
 from .preload import preload_peers, preload_tallykv
 from .processes import Cores
 from .report import say
-from .servers import Server, running_peer, running_redis, running_tallykv
+from .servers import (
+    Server,
+    all_signals,
+    running_collector,
+    running_peer,
+    running_redis,
+    running_tallykv,
+)
 from .wrk import Load
 
 WARM_UP_SECONDS: Final = 1
@@ -119,16 +126,18 @@ def _window(
     slices: list[Slice] = []
     ratios: list[float] = []
     for _ in range(seconds // SLICE_SECONDS):
-        beside.append(_slice(load, hello))
-        slices.append(_slice(load, subject))
+        before = subject.server.process.cpu_seconds()
+        beside.append(_slice(load, hello, hello.server.process.cpu_seconds()))
+        # What it did while the other was asked counts as well: it exports its spans later.
+        slices.append(_slice(load, subject, before))
         ratios.append(slices[-1].cpu_us / beside[-1].cpu_us)
     window = _medians(slices, ratios)
     say(f"  {subject.title}: {window.cpu_us:.1f} µs, {window.hellos:.2f} hellos")
     return window
 
 
-def _slice(load: Load, subject: Subject) -> Slice:
-    before = subject.server.process.cpu_seconds()
+def _slice(load: Load, subject: Subject, before: float) -> Slice:
+    """Ask for a moment; its CPU time is counted from ``before`` on."""
     answered = load.run(subject.server, subject.requests, SLICE_SECONDS)
     used = subject.server.process.cpu_seconds() - before
     operations = answered.requests * subject.operation.size
@@ -150,7 +159,10 @@ def _subjects(
     """Run every server, on data of its own in one Redis; idle ones cost the others nothing."""
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(running_redis(aside))
-        tallykv = stack.enter_context(running_tallykv(f"redis://127.0.0.1:{redis.port}", core))
+        # With all of its signals on, as it runs in earnest.
+        collector = stack.enter_context(running_collector(aside))
+        url, signals = f"redis://127.0.0.1:{redis.port}", all_signals(collector)
+        tallykv = stack.enter_context(running_tallykv(url, core, **signals))
         preload_tallykv(tallykv.port)
         preload_peers(redis.port)
         plans = {"hello": hello_operations()}

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from .preload import fill
 from .processes import BenchError, Cores
 from .report import say
-from .servers import Server, running_redis, running_tallykv
+from .servers import Server, all_signals, running_collector, running_redis, running_tallykv
 
 FEW: Final = 1000
 PAGE: Final = 100
@@ -97,7 +97,10 @@ def _cost(walk: Walk) -> PageCost:
 def _walk(entries: int, core: Cores, aside: Cores) -> Iterator[Walk]:
     with (
         running_redis(aside) as redis,
-        running_tallykv(f"redis://127.0.0.1:{redis.port}", core) as tallykv,
+        running_collector(aside) as collector,
+        running_tallykv(
+            f"redis://127.0.0.1:{redis.port}", core, **all_signals(collector)
+        ) as tallykv,
         contextlib.closing(
             http.client.HTTPConnection("127.0.0.1", tallykv.port, timeout=10)
         ) as client,

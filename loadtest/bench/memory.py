@@ -7,7 +7,7 @@ from .options import Options
 from .preload import preload_tallykv
 from .processes import Cores
 from .report import say
-from .servers import running_redis, running_tallykv
+from .servers import all_signals, running_collector, running_redis, running_tallykv
 from .wrk import Load
 
 
@@ -15,7 +15,10 @@ def measure_resident_mib(load: Load, options: Options, server: Cores, aside: Cor
     """Return what a fresh service holds once it has answered ``options.requests``."""
     with (
         running_redis(aside) as redis,
-        running_tallykv(f"redis://127.0.0.1:{redis.port}", server) as tallykv,
+        running_collector(aside) as collector,
+        running_tallykv(
+            f"redis://127.0.0.1:{redis.port}", server, **all_signals(collector)
+        ) as tallykv,
     ):
         preload_tallykv(tallykv.port)
         requests = load.prepare(tallykv, mixed_operation())

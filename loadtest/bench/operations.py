@@ -76,6 +76,12 @@ def tallykv_operations() -> list[Operation]:
     ]
 
 
+def bare_operation() -> Operation:
+    """Return what asks no store, tallykv's nearest to a hello."""
+    wire = (request("GET", "/v1/limits"),)
+    return Operation("limits", "GET /v1/limits, no store", wire, bool)
+
+
 #: The kinds of tallykv's operations in a mixed load, by weight.
 MIX: Final = {"get": 60, "put": 20, "hot": 9, "spread": 10, "batch-get": 1}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 COSTS: Final = ("get", "put", "hot", "spread", "batch-get", "batch-add")
-PARTS: Final = (*COSTS, "ready", "memory", "listing")
+PARTS: Final = (*COSTS, "tax", "ready", "memory", "listing")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,9 @@ class Process:
             words = self._output.read_bytes()[-2000:].decode("utf-8", "replace")
             raise BenchError(f"{self._popen.args!r} ended with {code}: {words}")
 
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
     def cpu_seconds(self) -> float:
         """Return what it and its descendants used, user and system, all threads."""
         return sum(_cpu_seconds(pid) for pid in (self.pid, *descendants(self.pid)))

@@ -27,6 +27,8 @@ class Server:
     name: str
     port: int
     process: Process
+    #: Where tallykv shows its metrics.
+    admin_port: int = 0
 
 
 @contextlib.contextmanager
@@ -41,8 +43,32 @@ def running_redis(cores: Cores) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def running_collector(cores: Cores, spans: Path | None = None) -> Iterator[Server]:
+    """Run a collector of traces, which writes down in ``spans`` what it took."""
+    port = free_port()
+    command = [sys.executable, "-m", "loadtest.collector", str(port)]
+    if spans is not None:
+        command.append(str(spans))
+    with running(command, cores) as process:
+        wait_until_listening(process, port)
+        yield Server("collector", port, process)
+
+
+def all_signals(collector: Server, ratio: float = 0.01) -> dict[str, str]:
+    """Return the variables that turn on all that the service can tell, with no cap on traces."""
+    return {
+        "KV_TELEMETRY": "on",
+        "KV_LOG_FORMAT": "json",
+        "KV_TRACES_PER_SECOND": "0",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": f"{ratio:g}",
+    }
+
+
+@contextlib.contextmanager
 def running_tallykv(store_url: str, cores: Cores, **settings: str) -> Iterator[Server]:
-    """Run the service as its users do; ``settings`` are further ``KV_*`` variables."""
+    """Run the service as its users do; ``settings`` are further variables."""
     port, admin_port = free_port(), free_port()
     environ = {
         "KV_STORE_URL": store_url,
@@ -57,7 +83,7 @@ def running_tallykv(store_url: str, cores: Cores, **settings: str) -> Iterator[S
     with running([sys.executable, "-m", "svc", "serve"], cores, environ) as process:
         _wait_until_ready(process, f"http://127.0.0.1:{admin_port}/readyz")
         wait_until_listening(process, port)
-        yield Server("tallykv", port, process)
+        yield Server("tallykv", port, process, admin_port)
 
 
 @contextlib.contextmanager

@@ -9,9 +9,11 @@ from . import limits
 from .costs import Cost
 from .listing import FEW, PAGE, PageCost
 from .report import Row
+from .tax import Tax
 
 COST_HEADS = ("CPU time of the server", "µs", "÷ hello", "rounds", "a second")
 LESS_HEADS = ("CPU time of a GET", "÷ tallykv", "rounds")
+TAX_HEADS = ("CPU time with all signals", "µs", "without", "more", "ratio", "pairs")
 READY_HEADS = ("start", "seconds")
 MEMORY_HEADS = ("memory", "MiB")
 
@@ -48,6 +50,23 @@ def less_rows(costs: Sequence[Cost]) -> list[Row]:
         title = f"{server}'s beside tallykv's"
         rows.append(Row(title, cells, value, limits.TIMES_CHEAPER.get(server)))
     return rows
+
+
+def tax_rows(read: Tax, bare: Tax) -> list[Row]:
+    return [
+        Row(f"tallykv: {read.title}", _tax_cells(read), read.ratio, limits.TAX),
+        Row(f"tallykv: {bare.title}, µs more", _tax_cells(bare), bare.more_us, limits.TAX_US),
+    ]
+
+
+def _tax_cells(tax: Tax) -> tuple[str, ...]:
+    return (
+        f"{tax.on_us:.1f}",
+        f"{tax.off_us:.1f}",
+        f"{tax.more_us:.1f}",
+        _ratio(tax.ratio),
+        _spread(tax.ratios),
+    )
 
 
 def ready_row(seconds: float) -> Row:

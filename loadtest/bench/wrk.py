@@ -7,6 +7,7 @@ import http.client
 import re
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,10 @@ function init(arguments)
   end
   file:close()
   count = #requests
+  local pause = tonumber(arguments[2])
+  if pause > 0 then
+    delay = function() return random(0, 2 * pause) end
+  end
 end
 
 function request()
@@ -39,12 +44,13 @@ end
 
 function done(summary, latency, rates)
   local e = summary.errors
-  print(string.format("summary %d %d errors %d %d %d %d %d",
-    summary.requests, summary.duration, e.connect, e.read, e.write, e.timeout, e.status))
+  print(string.format("summary %d %d %d errors %d %d %d %d %d",
+    summary.requests, summary.duration, latency:percentile(99),
+    e.connect, e.read, e.write, e.timeout, e.status))
 end
 """
 SUMMARY: Final = re.compile(
-    r"^summary (\d+) (\d+) errors (\d+) (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE
+    r"^summary (\d+) (\d+) (\d+) errors (\d+) (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE
 )
 ERRORS: Final = ("connecting", "reading", "writing", "time-outs", "answers neither 2xx nor 3xx")
 
@@ -53,6 +59,7 @@ ERRORS: Final = ("connecting", "reading", "writing", "time-outs", "answers neith
 class Answered:
     requests: int
     seconds: float
+    p99_seconds: float
 
 
 class Load:
@@ -82,13 +89,16 @@ class Load:
         path.write_bytes(b"\0".join(operation.requests))
         return path
 
-    def run(self, server: Server, requests: Path, seconds: int) -> Answered:
-        """Keep every connection busy for that long; raise BenchError if a request failed."""
+    def run(self, server: Server, requests: Path, seconds: int, pause_ms: int = 0) -> Answered:
+        """Keep every connection busy for that long; raise BenchError if a request failed.
+
+        With ``pause_ms`` each waits about so long before each of its requests.
+        """
         server.process.check_alive()
         command = ["taskset", "-c", ",".join(map(str, self._cores)), self._wrk]
         command += ["--threads", "1", "--connections", str(CONNECTIONS)]
         command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(self._script)]
-        command += [f"http://127.0.0.1:{server.port}", "--", str(requests)]
+        command += [f"http://127.0.0.1:{server.port}", "--", str(requests), str(pause_ms)]
         try:
             # An exception in here, an interrupt included, ends wrk.
             ended = subprocess.run(
@@ -104,13 +114,23 @@ class Load:
         found = SUMMARY.search(ended.stdout)
         if ended.returncode != 0 or found is None:
             raise BenchError(f"wrk failed on {requests.stem}: {ended.stdout}{ended.stderr}")
-        answered, microseconds, *errors = map(int, found.groups())
+        answered, microseconds, p99_microseconds, *errors = map(int, found.groups())
         if any(errors):
             counts = [f"{n} {what}" for what, n in zip(ERRORS, errors, strict=True) if n]
             raise BenchError(f"{requests.stem}: {answered} answers, failures: {', '.join(counts)}")
         if answered == 0:
             raise BenchError(f"{requests.stem}: nothing was answered")
-        return Answered(answered, microseconds / 1e6)
+        return Answered(answered, microseconds / 1e6, p99_microseconds / 1e6)
+
+    def run_both(
+        self, servers: tuple[Server, Server], requests: Path, seconds: int, pause_ms: int = 0
+    ) -> tuple[Answered, Answered]:
+        """Run on both at the same time, so that whatever the machine does, it does to both."""
+        with ThreadPoolExecutor(2) as threads:
+            one, other = (
+                threads.submit(self.run, server, requests, seconds, pause_ms) for server in servers
+            )
+            return one.result(), other.result()
 
 
 def _ask(port: int, wire: bytes) -> tuple[int, bytes]:

@@ -1,0 +1,1 @@
+"""A collector for measurements: takes spans by OTLP, writes down which, hangs when told to."""
