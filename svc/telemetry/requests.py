@@ -26,6 +26,11 @@ NOTABLE_PER_SECOND: Final = 100.0
 log = logging.getLogger("svc.access")
 
 
+def template_of(resource: web.AbstractResource | None) -> str:
+    """Return the route as metrics and lines name it: a collection has one name, not two."""
+    return UNMATCHED if resource is None else resource.canonical.rstrip("/") or "/"
+
+
 class Recorder(Protocol):
     """Makes spans of a sampled request that is answered; see tracing.py."""
 
@@ -86,7 +91,7 @@ class RequestTelemetry:
         route = request.match_info.route
         resource = route.resource
         method = request.method if request.method in METHODS else OTHER_METHOD
-        template = UNMATCHED if resource is None else resource.canonical
+        template = template_of(resource)
         cell = self.metrics.requests[method, template, str(status)]
         if resource is not None:  # what stands for "no such route" is made anew for each request
             self._cells[route, status] = cell
@@ -107,7 +112,7 @@ class RequestTelemetry:
         facts = {
             "request_id": request_id,
             "http.request.method": request.method if request.method in METHODS else OTHER_METHOD,
-            "http.route": UNMATCHED if resource is None else resource.canonical,
+            "http.route": template_of(resource),
             "http.response.status_code": status,
             "duration_ms": round(seconds * 1000, 3),
             "redis_ms": round(trace.store_seconds * 1000, 3),

@@ -34,7 +34,7 @@ COUNTED: Final[list[tuple[str, str, dict[str, Any], tuple[str, str, str]]]] = [
     ("DELETE", "/v1/kv/new", {}, ("DELETE", "/v1/kv/{key}", "204")),
     ("POST", "/v1/kv/list/", {"data": b"v"}, ("POST", "/v1/kv/{key}", "201")),
     ("GET", "/v1/kv?limit=1", {}, ("GET", "/v1/kv", "200")),
-    ("GET", "/v1/kv/", {}, ("GET", "/v1/kv/", "200")),
+    ("GET", "/v1/kv/", {}, ("GET", "/v1/kv", "200")),
     ("GET", "/v1/counters/n", {}, ("GET", "/v1/counters/{name}", "404")),
     ("POST", "/v1/counters/n/increments", {}, ("POST", "/v1/counters/{name}/increments", "200")),
     ("POST", "/v1/counters/%6E/increments", {}, ("POST", "/v1/counters/{name}/increments", "200")),
