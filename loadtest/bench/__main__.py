@@ -93,7 +93,7 @@ class Bench:
         return rows
 
     def tax(self) -> list[Row]:
-        taxes = measure_tax(self.load, self.options, self.server, self.aside)
+        taxes = measure_tax(self.load, self.options, self.server, self.aside, self.directory)
         return _shown(table.TAX_HEADS, table.tax_rows(*taxes))
 
     def ready(self) -> list[Row]:

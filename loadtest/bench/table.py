@@ -13,7 +13,7 @@ from .tax import Tax
 
 COST_HEADS = ("CPU time of the server", "µs", "÷ hello", "rounds", "a second")
 LESS_HEADS = ("CPU time of a GET", "÷ tallykv", "rounds")
-TAX_HEADS = ("CPU time with all signals", "µs", "without", "more", "ratio", "pairs")
+TAX_HEADS = ("CPU time with all signals", "µs", "without", "more", "in hellos", "ratio", "pairs")
 READY_HEADS = ("start", "seconds")
 MEMORY_HEADS = ("memory", "MiB")
 
@@ -55,7 +55,12 @@ def less_rows(costs: Sequence[Cost]) -> list[Row]:
 def tax_rows(read: Tax, bare: Tax) -> list[Row]:
     return [
         Row(f"tallykv: {read.title}", _tax_cells(read), read.ratio, limits.TAX),
-        Row(f"tallykv: {bare.title}, µs more", _tax_cells(bare), bare.more_us, limits.TAX_US),
+        Row(
+            f"tallykv: {bare.title}, more in hellos",
+            _tax_cells(bare),
+            bare.more_hellos,
+            limits.TAX_HELLOS,
+        ),
     ]
 
 
@@ -64,6 +69,7 @@ def _tax_cells(tax: Tax) -> tuple[str, ...]:
         f"{tax.on_us:.1f}",
         f"{tax.off_us:.1f}",
         f"{tax.more_us:.1f}",
+        f"{tax.more_hellos:.2f}",
         _ratio(tax.ratio),
         _spread(tax.ratios),
     )

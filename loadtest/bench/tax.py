@@ -1,41 +1,53 @@
 """What metrics, logs and traces cost: CPU time per request with all of them, beside none.
 
-Both services are asked at the same time and share a core: the kernel gives it to them in turns of
-milliseconds, so whatever the machine does, it does to both.
+Both services and a hello are asked in turns, a second each, in changing order: asked at once they
+would share a core and push each other's code out of its caches, which nobody's pods do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Final
 
-from .operations import Operation, bare_operation, tallykv_operations
+from .operations import bare_operation, hello_operations, tallykv_operations
 from .options import Options
 from .preload import preload_tallykv
 from .processes import Cores
 from .report import say
-from .servers import Server, all_signals, running_collector, running_redis, running_tallykv
+from .servers import (
+    Server,
+    all_signals,
+    running_collector,
+    running_peer,
+    running_redis,
+    running_tallykv,
+)
 from .wrk import Load
 
 #: Pairs in each round. Two processes of the same program differ by a percent or two for as long
 #: as they live, so each round has two fresh ones.
 PAIRS: Final = 5
-PAIR_SECONDS: Final = 2
-WARM_UP_SECONDS: Final = 2
+PAIR_SECONDS: Final = 1
 
 
 @dataclass(frozen=True)
 class Pair:
-    """CPU time per request of both, taken in the same moments."""
+    """CPU time per request of each, taken right after each other."""
 
     on_us: float
     off_us: float
+    hello_us: float
 
     @property
     def ratio(self) -> float:
         return self.on_us / self.off_us
+
+    @property
+    def more_hellos(self) -> float:
+        return (self.on_us - self.off_us) / self.hello_us
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,10 @@ class Tax:
         return median(pair.on_us - pair.off_us for pair in self.pairs)
 
     @property
+    def more_hellos(self) -> float:
+        return median(pair.more_hellos for pair in self.pairs)
+
+    @property
     def ratios(self) -> list[float]:
         return [pair.ratio for pair in self.pairs]
 
@@ -66,12 +82,27 @@ class Tax:
         return median(self.ratios)
 
 
-def measure_tax(load: Load, options: Options, server: Cores, aside: Cores) -> tuple[Tax, Tax]:
+@dataclass(frozen=True)
+class Asked:
+    """A server, and the file of what it is asked."""
+
+    server: Server
+    requests: Path
+
+
+def measure_tax(
+    load: Load, options: Options, server: Cores, aside: Cores, directory: Path
+) -> tuple[Tax, Tax]:
     """Return the tax on a GET of an entry, and on a request that asks no store."""
     operations = (tallykv_operations()[0], bare_operation())
     pairs: dict[str, list[Pair]] = {operation.title: [] for operation in operations}
-    with running_redis(aside) as redis, running_collector(aside) as collector:
+    with (
+        running_redis(aside) as redis,
+        running_collector(aside) as collector,
+        running_peer("hello", redis.port, server, directory) as hello,
+    ):
         url, signals = f"redis://127.0.0.1:{redis.port}", all_signals(collector)
+        unit = Asked(hello, load.prepare(hello, hello_operations()[0]))
         for number in range(1, options.rounds + 1):
             say(f"signals on and off, round {number} of {options.rounds}")
             with (
@@ -81,7 +112,9 @@ def measure_tax(load: Load, options: Options, server: Cores, aside: Cores) -> tu
                 if number == 1:
                     preload_tallykv(off.port)
                 for operation in operations:
-                    found = list(_pairs(load, operation, on, off))
+                    requests = load.prepare(on, operation)
+                    asked = (Asked(on, requests), Asked(off, requests), unit)
+                    found = list(_pairs(load, asked))
                     ratio = median(pair.ratio for pair in found)
                     say(f"  {operation.title}: {ratio:.3f} times the CPU time")
                     pairs[operation.title] += found
@@ -89,16 +122,17 @@ def measure_tax(load: Load, options: Options, server: Cores, aside: Cores) -> tu
     return read, bare
 
 
-def _pairs(load: Load, operation: Operation, on: Server, off: Server) -> Iterator[Pair]:
-    requests = load.prepare(on, operation)
-    load.run_both((on, off), requests, WARM_UP_SECONDS)
-    for _ in range(PAIRS):
-        before = [each.process.cpu_seconds() for each in (on, off)]
-        answered = load.run_both((on, off), requests, PAIR_SECONDS)
-        used = [each.process.cpu_seconds() for each in (on, off)]
-        yield Pair(
-            *(
-                (end - begin) / each.requests * 1e6
-                for begin, end, each in zip(before, used, answered, strict=True)
-            )
-        )
+def _pairs(load: Load, asked: tuple[Asked, Asked, Asked]) -> Iterator[Pair]:
+    for each in asked:
+        _cpu_us(load, each)
+    for number in range(PAIRS):
+        order = asked if number % 2 else asked[::-1]
+        found = {id(each): _cpu_us(load, each) for each in order}
+        yield Pair(*(found[id(each)] for each in asked))
+
+
+def _cpu_us(load: Load, asked: Asked) -> float:
+    """Ask for a moment, and return the CPU time that a request took."""
+    before = asked.server.process.cpu_seconds()
+    answered = load.run(asked.server, asked.requests, PAIR_SECONDS)
+    return (asked.server.process.cpu_seconds() - before) / answered.requests * 1e6

@@ -7,6 +7,7 @@ import http.client
 import re
 import socket
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,15 +123,17 @@ class Load:
             raise BenchError(f"{requests.stem}: nothing was answered")
         return Answered(answered, microseconds / 1e6, p99_microseconds / 1e6)
 
-    def run_both(
-        self, servers: tuple[Server, Server], requests: Path, seconds: int, pause_ms: int = 0
-    ) -> tuple[Answered, Answered]:
-        """Run on both at the same time, so that whatever the machine does, it does to both."""
-        with ThreadPoolExecutor(2) as threads:
-            one, other = (
-                threads.submit(self.run, server, requests, seconds, pause_ms) for server in servers
+    def run_together(
+        self, asked: Sequence[tuple[Server, Path]], seconds: int, pause_ms: int = 0
+    ) -> list[Answered]:
+        """Run on all at the same time, so that whatever the machine does, it does to all of them.
+
+        Those that share a core get it in turns of milliseconds.
+        """
+        with ThreadPoolExecutor(len(asked)) as threads:
+            return list(
+                threads.map(lambda each: self.run(each[0], each[1], seconds, pause_ms), asked)
             )
-            return one.result(), other.result()
 
 
 def _ask(port: int, wire: bytes) -> tuple[int, bytes]:

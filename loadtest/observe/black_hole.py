@@ -75,7 +75,8 @@ def measure_black_hole(options: Options, load: Load, server: Cores, aside: Cores
             preload_tallykv(healthy.port)
             say("black hole: warming two services up")
             requests = load.prepare(healthy, tallykv_operations()[0])
-            load.run_both((healthy, deprived), requests, WARM_UP_SECONDS, PAUSE_MS)
+            asked = [(healthy, requests), (deprived, requests)]
+            load.run_together(asked, WARM_UP_SECONDS, PAUSE_MS)
             tell(hanging, "hang")
             pair = (Watched(healthy), Watched(deprived))
             _watch(options, load, requests, pair)
@@ -96,8 +97,8 @@ def _watch(options: Options, load: Load, requests: Path, pair: tuple[Watched, Wa
         each.resident_mib.append(each.server.process.resident_mib())
     for number in range(options.windows):
         before = [each.server.process.cpu_seconds() for each in pair]
-        healthy, deprived = (each.server for each in pair)
-        answers = load.run_both((healthy, deprived), requests, options.window_seconds, PAUSE_MS)
+        asked = [(each.server, requests) for each in pair]
+        answers = load.run_together(asked, options.window_seconds, PAUSE_MS)
         for each, begin, answered in zip(pair, before, answers, strict=True):
             each.p99_ms.append(answered.p99_seconds * 1e3)
             used = each.server.process.cpu_seconds() - begin

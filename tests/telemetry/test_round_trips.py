@@ -70,7 +70,7 @@ async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
     linked_to = Counter(link.span_id for trip in shared for link in trip.links)
     assert set(linked_to.values()) == {1}
     alone = [span for span in operations(collector) if span.span_id not in linked_to]
-    assert {span.attributes["db.operation.batch.size"] for span in alone} <= {1}
+    assert not any("db.operation.batch.size" in span.attributes for span in alone)
 
 
 async def test_the_unsampled_are_counted_in_a_round_trip_and_linked_by_none(
