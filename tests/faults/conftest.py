@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -17,6 +18,9 @@ from tests.support.redis_servers import (
     running_redis,
 )
 from tests.support.services import Service, running_service
+
+#: The store's deadline where a test asks what is answered, not when: a machine may be busy.
+PATIENT_MS: Final = 10_000
 
 
 @pytest.fixture(params=["redis-6.2", "redis-7"])
@@ -35,9 +39,18 @@ async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
+async def patient(redis_server: RedisServer) -> AsyncIterator[Service]:
+    """A service over ``redis_server`` that waits longer for it than it does by default."""
+    settings = Settings(store_url=redis_server.url, store_timeout_ms=PATIENT_MS)
+    async with running_service(settings) as service:
+        yield service
+
+
+@pytest.fixture
 async def served_on_either(either_redis: RedisServer) -> AsyncIterator[Service]:
-    """A service over ``either_redis``."""
-    async with running_service(Settings(store_url=either_redis.url)) as service:
+    """A patient service over ``either_redis``."""
+    settings = Settings(store_url=either_redis.url, store_timeout_ms=PATIENT_MS)
+    async with running_service(settings) as service:
         yield service
 
 
@@ -54,4 +67,12 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClust
 async def served_on_cluster(own_cluster: RedisCluster) -> AsyncIterator[Service]:
     own_cluster.flush()
     async with running_service(Settings(store_url=own_cluster.url)) as service:
+        yield service
+
+
+@pytest.fixture
+async def patient_on_cluster(own_cluster: RedisCluster) -> AsyncIterator[Service]:
+    own_cluster.flush()
+    settings = Settings(store_url=own_cluster.url, store_timeout_ms=PATIENT_MS)
+    async with running_service(settings) as service:
         yield service

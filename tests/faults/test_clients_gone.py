@@ -84,49 +84,49 @@ async def prepare(service: Service) -> None:
         await ask(service, "PUT", f"/v1/counters/c{i}", json={"value": i * 1_000_000})
 
 
-async def test_clients_that_leave_right_after_asking_cross_nothing(served: Service) -> None:
-    await prepare(served)
+async def test_clients_that_leave_right_after_asking_cross_nothing(patient: Service) -> None:
+    await prepare(patient)
 
     await together(
-        *(leave(served, sent) for number in range(20) for sent in every_verb(number)),
-        *(get(served, f"k{i}") for i in KEYS),
+        *(leave(patient, sent) for number in range(20) for sent in every_verb(number)),
+        *(get(patient, f"k{i}") for i in KEYS),
     )
 
-    await assert_nothing_crossed(served)
+    await assert_nothing_crossed(patient)
 
 
 async def test_clients_that_leave_while_redis_is_paused_cross_nothing(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
-    await prepare(served)
+    await prepare(patient)
     redis_server.signal(signal.SIGSTOP)
     try:
-        await together(*(leave(served, sent) for n in range(8) for sent in every_verb(n)))
+        await together(*(leave(patient, sent) for n in range(8) for sent in every_verb(n)))
     finally:
         redis_server.signal(signal.SIGCONT)
 
-    await eventually(lambda: _answers(served), what="healing")
-    await assert_nothing_crossed(served)
+    await eventually(lambda: _answers(patient), what="healing")
+    await assert_nothing_crossed(patient)
 
 
 async def _answers(service: Service) -> bool:
     return (await get(service, "k0")).status == 200
 
 
-async def test_a_body_that_breaks_off_stores_nothing(served: Service) -> None:
+async def test_a_body_that_breaks_off_stores_nothing(patient: Service) -> None:
     head = request("PUT", "/v1/kv/half", b"x" * 100, "Content-Type: text/plain")[:-50]
 
-    await together(*(leave(served, head) for _ in range(20)))
+    await together(*(leave(patient, head) for _ in range(20)))
 
-    await eventually(lambda: _in_flight_is_zero(served), what="the end of all requests")
-    assert (await get(served, "half")).status == 404
+    await eventually(lambda: _in_flight_is_zero(patient), what="the end of all requests")
+    assert (await get(patient, "half")).status == 404
 
 
 async def test_a_cancelled_store_operation_leaves_no_answer_behind(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
-    await prepare(served)
-    store, draft = served.store, Draft(b"gone", "text/plain", None, is_json=False)
+    await prepare(patient)
+    store, draft = patient.store, Draft(b"gone", "text/plain", None, is_json=False)
     step, plain = Increment(maximum=10), Increment()
 
     def operations(number: int) -> list[Awaitable[object]]:
@@ -152,7 +152,7 @@ async def test_a_cancelled_store_operation_leaves_no_answer_behind(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    await assert_nothing_crossed(served)
+    await assert_nothing_crossed(patient)
 
 
 async def _one_turn() -> None:
@@ -162,13 +162,13 @@ async def _one_turn() -> None:
 
 
 async def test_one_client_leaving_does_not_fail_the_others_of_its_round_trip(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
     for _ in range(20):
         answers, *_ = await together(
-            together(*(increment(served, "n") for _ in range(10))),
-            *(leave(served, request("POST", "/v1/counters/n/increments")) for _ in range(10)),
+            together(*(increment(patient, "n") for _ in range(10))),
+            *(leave(patient, request("POST", "/v1/counters/n/increments")) for _ in range(10)),
         )
 
         assert statuses(answers) == {200}
-    assert await counter_value(served, "n") >= 200
+    assert await counter_value(patient, "n") >= 200

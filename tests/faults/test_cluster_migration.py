@@ -50,9 +50,9 @@ async def teach_scripts(service: Service) -> None:
 
 
 async def test_every_request_for_a_moving_slot_succeeds_at_each_stage(
-    served_on_cluster: Service, migration: Migration
+    patient_on_cluster: Service, migration: Migration
 ) -> None:
-    service = served_on_cluster
+    service = patient_on_cluster
     (other, third), counter = neighbours(migration.slot)
     await teach_scripts(service)
     for key in ("moving", other):
@@ -83,9 +83,9 @@ async def test_every_request_for_a_moving_slot_succeeds_at_each_stage(
 
 
 async def test_a_server_that_receives_a_slot_need_not_know_the_scripts(
-    served_on_cluster: Service, migration: Migration
+    patient_on_cluster: Service, migration: Migration
 ) -> None:
-    service = served_on_cluster
+    service = patient_on_cluster
     _, counter = neighbours(migration.slot)
     await put(service, "moving", b"before")
     await increment(service, counter)
@@ -103,9 +103,9 @@ async def test_a_server_that_receives_a_slot_need_not_know_the_scripts(
 
 
 async def test_entries_read_together_are_all_found_though_only_some_have_moved(
-    served_on_cluster: Service, migration: Migration
+    patient_on_cluster: Service, migration: Migration
 ) -> None:
-    service = served_on_cluster
+    service = patient_on_cluster
     (other, third), _ = neighbours(migration.slot)
     await teach_scripts(service)
     keys = ["moving", other, third]
@@ -121,9 +121,9 @@ async def test_entries_read_together_are_all_found_though_only_some_have_moved(
 
 
 async def test_entries_written_together_are_all_written_though_only_some_have_moved(
-    served_on_cluster: Service, migration: Migration
+    patient_on_cluster: Service, migration: Migration
 ) -> None:
-    service = served_on_cluster
+    service = patient_on_cluster
     (other, third), _ = neighbours(migration.slot)
     await teach_scripts(service)
     keys = ["moving", other, third]
@@ -138,9 +138,9 @@ async def test_entries_written_together_are_all_written_though_only_some_have_mo
 
 
 async def test_a_recorded_step_is_refused_or_counts_and_in_the_end_counts_once(
-    served_on_cluster: Service, migration: Migration
+    patient_on_cluster: Service, migration: Migration
 ) -> None:
-    service = served_on_cluster
+    service = patient_on_cluster
     _, counter = neighbours(migration.slot)
     await increment(service, counter)
     await asyncio.to_thread(migration.begin)
@@ -157,9 +157,9 @@ async def test_a_recorded_step_is_refused_or_counts_and_in_the_end_counts_once(
 
 
 async def test_under_load_on_all_slots_a_migration_fails_nothing_and_loses_nothing(
-    served_on_cluster: Service, migration: Migration
+    patient_on_cluster: Service, migration: Migration
 ) -> None:
-    service = served_on_cluster
+    service = patient_on_cluster
     names = ["moving", *(f"n{i}" for i in range(30))]
     rounds = 0
 

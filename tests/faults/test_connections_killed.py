@@ -48,32 +48,32 @@ async def connections_killed(server: RedisServer) -> AsyncIterator[list[int]]:
 
 
 async def test_reads_go_on_as_if_nothing_happened(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
-    await together(*(put(served, f"k{i}", b"value-%d" % i) for i in range(50)))
-    await ask(served, "PUT", "/v1/counters/n", json={"value": 7})
+    await together(*(put(patient, f"k{i}", b"value-%d" % i) for i in range(50)))
+    await ask(patient, "PUT", "/v1/counters/n", json={"value": 7})
 
     async with connections_killed(redis_server) as killed:
         while sum(killed) < 30:
             entries, values = (
-                await together(*(get(served, f"k{i}") for i in range(50))),
-                await together(*(counter_value(served, "n") for _ in range(10))),
+                await together(*(get(patient, f"k{i}") for i in range(50))),
+                await together(*(counter_value(patient, "n") for _ in range(10))),
             )
             assert [a.body for a in entries] == [b"value-%d" % i for i in range(50)]
             assert set(values) == {7}
 
 
 async def test_writes_succeed_or_are_unknown_and_none_is_lost_or_doubled(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
     steps: list[Answer] = []
     recorded = 0
     async with connections_killed(redis_server) as killed:
         while sum(killed) < 30 or len(steps) < 1000:
             written, stepped, once = (
-                await together(*(put(served, f"k{i}", b"v") for i in range(20))),
-                await together(*(increment(served, "plain") for _ in range(50))),
-                await together(*(settled(served, f"{recorded}-{i}") for i in range(20))),
+                await together(*(put(patient, f"k{i}", b"v") for i in range(20))),
+                await together(*(increment(patient, "plain") for _ in range(50))),
+                await together(*(settled(patient, f"{recorded}-{i}") for i in range(20))),
             )
             steps += stepped
             recorded += len(once)
@@ -84,9 +84,9 @@ async def test_writes_succeed_or_are_unknown_and_none_is_lost_or_doubled(
     acknowledged = [a.json["value"] for a in steps if a.status == 200]
     unknown = len(steps) - len(acknowledged)
     assert len(set(acknowledged)) == len(acknowledged)
-    value = await counter_value(served, "plain")
+    value = await counter_value(patient, "plain")
     assert len(acknowledged) <= value <= len(acknowledged) + unknown
-    assert await counter_value(served, "once") == recorded
+    assert await counter_value(patient, "once") == recorded
 
 
 async def settled(service: Service, operation: str) -> Answer:
@@ -104,17 +104,17 @@ async def settled(service: Service, operation: str) -> Answer:
 
 
 async def test_idle_connections_that_redis_closed_are_noticed_before_they_are_used(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
-    await together(*(increment(served, f"c{i}", "warm") for i in range(30)))
+    await together(*(increment(patient, f"c{i}", "warm") for i in range(30)))
     with contextlib.closing(redis_server.client()) as client:
         for number in range(20):
             assert client.client_kill_filter(_type="normal", skipme=True)
-            await get(served, "breathe")  # a turn of the loop, in which the closings arrive
+            await get(patient, "breathe")  # a turn of the loop, in which the closings arrive
 
             answers = await together(
-                *(increment(served, f"c{i}", f"{number}") for i in range(30)),
-                *(put(served, f"k{i}", b"v") for i in range(30)),
+                *(increment(patient, f"c{i}", f"{number}") for i in range(30)),
+                *(put(patient, f"k{i}", b"v") for i in range(30)),
             )
 
             assert statuses(answers) <= {200, 201}

@@ -85,12 +85,12 @@ async def test_a_script_cache_flushed_under_load_loses_and_repeats_nothing(
 
 
 async def test_a_flush_of_everything_under_load_is_a_404_at_worst(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
     answers: list[Answer] = []
     async with again_and_again(redis_server, lambda client: client.flushall()) as flushes:
         while len(answers) < 1000 or len(flushes) < 50:
-            for some in await together(*(every_verb(served) for _ in range(10))):
+            for some in await together(*(every_verb(patient) for _ in range(10))):
                 answers += some
 
     assert max(statuses(answers)) < 500, [a for a in answers if a.status >= 500]
@@ -99,17 +99,17 @@ async def test_a_flush_of_everything_under_load_is_a_404_at_worst(
 
 
 async def test_after_a_flush_entries_and_counters_are_missing_and_start_anew(
-    served: Service, redis_server: RedisServer
+    patient: Service, redis_server: RedisServer
 ) -> None:
-    etag = (await put(served, "k", b"v")).headers["ETag"]
-    await increment(served, "n")
+    etag = (await put(patient, "k", b"v")).headers["ETag"]
+    await increment(patient, "n")
 
     with contextlib.closing(redis_server.client()) as client:
         client.flushall()
 
-    assert_problem(await get(served, "k"), 404, "key_missing")
-    assert_problem(await ask(served, "GET", "/v1/counters/n"), 404, "counter_missing")
-    assert (await increment(served, "n")).json["value"] == 1
-    remade = await put(served, "k", b"v")
+    assert_problem(await get(patient, "k"), 404, "key_missing")
+    assert_problem(await ask(patient, "GET", "/v1/counters/n"), 404, "counter_missing")
+    assert (await increment(patient, "n")).json["value"] == 1
+    remade = await put(patient, "k", b"v")
     assert remade.status == 201
     assert remade.headers["ETag"] != etag
