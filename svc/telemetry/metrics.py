@@ -17,10 +17,10 @@ from prometheus_client.registry import CollectorRegistry
 
 from .instruments import Counter, Gauge, Histograms, Instrument, Instruments, Labels
 
-#: Seconds. The conventions' buckets begin at 5 ms, where a service like this one ends.
-REQUEST_BOUNDS: Final = (
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-)  # fmt: skip
+#: Seconds. The conventions' buckets begin at 5 ms, where a service like this one ends. Each bound
+#: costs a series for every route and status: seven keep a pod below 1,500 in its worst hour. They
+#: are finest below the latency objective, 25 ms; 25, 100 and 500 ms are bounds of Istio's too.
+REQUEST_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
 ROUND_TRIP_BOUNDS: Final = (
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 )  # fmt: skip
