@@ -105,7 +105,7 @@ class Settings:
         whole(0, 65535), 9102, "port of probes, metrics and version; 0 takes a free one"
     )
     version: str = knob(token, "", "version this release calls itself; default: the package's")
-    track: str = knob(token, "stable", "this pod's lane: stable, canary, blue, green")
+    track: str = knob(token, "stable", "this pod's lane: stable, canary, blue, green, shadow")
     pod: str = knob(token, socket.gethostname, "this pod's name; default: the host name")
     drain_seconds: float = knob(
         decimal(0, 3600), 5.0, "how long to go on serving after SIGTERM, /readyz answering 503"

@@ -245,15 +245,32 @@ def test_a_proxy_gives_an_idle_connection_up_before_the_service_does() -> None:
         assert int(idle.removesuffix("s")) < Settings().keepalive_seconds
 
 
-def test_a_pod_of_a_small_subset_can_be_ejected() -> None:
+def outlier_rules() -> Iterator[tuple[str, Json]]:
     for directory in kustomizations("istio"):
         for each in of_kind(render(directory), "DestinationRule"):
             # Nobody waits for the shadow.
             if each["spec"]["host"] != "kv-shadow":
-                policy = each["spec"]["trafficPolicy"]
-                assert policy["outlierDetection"]["maxEjectionPercent"] == 50, named(directory)
+                yield named(directory), each["spec"]["trafficPolicy"]["outlierDetection"]
             for subset in each["spec"].get("subsets", []):
                 assert "trafficPolicy" not in subset, named(directory)
+    [canary] = of_kind(render("istio/flagger"), "Canary")
+    yield "flagger", canary["spec"]["service"]["trafficPolicy"]["outlierDetection"]
+
+
+def test_a_pod_of_a_small_subset_is_ejected_and_what_all_share_ejects_nobody() -> None:
+    [scaler] = of_kind(render("istio/tracks/stable"), "HorizontalPodAutoscaler")
+    sizes = range(scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"] + 1)
+
+    for directory, rule in outlier_rules():
+        most, least_healthy = rule["maxEjectionPercent"], rule["minHealthPercent"]
+        for pods in sizes:
+            # Envoy ejects as long as the share stays within the limit; with fewer left than
+            # minHealthPercent it asks all, as if none were ejected.
+            assert 100 / pods <= most, directory
+            assert 100 * (pods - 1) / pods >= least_healthy, directory
+            ejected = pods * most // 100
+            if pods > 3:
+                assert 100 * (pods - ejected) / pods < least_healthy, directory
 
 
 def test_a_release_touches_no_store() -> None:

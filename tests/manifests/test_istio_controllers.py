@@ -212,6 +212,18 @@ def test_metrics_tell_flaggers_primary_by_its_app(app: str, track: str) -> None:
     assert found == track
 
 
+def test_a_disruption_takes_one_of_flaggers_primary_pods_at_a_time() -> None:
+    rendered = render(FLAGGER)
+    [budget] = of_kind(rendered, "PodDisruptionBudget")
+    deployment = the(rendered, "Deployment", "kv")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert is_selected(labels | {"app": "kv-primary"}, budget["spec"]["selector"])
+    # The canary has no pods most of the time.
+    assert not is_selected(labels, budget["spec"]["selector"])
+
+
 def test_flaggers_pods_do_not_all_call_themselves_stable() -> None:
     deployment = the(render(FLAGGER), "Deployment", "kv")
     [container] = containers(deployment["spec"]["template"])

@@ -25,8 +25,8 @@ TOLD: Final = (
 GOLDEN: Final = """
 ab/1-workloads
 ab/9-remove/3-workloads
-canary/1-workloads
 canary/9-remove/3-workloads
+canary/workload
 tracks/canary
   Deployment kv-canary
 ab/2-subsets
@@ -76,6 +76,7 @@ flagger/workload
   Deployment kv
 blue-green/1-workloads
 blue-green/9-remove/3-workloads
+blue-green/settled
   Deployment kv-blue kv-green
 blue-green/2-subsets
   DestinationRule kv: stable blue green
@@ -112,10 +113,9 @@ blue-green/steps/green
     reads -> green 100, retries 2
       GET|HEAD /.+
     writes -> green 100
+canary/1-workloads
 canary/4-promote
-gateway/stable
-tracks/stable
-  Deployment kv-stable
+  Deployment kv-canary kv-stable
 canary/routes
 canary/steps/00
   VirtualService kv.kv
@@ -268,6 +268,9 @@ gateway
 gateway/listener
 gateway-api/2-listener
   Gateway kv
+gateway/stable
+tracks/stable
+  Deployment kv-stable
 gateway-api/1-workloads
   Service kv kv-canary kv-metrics kv-stable redis redis-headless
   Deployment kv-canary kv-stable

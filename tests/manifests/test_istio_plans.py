@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -40,13 +41,13 @@ WALKS: Final[dict[str, list[tuple[str, str]]]] = {
         *BEFORE,
         *applied("istio/canary/1-workloads", "istio/canary/2-subsets", *CANARY_STEPS),
         *applied("istio/canary/steps/00", "istio/canary/steps/100", "istio/canary/4-promote"),
-        *applied("istio/canary/steps/50", "istio/canary/steps/00"),
+        *applied("istio/canary/steps/50", "istio/canary/steps/00", "istio/gateway/stable"),
         *removed("canary"),
     ],
     "sticky": [
         *BEFORE,
         *applied("istio/canary/1-workloads", "istio/canary/2-subsets", "istio/canary/steps/00"),
-        *applied(*steps("istio/canary/sticky"), "istio/canary/steps/00"),
+        *applied(*steps("istio/canary/sticky"), "istio/canary/steps/00", "istio/gateway/stable"),
         *removed("canary"),
     ],
     "blue-green": [
@@ -55,7 +56,7 @@ WALKS: Final[dict[str, list[tuple[str, str]]]] = {
         *applied("istio/blue-green/steps/blue"),
         ("delete", "istio/gateway/stable"),
         *applied("istio/blue-green/steps/green", "istio/blue-green/steps/blue"),
-        *applied("istio/gateway/stable"),
+        *applied("istio/blue-green/settled", "istio/gateway/stable"),
         *removed("blue-green"),
     ],
     "ab": [
@@ -80,6 +81,7 @@ WALKS: Final[dict[str, list[tuple[str, str]]]] = {
         *applied("istio/gateway-api/1-workloads", "istio/gateway-api/2-listener"),
         *applied(*steps("istio/gateway-api"), "istio/canary/4-promote"),
         *applied("istio/gateway-api/steps/50", "istio/gateway-api/steps/00"),
+        *applied("istio/gateway/stable"),
     ],
     "fault-staging": [
         *applied("kustomize/overlays/staging", "istio/fault/staging/1-subsets"),
@@ -118,7 +120,7 @@ class Cluster:
 
     def leading_nowhere(self) -> Iterator[str]:
         """Name the destinations and mirrors of routes that no pod would answer."""
-        for each in self._all("VirtualService"):
+        for each in self.all("VirtualService"):
             space = each["metadata"]["namespace"]
             for route in each["spec"]["http"]:
                 for to in [*route["route"], *route.get("mirrors", [])]:
@@ -127,7 +129,7 @@ class Cluster:
             for gateway in each["spec"]["gateways"]:
                 if gateway != "mesh" and not self._has("Gateway", space, gateway):
                     yield f"there is no Gateway {gateway}"
-        for each in self._all("HTTPRoute"):
+        for each in self.all("HTTPRoute"):
             space = each["metadata"]["namespace"]
             for rule in each["spec"]["rules"]:
                 for to in rule["backendRefs"]:
@@ -150,13 +152,13 @@ class Cluster:
                 yield f"{owner['metadata']['name']} has no ServiceAccount"
             budgets = [
                 each["metadata"]["name"]
-                for each in self._all("PodDisruptionBudget")
+                for each in self.all("PodDisruptionBudget")
                 if is_selected(labels, each["spec"]["selector"])
             ]
             if len(budgets) > 1:
                 # The eviction of such a pod fails.
                 yield f"{' and '.join(budgets)} both claim {owner['metadata']['name']}"
-        for each in self._all("HorizontalPodAutoscaler"):
+        for each in self.all("HorizontalPodAutoscaler"):
             target = each["spec"]["scaleTargetRef"]
             if not self._has(target["kind"], each["metadata"]["namespace"], target["name"]):
                 yield f"{each['metadata']['name']} scales nothing"
@@ -178,7 +180,7 @@ class Cluster:
             for owner, template in templates([*self._objects.values()])
         )
 
-    def _all(self, kind: str) -> list[Json]:
+    def all(self, kind: str) -> list[Json]:
         return of_kind([*self._objects.values()], kind)
 
     def _has(self, kind: str, space: str, name: str) -> bool:
@@ -258,13 +260,86 @@ def test_a_canary_step_changes_weights_and_nothing_else() -> None:
 
 
 def test_the_canary_becomes_stable_by_the_same_release_in_the_other_track() -> None:
-    def image_of(directory: str) -> tuple[str, str]:
-        [(owner, template)] = templates(render(directory))
-        return owner["metadata"]["name"], template["spec"]["containers"][0]["image"]
+    def images_of(directory: str) -> dict[str, str]:
+        return {
+            owner["metadata"]["name"]: template["spec"]["containers"][0]["image"]
+            for owner, template in templates(render(directory))
+        }
 
-    _, canary = image_of("istio/canary/1-workloads")
+    before, after = (images_of(f"istio/canary/{name}") for name in ("1-workloads", "4-promote"))
 
-    assert image_of("istio/canary/4-promote") == ("kv-stable", canary)
+    assert before["kv-stable"] != before["kv-canary"]
+    assert before["kv-stable"] == images_of("istio/gateway/stable")["kv-stable"]
+    assert after == dict.fromkeys(("kv-stable", "kv-canary"), before["kv-canary"])
+
+
+def scale_downs(directory: str) -> dict[str, str]:
+    """Return by autoscaler what it may do when there is little to do."""
+    return {
+        each["metadata"]["name"]: each["spec"]["behavior"]["scaleDown"]["selectPolicy"]
+        for each in of_kind(render(directory), "HorizontalPodAutoscaler")
+    }
+
+
+@pytest.mark.parametrize(
+    ("directory", "tracks"),
+    [
+        ("istio/canary/1-workloads", ("stable", "canary")),
+        ("istio/canary/4-promote", ("stable", "canary")),
+        ("istio/gateway-api/1-workloads", ("stable", "canary")),
+        ("istio/blue-green/1-workloads", ("blue", "green")),
+    ],
+)
+def test_while_the_way_back_is_open_no_autoscaler_takes_pods_away(
+    directory: str, tracks: tuple[str, ...]
+) -> None:
+    """Else an abort from 100 sends everybody to the few pods that were left of stable."""
+    assert scale_downs(directory) == {f"kv-{track}": "Disabled" for track in tracks}
+
+
+@pytest.mark.parametrize("strategy", ["canary", "sticky", "blue-green", "gateway-api"])
+def test_when_a_rollout_is_over_the_autoscaler_is_free_again(strategy: str) -> None:
+    """By an applied field: kubectl apply leaves alone what no applied file names."""
+    cluster = Cluster()
+
+    cluster.walk(WALKS[strategy])
+
+    last = {each["metadata"]["name"]: each for each in cluster.all("HorizontalPodAutoscaler")}
+    assert last["kv-stable"]["spec"]["behavior"]["scaleDown"]["selectPolicy"] == "Max"
+    assert scale_downs("istio/blue-green/settled") == {"kv-blue": "Max", "kv-green": "Max"}
+
+
+def test_the_table_of_the_canary_is_the_walk_and_numbers_its_directories() -> None:
+    rows = [
+        (number, verb, directory)
+        for number, row in re.findall(
+            r"(?m)^\| (\d) \| (.*)$", (ISTIO / "canary" / "README.md").read_text()
+        )
+        for verb, directory in re.findall(r"kubectl (apply|delete) -k ([\w/-]+)", row)
+    ]
+    told = [(verb, directory) for _, verb, directory in rows]
+    walk = iter(WALKS["canary"])
+
+    assert all(step in walk for step in told), "not in this order"
+    assert told[0] == ("apply", "istio/canary/1-workloads")
+    assert told[-1] == ("delete", "istio/canary/9-remove/3-workloads")
+    for number, _, directory in rows:
+        own = Path(directory).relative_to("istio").parts[1]
+        assert not own[0].isdigit() or own[0] in {number, "9"}, directory
+
+
+def test_what_the_readmes_delete_is_none_of_what_serves() -> None:
+    deleted = [
+        directory
+        for readme in ISTIO.rglob("README.md")
+        for directory in re.findall(r"delete -k ((?:istio)/[\w/-]+)", readme.read_text())
+    ]
+
+    assert "istio/canary/9-remove/3-workloads" in deleted
+    for directory in set(deleted) - {"istio/gateway/stable"}:
+        for each in render(directory):
+            assert not each["metadata"]["name"].startswith(("kv-stable", "kv-otel-stable"))
+            assert each["metadata"]["name"] != "kv", directory
 
 
 def test_a_sticky_client_stays_on_its_side_and_the_draw_leaves_the_cookie_that_says_so() -> None:

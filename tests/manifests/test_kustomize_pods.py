@@ -280,6 +280,8 @@ def test_a_deployment_that_scales_itself_has_no_number_of_replicas(objects: Obje
         assert ("replicas" in deployment["spec"]) == (name not in scaled)
     for name, spec in scaled.items():
         assert spec["minReplicas"] >= 2
+        # Named, though the default: only so does applying it take back what a rollout set.
+        assert spec["behavior"]["scaleDown"]["selectPolicy"] == "Max"
         ((_, template),) = templates([deployments[name]])
         for metric in spec["metrics"]:
             resource = metric["containerResource"]
@@ -350,4 +352,4 @@ def test_every_component_is_in_an_environment_or_composed_here() -> None:
     }
 
     left = {path.name for path in components("kustomize")} - used
-    assert left == {"redis-cluster", "redis-external", "jwt"}
+    assert left == {"redis-cluster", "redis-external", "jwt", "rollout-runner"}

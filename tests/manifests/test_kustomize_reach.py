@@ -192,6 +192,14 @@ def test_network_policies_let_through_what_has_business_and_nothing_else(
         assert all(lets_through(policies, pod, dns, 53, protocol) for protocol in ("UDP", "TCP"))
 
 
+def test_prometheus_alone_asks_sidecars_how_they_are(guarded: Objects) -> None:
+    policies = of_kind(guarded, "NetworkPolicy")
+
+    for pod, port in itertools.product(inside(guarded), (15020, 15090)):
+        asking = {who.name for who in OUTSIDE if lets_through(policies, who, pod, port, "TCP")}
+        assert asking == {"prometheus"}
+
+
 def the_one(pods: tuple[Pod, ...], name: str) -> Pod:
     (found,) = [pod for pod in pods if pod.name == name]
     return found

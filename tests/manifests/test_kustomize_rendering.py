@@ -40,7 +40,9 @@ DEPRECATED: Final = {
     "vars",
 }
 STORES: Final = ("redis-single", "redis-sentinel", "redis-cluster", "redis-external")
-OTHERS: Final = ("hpa", "pdb", "monitoring", "otel", "mesh", "jwt", "hardened")
+OTHERS: Final = (
+    "hpa", "pdb", "monitoring", "otel", "mesh", "jwt", "hardened", "rollout-runner",
+)  # fmt: skip
 CLUSTER_WIDE: Final = {"Namespace"}
 ZEROS: Final = "sha256:" + "0" * 64
 

@@ -1,0 +1,136 @@
+"""The Dockerfile: what hadolint finds in it, and what it doesn't look for."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from svc.settings import Settings
+from tests.support.manifests import ROOT, containers, render, templates
+
+DOCKERFILE: Final = ROOT / "Dockerfile"
+LINT_SECONDS: Final = 60.0
+#: Each of these makes hadolint refuse a Dockerfile that is sound otherwise.
+SOUND: Final = 'FROM debian:12\nUSER 65532\nENTRYPOINT ["/bin/true"]\n'
+MISTAKES: Final = {
+    "DL3007": SOUND.replace("debian:12", "debian:latest"),
+    "DL3020": SOUND.replace("USER", "ADD svc /app/svc\nUSER"),
+    "DL3025": SOUND.replace('["/bin/true"]', "/bin/true"),
+    "DL3004": SOUND.replace("USER", "RUN sudo true\nUSER"),
+    "DL3002": SOUND.replace("65532", "root"),
+    "DL3042": SOUND.replace("USER", "RUN pip install aiohttp==3.14.0\nUSER"),
+}
+
+
+def findings(text: str) -> list[dict[str, Any]]:
+    """Return what hadolint says of a Dockerfile; skip the test where there is no hadolint."""
+    beside = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    program = beside or shutil.which("hadolint")
+    if program is None:
+        pytest.skip("needs hadolint")
+    done = subprocess.run(
+        [program, "--format", "json", "--no-color", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LINT_SECONDS,
+    )
+    assert not done.stderr, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Return the Dockerfile's instructions in order, without comments, each on one line."""
+    text = re.sub(r"(?m)^\s*#.*\n", "", DOCKERFILE.read_text()).replace("\\\n", " ")
+    found = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, _, rest = line.partition(" ")
+        found.append((name, " ".join(rest.split())))
+    return found
+
+
+def last(name: str) -> str:
+    return [rest for instruction, rest in instructions() if instruction == name][-1]
+
+
+def test_hadolint_finds_nothing() -> None:
+    assert findings(DOCKERFILE.read_text()) == []
+
+
+@pytest.mark.parametrize("rule", MISTAKES)
+def test_hadolint_finds_a_mistake(rule: str) -> None:
+    """The test of the test."""
+    assert findings(SOUND) == []
+
+    assert rule in {each["code"] for each in findings(MISTAKES[rule])}
+
+
+def test_nothing_is_ignored() -> None:
+    assert "hadolint" not in DOCKERFILE.read_text()
+    assert not [*ROOT.glob(".hadolint.y*ml")]
+
+
+def test_both_stages_are_of_one_base_that_can_be_chosen() -> None:
+    first, *_ = instructions()
+
+    assert re.fullmatch(r"BASE=\S+:[\d.]+\S*", first[1])
+    assert [rest for name, rest in instructions() if name == "FROM"] == [
+        "${BASE} AS build",
+        "${BASE}",
+    ]
+
+
+def test_the_process_gets_signals_as_the_user_that_the_pods_ask_for() -> None:
+    [(_, template)] = [
+        each
+        for each in templates(render("kustomize/overlays/prod"))
+        if each[0]["kind"] == "Deployment"
+    ]
+    user, group = (template["spec"]["securityContext"][f"runAs{who}"] for who in ("User", "Group"))
+
+    assert last("USER") == f"{user}:{group}"
+    # No shell between the process and its signals.
+    assert json.loads(last("ENTRYPOINT")) == ["python", "-m", "svc"]
+    assert json.loads(last("CMD")) == ["serve"]
+    [container] = containers(template)
+    assert not container.keys() & {"command", "args"}
+
+
+def test_the_ports_are_those_of_the_settings() -> None:
+    settings = Settings()
+
+    assert last("EXPOSE") == f"{settings.port} {settings.admin_port}"
+    assert f"'KV_ADMIN_PORT', {settings.admin_port})" in last("HEALTHCHECK")
+
+
+def test_what_is_installed_is_pinned_by_hash_and_no_cache_is_left() -> None:
+    [install] = [rest for name, rest in instructions() if name == "RUN" and " install " in rest]
+
+    for option in ("--require-hashes", "--no-cache-dir", "--only-binary :all:"):
+        assert option in install
+    assert not [name for name, _ in instructions() if name == "ADD"]
+
+
+def test_nothing_enters_the_build_but_what_is_copied() -> None:
+    ignored = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    copied = {
+        rest.split()[0]
+        for name, rest in instructions()
+        if name == "COPY" and not rest.startswith("--from")
+    }
+
+    assert ignored[0] == "*"
+    assert {line[1:] for line in ignored if line.startswith("!")} == copied
