@@ -1,0 +1,1 @@
+"""What the evidence promises, held to many simulated rollouts."""

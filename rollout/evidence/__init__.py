@@ -1,0 +1,5 @@
+"""What observed requests prove of a release, however often and whenever one looks: pure."""
+
+from .verdicts import Evidence
+
+__all__ = ["Evidence"]

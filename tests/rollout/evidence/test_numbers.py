@@ -1,0 +1,166 @@
+"""The numbers themselves: saved and loaded, computed anew, too large, impossible."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.evidence.offline import recompute
+from rollout.evidence import Evidence
+from rollout.observations import Counts, Window
+from rollout.plan import Objective
+from tests.rollout.evidence.given import OBJECTIVE, counts, gathered, window
+
+E_VALUES = ("harm", "harm_errors", "merit", "breach", "mismatch")
+SHARES = st.one_of(st.none(), st.sampled_from((0.0, 0.01, 0.25, 1.0)))
+
+
+@st.composite
+def some_counts(draw: st.DrawFn, most: int) -> Counts:
+    requests = draw(st.integers(0, most))
+    failures = draw(st.integers(0, requests))
+    return Counts(requests, failures, tuple(draw(st.integers(failures, requests)) for _ in "ab"))
+
+
+def some_windows(most: int) -> st.SearchStrategy[list[tuple[Window, float | None]]]:
+    one = st.builds(window, some_counts(most), some_counts(most))
+    return st.lists(st.tuples(one, SHARES), max_size=12)
+
+
+def fed(evidence: Evidence, seen: list[tuple[Window, float | None]]) -> Evidence:
+    for each, share in seen:
+        evidence.observe(each, share)
+    return evidence
+
+
+@settings(deadline=None, max_examples=100)
+@given(some_windows(10**9))
+def test_no_number_overflows_or_is_none(seen: list[tuple[Window, float | None]]) -> None:
+    evidence = fed(Evidence(OBJECTIVE), seen)
+
+    for name in E_VALUES[:-1]:
+        assert math.isfinite(getattr(evidence, name))
+        assert getattr(evidence, name) >= 0
+    assert evidence.mismatch >= 0
+    assert all(map(math.isfinite, evidence.harm_slow.values()))
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_windows(1_000), some_windows(1_000))
+def test_what_is_loaded_goes_on_bit_for_bit(
+    before: list[tuple[Window, float | None]], later: list[tuple[Window, float | None]]
+) -> None:
+    uninterrupted = fed(Evidence(OBJECTIVE), before)
+    text = json.dumps(uninterrupted.dump(), allow_nan=False)
+    resumed = Evidence.load(OBJECTIVE, json.loads(text))
+
+    fed(uninterrupted, later)
+    fed(resumed, later)
+
+    assert resumed.dump() == uninterrupted.dump()
+    assert [getattr(resumed, name) for name in E_VALUES] == [
+        getattr(uninterrupted, name) for name in E_VALUES
+    ]
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_windows(200))
+def test_the_same_comes_out_when_all_windows_are_computed_at_once(
+    seen: list[tuple[Window, float | None]],
+) -> None:
+    evidence = fed(Evidence(OBJECTIVE), seen)
+    anew = recompute(OBJECTIVE, seen)
+
+    # Parts whose e-value has no float are compared where they have one.
+    for name, found in {
+        "harm": evidence.harm,
+        "errors": evidence.harm_errors,
+        "merit": evidence.merit,
+        "breach": evidence.breach,
+    }.items():
+        if abs(anew[name]) < 600:
+            assert math.log(found) == pytest.approx(anew[name], abs=1e-9, rel=1e-12)
+
+
+def test_windows_are_summed() -> None:
+    evidence = gathered([window(counts(90, 2), counts(10, 1))] * 3)
+
+    assert evidence.stable == counts(270, 6)
+    assert evidence.canary == counts(30, 3)
+
+
+@pytest.mark.parametrize(
+    ("one", "share", "field"),
+    [
+        (window(counts(-1)), None, r"stable\.requests"),
+        (window(None, counts(3, 4)), None, r"canary\.failures"),
+        (window(None, counts(3, -1, (0, 0))), None, r"canary\.failures"),
+        (window(counts(3, 0, (4, 0))), None, r"stable\.slow"),
+        (window(counts(3, 0, (0, -1))), None, r"stable\.slow"),
+        (window(counts(3, 0, (0,))), None, r"stable\.slow"),
+        (replace(window(), until=-1.0), None, "until"),
+        (replace(window(), since=math.nan), None, "until"),
+        (window(), 1.1, "share"),
+        (window(), -0.1, "share"),
+        (window(), math.nan, "share"),
+    ],
+)
+def test_what_can_not_have_been_seen_is_refused(
+    one: Window, share: float | None, field: str
+) -> None:
+    evidence = gathered([window(counts(9, 1), counts(1, 1))])
+    known = evidence.dump()
+
+    with pytest.raises(ValueError, match=f"^{field}: "):
+        evidence.observe(one, share)
+
+    assert evidence.dump() == known
+
+
+@pytest.mark.parametrize(
+    ("objective", "field"),
+    [
+        (Objective(error_ratio=0.0), "error_ratio"),
+        (Objective(error_ratio=1.0), "error_ratio"),
+        (Objective(false_rollback=0.0), "false_rollback"),
+        (Objective(false_promotion=math.nan), "false_promotion"),
+        (Objective(slow_seconds=(0.1, 0.1)), "slow_seconds"),
+        (Objective(slow_seconds=(0.0,)), "slow_seconds"),
+    ],
+)
+def test_an_objective_of_which_nothing_can_be_proven_is_refused(
+    objective: Objective, field: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{field}: "):
+        Evidence(objective)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 2}, "format"),
+        ({"objective": {}}, "objective"),
+        ({"errors": [0.0]}, "8 finite numbers"),
+        ({"merit": [math.nan] * 9}, "9 finite numbers"),
+        ({"slow": []}, "slow"),
+        ({"slow": None}, "no evidence"),
+        ({"stable": {"requests": 1}}, "no evidence"),
+        ({"canary": {"requests": 1, "failures": 2, "slow": [0, 0]}}, "canary.failures"),
+    ],
+)
+def test_what_was_not_dumped_here_is_not_loaded(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Evidence.load(OBJECTIVE, Evidence(OBJECTIVE).dump() | change)
+
+
+def test_evidence_for_another_objective_is_not_loaded() -> None:
+    dumped = Evidence(OBJECTIVE).dump()
+
+    with pytest.raises(ValueError, match="objective"):
+        Evidence.load(replace(OBJECTIVE, error_ratio=0.02), dumped)
