@@ -1,0 +1,35 @@
+"""Addresses on this machine that nobody else can reach."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+from typing import Final
+
+from ..envoy.configuration import Address
+
+LOOPBACK: Final = "127.0.0.1"
+#: Not those that systems deal out to clients: one could be gone before the server that is to have
+#: it has started.
+_PORTS: Final = range(15_000, 32_000)
+
+
+def free_addresses(count: int) -> list[Address]:
+    """Return different addresses that are free now."""
+    found: set[Address] = set()
+    while len(found) < count:
+        found.add(free_address())
+    return [*found]
+
+
+def free_address() -> Address:
+    """Return an address that is free now."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, random.choice(_PORTS)))
+            return Address(*probe.getsockname())
+
+
+def url_of(address: Address) -> str:
+    return f"http://{address.host}:{address.port}"

@@ -1,0 +1,79 @@
+"""A small HTTP service that says which release it is, and counts what it was asked for.
+
+Run as a program, on ``PORT``. ``/counts`` is not counted; ``/fail`` answers 503, ``/slow`` in 2 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from typing import Final
+
+SLOW_SECONDS: Final = 2.0
+
+
+class Echo(asyncio.Protocol):
+    """One connection; a request at a time, as proxies ask."""
+
+    def __init__(self, counts: Counter[str], track: str, version: str) -> None:
+        self._counts = counts
+        self._said = f"KV-Track: {track}\r\nKV-Version: {version}\r\n"
+        self._received = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = self._received[:end].decode("latin-1")
+            length = _content_length(head)
+            if len(self._received) < end + 4 + length:
+                return
+            self._received = self._received[end + 4 + length :]
+            self._answer(*head.split(" ", 2)[:2])
+
+    def _answer(self, method: str, path: str) -> None:
+        if path == "/counts":
+            self._send(200, json.dumps(self._counts))
+            return
+        self._counts[method] += 1
+        if path == "/slow":
+            asyncio.get_running_loop().call_later(SLOW_SECONDS, self._send, 200, "slow")
+        else:
+            self._send(503 if path == "/fail" else 200, "")
+
+    def _send(self, status: int, body: str) -> None:
+        self._transport.write(
+            f"HTTP/1.1 {status} -\r\n{self._said}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+
+
+def _content_length(head: str) -> int:
+    for line in head.split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        if name.lower() == "content-length":
+            return int(value)
+    return 0
+
+
+async def main() -> None:
+    counts: Counter[str] = Counter()
+    track, version = os.environ.get("KV_TRACK", ""), os.environ.get("KV_VERSION", "")
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: Echo(counts, track, version), "127.0.0.1", int(os.environ["PORT"])
+    )
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    async with server:
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

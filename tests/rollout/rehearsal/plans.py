@@ -1,0 +1,98 @@
+"""Plans and documents of the repository's own directories, as the rehearsal gets them."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from rollout.manifests.reading import read_manifest
+from rollout.manifests.virtual_service import VirtualService
+from rollout.observations import Arm
+from rollout.plan import Objective, Plan, Step, Strategy
+from rollout.rehearsal.pods import ReleaseOptions
+from rollout.rehearsal.programs import ProgramMissing, find_envoy, find_redis
+from rollout.rehearsal.rehearsal import RehearsalOptions
+from tests.support.manifests import render, the
+
+ECHO: Final = (sys.executable, str(Path(__file__).with_name("echo_service.py")))
+HOST: Final = "kv.example.com"
+Document = dict[str, Any]
+
+#: Both releases are small echo services; nobody asks but the test.
+ECHOES: Final = RehearsalOptions(
+    releases=ReleaseOptions(commands={Arm.STABLE: ECHO, Arm.CANARY: ECHO}),
+    rate=0,
+    prometheus=False,
+)
+#: Both releases are tallykv.
+TALLYKV: Final = RehearsalOptions(rate=0, prometheus=False)
+
+
+def need_programs() -> None:
+    """Skip the test, naming the package, where there is no Envoy or no Redis."""
+    try:
+        find_envoy()
+        find_redis()
+    except ProgramMissing as missing:
+        pytest.skip(str(missing))
+
+
+def documents(*directories: str) -> list[Document]:
+    """Return what these directories of ``istio/`` hold, in their order."""
+    return [each for directory in directories for each in render(f"istio/{directory}")]
+
+
+def routes_of(directory: str) -> Document:
+    return the(render(f"istio/{directory}"), "VirtualService", "kv")
+
+
+def read_routes(document: Document) -> VirtualService:
+    reading = read_manifest(document)
+    assert isinstance(reading.manifest, VirtualService), reading.refusals
+    return reading.manifest
+
+
+def step_of(document: Document, name: str = "", share: float | None = None) -> Step:
+    return Step(name, share, read_routes(document), document)
+
+
+def canary_step(percent: float) -> Step:
+    """Return a step of the canary's directories with another weight, if need be of none."""
+    document = routes_of("canary/steps/10")
+    for route in document["spec"]["http"]:
+        stable, canary = route["route"]
+        stable["weight"], canary["weight"] = 100 - percent, percent
+    return step_of(document, f"{percent}", percent / 100)
+
+
+def canary_plan(objective: Objective | None = None) -> Plan:
+    names = ("00", "01", "05", "10", "25", "50", "100")
+    steps = [step_of(routes_of(f"canary/steps/{name}"), name, int(name) / 100) for name in names]
+    return plan_of(Strategy.CANARY, "stable", "canary", steps, objective)
+
+
+def plan_of(
+    strategy: Strategy,
+    stable: str,
+    canary: str,
+    steps: Iterable[Step],
+    objective: Objective | None = None,
+) -> Plan:
+    return Plan(strategy.value, strategy, stable, canary, tuple(steps), objective or Objective())
+
+
+def canary_documents() -> list[Document]:
+    return documents("gateway", "canary/1-workloads", "canary/2-subsets")
+
+
+def changed(document: Document, **fields: Any) -> Document:
+    """Return the routes with these fields in each of them."""
+    copied = copy.deepcopy(document)
+    for route in copied["spec"]["http"]:
+        route.update(copy.deepcopy(fields))
+    return copied

@@ -1,0 +1,133 @@
+"""From lines of the access log and answers to numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rollout.observations import Arm, Counts
+from rollout.rehearsal.access_log import Access, AccessLog, ClusterName, parse_line
+from rollout.rehearsal.requests import COUNTERS, KEYS, KeyValueMix, Repeated, RequestInvalid
+from rollout.rehearsal.source import ArmCounts
+from rollout.rehearsal.tally import Answered, Tally
+
+CANARY = "outbound|8080|canary|kv.shop.svc.cluster.local"
+
+
+def line(**fields: Any) -> bytes:
+    known = {
+        "cluster": CANARY,
+        "upstream": "127.0.0.1:8080",
+        "status": 200,
+        "flags": None,
+        "duration_ms": 3,
+    }
+    return json.dumps({**known, **fields}).encode()
+
+
+def test_a_line_says_what_became_of_a_request() -> None:
+    assert parse_line(line()) == Access(
+        ClusterName("8080", "canary", "kv.shop.svc.cluster.local"),
+        "127.0.0.1:8080",
+        200,
+        "-",
+        0.0035,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"), [(200, False), (404, False), (429, False), (500, True), (503, True)]
+)
+def test_what_fails_is_5xx(status: int, failed: bool) -> None:
+    assert parse_line(line(status=status)).failed is failed
+
+
+@pytest.mark.parametrize("status", [0, None])
+def test_no_answer_is_a_failure(status: int | None) -> None:
+    assert parse_line(line(status=status, flags="DC")).failed
+
+
+@pytest.mark.parametrize("said", [b"", b"starting\n", b"[]", b"{}", b'"x"', b"7"])
+def test_what_is_no_line_of_the_log_is_passed_over(said: bytes) -> None:
+    seen: list[Access] = []
+    log = AccessLog(seen.append)
+
+    log.read(said)
+    log.read(line())
+
+    assert len(seen) == log.requests == 1
+
+
+def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
+    counts = ArmCounts({"canary": Arm.CANARY, "stable": Arm.STABLE}, (0.1, 0.25))
+    log = AccessLog(counts.observe)
+
+    for each in (
+        line(),
+        line(duration_ms=99),
+        line(duration_ms=100),  # cut to that: it took longer
+        line(duration_ms=300),
+        line(status=503, flags="UH", upstream=None, duration_ms=0),
+        line(cluster=CANARY.replace("canary", "stable")),
+        line(cluster=None, status=404, flags="NR"),
+        line(cluster=CANARY.replace("canary", "")),
+    ):
+        log.read(each)
+
+    assert counts.by_arm() == {
+        Arm.CANARY: Counts(5, 1, (3, 2)),
+        Arm.STABLE: Counts(1, 0, (0, 0)),
+    }
+    assert counts.unattributed.requests == 2
+
+
+def test_seconds_without_requests_are_samples_too() -> None:
+    tally = Tally()
+
+    tally.add(Answered(200, "stable", "1"), 0)
+    tally.add(Answered(503), 2)
+    tally.add(Answered(0), 2)
+
+    assert [each.requests.total() for each in tally.samples] == [1, 0, 2]
+    assert tally.samples[2].failures.total() == tally.failures == 2
+    assert tally.requests == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"), [(9, {"a": -1}), (10, {}), (12, {}), (13, {"a": 1}), (None, {"a": -10})]
+)
+def test_a_counter_may_have_what_nobody_knows_of_and_no_more(
+    value: int | None, wrong: dict[str, int]
+) -> None:
+    tally = Tally()
+    tally.acknowledged["a"], tally.unsettled["a"] = 10, 2
+
+    assert tally.wrong_counters({} if value is None else {"a": value}) == wrong
+
+
+def test_the_mix_keeps_to_its_own_keys() -> None:
+    mix = KeyValueMix()
+    drawn = [mix.draw() for _ in range(5000)]
+
+    assert {each.method for each in drawn} == {"GET", "PUT", "POST"}
+    assert all(mix.prefix in each.path for each in drawn)
+    assert len({each.path for each in drawn}) <= KEYS + COUNTERS
+    keys = [each.headers["Idempotency-Key"] for each in drawn if each.counter]
+    assert len(keys) == len({*keys}) == sum(each.method == "POST" for each in drawn)
+    assert KeyValueMix().prefix != mix.prefix
+
+
+def test_one_request_is_read_and_repeated() -> None:
+    repeated = Repeated.parse("GET /things?of=mine")
+
+    assert {(each.method, each.path) for each in (repeated.draw(), repeated.draw())} == {
+        ("GET", "/things?of=mine")
+    }
+
+
+@pytest.mark.parametrize("text", ["", "/things", "GET things", "get /things", "GET /a b"])
+def test_what_is_no_request_is_refused(text: str) -> None:
+    with pytest.raises(RequestInvalid, match="GET /path"):
+        Repeated.parse(text)

@@ -1,0 +1,97 @@
+"""A mirror copies as many reads as it says, and no writes."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from rollout.plan import Strategy
+from rollout.rehearsal.loopback import url_of
+from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
+from tests.rollout.rehearsal.flood import ask, request, times
+from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.plans import (
+    ECHOES,
+    HOST,
+    documents,
+    need_programs,
+    plan_of,
+    routes_of,
+    step_of,
+)
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+READS = 10_000
+WRITES = 1000
+PERCENT = 5
+#: 99.9 % of a binomial distribution, by its normal approximation.
+SPREAD = 72
+_COUNTED = re.compile(
+    rb"^http_server_request_duration_seconds_count\{.*\} ([0-9.e+]+)$", re.MULTILINE
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mirrored() -> AsyncIterator[Rehearsal]:
+    """The stable release is an echo service, the shadow tallykv over a store of its own."""
+    need_programs()
+    document = copy.deepcopy(routes_of("mirror/steps/10"))
+    for route in document["spec"]["http"]:
+        for mirror in route.get("mirrors", ()):
+            mirror["percentage"]["value"] = PERCENT
+    steps = [step_of(routes_of("mirror/steps/00"), "00"), step_of(document, "05")]
+    plan = plan_of(Strategy.CANARY, "stable", "shadow", steps)
+    found = documents("gateway", "mirror/1-workloads", "mirror/2-limits")
+    async with rehearsing(found, plan, ECHOES) as running:
+        await running.target.apply(steps[1])
+        yield running
+
+
+async def shadow_requests(mirrored: Rehearsal) -> int:
+    """Return how many requests the shadow itself has counted, once none is on its way."""
+    await eventually(lambda: _idle(mirrored))
+    [shadow] = [pod for pod in mirrored.releases.pods if pod.plan.workload == "kv-shadow"]
+    assert shadow.admin is not None
+    seen = await ask(url_of(shadow.admin), request("GET", "/metrics", "shadow"))
+    return sum(int(float(count)) for count in _COUNTED.findall(seen.bodies[0]))
+
+
+async def _idle(mirrored: Rehearsal) -> bool:
+    return not await mirrored.admin.sum_of(r"^cluster\..*upstream_rq_(active|pending_active)$")
+
+
+async def test_as_many_reads_are_copied_as_it_says(mirrored: Rehearsal) -> None:
+    # One draw in a thousand lies outside by chance: then a second one decides.
+    assert await _within(mirrored) or await _within(mirrored)
+
+
+async def _within(mirrored: Rehearsal) -> bool:
+    before = await shadow_requests(mirrored)
+
+    seen = await times(mirrored.gateway, READS, request("GET", "/v1/kv/a", HOST))
+
+    copies = await shadow_requests(mirrored) - before
+    show(f"{copies} of {READS} reads were mirrored, {READS * PERCENT // 100} ± {SPREAD}")
+    assert seen.tracks == {"stable": READS}
+    return abs(copies - READS * PERCENT / 100) <= SPREAD
+
+
+async def test_writes_are_not_copied(mirrored: Rehearsal) -> None:
+    before = await shadow_requests(mirrored)
+
+    seen = await times(mirrored.gateway, WRITES, request("POST", "/v1/counters/a/increments", HOST))
+
+    assert seen.tracks == {"stable": WRITES}
+    assert await shadow_requests(mirrored) == before
+
+
+async def test_the_shadow_has_a_store_of_its_own(mirrored: Rehearsal) -> None:
+    stores = {pod.plan.workload: pod.plan.store for pod in mirrored.releases.pods}
+
+    assert stores["kv-shadow"] == "kv/kv-redis-shadow/url"

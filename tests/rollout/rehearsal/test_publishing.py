@@ -1,0 +1,146 @@
+"""Make before break; what Envoy refuses never replaces what it has."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rollout.envoy.configuration import Configuration, Objects, Placement
+from rollout.envoy.translation import translate
+from rollout.rehearsal.control_plane import ControlPlane, with_routes
+from rollout.rehearsal.rehearsal import Rehearsal
+from rollout.rehearsal.validation import ConfigurationInvalid
+from rollout.rehearsal.xds import NotApplied
+from tests.rollout.rehearsal.flood import flooding, request, times, until_answers
+from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.plans import HOST, canary_step, read_routes, routes_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CYCLES = 20
+RELOADS = 50
+RELOAD_SECONDS = 0.25
+ONE = request("GET", "/v1/kv/a", HOST)
+
+
+def without_canary(objects: Objects) -> Objects:
+    """Return the mesh after ``9-remove``: no route to the canary, then no subset."""
+    [rule] = objects.destination_rules
+    subsets = tuple(each for each in rule.spec.subsets if each.name != "canary")
+    bare = rule.model_copy(update={"spec": rule.spec.model_copy(update={"subsets": subsets})})
+    stable_only = read_routes(routes_of("gateway/routes"))
+    return with_routes(replace(objects, destination_rules=(bare,)), stable_only)
+
+
+def configuration_of(plane: ControlPlane, objects: Objects) -> Configuration:
+    return translate(objects, Placement(plane._pods, plane._listeners))
+
+
+async def test_reloads_in_time(echoes: Rehearsal) -> None:
+    # Another program's burst on the same machine may spoil a round, hardly all of them.
+    worst = [await _worst_reload(echoes) for _ in range(3)]
+
+    assert min(worst) < RELOAD_SECONDS
+
+
+async def _worst_reload(echoes: Rehearsal) -> float:
+    """Return the 99th percentile of fifty, which is the longest."""
+    echoes.control_plane.reloads.clear()
+    for reload in range(RELOADS):
+        await echoes.target.apply(canary_step((10, 90)[reload % 2]))
+
+    took = sorted(echoes.control_plane.reloads)
+    show(f"reloads of {took[0] * 1000:.1f} to {took[-1] * 1000:.1f} ms, median {took[25]:.4f} s")
+    assert len(took) == RELOADS
+    return took[-1]
+
+
+async def test_subsets_come_and_go_without_a_failure(echoes: Rehearsal) -> None:
+    await echoes.target.apply(canary_step(50))
+    plane = echoes.control_plane
+    whole = plane.objects
+    async with flooding(echoes.gateway, ONE) as seen:
+        for _ in range(CYCLES):
+            await plane.change(without_canary(whole))
+            await until_answers(seen, seen.answers + 200)
+            await plane.change(whole)
+            await until_answers(seen, seen.answers + 200)
+
+    show(f"{CYCLES} cycles, {seen.answers} requests: {seen.failures} failed")
+    assert seen.failures == 0
+    assert set(seen.tracks) == {"stable", "canary"}
+
+
+async def test_the_wrong_order_does_fail(echoes: Rehearsal) -> None:
+    """Shown, so that the test above is known to be able to see it."""
+    await echoes.target.apply(canary_step(50))
+    plane = echoes.control_plane
+    publisher = plane._publisher
+    now = configuration_of(plane, plane.objects)
+    fewer = configuration_of(plane, without_canary(plane.objects))
+    before = await no_cluster(echoes)
+    async with flooding(echoes.gateway, ONE) as seen:
+        # The subset goes while routes lead to it.
+        await publisher._put(replace(now, clusters=fewer.clusters))
+        await until_answers(seen, seen.answers + 200)
+        await publisher._put(now)
+
+    added = await no_cluster(echoes) - before
+    show(f"the wrong order: {seen.statuses[503]} of {seen.answers} failed, {added} of them NC")
+    assert seen.statuses[503] >= 1
+    assert added == seen.statuses[503]
+
+
+async def no_cluster(echoes: Rehearsal) -> int:
+    return await echoes.admin.sum_of(r"^http\.gateway_80\.no_cluster$")
+
+
+def _misspelt(configuration: Configuration) -> Configuration:
+    [routes] = configuration.route_configurations
+    broken: dict[str, Any] = copy.deepcopy(dict(routes))
+    broken["virtual_hosts"][0]["routes"][0]["route"]["timeoutx"] = "1s"
+    return replace(configuration, route_configurations=(broken,))
+
+
+def _nowhere(configuration: Configuration) -> Configuration:
+    """Return routes to clusters that there are none of: only the static form shows it."""
+    return replace(configuration, clusters=configuration.clusters[:1])
+
+
+async def test_a_bad_configuration_never_replaces_a_good_one(echoes: Rehearsal) -> None:
+    await echoes.target.apply(canary_step(0))
+    plane = echoes.control_plane
+    bad = _misspelt(configuration_of(plane, plane.objects))
+
+    with pytest.raises(NotApplied, match=r"refuses rds.*no such field: 'timeoutx'"):
+        await plane._publisher.publish_unchecked(bad)
+
+    seen = await times(echoes.gateway, 1000, ONE)
+    assert seen.statuses == {200: 1000}
+    await echoes.target.apply(canary_step(100))
+    assert (await times(echoes.gateway, 100, ONE)).tracks == {"canary": 100}
+
+
+@pytest.mark.parametrize("spoil", [_misspelt, _nowhere])
+async def test_a_bad_configuration_is_seen_before_it_is_published(
+    echoes: Rehearsal, spoil: Any
+) -> None:
+    plane = echoes.control_plane
+    files = {file: file.read_bytes() for file in plane._publisher.directory.iterdir()}
+
+    with pytest.raises(ConfigurationInvalid, match=r"timeoutx|unknown weighted cluster"):
+        await plane._publisher.publish(spoil(configuration_of(plane, plane.objects)))
+
+    assert {file: file.read_bytes() for file in plane._publisher.directory.iterdir()} == files
+    assert (await times(echoes.gateway, 1000, ONE)).statuses == {200: 1000}
+
+
+async def test_changes_at_once_are_made_one_after_the_other(echoes: Rehearsal) -> None:
+    await asyncio.gather(*(echoes.target.apply(canary_step(each)) for each in (10, 50, 100)))
+
+    assert await echoes.target.in_force(canary_step(100))
+    assert (await times(echoes.gateway, 100, ONE)).tracks == {"canary": 100}

