@@ -1,0 +1,1 @@
+"""Evidence from Prometheus: raw counters, one question a reading."""

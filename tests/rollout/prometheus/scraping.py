@@ -1,0 +1,46 @@
+"""A Prometheus with targets for the tests, and readings of what it knows."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from rollout.observations import Reading
+from rollout.ports import SourceFailed
+from rollout.prometheus.question import Question
+from rollout.prometheus.source import Server, open_source
+from tests.rollout.prometheus.exposing import Exporter, Pool
+from tests.support.prometheus import Prometheus
+from tests.support.waiting import eventually
+
+
+class Scraping:
+    """The Prometheus, and the targets it scrapes."""
+
+    def __init__(self, prometheus: Prometheus, pool: Pool) -> None:
+        self.prometheus = prometheus
+        self._pool = pool
+
+    def target(self, **labels: str) -> Exporter:
+        """Return a target with these labels; it shows nothing yet."""
+        return self._pool.take(labels)
+
+    def server(self, **more: Any) -> Server:
+        return Server(url=self.prometheus.base, **more)
+
+    async def read(self, question: Question, **more: Any) -> Reading:
+        async with open_source(self.server(**more), question) as source:
+            return await source.read()
+
+    async def read_until(self, question: Question, requests: int) -> Reading:
+        """Read until so many requests are seen in all; refusals until then don't count."""
+
+        async def look() -> Reading | None:
+            with contextlib.suppress(SourceFailed):
+                reading = await self.read(question)
+                if sum(each.requests for each in reading.counts.values()) == requests:
+                    return reading
+            return None
+
+        found: Reading = await eventually(look, what=f"a reading of {requests} requests")
+        return found
