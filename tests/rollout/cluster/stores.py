@@ -1,0 +1,70 @@
+"""A state store in processes of their own: they write until they are killed, or hold it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rollout.local_state import DirectoryState
+from tests.support.manifests import ROOT
+
+#: Large enough that a write takes more than one page.
+PADDING = "x" * 20_000
+
+
+def state(number: int) -> dict[str, object]:
+    return {"number": number, "padding": PADDING, "check": number * 7}
+
+
+async def write_for_ever(directory: Path) -> None:
+    """Say each number once it is saved; begin after the last one that was."""
+    store = DirectoryState(directory)
+    async with store.hold():
+        kept = await store.load()
+        number = 0 if kept is None else int(kept["number"])
+        while True:
+            number += 1
+            await store.save(state(number))
+            sys.stdout.write(f"{number}\n")
+            sys.stdout.flush()
+            await store.record({"number": number, "padding": PADDING[:5000]})
+
+
+def nursery(directory: Path) -> None:
+    """For each line that is read, fork a writer, say its process, and say when it is gone.
+
+    A fork costs a hundredth of what it takes to start Python.
+    """
+    for _ in sys.stdin:
+        if (pid := os.fork()) == 0:
+            sys.stdout.write(f"pid {os.getpid()}\n")
+            asyncio.run(write_for_ever(directory))
+        os.waitpid(pid, 0)
+        sys.stdout.write("\ngone\n")
+        sys.stdout.flush()
+
+
+async def hold(directory: Path) -> None:
+    """Say that it is held, and hold it for as long as the caller lives."""
+    async with DirectoryState(directory).hold():
+        sys.stdout.write("held\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+
+
+def started(call: str, directory: Path) -> subprocess.Popen[str]:
+    """Start one of these functions; ``call`` has ``directory`` in it."""
+    code = (
+        "import asyncio, pathlib, sys; from tests.rollout.cluster.stores import *;"
+        f" directory = pathlib.Path(sys.argv[1]); {call}"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(directory)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,237 @@
+"""A state in a ConfigMap: leases, races, and an API server that goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from lightkube import AsyncClient
+
+from rollout.cluster.lease import Lease
+from rollout.cluster.state import ConfigMapState
+from rollout.state import Order, StateFailed, StateHeld
+from tests.support.api_server import ApiServer, Asked, Faults
+from tests.support.waiting import eventually
+
+KEY: Final = ("/v1/configmaps", "shop", "tallykv-rollout-kv")
+#: Long enough for a busy machine, and renewed so often that others see it soon.
+LEASE: Final = Lease(seconds=20, renew_seconds=0.05)
+SHORT: Final = Lease(seconds=3, renew_seconds=0.05)
+#: Who died held it for 0.3 s.
+DEAD: Final = {
+    "tallykv-rollout/holder": "process 1 on gone",
+    "tallykv-rollout/lease-seconds": "0.3",
+}
+
+
+def store(client: AsyncClient, lease: Lease = LEASE) -> ConfigMapState:
+    return ConfigMapState(client, "shop", "kv", lease=lease, away_seconds=0.5, pause_seconds=0.01)
+
+
+def notes(server: ApiServer) -> dict[str, str]:
+    found: dict[str, str] = server.objects[KEY]["metadata"].get("annotations", {})
+    return found
+
+
+def succeed(server: ApiServer) -> None:
+    """Have another process hold what is held."""
+    other = {"tallykv-rollout/holder": "process 2 on other"}
+    server.edit(*KEY, lambda found: found["metadata"]["annotations"].update(other))
+
+
+async def hold_and(client: AsyncClient, happen: Callable[[], None], lease: Lease) -> None:
+    """Hold, have something happen, and stay for as long as we may."""
+    async with store(client, lease).hold():
+        happen()
+        await asyncio.Event().wait()
+
+
+async def test_a_hold_is_signed_renewed_and_taken_back(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    async with store(client).hold():
+        first = dict(notes(server))
+        await eventually(lambda: notes(server) != first, what="a renewal")
+
+        assert notes(server)["tallykv-rollout/holder"] == first["tallykv-rollout/holder"]
+        assert first["tallykv-rollout/lease-seconds"] == "20"
+    assert notes(server) == {}
+
+
+async def test_others_labels_and_data_stay(server: ApiServer, client: AsyncClient) -> None:
+    kept: dict[str, Any] = {
+        "metadata": {"name": KEY[2], "namespace": "shop", "labels": {"team": "shop"}},
+        "data": {"note": "é"},
+    }
+    server.put(KEY[0], kept)
+
+    async with store(client).hold():
+        pass
+    mine = store(client)
+    async with mine.hold():
+        await mine.save({"step": 1})
+
+    assert server.objects[KEY]["metadata"]["labels"] == {"team": "shop"}
+    assert server.objects[KEY]["data"]["note"] == "é"
+    assert await mine.load() == {"step": 1}
+
+
+async def test_who_died_is_succeeded_after_its_lease(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    """By our own clock, whatever the time is that the dead one wrote."""
+    for renewed in ("1999-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "?"):
+        server.objects.clear()
+        dead = DEAD | {"tallykv-rollout/renewed": renewed}
+        metadata = {"name": KEY[2], "namespace": "shop", "annotations": dead}
+        server.put(KEY[0], {"metadata": metadata})
+        clock = asyncio.get_running_loop().time
+        began = clock()
+
+        mine = store(client)
+        async with mine.hold():
+            assert clock() - began >= 0.3
+            await mine.save({"step": 1})
+
+
+async def test_of_two_that_wait_one_is_refused(server: ApiServer, client: AsyncClient) -> None:
+    metadata = {"name": KEY[2], "namespace": "shop", "annotations": DEAD}
+    server.put(KEY[0], {"metadata": metadata})
+    refused = asyncio.Event()
+
+    async def run() -> str:
+        try:
+            async with store(client).hold():
+                await asyncio.wait_for(refused.wait(), 5)
+                return "ran"
+        except StateHeld:
+            refused.set()
+            return "refused"
+
+    assert sorted(await asyncio.gather(run(), run())) == ["ran", "refused"]
+
+
+async def test_who_can_not_renew_is_stopped_before_another_may_begin(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    began = asyncio.get_running_loop().time()
+
+    with pytest.raises(StateHeld, match="the hold on ConfigMap shop/tallykv-rollout-kv is lost"):
+        await hold_and(client, lambda: setattr(server, "faults", Faults(status=503)), SHORT)
+
+    assert asyncio.get_running_loop().time() - began < SHORT.seconds
+
+
+async def test_who_was_succeeded_writes_no_more(server: ApiServer, client: AsyncClient) -> None:
+    mine = store(client, Lease(seconds=60, renew_seconds=50))
+    async with mine.hold():
+        await mine.save({"step": 1})
+        succeed(server)
+
+        with pytest.raises(StateHeld, match="but by process 2 on other"):
+            await mine.save({"step": 2})
+
+    assert await mine.load() == {"step": 1}
+    assert notes(server)["tallykv-rollout/holder"] == "process 2 on other"
+
+
+async def test_who_was_succeeded_is_stopped(server: ApiServer, client: AsyncClient) -> None:
+    with pytest.raises(StateHeld, match="process 2 on other"):
+        await hold_and(client, lambda: succeed(server), LEASE)
+
+
+async def test_a_state_that_is_deleted_under_its_runner_is_not_written_anew(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    mine = store(client, Lease(seconds=60, renew_seconds=50))
+    async with mine.hold():
+        server.objects.clear()
+        with pytest.raises(StateHeld, match="it was deleted"):
+            await mine.save({"step": 2})
+
+    assert server.objects == {}
+
+
+async def test_being_cancelled_from_outside_is_being_cancelled(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    held = asyncio.Event()
+
+    async def run() -> None:
+        async with store(client).hold():
+            held.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    await held.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert notes(server) == {}
+
+
+async def test_nothing_is_lost_to_writers_at_the_same_time(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    mine, person = store(client), store(client)
+    seen: list[str] = []
+
+    def race(_: ApiServer, asked: Asked) -> None:
+        if "state.json" in asked.body.get("data", {}) and len(seen) < 3:
+            seen.append("raced")
+            server.edit(*KEY, lambda found: found["data"].update({f"other-{len(seen)}": "kept"}))
+
+    async with mine.hold():
+        await mine.save({"step": 1})
+        server.before_patch = race
+        await mine.save({"step": 2})
+        await person.give_order(Order.PAUSE)
+
+    data = server.objects[KEY]["data"]
+    assert seen == ["raced"] * 3
+    assert {"other-1", "other-2", "other-3", "order.json"} <= data.keys()
+    assert await mine.load() == {"step": 2}
+
+
+async def test_an_event_whose_answer_was_lost_is_kept_once(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    mine = store(client)
+    await mine.record({"number": 1})
+    server.faults = Faults(reset=True, after=True, matching=frozenset({"PATCH"}), times=1)
+
+    await mine.record({"number": 2})
+
+    assert await mine.events() == [{"number": 1}, {"number": 2}]
+
+
+async def test_of_the_history_the_last_two_hundred_stay(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    lines = "".join(f'{{"number": {each}}}\n' for each in range(200))
+    metadata = {"name": KEY[2], "namespace": "shop"}
+    server.put(KEY[0], {"metadata": metadata, "data": {"events.jsonl": lines}})
+    mine = store(client)
+
+    await mine.record({"number": 200})
+
+    assert [each["number"] for each in await mine.events()] == list(range(1, 201))
+
+
+@pytest.mark.parametrize("verb", ["get", "create"])
+async def test_what_is_forbidden_is_told(server: ApiServer, client: AsyncClient, verb: str) -> None:
+    server.forbidden = {(verb, "configmaps")}
+
+    with pytest.raises(StateFailed, match="it takes get, create and patch on configmaps in shop"):
+        async with store(client).hold():
+            pytest.fail("held nothing")
+
+
+async def test_an_api_server_that_is_away_is_told(server: ApiServer, client: AsyncClient) -> None:
+    server.faults = Faults(status=503)
+
+    with pytest.raises(StateFailed, match="an API server that answers"):
+        await store(client).load()

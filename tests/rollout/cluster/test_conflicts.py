@@ -1,0 +1,130 @@
+"""Others write at the same time: their edits stay, and who loses every race gives up."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Final
+
+import pytest
+from lightkube import AsyncClient
+
+from rollout.cluster.target import ClusterTarget
+from rollout.ports import NotOurs, TargetFailed
+from tests.rollout.cluster.estates import (
+    COLLECTION,
+    QUICK,
+    canary_plan,
+    foreign,
+    live,
+    share,
+    step,
+    weights,
+)
+from tests.support.api_server import ApiServer, Asked
+
+KEY: Final = (COLLECTION, "shop", "kv")
+Json = dict[str, Any]
+
+
+def label(document: Json) -> None:
+    document["metadata"]["labels"]["edited"] = document["metadata"]["resourceVersion"]
+
+
+async def test_an_edit_between_read_and_write_stays_to_the_byte(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    server.put(COLLECTION, live(share(0)))
+    steps = canary_plan()
+    edited: list[Json] = []
+
+    def edit(_: ApiServer, __: Asked) -> None:
+        if not edited:
+            server.edit(*KEY, label)
+            edited.append(copy.deepcopy(server.objects[KEY]))
+
+    server.before_patch = edit
+    await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
+
+    after = server.objects[KEY]
+    assert len(server.writes()) == 2
+    assert foreign(after) == foreign(edited[0])
+    assert after["metadata"]["labels"]["edited"]
+    assert weights(after) == [[90, 10]] * 2
+
+
+async def test_an_edit_that_makes_the_routes_others_is_noticed_in_time(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    server.put(COLLECTION, live(share(0)))
+    steps = canary_plan()
+
+    def edit(_: ApiServer, __: Asked) -> None:
+        server.edit(*KEY, lambda found: found["spec"]["http"][1].update(timeout="1s"))
+
+    server.before_patch = edit
+
+    with pytest.raises(TargetFailed, match=r"spec\.http\[1\]\.timeout"):
+        await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
+    assert weights(server.objects[KEY]) == [[100, 0]] * 2
+
+
+async def test_who_loses_every_race_gives_up(server: ApiServer, client: AsyncClient) -> None:
+    server.put(COLLECTION, live(share(0)))
+    steps = canary_plan()
+    server.before_patch = lambda *_: server.edit(*KEY, label)
+
+    with pytest.raises(TargetFailed, match="changed by others, 6 times") as caught:
+        await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
+
+    assert not isinstance(caught.value, NotOurs)
+    assert len(server.writes()) == QUICK.tries
+    assert weights(server.objects[KEY]) == [[100, 0]] * 2
+
+
+async def test_what_a_webhook_refuses_is_asked_for_only_once_more(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    server.put(COLLECTION, live(share(0)))
+    steps = canary_plan()
+    server.invalid = lambda _: "admission webhook denied it: frozen until Monday"
+
+    with pytest.raises(TargetFailed, match="frozen until Monday"):
+        await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
+
+    assert len(server.writes()) == 1
+
+
+async def test_who_undoes_a_step_is_named(server: ApiServer, client: AsyncClient) -> None:
+    server.put(COLLECTION, live(share(0)))
+    steps = canary_plan()
+
+    def undo(_: ApiServer, __: Asked) -> None:
+        before = live(share(0))
+        before["metadata"]["managedFields"][0] |= {"manager": "argocd-controller"}
+        server.put(COLLECTION, before)
+
+    server.after_patch = undo
+
+    with pytest.raises(NotOurs, match="argocd-controller undid w10"):
+        await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_a_step_is_in_force_once_istiod_has_seen_it(
+    server: ApiServer, client: AsyncClient, *, as_text: bool
+) -> None:
+    def observe(document: Json) -> None:
+        seen = document["metadata"]["generation"]
+        document["status"] = {"observedGeneration": str(seen) if as_text else seen}
+
+    server.put(COLLECTION, live(share(0)))
+    server.edit(*KEY, observe)
+    steps = canary_plan()
+    target = ClusterTarget(client, steps, QUICK)
+
+    with pytest.raises(TargetFailed, match="istiod has not taken it up"):
+        await target.apply(step(steps, "w10"))
+    server.edit(*KEY, observe)
+    await target.apply(step(steps, "w10"))
+
+    assert weights(server.objects[KEY]) == [[90, 10]] * 2
