@@ -1,0 +1,160 @@
+"""The page is sound whatever it is told: well-formed, alone, and deaf to what names try."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from rollout.events import EventKind
+from rollout.report.page import render_report
+from rollout.report.samples import PlannedStep
+from tests.rollout.report.telling import START, Telling, about, tell_rollout
+
+HOSTILE = "<script>alert('x')</script>\"&\x1b[31m"
+
+TELLINGS = {
+    "promoted": tell_rollout(),
+    "rolled back": tell_rollout(failing=0.08),
+    "slow": tell_rollout(slow=0.05),
+    "inconclusive": tell_rollout(rate=2, last=EventKind.INCONCLUSIVE),
+    "running": tell_rollout(last=EventKind.WINDOW),
+    "silent": tell_rollout(rate=0, last=EventKind.INCONCLUSIVE),
+}
+
+
+def page_of(telling: Telling) -> ET.Element:
+    text = render_report(telling.events, telling.samples, telling.about)
+    doctype, _, rest = text.partition("\n")
+    assert doctype == "<!DOCTYPE html>"
+    return ET.fromstring(rest)  # noqa: S314 - our own page
+
+
+def said(page: ET.Element, tag: str) -> str:
+    found = page.find(f".//{tag}")
+    assert found is not None
+    return "".join(found.itertext()).replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
+def test_every_page_is_well_formed_and_draws_each_chart_for_both_screens(telling: Telling) -> None:
+    page = page_of(telling)
+
+    charts = [each.get("class") for each in page.iter("svg")]
+    assert charts == ["chart wide", "chart narrow"] * 4
+
+
+@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
+def test_nothing_is_fetched_and_nothing_is_run(telling: Telling) -> None:
+    text = render_report(telling.events, telling.samples, telling.about)
+
+    assert not re.search(
+        r"(?i)https?:|//[a-z]|url\(|@import|<(script|link|img|iframe|object)", text
+    )
+    attributes = {name for each in page_of(telling).iter() for name in each.attrib}
+    assert not {name for name in attributes if name.startswith("on") or name in {"href", "src"}}
+
+
+@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
+def test_no_number_of_a_chart_is_out_of_its_sheet(telling: Telling) -> None:
+    for chart in page_of(telling).iter("svg"):
+        _, _, width, height = map(float, chart.attrib["viewBox"].split())
+        for path in chart.iter("path"):
+            numbers = [float(each) for each in re.findall(r"-?[\d.]+", path.attrib["d"])]
+            assert all(0 <= x <= width for x in numbers[::2])
+            assert all(0 <= y <= height for y in numbers[1::2])
+
+
+@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
+def test_no_label_lies_on_another(telling: Telling) -> None:
+    for chart in page_of(telling).iter("svg"):
+        ends = [each for each in chart.iter("text") if each.attrib["class"].startswith("end ")]
+        heights = sorted(float(each.attrib["y"]) for each in ends)
+        assert all(later - sooner >= 14.8 for sooner, later in zip(heights, heights[1:]))  # noqa: RUF007, B905 - plain pairs
+
+
+def test_a_roll_back_tells_where_and_by_which_numbers() -> None:
+    page = page_of(TELLINGS["rolled back"])
+
+    assert said(page, "h1") == "Rolled back at canary-05 after 2 min 10 s"
+    assert said(page, "header/p[@class='lead']") == (
+        "4 of 62 requests to 1.5.0 failed (6.5 %), 8 of 7,718 to 1.4.0 (0.1 %);"
+        " evidence of harm: 233, 100 being enough."
+    )
+    judged = page.find(".//tr[@class='judged']")
+    assert judged is not None
+    assert "".join(judged.itertext()).startswith("canary-05")
+
+
+def test_a_slow_canary_is_told_by_the_edge_it_broke() -> None:
+    lead = said(page_of(TELLINGS["slow"]), "header/p[@class='lead']")
+
+    assert "failed or took over 250 ms" in lead
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("aborted", "Somebody ordered it: 4 of 62"), ("deadline", "The plan's time was up: 4 of 62")],
+)
+def test_what_no_number_says_is_said_first(reason: str, words: str) -> None:
+    plain = TELLINGS["rolled back"]
+    *before, last = plain.events
+
+    page = page_of(replace(plain, events=[*before, replace(last, reason=reason)]))
+
+    assert said(page, "header/p[@class='lead']").startswith(words)
+
+
+def test_a_line_is_broken_where_nothing_was_counted() -> None:
+    plain = TELLINGS["inconclusive"]
+    without = [each for each in plain.samples if not 60 <= each.time - START < 180]
+
+    page = page_of(replace(plain, samples=without))
+
+    observed = page.findall(".//svg[@class='chart wide']/path[@class='line canary']")[0]
+    assert observed.attrib["d"].count("M") == 2
+
+
+def test_without_requests_nothing_is_made_up() -> None:
+    page = page_of(TELLINGS["silent"])
+
+    lead = said(page, "header/p[@class='lead']")
+    assert lead.startswith("The plan's time was up: no request to 1.5.0 was counted, 0 to 1.4.0")
+    assert "0 %" not in said(page, "dl")
+
+
+def test_hostile_names_are_only_text() -> None:
+    plain = TELLINGS["rolled back"]
+    names = about(
+        rollout=HOSTILE,
+        namespace=HOSTILE,
+        canary=HOSTILE,
+        stable=HOSTILE,
+        strategy=HOSTILE,
+        source=HOSTILE,
+        not_rehearsed=(HOSTILE,),
+        steps=(PlannedStep(HOSTILE, None),),
+    )
+    events = [
+        replace(each, step=each.step and HOSTILE, reason=HOSTILE, detail=HOSTILE)
+        for each in plain.events
+    ]
+
+    text = render_report(events, plain.samples, names)
+
+    assert "<script" not in text
+    assert "\x1b" not in text
+    assert said(page_of(Telling(events, plain.samples, names)), "h1").count("alert('x')") == 1
+
+
+def test_without_samples_the_evidence_is_still_drawn() -> None:
+    telling = replace(TELLINGS["promoted"], samples=[])
+
+    assert len(list(page_of(telling).iter("svg"))) == 2
+
+
+def test_a_log_without_events_is_refused() -> None:
+    with pytest.raises(ValueError, match="no events"):
+        render_report([], [], about())
