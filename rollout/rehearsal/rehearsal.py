@@ -50,6 +50,9 @@ _NOTES: Final = (
     "not rehearsed: sidecars and callers inside the mesh: requests come in at the gateway alone",
     "not rehearsed: what Kubernetes itself does, as scheduling, scaling, limits, probes' periods",
 )
+#: What servers say of a port that somebody else has.
+_TAKEN: Final = "in use"
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +124,25 @@ async def rehearsing(
     routes = plan.steps[0].routes
     objects = _with_first_step(manifests.objects, plan)
     port, host = entrance(objects, routes)
-    async with AsyncExitStack() as stack:
-        directory = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="tallykv-rehearsal-", ignore_cleanup_errors=True)
+    for tries_left in reversed(range(_TRIES)):
+        async with AsyncExitStack() as stack:
+            directory = Path(
+                stack.enter_context(
+                    tempfile.TemporaryDirectory(
+                        prefix="tallykv-rehearsal-", ignore_cleanup_errors=True
+                    )
+                )
             )
-        )
-        starting = _Starting(directory, plan, manifests, options)
-        yield await starting.start(stack, objects, port, host)
+            starting = _Starting(directory, plan, manifests, options)
+            try:
+                rehearsal = await starting.start(stack, objects, port, host)
+            except RehearsalFailed as failed:
+                # A port was free when it was chosen; by now somebody else has it.
+                if tries_left and _TAKEN in str(failed).lower():
+                    continue
+                raise
+            yield rehearsal
+            return
 
 
 def _with_first_step(objects: Objects, plan: Plan) -> Objects:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from rollout.envoy.configuration import Address
 from rollout.observations import Arm
 from rollout.plan import Plan, Strategy
+from rollout.rehearsal import releases
 from rollout.rehearsal.entrances import NoEntrance
+from rollout.rehearsal.loopback import free_addresses
 from rollout.rehearsal.objects import ManifestsRefused
 from rollout.rehearsal.pods import ReleaseOptions
 from rollout.rehearsal.programs import ProgramMissing, RehearsalFailed, find_envoy, find_redis
@@ -156,3 +160,31 @@ def _listeners(pid: int) -> Mapping[str, str]:
             if fields[3] == LISTENING:
                 found[fields[9]] = fields[1].partition(":")[0]
     return found
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_a_port_that_was_taken_meanwhile_is_not_insisted_on(
+    monkeypatch: pytest.MonkeyPatch, attempts: int
+) -> None:
+    need_programs()
+    chosen = 0
+
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        port = theirs.getsockname()[1]
+
+        def choose(count: int) -> list[Address]:
+            nonlocal chosen
+            chosen += 1
+            free = free_addresses(count)
+            return [Address("127.0.0.1", port), *free[1:]] if chosen <= attempts else free
+
+        monkeypatch.setattr(releases, "free_addresses", choose)
+        running = rehearsing(canary_documents(), canary_plan(), TALLYKV)
+        if attempts == 1:
+            async with running as rehearsal:
+                assert all(pod.ready for pod in rehearsal.releases.pods)
+        else:
+            with pytest.raises(RehearsalFailed, match=r"already in use"):
+                await running.__aenter__()
+
+    assert chosen == (2 if attempts == 1 else 3)
