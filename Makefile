@@ -1,11 +1,13 @@
 # tallykv: `make run` and `make test` need Python 3.11+ and make, nothing else.
 PYTHON ?= python3
+# Test files run at once; 0 for all in one process, where a debugger can follow.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench observe manifests generated lock clean system-packages
+.PHONY: help run test check lint types bench observe rehearse evidence manifests generated lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +17,7 @@ run: $(VENV)/run.stamp ## serve on the embedded store (settings: KV_* and OTEL_*
 
 test: $(VENV)/dev.stamp system-packages ## lint, check types, run all the tests
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: test ## the same
 
@@ -31,6 +33,14 @@ bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other servi
 
 observe: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
 	$(BIN)/python -m loadtest.observe $(ARGS)
+
+rehearse: $(VENV)/dev.stamp system-packages ## roll a good release and a bad one out on this machine, with a report of each
+	$(BIN)/python -m rollout rehearse istio/canary --report build/rehearsal/good $(ARGS)
+	$(BIN)/python -m rollout rehearse istio/canary --canary-env KV_FAULT_ERROR_RATIO=0.05 --report build/rehearsal/bad $(ARGS); test $$? = 1
+	@echo "promoted and rolled back, as they should be: build/rehearsal/good/report.html, build/rehearsal/bad/report.html"
+
+evidence: $(VENV)/bench.stamp ## what the verdicts on a release are worth: simulated rollouts, beside Flagger's
+	$(BIN)/python -m loadtest.evidence $(ARGS)
 
 manifests: $(VENV)/dev.stamp ## render, lint and judge everything in kustomize/ and istio/
 	$(BIN)/python -m rollout lint kustomize istio --with kustomize/overlays/dev --with kustomize/overlays/staging

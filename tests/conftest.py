@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,23 +47,40 @@ def need_redis_6() -> str:
     return binary
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
-def backend(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Backend]:
-    directory = tmp_path_factory.mktemp("redis")
-    if request.param == "cluster":
+@pytest.fixture(scope="session")
+def start_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Backend]]:
+    """Start a backend when it is first asked for; all of them run until the session ends."""
+    started: dict[str, Backend] = {}
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str) -> Backend:
+            if name not in started:
+                directory = tmp_path_factory.mktemp("redis")
+                started[name] = stack.enter_context(_running_backend(name, directory))
+            return started[name]
+
+        yield start
+
+
+@contextlib.contextmanager
+def _running_backend(name: str, directory: Path) -> Iterator[Backend]:
+    if name == "cluster":
         with running_cluster(need_redis_7(), directory) as cluster:
             yield Backend("cluster", cluster.url, cluster.flush, cluster.servers)
         return
     # The embedded store's way of running redis-server is tested apart; here its version counts.
-    binary = need_redis_6() if request.param == "embedded-6.2" else need_redis_7()
+    binary = need_redis_6() if name == "embedded-6.2" else need_redis_7()
     with running_redis(binary, directory) as server:
 
         def flush() -> None:
             server.client().flushall()
 
-        yield Backend(request.param, server.url, flush, [server])
+        yield Backend(name, server.url, flush, [server])
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, start_backend: Callable[[str], Backend]) -> Backend:
+    return start_backend(request.param)
 
 
 @pytest.fixture

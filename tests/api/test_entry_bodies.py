@@ -56,7 +56,8 @@ async def test_a_body_without_a_length_is_refused_beyond_the_limit(api: Api) -> 
 
 
 @pytest.mark.parametrize(
-    ("coding", "packed"), [("gzip", gzip.compress(b"hello")), ("deflate", zlib.compress(b"hello"))]
+    ("coding", "packed"),
+    [("gzip", gzip.compress(b"hello", mtime=0)), ("deflate", zlib.compress(b"hello"))],
 )
 async def test_a_compressed_body_is_kept_decompressed(api: Api, coding: str, packed: bytes) -> None:
     answer = await api.put("/v1/kv/a", packed, headers={"Content-Encoding": coding})

@@ -9,7 +9,7 @@ import pytest
 from svc.settings import Settings
 from tests.api.client import Api, clients, problem
 from tests.conftest import Backend
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 from tests.support.services import running_service
 
 

@@ -16,7 +16,13 @@ from tests.support.wire import WireAnswer, exchange, wire_to
 
 @pytest.fixture
 async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
-    settings = Settings(store_url=redis_server.url, version="1.2.3", track="canary", pod="p-1")
+    settings = Settings(
+        store_timeout_ms=10_000,
+        store_url=redis_server.url,
+        version="1.2.3",
+        track="canary",
+        pod="p-1",
+    )
     async with running_service(settings) as service:
         yield service
 

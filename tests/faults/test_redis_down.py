@@ -20,7 +20,8 @@ from tests.support.answers import (
     warm,
 )
 from tests.support.every_verb import CHANGES, READS
-from tests.support.redis_servers import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 
 NOWHERE = f"redis://127.0.0.1:{free_port()}"

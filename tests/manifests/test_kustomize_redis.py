@@ -26,7 +26,7 @@ from tests.conftest import need_redis_7
 from tests.support.answers import Answer, ask, ask_admin, batch, increment, put
 from tests.support.every_verb import CHANGES, MERGE, READS
 from tests.support.manifests import ROOT, compose, containers, render, templates, the
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually, until
 
@@ -47,8 +47,8 @@ class Node:
     def __init__(self, directory: Path, objects: list[dict[str, Any]]) -> None:
         self.directory = directory
         self.objects = objects
-        self.port = free_port(below=55000)
-        self.sentinel_port = free_port(below=55000)
+        self.port = free_port()
+        self.sentinel_port = free_port()
         self.subnet = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
         #: Added to the last number of an address: another one, and every pod has moved.
         self.moved = 0

@@ -14,7 +14,7 @@ from aiohttp import web
 from rollout.annotations import Grafana, open_annotations
 from rollout.events import Event, EventKind
 from tests.rollout.report.telling import tell_rollout
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 
 STEP = Event(
     time=1.25, rollout="kv", kind=EventKind.STEP, step="canary-05", share=0.05, detail="<b>5 %</b>"

@@ -40,7 +40,13 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
 
     def make(**environ: str) -> ServiceProcess:
         service = ServiceProcess(
-            {"KV_DATA_DIR": str(tmp_path / "data"), "KV_DRAIN_SECONDS": "0", **environ}
+            {
+                "KV_DATA_DIR": str(tmp_path / "data"),
+                "KV_DRAIN_SECONDS": "0",
+                # What is answered is asked here, not how soon.
+                "KV_STORE_TIMEOUT_MS": "10000",
+                **environ,
+            }
         )
         made.append(service)
         return service

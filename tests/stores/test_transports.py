@@ -17,7 +17,8 @@ from redis.retry import Retry
 from svc.settings import Settings
 from tests.conftest import need_redis_7
 from tests.support.answers import ask_admin, assert_refused, get, increment, put
-from tests.support.redis_servers import free_port, running_redis
+from tests.support.ports import free_port
+from tests.support.redis_servers import running_redis
 from tests.support.services import running_service
 from tests.support.waiting import until
 
@@ -52,7 +53,7 @@ def tls_redis(tmp_path: Path) -> Iterator[TlsRedis]:
     authority_file, certificate_file = tmp_path / "ca.pem", tmp_path / "both.pem"
     authority.cert_pem.write_to_path(authority_file)
     certificate.private_key_and_cert_chain_pem.write_to_path(certificate_file)
-    port = free_port(below=55000)
+    port = free_port()
     process = subprocess.Popen(
         [
             *(binary, "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1"),

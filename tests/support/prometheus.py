@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.plain_http import fetch
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 START_SECONDS: Final = 20.0

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,16 +17,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.support.ports import free_port
+
 START_SECONDS: Final = 10.0
-
-
-def free_port(below: int = 65536) -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < below:
-            return port
 
 
 def binary_6() -> str | None:
@@ -58,8 +50,7 @@ class RedisServer:
         self.binary = binary
         self.directory = directory
         self.options = options
-        # A cluster's servers talk to each other on the port 10000 above.
-        self.port = free_port(below=55000)
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

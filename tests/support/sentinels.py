@@ -12,7 +12,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.support.redis_servers import RedisServer, free_port, running_redis
+from tests.support.ports import free_port
+from tests.support.redis_servers import RedisServer, running_redis
 from tests.support.waiting import until
 
 SERVICE = "tally"
@@ -22,7 +23,7 @@ class Sentinel:
     """One redis-sentinel process."""
 
     def __init__(self, binary: str, directory: Path, primary: RedisServer, quorum: int) -> None:
-        self.port = free_port(below=55000)
+        self.port = free_port()
         directory.mkdir(parents=True)
         configuration = directory / "sentinel.conf"
         configuration.write_text(

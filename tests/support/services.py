@@ -23,7 +23,7 @@ from svc.server import BACKLOG
 from svc.settings import Settings
 from svc.stores.coalescing import CoalescingStore
 from svc.stores.opening import open_store
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 
 START_SECONDS: Final = 15.0
 ROOT: Final = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from tests.support.mesh_view import MeshView
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 from tests.support.wire import wire_to
 
 WORKERS: Final = 8

@@ -21,7 +21,8 @@ from tests.support.observed import (
     traceparent,
 )
 from tests.support.otlp import Collector
-from tests.support.redis_servers import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_servers import RedisServer
 from tests.support.wire import exchange
 
 NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"

@@ -17,7 +17,8 @@ from tests.support.heard import HeardService, heard_process
 from tests.support.observed import OPENMETRICS, Scrape, parent_id, trace_id, traceparent
 from tests.support.otlp import Behaviour, Collector
 from tests.support.plain_http import fetch
-from tests.support.redis_servers import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_servers import RedisServer
 from tests.support.waiting import eventually, until
 
 DRAIN_SECONDS: Final = 1.0

@@ -14,8 +14,9 @@ from tests.conftest import need_redis_7
 from tests.support.answers import ask, increment, put, together, warm
 from tests.support.every_verb import CHANGES, READS
 from tests.support.observed import Scrape, Serve, scrape
+from tests.support.ports import free_port
 from tests.support.proxies import running_proxy
-from tests.support.redis_servers import RedisServer, free_port, running_cluster
+from tests.support.redis_servers import RedisServer, running_cluster
 from tests.support.services import Service
 from tests.support.waiting import eventually
 

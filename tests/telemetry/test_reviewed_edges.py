@@ -37,7 +37,8 @@ from tests.support.observed import (
 )
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
-from tests.support.redis_servers import RedisServer, free_port, running_redis
+from tests.support.ports import free_port
+from tests.support.redis_servers import RedisServer, running_redis
 from tests.support.services import ROOT, service_process
 from tests.support.waiting import eventually, until
 from tests.support.wire import exchange, wire_to

@@ -9,7 +9,8 @@ import pytest
 from tests.support.answers import ask, put
 from tests.support.observed import Serve, traceparent
 from tests.support.otlp import Collector
-from tests.support.redis_servers import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_servers import RedisServer
 from tests.support.spans import Span
 
 NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"

@@ -19,7 +19,7 @@ from rollout.envoy.discovery import discovery
 from rollout.envoy.static import as_static
 from rollout.envoy.translation import translate
 from tests.support.plain_http import fetch
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 _SECONDS: Final = 30.0

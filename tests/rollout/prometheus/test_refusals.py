@@ -15,7 +15,7 @@ from rollout.prometheus.question import APP, Arms, Question, ask_app
 from rollout.prometheus.source import Server, open_source
 from tests.rollout.prometheus.exposing import fresh_namespace, histogram
 from tests.rollout.prometheus.scraping import Scraping
-from tests.support.redis_servers import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 TRACKS = Arms("track", "stable", "canary")
