@@ -11,8 +11,11 @@ from typing import Protocol
 class Command(Protocol):
     """What a subcommand's module has."""
 
-    NAME: str
-    SUMMARY: str
+    @property
+    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
+
+    @property
+    def SUMMARY(self) -> str: ...  # noqa: N802
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the flags."""
@@ -23,9 +26,11 @@ class Command(Protocol):
 
 def load_commands() -> tuple[Command, ...]:
     """Return the subcommands; what they need is an extra of the package."""
-    from .lint import command as lint  # noqa: PLC0415 - so that main can say what is missing
+    # Here, so that main can say what is missing.
+    from .commands import orders, rehearse, run  # noqa: PLC0415
+    from .lint import command as lint  # noqa: PLC0415
 
-    return (lint,)
+    return (lint, rehearse, run, orders.STATUS, orders.PAUSE, orders.RESUME, orders.ABORT)
 
 
 def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:

@@ -114,11 +114,13 @@ def _gates(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> It
     """Yield what stands against going on."""
     if now - progress.step_since < plan.step_seconds:
         yield Reason.STEP_TIME
+    if plan.strategy is Strategy.WALK:
+        return
     if not _fresh(plan, progress, now):
         yield Reason.NO_DATA
     if evidence.mismatched:
         yield Reason.MISMATCH
-    if plan.strategy is Strategy.BLUE_GREEN and progress.step == 0 and not progress.checked:
+    if _has_checks(plan) and progress.step == 0 and not progress.checked:
         yield Reason.UNCHECKED
     if _needs_proof(plan, progress.step) and not evidence.proven:
         yield Reason.NOT_PROVEN
@@ -128,6 +130,11 @@ def _fresh(plan: Plan, progress: Progress, now: float) -> bool:
     # What was seen before a step says nothing of whether requests come to it.
     oldest = now - max(FRESH_SECONDS, FRESH_POLLS * plan.poll_seconds)
     return progress.data_at is not None and progress.data_at > max(oldest, progress.step_since)
+
+
+def _has_checks(plan: Plan) -> bool:
+    # A flip waits in any case until somebody says that there is nothing to check.
+    return bool(plan.checks) or plan.strategy is Strategy.BLUE_GREEN
 
 
 def _needs_proof(plan: Plan, step: int) -> bool:

@@ -27,8 +27,10 @@ def difference(
 
     ``older`` is what the call before returned, or the first reading of all; ``edges`` how many
     latency edges are counted. A counter that fell, or whose instance began anew, counts from
-    zero. An instance that is new does so too if it is known to have begun after ``older``;
-    else it may have counted long before and is only compared from now on.
+    zero. So does a release's first counter at an instance that ``older`` has for the other one:
+    proxies show none before its first request. An instance that is new counts from zero if it is
+    known to have begun after ``older``; else it may have counted long before and is only compared
+    from now on.
 
     While an instance is missing, the window is empty and the baseline stays: the next window has
     everything since, of all instances over the same time. Were the others to go ahead, failures
@@ -68,10 +70,11 @@ def _empty(at: float, edges: int) -> Window:
 
 
 def _added(older: Reading, newer: Reading) -> Iterator[tuple[Series, Counts]]:
+    known = {series.instance for series in older.counts}
     for series, now in newer.counts.items():
         before = older.counts.get(series)
         if before is None:
-            if newer.started.get(series, older.at) > older.at:
+            if series.instance in known or newer.started.get(series, older.at) > older.at:
                 yield series, now
         elif _restarted(series, older, newer):
             yield series, now

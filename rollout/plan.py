@@ -16,6 +16,8 @@ class Strategy(StrEnum):
     CANARY = "canary"
     BLUE_GREEN = "blue-green"
     AB = "ab"
+    #: Nobody is compared: each step has its time, as for mirrors and faults.
+    WALK = "walk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How requests ask for the canary, and which share of all does, above 0, below 1.
+
+    Only a rehearsal, which makes its requests itself, has a use for it.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Steps in their order; the first is the way back: there no request is the canary's."""
 
@@ -73,6 +86,8 @@ class Plan:
     deadline_seconds: float = 3600.0
     poll_seconds: float = 5.0
     checks: tuple[Check, ...] = ()
+    #: None where nobody asks for a release of their own.
+    asked: Asked | None = None
 
     @property
     def namespace(self) -> str:

@@ -43,13 +43,14 @@ def collect_steps(names: Sequence[str]) -> list[Bundle]:
 
     A directory is a step; one that only holds numbered directories stands for these.
     """
-    steps: list[Bundle] = []
+    steps: list[Path] = []
     for name in names:
         directory = _existing(name)
         if not directory.is_dir():
             raise CouldNotRun(f"{name} is no directory: a plan is made of directories")
-        steps += (_step(step) for step in _steps_in(directory))
-    return steps
+        steps += _steps_in(directory)
+    with ThreadPoolExecutor(_BUILDS_AT_ONCE) as pool:
+        return list(pool.map(_step, steps))
 
 
 def _steps_in(directory: Path) -> Iterator[Path]:

@@ -47,6 +47,7 @@ PURE_PLACES: Final = (
     "rehearsal/tally.py",
     "report",
     "standing.py",
+    "wording.py",
 )
 PURE: Final = [
     path for path in MODULES if any(path.is_relative_to(ROLLOUT / place) for place in PURE_PLACES)

@@ -226,3 +226,17 @@ def test_a_window_feeds_a_step_if_all_have_requests_that_should(
 def test_where_requests_choose_both_must_have_some() -> None:
     assert feeds(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(1, 0)))
     assert not feeds(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(0, 0)))
+
+
+@pytest.mark.parametrize("known", [NOTHING, MISMATCHED])
+def test_a_walk_takes_each_step_when_its_time_is_over_and_asks_for_no_evidence(
+    known: Evidence,
+) -> None:
+    walk = replace(AB, strategy=Strategy.WALK)
+    quiet = replace(progress(0), data_at=None)
+
+    assert decide(walk, quiet, known, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+    early = replace(quiet, step_since=NOW - 1)
+    assert decide(walk, early, known, NOW) == hold(0, Reason.STEP_TIME)
+    last = replace(quiet, step=1)
+    assert decide(walk, last, known, NOW) == Decision(Action.PROMOTE, Reason.GOOD, 1)

@@ -1,0 +1,1 @@
+"""The subcommands that move a rollout: their flags, and what they wire together."""

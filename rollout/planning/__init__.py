@@ -1,0 +1,1 @@
+"""From a directory to a plan: which steps there are, and what the cluster has before them."""
