@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench observe rehearse evidence manifests generated lock clean system-packages
+.PHONY: help run test check lint types bench observe scale rehearse evidence manifests generated lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other servi
 
 observe: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
 	$(BIN)/python -m loadtest.observe $(ARGS)
+
+scale: $(VENV)/bench.stamp system-packages ## the cost by workers, keys, value sizes, connections: tables and build/scale.png
+	$(BIN)/python -m loadtest.scale $(ARGS)
 
 rehearse: $(VENV)/dev.stamp system-packages ## roll a good release and a bad one out on this machine, with a report of each
 	$(BIN)/python -m rollout rehearse istio/canary --report build/rehearsal/good $(ARGS)

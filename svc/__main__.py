@@ -7,7 +7,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from . import __version__
 from .server import ListenFailed, serve
@@ -22,17 +23,23 @@ from .settings import (
 )
 from .stores.embedded import EmbeddedUnavailable
 from .stores.opening import StoreUrlInvalid, mode_of
+from .supervisor import CANT_START, WorkersFailed, supervise
 from .telemetry.logs import set_up_logs
+from .tether import Tether
 from .tracing_settings import load_tracing, service_name
 
 log = logging.getLogger("svc")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 after a drain, 2 when it could not start."""
-    arguments = build_parser().parse_args(argv)
+    """Run the command; return its exit code.
+
+    0 after a drain, 1 when the workers could not be kept alive, 2 when it could not start.
+    """
+    arguments = vars(build_parser().parse_args(argv))
+    tether = Tether(arguments["tether"], arguments["parent"]) if "tether" in arguments else None
     try:
-        settings = load_settings(os.environ, vars(arguments))
+        settings = load_settings(os.environ, arguments)
         tracing = load_tracing(os.environ)
     except SettingInvalid as error:
         print(f"tallykv: {error}", file=sys.stderr)
@@ -40,19 +47,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
-    logs = set_up_logs(as_json=as_json, resource=_speaker(settings))
-    announce = _log_ready if as_json else _print_ready
+    resource = _speaker(settings)
+    if tether is not None:
+        resource["process.pid"] = str(os.getpid())
+    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=tether is not None)
+    tell = _log_ready if as_json else _print_ready
+
+    def announce(port: int, admin_port: int) -> None:
+        if tether is None:
+            tell(settings, port, [admin_port])
+        else:
+            tether.tell_serving(admin_port)
+
     try:
-        _warn_of_faults(settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(
-                serve(
-                    settings,
-                    lambda port, admin_port: announce(settings, port, admin_port),
-                    tracing,
-                    logs,
-                )
-            )
+            if settings.workers > 1:
+                command = _worker_command(arguments)
+                runner.run(supervise(settings, command, lambda *ports: tell(settings, *ports)))
+            else:
+                _warn_of_faults(settings)
+                runner.run(serve(settings, announce, tracing, logs, tether))
+    except WorkersFailed as error:
+        if error.code != CANT_START:  # the worker has said why
+            print(f"tallykv: {error}", file=sys.stderr)
+        return error.code
     except (ListenFailed, EmbeddedUnavailable) as error:
         print(f"tallykv: {error}", file=sys.stderr)
         return 2
@@ -62,6 +80,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         logs.close()
     return 0
+
+
+def _worker_command(arguments: Mapping[str, str | None]) -> list[str]:
+    """Return what starts a worker: this package, the environment as it is, and the same flags."""
+    # python -m looks into the current directory first. Found elsewhere, this package must not lose
+    # to one of the same name that happens to lie there.
+    found_here = Path(__file__).parents[1] == Path.cwd()
+    flags = [f"{flag_name(name)}={text}" for name in FIELDS if (text := arguments[name])]
+    python = [sys.executable] if found_here else [sys.executable, "-P"]
+    return [*python, "-m", "svc", "worker", f"--parent={os.getpid()}", *flags]
 
 
 def _speaker(settings: Settings) -> dict[str, str]:
@@ -96,8 +124,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="serve until SIGTERM or SIGINT",
         description="Serve until SIGTERM or SIGINT. Each flag is also an environment variable.",
     )
+    # How a supervisor starts a worker; without help it is not listed.
+    worker = commands.add_parser("worker")
+    worker.add_argument("--parent", type=int, required=True)
+    worker.add_argument("--tether", type=int, required=True)
+    for command in (serving, worker):
+        _add_settings(command)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     for name, declared in FIELDS.items():
-        serving.add_argument(
+        parser.add_argument(
             flag_name(name),
             dest=name,
             metavar="VALUE",
@@ -105,7 +143,6 @@ def build_parser() -> argparse.ArgumentParser:
                 "%", "%%"
             ),
         )
-    return parser
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -116,23 +153,30 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-def _log_ready(settings: Settings, port: int, admin_port: int) -> None:
+def _log_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> None:
+    admin = (
+        {"admin_port": admin_ports[0]}
+        if len(admin_ports) == 1
+        else {"workers": len(admin_ports), "admin_ports": list(admin_ports)}
+    )
     log.info(
         "serving",
         extra={
             "host": settings.host,
             "port": port,
-            "admin_port": admin_port,
+            **admin,
             "store": mode_of(settings.store_url),
         },
     )
 
 
-def _print_ready(settings: Settings, port: int, admin_port: int) -> None:
+def _print_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> None:
     host = "localhost" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
     where = f"http://{host}:{port}"
     version = settings.version or __version__
-    lines = [f"tallykv {version} serves {where} (probes and metrics: http://{host}:{admin_port})"]
+    crew = f" with {len(admin_ports)} workers" if len(admin_ports) > 1 else ""
+    admin = ", ".join(f"http://{host}:{each}" for each in admin_ports)
+    lines = [f"tallykv {version} serves {where}{crew} (probes and metrics: {admin})"]
     if mode_of(settings.store_url) == "embedded":
         lines.append(f"data: {settings.data_dir.absolute()}")
     else:

@@ -17,6 +17,7 @@ from .app import open_apps
 from .listener import TrafficRunner
 from .settings import Settings
 from .telemetry.logs import QueuedHandler
+from .tether import Tether
 from .tracing_settings import TracingSettings
 
 BACKLOG: Final = 1024
@@ -37,13 +38,17 @@ async def serve(
     announce: Announce,
     tracing: TracingSettings | None = None,
     logs: QueuedHandler | None = None,
+    tether: Tether | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
 
-    Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
+    With a tether it is one of several that share the traffic port, and its supervisor's word does
+    as well as the first signal. Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
     """
     stop = asyncio.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
+    if tether is not None:
+        tether.watch(stop.set)
     async with open_apps(settings, tracing) as (traffic, admin):
         lifecycle, signals = traffic[LIFECYCLE], traffic[SIGNALS]
         if logs is not None:
@@ -59,7 +64,9 @@ async def serve(
             admin_port = await _listen(
                 admin_runner, settings.host, settings.admin_port, "KV_ADMIN_PORT"
             )
-            port = await _listen(runner, settings.host, settings.port, "KV_PORT")
+            port = await _listen(
+                runner, settings.host, settings.port, "KV_PORT", shared=tether is not None
+            )
             _settle_heap()
             signals.start()
             lifecycle.ready = True
@@ -92,23 +99,31 @@ def _settle_heap() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> int:
+async def _listen(
+    runner: web.AppRunner, host: str, port: int, setting: str, *, shared: bool = False
+) -> int:
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        await web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=shared or None).start()
     except OSError as error:
         raise ListenFailed(f"{setting}: {host}:{port} can't be bound: {error.strerror}") from None
     bound: int = runner.addresses[0][1]
     return bound
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+def stop_on_signals(stop: asyncio.Event, last: Callable[[], None] | None = None) -> None:
+    """Set ``stop`` at the first SIGTERM or SIGINT; at the second call ``last``, end the process."""
     loop = asyncio.get_running_loop()
+    # Not the event: a worker's supervisor sets it too, which makes no signal the second one.
+    heard: list[int] = []
 
     def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
+        heard.append(number)
         stop.set()
+        if len(heard) > 1:
+            if last is not None:
+                last()
+            os._exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)

@@ -104,6 +104,12 @@ class Settings:
     admin_port: int = knob(
         whole(0, 65535), 9102, "port of probes, metrics and version; 0 takes a free one"
     )
+    workers: int = knob(
+        whole(1, 256),
+        1,
+        "processes that share the traffic port, one for each core; the n-th one's admin port is"
+        " n - 1 above KV_ADMIN_PORT",
+    )
     version: str = knob(token, "", "version this release calls itself; default: the package's")
     track: str = knob(token, "stable", "this pod's lane: stable, canary, blue, green, shadow")
     pod: str = knob(token, socket.gethostname, "this pod's name; default: the host name")

@@ -19,7 +19,15 @@ LAYERS: Final = {
     "stores": {"stores", "domain", "telemetry"},
     "api": {"api", "domain", "telemetry"},
 }
-WIRING: Final = {"app.py", "server.py", "listener.py", "dispatch.py", "__main__.py"}
+WIRING: Final = {
+    "app.py",
+    "server.py",
+    "supervisor.py",
+    "tether.py",
+    "listener.py",
+    "dispatch.py",
+    "__main__.py",
+}
 
 
 def dotted(path: Path) -> str:

@@ -45,7 +45,11 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """Return what it and its descendants used, user and system, all threads."""
-        return sum(_cpu_seconds(pid) for pid in (self.pid, *descendants(self.pid)))
+        return sum(self.cpu_seconds_by_process().values())
+
+    def cpu_seconds_by_process(self) -> dict[int, float]:
+        """Return the same by process id: its own first, then those of its descendants."""
+        return {pid: _cpu_seconds(pid) for pid in (self.pid, *descendants(self.pid))}
 
     def resident_mib(self) -> float:
         """Return VmRSS of it and its descendants."""

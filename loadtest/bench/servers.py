@@ -81,7 +81,8 @@ def running_tallykv(store_url: str, cores: Cores, **settings: str) -> Iterator[S
         **settings,
     }
     with running([sys.executable, "-m", "svc", "serve"], cores, environ) as process:
-        _wait_until_ready(process, f"http://127.0.0.1:{admin_port}/readyz")
+        for number in range(int(settings.get("KV_WORKERS", "1"))):
+            _wait_until_ready(process, f"http://127.0.0.1:{admin_port + number}/readyz")
         wait_until_listening(process, port)
         yield Server("tallykv", port, process, admin_port)
 

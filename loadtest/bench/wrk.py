@@ -90,14 +90,21 @@ class Load:
         path.write_bytes(b"\0".join(operation.requests))
         return path
 
-    def run(self, server: Server, requests: Path, seconds: int, pause_ms: int = 0) -> Answered:
+    def run(
+        self,
+        server: Server,
+        requests: Path,
+        seconds: int,
+        pause_ms: int = 0,
+        connections: int = CONNECTIONS,
+    ) -> Answered:
         """Keep every connection busy for that long; raise BenchError if a request failed.
 
         With ``pause_ms`` each waits about so long before each of its requests.
         """
         server.process.check_alive()
         command = ["taskset", "-c", ",".join(map(str, self._cores)), self._wrk]
-        command += ["--threads", "1", "--connections", str(CONNECTIONS)]
+        command += ["--threads", "1", "--connections", str(connections)]
         command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(self._script)]
         command += [f"http://127.0.0.1:{server.port}", "--", str(requests), str(pause_ms)]
         try:

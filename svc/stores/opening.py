@@ -20,6 +20,7 @@ from .cluster import Address, ClusterLink
 from .coalescing import CoalescingStore
 from .embedded import EmbeddedRedis
 from .link import Link, NodeLink
+from .sentinel import Sentinels
 from .wire import Target, Wire, open_wire
 
 SCHEMES: Final = ("embedded", "redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
@@ -35,6 +36,15 @@ def mode_of(url: str) -> str:
     return {"embedded": "embedded", "redis+sentinel": "sentinel", "redis+cluster": "cluster"}.get(
         scheme, "standalone"
     )
+
+
+def embedded_socket(url: str) -> str:
+    """Return the socket's path in ``embedded:/path``; "" when the store is to be started.
+
+    So a worker reaches the embedded store of its supervisor.
+    """
+    path = url.partition(":")[2]
+    return path if path.startswith("/") else ""
 
 
 def describe_database(url: str) -> dict[str, str | int]:
@@ -67,8 +77,11 @@ async def open_store(
     """Open the store; it need not answer yet. Raises StoreUrlInvalid, EmbeddedUnavailable."""
     async with AsyncExitStack() as stack:
         if mode_of(url) == "embedded":
-            server = await stack.enter_async_context(EmbeddedRedis(data_dir))
-            target = Target(path=str(server.socket))
+            socket = embedded_socket(url)
+            if not socket:
+                server = await stack.enter_async_context(EmbeddedRedis(data_dir))
+                socket = str(server.socket)
+            target = Target(path=socket)
             link: Link = NodeLink(lambda: open_wire(target), meter)
         else:
             link = build_link(url, meter)
@@ -110,30 +123,10 @@ def build_link(url: str, meter: StoreMeter | None = None) -> Link:
 def _sentinel_connector(
     addresses: list[Address], service: str, login: Target
 ) -> Callable[[], Awaitable[Wire]]:
-    # Only who uses Sentinel pays for redis-py's 25 MiB.
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.asyncio.sentinel import Sentinel  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        addresses,
-        sentinel_kwargs={
-            "socket_timeout": 0.2,
-            "socket_connect_timeout": 0.2,
-            "retry": Retry(NoBackoff(), 0),
-        },
-    )
+    sentinels = Sentinels(addresses, service)
 
     async def connect_primary() -> Wire:
-        try:
-            host, port = await sentinel.discover_master(service)
-        except RedisError as error:
-            raise ConnectionError(str(error)) from None
-        finally:
-            # Asked once for each new connection: nothing to keep open in between.
-            for each in sentinel.sentinels:
-                await each.aclose()
+        host, port = await sentinels.primary()
         return await open_wire(replace(login, host=host, port=port))
 
     return connect_primary

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -26,6 +26,8 @@ from .trace import TRACE
 MAX_QUEUED: Final = 10_000
 #: How long a line may wait for others to be written with.
 GATHER_SECONDS: Final = 0.05
+#: What a pipe takes in one piece, whoever else writes to it (PIPE_BUF on Linux).
+PIPE_BYTES: Final = 4096
 #: How long the last lines may take to be written.
 FLUSH_SECONDS: Final = 2.0
 
@@ -92,13 +94,15 @@ def add_trace(record: logging.LogRecord) -> bool:
 class QueuedHandler(logging.Handler):
     """Formats and writes in a thread of its own, many lines at a time."""
 
-    def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
+    def __init__(
+        self, stream: TextIO, formatter: logging.Formatter, *, is_shared: bool = False
+    ) -> None:
         super().__init__()
         self.setFormatter(formatter)
         self.addFilter(add_trace)
         #: Called for each line that there is no room for.
         self.on_drop: Callable[[], None] | None = None
-        self._put = _writer_to(stream)
+        self._put = _writer_to(stream, is_shared=is_shared)
         self._waiting: deque[logging.LogRecord] = deque()
         self._some = threading.Event()
         self._closing = threading.Event()
@@ -147,7 +151,7 @@ class QueuedHandler(logging.Handler):
         super().close()
 
 
-def _writer_to(stream: TextIO) -> Callable[[str], object]:
+def _writer_to(stream: TextIO, *, is_shared: bool) -> Callable[[str], object]:
     """Return what writes to the stream, past Python's buffer where there is a file below.
 
     A thread that waits in a write holds that buffer's lock, and whoever flushes it at the end, as
@@ -164,18 +168,38 @@ def _writer_to(stream: TextIO) -> Callable[[str], object]:
         return write
 
     def write_through(text: str) -> None:
-        left = text.encode("utf-8", "backslashreplace")
-        while left:
-            left = left[os.write(descriptor, left) :]
+        data = text.encode("utf-8", "backslashreplace")
+        for left in _whole_lines(data, PIPE_BYTES) if is_shared else [data]:
+            while left:
+                left = left[os.write(descriptor, left) :]  # noqa: PLW2901 - what is left of it
 
     return write_through
 
 
+def _whole_lines(data: bytes, most: int) -> Iterator[bytes]:
+    """Cut behind ends of lines, into pieces of at most ``most`` bytes where lines are shorter."""
+    start = 0
+    while start < len(data):
+        end = len(data)
+        if end - start > most:
+            end = data.rfind(b"\n", start, start + most) + 1 or data.find(b"\n", start) + 1 or end
+        yield data[start:end]
+        start = end
+
+
 def set_up_logs(
-    *, as_json: bool, resource: Mapping[str, str], stream: TextIO | None = None
+    *,
+    as_json: bool,
+    resource: Mapping[str, str],
+    stream: TextIO | None = None,
+    is_shared: bool = False,
 ) -> QueuedHandler:
-    """Log to stderr, as JSON or for people; return the handler, to be closed at the end."""
+    """Log to stderr, as JSON or for people; return the handler, to be closed at the end.
+
+    ``is_shared``: other processes write there as well, and must not get between a line's halves.
+    """
     formatter = JsonFormatter(resource) if as_json else TextFormatter()
-    handler = QueuedHandler(sys.stderr if stream is None else stream, formatter)
+    output = sys.stderr if stream is None else stream
+    handler = QueuedHandler(output, formatter, is_shared=is_shared)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     return handler

@@ -16,7 +16,8 @@ import pytest
 from svc.__main__ import main
 from svc.settings import FIELDS, env_name, flag_name
 from tests.support.plain_http import fetch
-from tests.support.redis_servers import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
 
 

@@ -1,0 +1,1 @@
+"""How the service grows: with its workers, its data, its values and its connections."""
