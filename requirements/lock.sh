@@ -8,8 +8,8 @@ compile() {
     --no-emit-index-url --no-header --quiet --upgrade -o "requirements/$out.txt" "$@"
 }
 uv=${1:-uv}
-compile bench --extra embedded --extra rollout --extra dev --extra bench
+compile bench --extra embedded --extra rollout --extra dev --extra load --extra bench
 # The smaller sets are cut from the largest, so that all of them agree.
-compile dev --extra embedded --extra rollout --extra dev -c requirements/bench.txt
+compile dev --extra embedded --extra rollout --extra dev --extra load -c requirements/bench.txt
 compile run --extra embedded -c requirements/bench.txt
 compile service -c requirements/bench.txt
