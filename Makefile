@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench observe scale rehearse evidence manifests generated lock clean system-packages
+.PHONY: help run test check lint types bench observe load load-web faults soak scale rehearse evidence manifests generated lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,18 @@ bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other servi
 
 observe: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
 	$(BIN)/python -m loadtest.observe $(ARGS)
+
+load: $(VENV)/dev.stamp system-packages ## half a minute of locust: by route and by version, wrong answers fail (ARGS='--host URL')
+	$(BIN)/python -m loadtest.load $(ARGS)
+
+load-web: $(VENV)/dev.stamp system-packages ## the same, steered from locust's page
+	$(BIN)/python -m loadtest.load --web $(ARGS)
+
+faults: $(VENV)/dev.stamp system-packages ## break it while it is used, and count what was lost or doubled
+	$(BIN)/python -m loadtest.faults $(ARGS)
+
+soak: $(VENV)/dev.stamp system-packages ## ten minutes of everything: nothing may grow
+	$(BIN)/python -m loadtest.soak $(ARGS)
 
 scale: $(VENV)/bench.stamp system-packages ## the cost by workers, keys, value sizes, connections: tables and build/scale.png
 	$(BIN)/python -m loadtest.scale $(ARGS)

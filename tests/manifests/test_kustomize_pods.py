@@ -352,4 +352,4 @@ def test_every_component_is_in_an_environment_or_composed_here() -> None:
     }
 
     left = {path.name for path in components("kustomize")} - used
-    assert left == {"redis-cluster", "redis-external", "jwt", "rollout-runner"}
+    assert left == {"redis-cluster", "redis-external", "jwt", "load", "rollout-runner"}
