@@ -1,0 +1,15 @@
+"""Every fault whose outcome the checker judges, in the order of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .families import connections, failover, names, networks, redis_process, redis_strain, service
+from .scenes import Fault
+
+_FAMILIES: Final = (service, redis_process, redis_strain, networks, names, failover, connections)
+
+FAULTS: Final[Mapping[str, Fault]] = {
+    fault.name: fault for family in _FAMILIES for fault in family.FAULTS
+}

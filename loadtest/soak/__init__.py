@@ -1,0 +1,1 @@
+"""Whether the service stays as it is for as long as it runs."""
