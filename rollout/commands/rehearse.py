@@ -29,8 +29,9 @@ from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
 from ..rehearsal.seconds import Seconds
 from ..report.document import render_json
 from ..report.page import render_report
-from ..report.samples import About, PlannedStep
+from ..report.samples import About
 from ..telling import Telling
+from .about import about_of
 from .arguments import add_plan, count, rate, seconds, variable, words
 from .asking import mix_of
 from .exits import CODES, ERROR, EXPLAINED, Refused, run_command
@@ -168,7 +169,7 @@ class _Rehearsed:
     async def judge(self, *, keep: bool) -> int:
         """Walk the steps to the verdict; return the exit code."""
         plan, rehearsal = self.plan, self.rehearsal
-        about = _about(plan, rehearsal)
+        about = about_of(plan, "the access log of the rehearsal's Envoy", rehearsal.notes)
         events: list[Event] = []
         state = DirectoryState(self.directory)
         verdict: Verdict | None = None
@@ -251,22 +252,6 @@ def _shortened(plan: Plan, arguments: argparse.Namespace) -> Plan:
         step_seconds=arguments.step_time,
         poll_seconds=arguments.poll,
         deadline_seconds=arguments.deadline,
-    )
-
-
-def _about(plan: Plan, rehearsal: Rehearsal) -> About:
-    return About(
-        rollout=plan.name,
-        namespace=plan.namespace,
-        strategy=plan.strategy.value,
-        stable=plan.stable,
-        canary=plan.canary,
-        steps=tuple(PlannedStep(step.name, step.share) for step in plan.steps),
-        objective=plan.objective,
-        step_seconds=plan.step_seconds,
-        deadline_seconds=plan.deadline_seconds,
-        source="the access log of the rehearsal's Envoy",
-        not_rehearsed=rehearsal.notes,
     )
 
 

@@ -23,10 +23,10 @@ from ..ports import NotOurs
 from ..progress import open_progress
 from ..prometheus.question import Arms, Question, ask_app, ask_istio
 from ..prometheus.source import Server, open_source
-from ..report.samples import About, PlannedStep
 from ..state import StateStore
 from ..telling import Telling
 from ..wording import still_gets
+from .about import about_of
 from .arguments import add_plan, port, seconds
 from .exits import CODES, EXPLAINED, Refused, run_command
 from .stores import add_cluster, open_store
@@ -130,7 +130,9 @@ async def _run(arguments: argparse.Namespace) -> int:
         if grafana := Grafana.from_env(os.environ):
             annotations = await stack.enter_async_context(open_annotations(grafana, _tags(planned)))
             listeners.append(annotations.tell)
-        progress = stack.enter_context(open_progress(_about(plan, arguments)))
+        progress = stack.enter_context(
+            open_progress(about_of(plan, f"Prometheus at {arguments.prometheus}"))
+        )
         listeners.append(progress.tell)
         telling = Telling(plan, store, time.time, listeners)
         world = World(target, source, store, telling, checker, remark=source.remark)
@@ -186,18 +188,3 @@ def _label(text: str) -> Arms:
     if not (name.isidentifier() and stable and comma and canary) or stable == canary:
         raise Refused(f"--label {text}: write it as NAME=STABLE,CANARY")
     return Arms(name, stable, canary)
-
-
-def _about(plan: Plan, arguments: argparse.Namespace) -> About:
-    return About(
-        rollout=plan.name,
-        namespace=plan.namespace,
-        strategy=plan.strategy.value,
-        stable=plan.stable,
-        canary=plan.canary,
-        steps=tuple(PlannedStep(step.name, step.share) for step in plan.steps),
-        objective=plan.objective,
-        step_seconds=plan.step_seconds,
-        deadline_seconds=plan.deadline_seconds,
-        source=f"Prometheus at {arguments.prometheus}",
-    )

@@ -4,32 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..manifests.faults import Abort, Delay, Fault
+from ..manifests.faults import GRPC_STATUSES, Abort, Delay, Fault
 from ..manifests.values import Percent
 from .protobuf import duration, share, typed
 
 FILTER: Final = "envoy.filters.http.fault"
 MESSAGE: Final = "envoy.extensions.filters.http.fault.v3.HTTPFault"
-#: In the order of their numbers: https://grpc.io/docs/guides/status-codes/
-_GRPC: Final = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
 
 
 def fault_filter(fault: Fault) -> dict[str, Any]:
@@ -49,7 +29,7 @@ def _abort(abort: Abort) -> dict[str, Any]:
     status = (
         {"http_status": abort.http_status}
         if abort.grpc_status is None
-        else {"grpc_status": _GRPC.index(abort.grpc_status)}
+        else {"grpc_status": GRPC_STATUSES.index(abort.grpc_status)}
     )
     return {**status, "percentage": _percentage(abort.percentage)}
 
