@@ -41,7 +41,8 @@ DEPRECATED: Final = {
 }
 STORES: Final = ("redis-single", "redis-sentinel", "redis-cluster", "redis-external")
 OTHERS: Final = (
-    "hpa", "pdb", "monitoring", "otel", "mesh", "jwt", "hardened", "rollout-runner",
+    "hpa", "pdb", "monitoring", "otel", "mesh", "jwt", "hardened", "load",
+    "rollout-runner",
 )  # fmt: skip
 CLUSTER_WIDE: Final = {"Namespace"}
 ZEROS: Final = "sha256:" + "0" * 64
