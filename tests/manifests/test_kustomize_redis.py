@@ -219,7 +219,10 @@ MakeNode = Callable[[list[dict[str, Any]]], Node]
 def make_node(tmp_path: Path) -> Iterator[MakeNode]:
     need_redis_7()
     if sys.platform != "linux" or not all(map(shutil.which, ("redis-server", "redis-cli"))):
-        pytest.skip("needs Linux' loopback addresses, redis-server and redis-cli by these names")
+        pytest.skip(
+            "needs Linux, and redis-server and redis-cli by these names"
+            " (Debian packages redis-server and redis-tools)"
+        )
     nodes: list[Node] = []
 
     def make(objects: list[dict[str, Any]]) -> Node:

