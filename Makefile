@@ -29,10 +29,10 @@ types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 	$(BIN)/mypy
 
 bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
-	$(BIN)/python -m loadtest.bench $(ARGS)
+	$(BIN)/python -m bench.cost $(ARGS)
 
 observe: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
-	$(BIN)/python -m loadtest.observe $(ARGS)
+	$(BIN)/python -m bench.signals $(ARGS)
 
 load: $(VENV)/dev.stamp system-packages ## half a minute of locust: by route and by version, wrong answers fail (ARGS='--host URL')
 	$(BIN)/python -m loadtest.load $(ARGS)
@@ -41,13 +41,13 @@ load-web: $(VENV)/dev.stamp system-packages ## the same, steered from locust's p
 	$(BIN)/python -m loadtest.load --web $(ARGS)
 
 faults: $(VENV)/dev.stamp system-packages ## break it while it is used, and count what was lost or doubled
-	$(BIN)/python -m loadtest.faults $(ARGS)
+	$(BIN)/python -m bench.faults $(ARGS)
 
 soak: $(VENV)/dev.stamp system-packages ## ten minutes of everything: nothing may grow
-	$(BIN)/python -m loadtest.soak $(ARGS)
+	$(BIN)/python -m bench.soak $(ARGS)
 
 scale: $(VENV)/bench.stamp system-packages ## the cost by workers, keys, value sizes, connections: tables and build/scale.png
-	$(BIN)/python -m loadtest.scale $(ARGS)
+	$(BIN)/python -m bench.scale $(ARGS)
 
 rehearse: $(VENV)/dev.stamp system-packages ## roll a good release and a bad one out on this machine, with a report of each
 	$(BIN)/python -m rollout rehearse istio/canary --report build/rehearsal/good $(ARGS)
@@ -55,17 +55,17 @@ rehearse: $(VENV)/dev.stamp system-packages ## roll a good release and a bad one
 	@echo "promoted and rolled back, as they should be: build/rehearsal/good/report.html, build/rehearsal/bad/report.html"
 
 evidence: $(VENV)/bench.stamp ## what the verdicts on a release are worth: simulated rollouts, beside Flagger's
-	$(BIN)/python -m loadtest.evidence $(ARGS)
+	$(BIN)/python -m bench.evidence $(ARGS)
 
 manifests: $(VENV)/dev.stamp ## render, lint and judge everything in kustomize/ and istio/
 	$(BIN)/python -m rollout lint kustomize istio --with kustomize/overlays/dev --with kustomize/overlays/staging
 	$(BIN)/python -m rollout lint --plan istio/canary/1-workloads istio/canary/2-subsets istio/canary/steps --with istio/gateway
-	$(BIN)/python -m pytest tests/manifests tests/rollout
+	$(BIN)/python -m pytest tests/kustomize tests/istio tests/rollout
 
 generated: $(VENV)/dev.stamp ## write the dashboards, the PrometheusRule and the manifests' summary anew
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m kustomize.components.monitoring.build
-	$(BIN)/python -m tests.manifests.test_kustomize_summary
+	$(BIN)/python -m tests.kustomize.test_summary
 
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

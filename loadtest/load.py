@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from .bench.interrupts import Interrupted, unwind_on_signals
-from .bench.processes import BenchError
-from .bench.report import say
-from .bench.servers import running_tallykv
+from bench.frame.interrupts import Interrupted, unwind_on_signals
+from bench.frame.processes import BenchError
+from bench.frame.report import say
+from bench.frame.servers import running_tallykv
+
 from .load_options import STOP_SECONDS, LoadOptions, locust_arguments, parse_options
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")

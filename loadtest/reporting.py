@@ -9,10 +9,10 @@ from typing import Final
 from locust.stats import RequestStats, StatsEntry
 
 from . import split_plot
-from .bench.report import align
 from .knee import HEADS as KNEE_HEADS
 from .knee import KneeSearch
 from .latencies import percentile
+from .table import align
 from .thresholds import Measured, Thresholds, Verdict
 from .versions import HEADS, Tally, write_csv
 

@@ -27,10 +27,9 @@ class Command(Protocol):
 def load_commands() -> tuple[Command, ...]:
     """Return the subcommands; what they need is an extra of the package."""
     # Here, so that main can say what is missing.
-    from .commands import orders, rehearse, run  # noqa: PLC0415
-    from .lint import command as lint  # noqa: PLC0415
+    from .cli import control, lint, rehearse, run  # noqa: PLC0415
 
-    return (lint, rehearse, run, orders.STATUS, orders.PAUSE, orders.RESUME, orders.ABORT)
+    return (lint, rehearse, run, control.STATUS, control.PAUSE, control.RESUME, control.ABORT)
 
 
 def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import __version__
-from .server import ListenFailed, serve
+from .serving.server import ListenFailed, serve
+from .serving.supervisor import CANT_START, WorkersFailed, supervise
+from .serving.worker_channel import Tether
 from .settings import (
     FIELDS,
     SettingInvalid,
@@ -23,9 +25,7 @@ from .settings import (
 )
 from .stores.embedded import EmbeddedUnavailable
 from .stores.opening import StoreUrlInvalid, mode_of
-from .supervisor import CANT_START, WorkersFailed, supervise
 from .telemetry.logs import set_up_logs
-from .tether import Tether
 from .tracing_settings import load_tracing, service_name
 
 log = logging.getLogger("svc")

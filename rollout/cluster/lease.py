@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..state import StateFailed, StateHeld
-from .asking import Json
+from ..runner.state import StateFailed, StateHeld
+from .api_client import Json
 from .config_map import SharedConfigMap, note_on
 
 _HOLDER: Final = "tallykv-rollout/holder"

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from lightkube.generic_resource import create_namespaced_resource
 
-from ..ports import NotOurs
-from .asking import Absent, Api, Forbidden, Json, Kind, patiently
+from ..runner.ports import NotOurs
+from .api_client import Absent, Api, Forbidden, Json, Kind, patiently
 
 #: Whoever writes with a controller's own account, as managedFields has it.
 _CONTROLLERS: Final = {

@@ -9,9 +9,9 @@ from typing import Final
 from lightkube import AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 
-from ..plan import Plan, Step
-from ..ports import NotOurs, TargetFailed
-from .asking import (
+from ..plan.model import Plan, Step
+from ..runner.ports import NotOurs, TargetFailed
+from .api_client import (
     Absent,
     Api,
     Away,
@@ -24,9 +24,9 @@ from .asking import (
     backoff,
     patiently,
 )
-from .changes import Changes
-from .connecting import FIELD_MANAGER
+from .kubeconfig import FIELD_MANAGER
 from .owners import gitops_warnings, last_writer, refuse_claimed, refuse_owned
+from .route_patch import Changes
 
 _GROUP: Final = "networking.istio.io"
 

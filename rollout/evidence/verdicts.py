@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..observations import Counts, Window
-from ..plan import Objective
+from .counts import Counts, Window
 from .mixture import Alternatives, Mixture, e_value
-from .plausible import check_counts, check_objective, check_window
+from .objective import Objective
+from .validation import check_counts, check_objective, check_window
 
 #: The chance that a split which is as desired is ever taken for another.
 FALSE_MISMATCH: Final = 0.001

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import PurePath
 
-from .assembling import Assembling, Remark, Text
+from .documents import Assembling, Remark, Text
 from .findings import ORDER, Finding, Severity
 from .inventory import Inventory
 from .rule import Problem, Rule

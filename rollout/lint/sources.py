@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .assembling import Remark, Text
+from .documents import Remark, Text
 from .findings import Place
 from .kustomize import CouldNotRun, build, is_component, kustomization_in, named_by
 from .linting import Bundle

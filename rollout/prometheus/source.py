@@ -9,12 +9,12 @@ from typing import Final
 
 import aiohttp
 
-from ..observations import Reading
-from ..ports import SourceFailed
-from .answer import parse_answer
-from .expression import build_expression
-from .folding import fold
-from .question import Question
+from ..evidence.counts import Reading
+from ..runner.ports import SourceFailed
+from .aggregation import fold
+from .promql import build_expression
+from .query import Question
+from .response import parse_answer
 
 #: A few hundred pods' answer; more than that is another question than ours.
 _MAX_BYTES: Final = 32 * 1024 * 1024

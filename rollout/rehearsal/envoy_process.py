@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..envoy.configuration import Resource
-from .children import Child
+from .child_process import Child
 from .envoy_admin import EnvoyAdmin, EnvoySilent
 from .programs import RehearsalFailed, find_envoy
 

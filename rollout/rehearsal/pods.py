@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..evidence.counts import Arm
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.kubernetes import WORKLOADS, Workload, read_workload
-from ..observations import Arm
 from .environment import ConfigMaps, PodIdentity, read_environment
 from .objects import Document, Manifests, namespace_of
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import aiohttp
 
 from ..envoy.configuration import Address
-from .children import Child
+from .child_process import Child
 from .loopback import free_address, url_of
 from .programs import RehearsalFailed, find_prometheus
 from .releases import Pod

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .children import Child
+from .child_process import Child
 from .programs import RehearsalFailed, find_redis
 
 START_SECONDS: Final = 10.0

@@ -17,16 +17,16 @@ from prometheus_client import CollectorRegistry
 
 from ..envoy.bootstrap import bootstrap
 from ..envoy.configuration import Objects
+from ..evidence.counts import Arm
 from ..manifests.hosts import expand_host
-from ..observations import Arm
-from ..plan import Plan
-from ..ports import Source, Target
+from ..plan.model import Plan
+from ..runner.ports import Source, Target
 from .access_log import Access, AccessLog
 from .control_plane import ControlPlane, with_routes
-from .entrances import entrance, ports_of
 from .envoy_admin import EnvoyAdmin
 from .envoy_process import LOG as ENVOY_LOG
 from .envoy_process import running_envoy
+from .ingress import entrance, ports_of
 from .loopback import free_addresses, url_of
 from .metrics import MeshMetrics, serving_metrics
 from .objects import Document, Manifests, read_objects

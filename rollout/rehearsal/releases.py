@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 
 from ..envoy.configuration import Address, PodPort
-from .children import Child
+from .child_process import Child
 from .loopback import free_addresses, url_of
 from .pods import PodPlan
 from .programs import RehearsalFailed

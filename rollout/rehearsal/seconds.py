@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..observations import Arm, Counts
+from ..evidence.counts import Arm, Counts
 from ..report.samples import Sample, Side
 from .access_log import Access
 

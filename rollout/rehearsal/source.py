@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..observations import Arm, Counts, Reading, Series
-from ..ports import SourceFailed
+from ..evidence.counts import Arm, Counts, Reading, Series
+from ..runner.ports import SourceFailed
 from .access_log import Access, AccessLog
 from .envoy_admin import EnvoyAdmin, EnvoySilent
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..plan import Step
-from ..ports import TargetFailed
+from ..plan.model import Step
+from ..runner.ports import TargetFailed
 from .control_plane import ControlPlane
 from .programs import RehearsalFailed
 

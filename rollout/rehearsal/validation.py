@@ -13,7 +13,7 @@ from typing import Final
 
 from ..envoy.configuration import Configuration, Resource
 from ..envoy.static import as_static
-from .children import Child
+from .child_process import Child
 from .envoy_log import last_word
 from .loopback import free_address
 from .programs import RehearsalFailed, find_envoy

@@ -14,7 +14,7 @@ from typing import Final
 from ..envoy.configuration import Configuration, Resource
 from ..envoy.discovery import discovery
 from . import confirmation
-from .children import end_of
+from .child_process import end_of
 from .envoy_admin import EnvoyAdmin
 from .envoy_log import last_word
 from .programs import RehearsalFailed

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ..events import total
-from ..observations import Counts
+from ..evidence.counts import Counts
+from ..runner.events import total
 from .samples import Sample, Side
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from ..events import EvidenceValues
-from ..observations import Counts
+from ..evidence.counts import Counts
+from ..runner.events import EvidenceValues
 from . import figures
 from .binning import gather, of
 from .drawing import Format, Frame, Hold, Point, Sheet, values
 from .samples import About, Sample
 from .scales import ceiling, decades, linear_ticks
-from .story import Story
+from .timeline import Story
 
 #: Evidence for the contrary shrinks without end; below this it is drawn at the floor.
 _LEAST_EVIDENCE = 0.01

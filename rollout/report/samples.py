@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from ..observations import Counts
-from ..plan import Objective
+from ..evidence.counts import Counts
+from ..evidence.objective import Objective
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 

@@ -1,6 +1,6 @@
 """The port: what the service asks of a store, and what every store promises.
 
-Promises, checked on every store by tests/contract:
+Promises, checked on every store by tests/svc/contract:
 
 - each operation is atomic, and an acknowledged one is seen by every later one;
 - a failure raises a DomainError whose ``applied`` is never a lie;

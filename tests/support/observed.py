@@ -16,8 +16,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from svc.api.context import SIGNALS, STORE
 from svc.app import open_apps
-from svc.listener import TrafficRunner
-from svc.server import BACKLOG
+from svc.serving.listener import TrafficRunner
+from svc.serving.server import BACKLOG
 from svc.settings import Settings
 from svc.stores.coalescing import CoalescingStore
 from svc.stores.measured import MeasuredStore

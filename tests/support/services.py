@@ -18,8 +18,8 @@ import aiohttp
 from aiohttp import web
 
 from svc.app import build_admin_app, build_app
-from svc.listener import TrafficRunner
-from svc.server import BACKLOG
+from svc.serving.listener import TrafficRunner
+from svc.serving.server import BACKLOG
 from svc.settings import Settings
 from svc.stores.coalescing import CoalescingStore
 from svc.stores.opening import open_store

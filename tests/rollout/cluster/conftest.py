@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lightkube import AsyncClient
 
-from rollout.cluster.connecting import open_client
+from rollout.cluster.kubeconfig import open_client
 from tests.support.api_server import ApiServer, listening
 
 

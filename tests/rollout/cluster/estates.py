@@ -7,9 +7,10 @@ import json
 from typing import Any, Final
 
 from rollout.cluster.target import Patience
+from rollout.evidence.objective import Objective
 from rollout.manifests.reading import read_manifest
 from rollout.manifests.virtual_service import VirtualService
-from rollout.plan import Objective, Plan, Step, Strategy
+from rollout.plan.model import Plan, Step, Strategy
 
 Json = dict[str, Any]
 COLLECTION: Final = "networking.istio.io/v1/virtualservices"

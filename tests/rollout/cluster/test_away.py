@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 from lightkube import AsyncClient
 
-from rollout.cluster.connecting import open_client
+from rollout.cluster.kubeconfig import open_client
 from rollout.cluster.target import ClusterTarget, Patience
-from rollout.ports import NotOurs, TargetFailed
+from rollout.runner.ports import NotOurs, TargetFailed
 from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step, weights
 from tests.support.api_server import ApiServer, Faults, listening
 

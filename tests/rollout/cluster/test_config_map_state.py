@@ -10,8 +10,8 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.lease import Lease
-from rollout.cluster.state import ConfigMapState
-from rollout.state import Order, StateFailed, StateHeld
+from rollout.cluster.state_store import ConfigMapState
+from rollout.runner.state import Order, StateFailed, StateHeld
 from tests.support.api_server import ApiServer, Asked, Faults
 from tests.support.waiting import eventually
 

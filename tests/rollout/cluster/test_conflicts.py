@@ -9,7 +9,7 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
-from rollout.ports import NotOurs, TargetFailed
+from rollout.runner.ports import NotOurs, TargetFailed
 from tests.rollout.cluster.estates import (
     COLLECTION,
     QUICK,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rollout.cluster.lease import Lease
-from rollout.cluster.state import ConfigMapState
-from rollout.local_state import DirectoryState
-from rollout.state import (
+from rollout.cluster.state_store import ConfigMapState
+from rollout.runner.file_state import DirectoryState
+from rollout.runner.state import (
     Order,
     OrderRefused,
     StateCorrupt,

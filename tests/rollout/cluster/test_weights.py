@@ -9,7 +9,7 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
-from rollout.plan import Plan, Strategy
+from rollout.plan.model import Plan, Strategy
 from tests.rollout.cluster.estates import (
     COLLECTION,
     QUICK,

@@ -13,7 +13,7 @@ import pytest
 from rollout.envoy.configuration import Configuration
 from rollout.envoy.translation import translate
 from rollout.lint.yaml_text import read_documents
-from tests.manifests.test_istio_plans import WALKS
+from tests.istio.test_plans import WALKS
 from tests.rollout.envoy.envoy_binary import validate
 from tests.rollout.envoy.estate import (
     EDGE_GATEWAY,
@@ -23,7 +23,7 @@ from tests.rollout.envoy.estate import (
     translated,
     virtual_service,
 )
-from tests.rollout.linted import FIXTURES
+from tests.rollout.lint.linted import FIXTURES
 from tests.support.manifests import render
 
 #: HTTPRoutes are not translated.

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rollout.evidence import Evidence
-from rollout.observations import Counts, Window
-from rollout.plan import Objective
+from rollout.evidence.counts import Counts, Window
+from rollout.evidence.objective import Objective
 
 EDGES: Final = (0.1, 0.5)
 OBJECTIVE: Final = Objective(slow_seconds=EDGES)

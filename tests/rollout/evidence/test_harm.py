@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.evidence import Evidence
-from rollout.observations import Counts, Window
-from rollout.plan import Objective
+from rollout.evidence.counts import Counts, Window
+from rollout.evidence.objective import Objective
 from tests.rollout.evidence.given import (
     EDGES,
     OBJECTIVE,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.evidence import Evidence
-from rollout.plan import Objective
+from rollout.evidence.objective import Objective
 from tests.rollout.evidence.given import EDGES, OBJECTIVE, after, counts, gathered, window
 
 LIMIT = OBJECTIVE.error_ratio

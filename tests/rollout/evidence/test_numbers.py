@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.evidence.offline import recompute
+from bench.evidence.offline import recompute
 from rollout.evidence import Evidence
-from rollout.observations import Counts, Window
-from rollout.plan import Objective
+from rollout.evidence.counts import Counts, Window
+from rollout.evidence.objective import Objective
 from tests.rollout.evidence.given import OBJECTIVE, counts, gathered, window
 
 E_VALUES = ("harm", "harm_errors", "merit", "breach", "mismatch")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from rollout.prometheus.question import ISTIO, Flavour
+from rollout.prometheus.query import ISTIO, Flavour
 
 APP_BOUNDS = (0.1, 0.25, 0.5, 1.0)
 ISTIO_BOUNDS = (100, 250, 500, 1000)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from rollout.observations import Reading
-from rollout.ports import SourceFailed
-from rollout.prometheus.question import Question
+from rollout.evidence.counts import Reading
+from rollout.prometheus.query import Question
 from rollout.prometheus.source import Server, open_source
+from rollout.runner.ports import SourceFailed
 from tests.rollout.prometheus.exposing import Exporter, Pool
 from tests.support.prometheus import Prometheus
 from tests.support.waiting import eventually

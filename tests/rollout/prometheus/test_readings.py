@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from rollout.observations import Arm, Counts, Reading, Series
-from rollout.ports import SourceFailed
-from rollout.prometheus.question import APP, ISTIO, Arms, ask_app, ask_istio
+from rollout.evidence.counts import Arm, Counts, Reading, Series
+from rollout.prometheus.query import APP, ISTIO, Arms, ask_app, ask_istio
 from rollout.prometheus.source import open_source
+from rollout.runner.ports import SourceFailed
 from svc.telemetry.metrics import Metrics
 from tests.rollout.prometheus.exposing import fresh_namespace, histogram, istio_labels
 from tests.rollout.prometheus.scraping import Scraping

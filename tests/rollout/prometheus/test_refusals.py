@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rollout.ports import SourceFailed
-from rollout.prometheus.question import APP, Arms, Question, ask_app
+from rollout.prometheus.query import APP, Arms, Question, ask_app
 from rollout.prometheus.source import Server, open_source
+from rollout.runner.ports import SourceFailed
 from tests.rollout.prometheus.exposing import fresh_namespace, histogram
 from tests.rollout.prometheus.scraping import Scraping
 from tests.support.ports import free_port
@@ -196,6 +196,6 @@ def test_what_is_no_label_is_refused_at_once(label: str) -> None:
 
 
 def open_expression(label: str) -> str:
-    from rollout.prometheus.expression import build_expression
+    from rollout.prometheus.promql import build_expression
 
     return build_expression(ask_app("shop", Arms(label, "a", "b")))

@@ -9,7 +9,7 @@ import os
 import sys
 from dataclasses import replace
 
-from rollout.plan import Strategy
+from rollout.plan.model import Strategy
 from rollout.rehearsal.rehearsal import rehearsing
 from tests.rollout.rehearsal.plans import TALLYKV, plan_of, step_of
 from tests.support.processes import children_of

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import pytest
 
+from rollout.evidence.counts import Arm
+from rollout.evidence.objective import Objective
 from rollout.manifests.reading import read_manifest
 from rollout.manifests.virtual_service import VirtualService
-from rollout.observations import Arm
-from rollout.plan import Objective, Plan, Step, Strategy
+from rollout.plan.model import Plan, Step, Strategy
 from rollout.rehearsal.pods import ReleaseOptions
 from rollout.rehearsal.programs import ProgramMissing, find_envoy, find_redis
 from rollout.rehearsal.rehearsal import RehearsalOptions

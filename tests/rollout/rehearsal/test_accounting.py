@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rollout.observations import Arm, Counts
+from rollout.evidence.counts import Arm, Counts
 from rollout.rehearsal.access_log import Access, AccessLog, ClusterName, parse_line
 from rollout.rehearsal.requests import COUNTERS, KEYS, KeyValueMix, Repeated, RequestInvalid
 from rollout.rehearsal.source import ArmCounts

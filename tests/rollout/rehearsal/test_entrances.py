@@ -9,7 +9,7 @@ import pytest
 from rollout.envoy.configuration import Objects
 from rollout.manifests.gateway import Gateway
 from rollout.manifests.reading import read_manifest
-from rollout.rehearsal.entrances import NoEntrance, entrance, ports_of
+from rollout.rehearsal.ingress import NoEntrance, entrance, ports_of
 from tests.rollout.rehearsal.plans import read_routes
 
 HTTP = {"number": 80, "name": "http", "protocol": "HTTP"}

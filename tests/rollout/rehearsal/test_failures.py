@@ -8,7 +8,7 @@ import re
 import aiohttp
 import pytest
 
-from rollout.observations import Arm, Counts, Reading
+from rollout.evidence.counts import Arm, Counts, Reading
 from rollout.rehearsal.loopback import url_of
 from rollout.rehearsal.rehearsal import Rehearsal
 from rollout.rehearsal.releases import Pod

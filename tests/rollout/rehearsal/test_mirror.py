@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from rollout.plan import Strategy
+from rollout.plan.model import Strategy
 from rollout.rehearsal.loopback import url_of
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
 from tests.rollout.rehearsal.flood import ask, request, times

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from rollout.observations import Arm
+from rollout.evidence.counts import Arm
 from rollout.rehearsal.objects import read_objects
 from rollout.rehearsal.pods import PodPlan, PodPlans, ReleaseOptions, plan_pods
 from tests.rollout.rehearsal.plans import canary_documents, documents

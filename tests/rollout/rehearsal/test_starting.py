@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from rollout.envoy.configuration import Address
-from rollout.observations import Arm
-from rollout.plan import Plan, Strategy
+from rollout.evidence.counts import Arm
+from rollout.plan.model import Plan, Strategy
 from rollout.rehearsal import releases
-from rollout.rehearsal.entrances import NoEntrance
+from rollout.rehearsal.ingress import NoEntrance
 from rollout.rehearsal.loopback import free_addresses
 from rollout.rehearsal.objects import ManifestsRefused
 from rollout.rehearsal.pods import ReleaseOptions

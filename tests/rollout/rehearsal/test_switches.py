@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from rollout.plan import Step, Strategy
+from rollout.plan.model import Step, Strategy
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
 from tests.rollout.rehearsal.flood import ask, flooding, request, until_answers
 from tests.rollout.rehearsal.measured import show

@@ -6,10 +6,10 @@ import math
 import random
 from dataclasses import dataclass, replace
 
-from rollout.events import Event, EventKind, EvidenceValues
-from rollout.observations import Counts
-from rollout.plan import Objective
+from rollout.evidence.counts import Counts
+from rollout.evidence.objective import Objective
 from rollout.report.samples import About, PlannedStep, Sample, Side
+from rollout.runner.events import Event, EventKind, EvidenceValues
 
 START = 1_790_000_000.0
 STEPS = (

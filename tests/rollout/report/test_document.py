@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.report.document import DocumentInvalid, parse_json, render_json
+from rollout.report.json_report import DocumentInvalid, parse_json, render_json
 from rollout.report.scales import Scale, ceiling, linear_ticks, spread
 from tests.rollout.report.telling import tell_rollout
 

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from rollout.events import EventKind
-from rollout.report.page import render_report
+from rollout.report.html import render_report
 from rollout.report.samples import PlannedStep
+from rollout.runner.events import EventKind
 from tests.rollout.report.telling import START, Telling, about, tell_rollout
 
 HOSTILE = "<script>alert('x')</script>\"&\x1b[31m"

@@ -1,0 +1,55 @@
+"""Plans to be simulated: their routes are real ones, and nobody applies them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rollout.evidence.objective import Objective
+from rollout.manifests.reading import read_manifest
+from rollout.manifests.virtual_service import VirtualService
+from rollout.plan.model import Plan, Step, Strategy
+
+#: The shares at which a rollout stops by default.
+SHARES: Final = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+def canary_plan(
+    shares: Sequence[float] = SHARES,
+    *,
+    objective: Objective | None = None,
+    deadline_seconds: float = 3600.0,
+) -> Plan:
+    return Plan(
+        name="simulated",
+        strategy=Strategy.CANARY,
+        stable="stable",
+        canary="canary",
+        steps=tuple(_step(share) for share in shares),
+        objective=objective or Objective(),
+        deadline_seconds=deadline_seconds,
+    )
+
+
+def _step(share: float) -> Step:
+    canary = round(share * 100)
+    document = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "kv", "namespace": "shop"},
+        "spec": {
+            "hosts": ["kv"],
+            "http": [
+                {
+                    "route": [
+                        {"destination": {"host": "kv", "subset": subset}, "weight": weight}
+                        for subset, weight in (("stable", 100 - canary), ("canary", canary))
+                    ]
+                }
+            ],
+        },
+    }
+    reading = read_manifest(document)
+    if not isinstance(reading.manifest, VirtualService):
+        raise TypeError(f"no VirtualService: {reading.refusals}")
+    return Step(f"canary-{canary:02}", share, reading.manifest, document)

@@ -1,0 +1,94 @@
+"""By which labels the two releases are told apart in metrics: pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..lint.subjects import Subject
+from ..manifests.destination_rule import DestinationRule, Subset
+from ..manifests.hosts import ServiceName, expand_host, service_of
+from ..manifests.kubernetes import Workload
+from ..prometheus.query import Arms
+from .loading import Planned
+from .model import Plan
+from .plan_file import PlanInvalid
+
+#: Labels that name a release's version, the first of them that is there.
+_VERSION: Final = ("app.kubernetes.io/version", "version")
+_REMEDY = "say it with --label NAME=STABLE,CANARY"
+
+
+def service_of_plan(plan: Plan) -> ServiceName:
+    """Return the Service whose subsets the releases are; raise PlanInvalid for no Service."""
+    for rule in plan.steps[-1].routes.spec.http:
+        for each in rule.route:
+            if each.destination.subset == plan.canary:
+                host = expand_host(each.destination.host, plan.namespace)
+                if service := service_of(host):
+                    return service
+                raise PlanInvalid(f"{host} is no Service of the cluster")
+    raise PlanInvalid(f"no step leads to the subset {plan.canary}")
+
+
+def arms_of(planned: Planned, metrics: str) -> Arms:
+    """Return the label and its values: Istio's workload, or the subset's own label for ``app``."""
+    plan = planned.plan
+    host = service_of_plan(plan).host
+    subsets = {each.name: each for each in _subsets(planned.subjects, host)}
+    for name in (plan.stable, plan.canary):
+        if name not in subsets:
+            raise PlanInvalid(f"no DestinationRule of {host} has the subset {name}; {_REMEDY}")
+    stable, canary = subsets[plan.stable], subsets[plan.canary]
+    if metrics == "istio":
+        return Arms(
+            "destination_workload",
+            _workload(planned.subjects, plan.namespace, stable),
+            _workload(planned.subjects, plan.namespace, canary),
+        )
+    for label, value in stable.labels.items():
+        other = canary.labels.get(label)
+        if other is not None and other != value and label.isidentifier():
+            return Arms(label, value, other)
+    raise PlanInvalid(
+        f"no label tells the subsets {stable.name} and {canary.name} apart; {_REMEDY}"
+    )
+
+
+def version_of(planned: Planned, subset: str) -> str | None:
+    """Return the version on the labels of a subset's pods, None if there is none, or several."""
+    host = service_of_plan(planned.plan).host
+    selected = [
+        each.view.labels
+        for chosen in _subsets(planned.subjects, host)
+        if chosen.name == subset
+        for each in planned.subjects
+        if isinstance(each.view, Workload)
+        and each.view.namespace == planned.plan.namespace
+        and each.view.carries(chosen.labels)
+    ]
+    versions = {next((of[name] for name in _VERSION if name in of), None) for of in selected}
+    return versions.pop() if len(versions) == 1 else None
+
+
+def _subsets(subjects: tuple[Subject, ...], host: str) -> tuple[Subset, ...]:
+    return tuple(
+        subset
+        for each in subjects
+        if isinstance(each.manifest, DestinationRule)
+        and expand_host(each.manifest.spec.host, each.namespace) == host
+        for subset in each.manifest.spec.subsets
+    )
+
+
+def _workload(subjects: tuple[Subject, ...], namespace: str, subset: Subset) -> str:
+    names = [
+        each.view.name
+        for each in subjects
+        if isinstance(each.view, Workload)
+        and each.view.namespace == namespace
+        and each.view.carries(subset.labels)
+    ]
+    if len(names) != 1:
+        found = ", ".join(names) or "none"
+        raise PlanInvalid(f"the subset {subset.name} is of one workload, not {found}; {_REMEDY}")
+    return names[0]

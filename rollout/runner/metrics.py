@@ -1,0 +1,119 @@
+"""The rollout's own series for Prometheus, and a small server that shows them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from ..evidence.counts import Arm, Counts
+from .events import VERDICTS, Event, EventKind, EvidenceValues
+
+#: Reasons of holds that get a series of their own; more of them are one, "other".
+_MAX_REASONS: Final = 20
+_KINDS: Final = ("harm", "merit", "breach", "mismatch")
+_TRACKS: Final = tuple(Arm)
+
+
+class RolloutMetrics:
+    """Follows the events of one rollout; a registry of its own, a few dozen series.
+
+    Scrape it with ``honorLabels``: namespace is that of the release, not of this process.
+    """
+
+    def __init__(self, namespace: str, rollout: str) -> None:
+        self.registry = CollectorRegistry()
+        self._labels: Final = (namespace, rollout)
+        self._reasons: set[str] = set()
+        self._weight = self._gauge("weight_ratio", "Desired share of the requests.", "track")
+        self._step = self._gauge("step", "Number of the step in force, from 0.")
+        self._poll = self._gauge(
+            "last_poll_timestamp_seconds", "Unix time of the last evidence that came in."
+        )
+        self._evidence = self._gauge(
+            "evidence_log10", "Evidence so far, as the decimal logarithm of its e-value.", "kind"
+        )
+        self._thresholds = self._gauge(
+            "evidence_threshold_log10", "What that evidence must reach for a verdict.", "kind"
+        )
+        self._verdict = self._gauge("verdict", "1 for how the rollout ended.", "verdict")
+        self._requests = self._counter("requests", "Requests that were evidence.", "track")
+        self._failures = self._counter("failures", "Those of them that failed.", "track")
+        self._holds = self._counter("holds", "Times a step had to wait, by what for.", "reason")
+        for track in _TRACKS:  # none yet is zero, not unknown
+            self._requests.labels(*self._labels, track)
+            self._failures.labels(*self._labels, track)
+        for verdict in VERDICTS:
+            self._verdict.labels(*self._labels, verdict).set(0)
+
+    def tell(self, event: Event) -> None:
+        """Take an event in."""
+        if event.number is not None:
+            self._step.labels(*self._labels).set(event.number)
+        if event.share is not None:
+            self._weight.labels(*self._labels, Arm.CANARY).set(event.share)
+            self._weight.labels(*self._labels, Arm.STABLE).set(1 - event.share)
+        if event.thresholds is not None:
+            self._show(self._thresholds, event.thresholds)
+        if event.evidence is not None:
+            self._show(self._evidence, event.evidence)
+        if event.kind is EventKind.WINDOW:
+            self._poll.labels(*self._labels).set(event.until or event.time)
+            self._count(Arm.STABLE, event.stable)
+            self._count(Arm.CANARY, event.canary)
+        elif event.kind is EventKind.HELD:
+            self._holds.labels(*self._labels, self._reason(event.reason)).inc()
+        elif event.kind in VERDICTS:
+            for verdict in VERDICTS:
+                self._verdict.labels(*self._labels, verdict).set(verdict is event.kind)
+
+    def _count(self, track: Arm, counts: Counts | None) -> None:
+        if counts is not None:
+            self._requests.labels(*self._labels, track).inc(counts.requests)
+            self._failures.labels(*self._labels, track).inc(counts.failures)
+
+    def _show(self, gauge: Gauge, values: EvidenceValues) -> None:
+        for kind in _KINDS:
+            value: float = getattr(values, kind)
+            gauge.labels(*self._labels, kind).set(math.log10(value) if value > 0 else -math.inf)
+
+    def _reason(self, reason: str) -> str:
+        if len(self._reasons) < _MAX_REASONS:
+            self._reasons.add(reason)
+        return reason if reason in self._reasons else "other"
+
+    def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
+        names = ("namespace", "rollout", *labels)
+        return Gauge(f"kv_rollout_{name}", doc, names, registry=self.registry)
+
+    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
+        names = ("namespace", "rollout", *labels)
+        return Counter(f"kv_rollout_{name}", doc, names, registry=self.registry)
+
+
+@contextlib.asynccontextmanager
+async def serve_metrics(metrics: RolloutMetrics, host: str, port: int) -> AsyncIterator[int]:
+    """Serve /metrics until the block ends; yields the port, which 0 leaves to the system.
+
+    Raise OSError if the port is taken.
+    """
+
+    async def show(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app = web.Application()
+    app.router.add_get("/metrics", show)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,1 @@
+"""The HTTP server: listeners, the short way to a handler, drain, workers."""

@@ -1,0 +1,48 @@
+"""The soak in its shortest form, and that it would see a growth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.soak.__main__ import running_inspected
+from bench.soak.options import Options, parse_options
+from bench.soak.watching import Sample, growth
+from tests.conftest import need_redis_7
+
+
+def test_a_growth_is_the_last_third_beside_the_first() -> None:
+    samples = [Sample(100.0 + i, 10, 5 + i // 10, 700) for i in range(30)]
+
+    assert growth(samples, lambda s: s.resident_mib) == 20
+    assert growth(samples, lambda s: s.tasks) == 2
+    assert growth(samples, lambda s: s.series) == 0
+
+
+def test_one_outlier_is_no_growth() -> None:
+    samples = [Sample(100.0, 10, 5, 700)] * 29 + [Sample(100.0, 90, 5, 700)]
+
+    assert growth(samples, lambda s: s.descriptors) == 0
+
+
+def test_a_soak_without_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("0", "nan", "long"):
+        with pytest.raises(SystemExit):
+            parse_options(["--minutes", text])
+
+
+async def test_a_service_is_watched_from_outside(tmp_path: Path) -> None:
+    need_redis_7()
+    async with running_inspected(tmp_path) as soak:
+        options = Options(minutes=0.06)
+        await soak.run(options)
+
+        for sample in soak.samples:
+            assert sample.tasks > 0
+            assert sample.descriptors > 10
+            assert sample.series > 100
+            assert sample.resident_mib > 20
+        rows = {row.title: row.value for row in soak.rows(options)}
+    assert rows["lost, doubled, crossed or torn"] == 0
+    assert sum(verdict.acknowledged for verdict in soak.verdicts) > 100

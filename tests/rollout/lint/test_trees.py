@@ -1,0 +1,178 @@
+"""Directories: built by kustomize, searched, and applied one after the other as a plan."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.rollout.lint.linted import ESTATE, FIXTURES, lint
+
+needs_kubectl = pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="needs kubectl 1.21 or later"
+)
+ROUTES: Final = (FIXTURES / "valid" / "weighted-canary.yaml").read_text()
+RULE: Final = (FIXTURES / "bad" / "removed-while-used" / "50" / "all.yaml").read_text()
+
+COMPONENT: Final = """\
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+labels: [{pairs: {team: shop}}]
+"""
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def kustomization(*resources: str) -> str:
+    listed = "".join(f"  - {each}\n" for each in resources)
+    return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + listed
+
+
+@needs_kubectl
+def test_what_kustomize_builds_is_linted_and_named_by_its_file(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"kustomization.yaml": kustomization("routes.yaml"), "routes.yaml": ROUTES + "    - {}\n"},
+    )
+
+    linted = lint("--with", ESTATE, tmp_path)
+
+    assert linted.told() == ["route-actions VirtualService shop/kv spec.http[2]"]
+    assert linted.findings[0]["file"] == str(tmp_path / "kustomization.yaml")
+    assert linted.findings[0]["line"] is None
+
+
+@needs_kubectl
+def test_a_tree_is_searched_and_its_parts_look_things_up_in_each_other(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "workloads/kustomization.yaml": kustomization("all.yaml"),
+            "workloads/all.yaml": ESTATE.read_text(),
+            "steps/05/kustomization.yaml": kustomization("routes.yaml"),
+            "steps/05/routes.yaml": ROUTES,
+            "steps/50/kustomization.yaml": kustomization("routes.yaml"),
+            "steps/50/routes.yaml": ROUTES.replace("subset: canary", "subset: canry"),
+        },
+    )
+
+    linted = lint(tmp_path)
+
+    files = {(each["rule"], each["file"]) for each in linted.findings}
+    assert files == {
+        ("subset-undefined", str(tmp_path / "steps" / "50" / "kustomization.yaml")),
+        ("gateway-unused", str(tmp_path / "workloads" / "kustomization.yaml")),
+    }
+
+
+@needs_kubectl
+def test_the_same_in_several_directories_is_told_once(tmp_path: Path) -> None:
+    broken = ROUTES.replace("weight: 95", "weight: 94")
+    for step in ("a", "b", "c"):
+        write(
+            tmp_path,
+            {f"{step}/kustomization.yaml": kustomization("it.yaml"), f"{step}/it.yaml": broken},
+        )
+
+    linted = lint("--with", ESTATE, tmp_path)
+
+    assert linted.told() == [
+        "weights-not-100 VirtualService shop/kv spec.http[0].route",
+        "weights-not-100 VirtualService shop/kv spec.http[1].route",
+    ]
+    assert all(len(each["also_in"]) == 2 for each in linted.findings)
+
+
+@needs_kubectl
+def test_what_is_not_built_on_its_own_is_told(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "used/kustomization.yaml": COMPONENT,
+            "unused/kustomization.yaml": COMPONENT,
+            "overlay/kustomization.yaml": kustomization("routes.yaml")
+            + "components: [../used]\nconfigurations: [names.yaml]\n",
+            "overlay/routes.yaml": ROUTES,
+            "overlay/names.yaml": "nameReference: []\n",
+            "shared/names.yaml": "nameReference: []\n",
+        },
+    )
+
+    linted = lint("--with", ESTATE, tmp_path)
+
+    said = {each["file"] for each in linted.findings}
+    assert {each["rule"] for each in linted.findings} == {"not-checked"}
+    assert said == {
+        str(tmp_path / "unused" / "kustomization.yaml"),
+        str(tmp_path / "shared" / "names.yaml"),
+    }
+
+
+def test_a_directory_of_plain_files_is_one_set(tmp_path: Path) -> None:
+    write(tmp_path, {"a.yaml": ESTATE.read_text(), "deeper/b.yml": ROUTES, "notes.txt": "no"})
+
+    linted = lint(tmp_path)
+
+    assert linted.told() == ["gateway-unused Gateway shop/kv -"]
+
+
+def test_steps_are_taken_by_their_numbers_and_add_up(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"1-subsets/all.yaml": RULE.split("---")[0], "10-routes/a.yaml": ROUTES},
+    )
+
+    linted = lint("--plan", tmp_path, "--with", ESTATE)
+
+    assert linted.told() == []
+
+
+def test_the_wrong_order_of_steps_is_refused(tmp_path: Path) -> None:
+    stable = RULE.split("---")[0].replace("  - {name: canary, labels: {track: canary}}\n", "")
+    write(
+        tmp_path,
+        {
+            "before/all.yaml": stable,
+            "routes/all.yaml": ROUTES.replace("subset: canary", "subset: stable"),
+            "canary/all.yaml": ROUTES,
+            "subsets/all.yaml": RULE.split("---")[0],
+        },
+    )
+    order = ("before", "routes", "subsets", "canary")
+    reverse = ("before", "routes", "canary", "subsets")
+
+    right = lint("--with", ESTATE, "--plan", *(tmp_path / each for each in order))
+    wrong = lint("--with", ESTATE, "--plan", *(tmp_path / each for each in reverse))
+
+    assert right.told("error") == []
+    assert set(wrong.told("error")) == {
+        "subset-undefined VirtualService shop/kv spec.http[0].route[1].destination.subset",
+        "subset-undefined VirtualService shop/kv spec.http[1].route[1].destination.subset",
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"blue/kv.yaml": ROUTES, "green/kv.yaml": ROUTES}, "name the steps themselves"),
+        ({"blue/readme.txt": ""}, "holds no steps"),
+    ],
+)
+def test_a_plan_without_an_order_can_not_be_run(
+    tmp_path: Path, files: dict[str, str], says: str
+) -> None:
+    linted = lint("--plan", write(tmp_path, files))
+
+    assert linted.code == 2
+    assert says in linted.err
+
+
+def test_a_file_is_no_plan() -> None:
+    assert lint("--plan", ESTATE).code == 2

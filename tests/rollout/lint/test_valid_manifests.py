@@ -1,0 +1,30 @@
+"""Shapes that Istio's documentation shows, in our own words: accepted, and nothing to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.rollout.lint.linted import ESTATE, FIXTURES, lint
+
+VALID: Final = sorted((FIXTURES / "valid").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
+def test_a_documented_shape_is_accepted(path: Path) -> None:
+    linted = lint("--with", ESTATE, path)
+
+    assert linted.told("error", "warning") == []
+    assert linted.code == 0
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(VALID) >= 10
+
+
+def test_what_an_annotation_allows_is_still_told() -> None:
+    linted = lint("--with", ESTATE, FIXTURES / "valid" / "mirror-with-its-own-store.yaml")
+
+    assert linted.told("info") == ["mirrored-writes VirtualService shop/kv spec.http[0].mirror"]

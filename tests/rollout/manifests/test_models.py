@@ -1,0 +1,184 @@
+"""The models: durations parsed, matches as one of their kinds, parts that know their place."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
+
+from rollout.lint.yaml_text import read_documents
+from rollout.manifests.destination_rule import DestinationRule
+from rollout.manifests.hosts import ServiceName, expand_host, half_qualified, overlap, service_of
+from rollout.manifests.matches import Exact, Prefix, Present, Regex
+from rollout.manifests.reading import read_manifest
+from rollout.manifests.values import parse_duration
+from rollout.manifests.virtual_service import VirtualService
+from tests.rollout.lint.linted import FIXTURES
+
+VALID: Final = FIXTURES / "valid"
+
+
+def read(name: str) -> list[Any]:
+    documents = read_documents((VALID / f"{name}.yaml").read_text())
+    return [read_manifest(document.value).manifest for document in documents]
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("1h", 3_600_000), ("1m30s", 90_000), ("0.5s", 500), ("25ms", 25), ("0s", 0), ("1.5h", 5.4e6)],
+)
+def test_a_duration_is_parsed(text: str, milliseconds: float) -> None:
+    assert parse_duration(text) == timedelta(milliseconds=milliseconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1d", "1us", "s", "0.1ms", 5, None, "1s "])
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(PydanticCustomError):
+        parse_duration(text)
+
+
+@given(st.integers(0, 10**10))
+def test_whole_milliseconds_are_kept(milliseconds: int) -> None:
+    assert parse_duration(f"{milliseconds}ms") == timedelta(milliseconds=milliseconds)
+
+
+def test_a_match_is_one_of_its_kinds() -> None:
+    [service] = read("header-and-cookie-routes")
+    by_header, by_cookie, by_parameter = service.spec.http[0].match
+
+    assert by_header.headers == {"x-variant": Exact("b"), "x-debug": Present()}
+    assert by_header.without_headers == {"x-robot": Present()}
+    assert isinstance(by_cookie.headers["cookie"], Regex)
+    assert by_parameter.uri == Prefix("/v1/")
+
+
+@pytest.mark.parametrize(
+    ("cookie", "hit"),
+    [
+        ("variant=b", True),
+        ("a=1; variant=b; c=2", True),
+        ("variant=bb", False),
+        ("xvariant=b", False),
+        ("variant=a", False),
+    ],
+)
+def test_a_regex_matches_the_whole_text(cookie: str, hit: bool) -> None:
+    assert Regex(r"^(.*?;\s*)?(variant=b)(;.*)?$").matches(cookie) is hit
+
+
+def test_a_part_knows_its_place() -> None:
+    [service] = read("weighted-canary")
+
+    assert service.spec.http[1].route[0].at("weight") == "spec.http[1].route[0].weight"
+    assert service.spec.http[0].retries.at("retryOn") == "spec.http[0].retries.retryOn"
+    assert service.at("metadata", "annotations", "a.b/c") == 'metadata.annotations["a.b/c"]'
+
+
+def test_parts_are_compared_by_what_they_say() -> None:
+    [service] = read("weighted-canary")
+    first, second = (rule.route[0].destination for rule in service.spec.http)
+
+    assert first == second
+    assert first.at() != second.at()
+
+
+def test_a_model_can_not_be_changed() -> None:
+    [service] = read("weighted-canary")
+
+    with pytest.raises(ValueError, match="frozen"):
+        service.spec.http[0].route[0].weight = 50
+
+
+def test_defaults_are_istio_s() -> None:
+    [rule] = read("blue-green")[:1]
+    [secure] = read("gateway-with-tls")[1:]
+
+    assert isinstance(rule, DestinationRule)
+    assert rule.spec.export_to == ("*",)
+    assert isinstance(secure, VirtualService)
+    assert secure.gateways == ("shop/secure",)
+    assert read("weighted-canary")[0].gateways == ("mesh",)
+
+
+def test_copies_are_the_same_however_they_are_written() -> None:
+    [service] = read("mirror-of-reads")
+    one, several, _ = service.spec.http
+
+    assert [(to.subset, share) for to, share in one.mirroring] == [("canary", 10.0)]
+    assert [(to.subset, share) for to, share in several.mirroring] == [("canary", 0.5), ("idle", 0)]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    [document] = read_documents((VALID / "weighted-canary.yaml").read_text())
+    broken = document.value
+    broken["spec"]["http"][0]["timeout"] = "soon"
+    broken["spec"]["http"][0]["route"][0]["weight"] = -1
+    broken["spec"]["http"][1]["retry"] = {}
+    broken["spec"]["hostz"] = []
+
+    reading = read_manifest(broken)
+
+    assert reading.manifest is None
+    assert [each.path for each in reading.refusals] == [
+        "spec.http[0].route[0].weight",
+        "spec.http[0].timeout",
+        "spec.http[1].retry",
+        "spec.hostz",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "qualified"),
+    [
+        ("mesh", "mesh"),
+        ("edge", "shop/edge"),
+        ("./edge", "shop/edge"),
+        ("outside/edge", "outside/edge"),
+        ("edge.outside.svc.cluster.local", "outside/edge"),
+    ],
+)
+def test_gateways_are_named_with_their_namespace(written: str, qualified: str) -> None:
+    [service] = read("weighted-canary")
+
+    assert service.qualify(written) == qualified
+
+
+@pytest.mark.parametrize(
+    ("host", "full", "service"),
+    [
+        ("kv", "kv.shop.svc.cluster.local", ServiceName("shop", "kv")),
+        ("kv.other.svc.cluster.local", "kv.other.svc.cluster.local", ServiceName("other", "kv")),
+        ("kv.other", "kv.other", None),
+        ("example.org", "example.org", None),
+        ("*", "*", None),
+        ("a.b.c.svc.cluster.local", "a.b.c.svc.cluster.local", None),
+    ],
+)
+def test_short_hosts_are_completed(host: str, full: str, service: ServiceName | None) -> None:
+    assert expand_host(host, "shop") == full
+    assert service_of(full) == service
+
+
+def test_half_a_name_is_recognised() -> None:
+    assert half_qualified("kv.shop") == ServiceName("shop", "kv")
+    assert half_qualified("kv.shop.svc") == ServiceName("shop", "kv")
+    assert half_qualified("kv") is None
+    assert half_qualified("api.example.org") is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ("a.example.com", "*.example.com", True),
+        ("*", "a.example.com", True),
+        ("*.example.com", "*.a.example.com", True),
+        ("a.example.com", "b.example.com", False),
+        ("example.com", "*.example.com", False),
+    ],
+)
+def test_hosts_overlap(one: str, other: str, shared: bool) -> None:
+    assert overlap(one, other) is overlap(other, one) is shared

@@ -1,0 +1,211 @@
+"""A directory becomes a plan, or is refused before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rollout.lint.kustomize import CouldNotRun
+from rollout.plan.loading import load_plan
+from rollout.plan.model import Check, Strategy
+from rollout.plan.plan_file import PlanInvalid
+from tests.rollout.plan.plans import BETA, PATHS, routes, rule, split, write_plan
+from tests.support.manifests import need_kustomize
+
+ROOT: Final = Path(__file__).parents[3]
+
+
+def load(directory: Path, steps: dict[str, str], plan: str = "given: [estate.yaml]\n") -> list[str]:
+    """Return the steps of a plan as ``name share``."""
+    planned = load_plan(write_plan(directory, steps, plan))
+    return [f"{step.name} {step.share}" for step in planned.plan.steps]
+
+
+def refusal(directory: Path, steps: dict[str, str], plan: str = "given: [estate.yaml]\n") -> str:
+    with pytest.raises(PlanInvalid) as refused:
+        load(directory, steps, plan)
+    return str(refused.value)
+
+
+def test_our_canary_begins_at_nothing_and_ends_at_everything() -> None:
+    need_kustomize()
+
+    planned = load_plan(str(ROOT / "istio" / "canary"))
+
+    assert planned.plan.strategy is Strategy.CANARY
+    assert [step.share for step in planned.plan.steps] == [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    assert (planned.plan.namespace, planned.plan.virtual_service) == ("kv", "kv")
+    kinds = {(each.kind, each.name) for each in planned.subjects}
+    assert {("Deployment", "kv-stable"), ("Deployment", "kv-canary"), ("Gateway", "kv")} <= kinds
+    assert "VirtualService" not in {kind for kind, _ in kinds}
+
+
+def test_our_subsets_are_those_of_the_directories_before_the_steps() -> None:
+    need_kustomize()
+
+    planned = load_plan(str(ROOT / "istio" / "canary"))
+
+    (rule_,) = [each for each in planned.subjects if each.kind == "DestinationRule"]
+    assert [each["name"] for each in rule_.spec["subsets"]] == ["stable", "canary"]
+
+
+def test_our_blue_green_flips_once_and_is_looked_at_before() -> None:
+    need_kustomize()
+
+    plan = load_plan(str(ROOT / "istio" / "blue-green")).plan
+
+    assert plan.strategy is Strategy.BLUE_GREEN
+    assert [(step.name, step.share) for step in plan.steps] == [("blue", 0), ("green", 1)]
+    assert plan.checks[0] == Check("GET", "/v1/limits", (("x-preview", "green"),), 200)
+
+
+def test_our_a_b_is_shared_out_by_the_requests_themselves() -> None:
+    need_kustomize()
+
+    plan = load_plan(str(ROOT / "istio" / "ab")).plan
+
+    assert [(step.name, step.share) for step in plan.steps] == [("off", 0), ("on", None)]
+
+
+def test_steps_are_ordered_by_their_numbers_not_as_texts(tmp_path: Path) -> None:
+    steps = {name: split(int(name)) for name in ("100", "20", "3", "0")}
+
+    assert load(tmp_path, steps) == ["0 0.0", "3 0.03", "20 0.2", "100 1.0"]
+
+
+def test_weights_need_not_sum_to_a_hundred(tmp_path: Path) -> None:
+    steps = {"0": split(0), "1": routes(rule("all", {"stable": 2, "canary": 1}))}
+
+    assert load(tmp_path, steps) == ["0 0.0", f"1 {1 / 3}"]
+
+
+def test_a_preview_that_never_changes_is_no_share(tmp_path: Path) -> None:
+    preview = rule("preview", {"canary": 100}, BETA)
+    steps = {
+        "0": routes(preview, rule("all", {"stable": 100})),
+        "1": routes(preview, rule("all", {"canary": 100})),
+    }
+
+    assert load(tmp_path, steps) == ["0 0.0", "1 1.0"]
+
+
+def test_further_rules_for_the_canary_leave_the_share_to_the_requests(tmp_path: Path) -> None:
+    steps = {
+        "0": split(0),
+        "1": routes(
+            rule("those", {"canary": 100}, BETA), rule("all", {"stable": 90, "canary": 10})
+        ),
+    }
+
+    assert load(tmp_path, steps) == ["0 0.0", "1 None"]
+
+
+def test_the_objective_is_read_with_its_units(tmp_path: Path) -> None:
+    steps = {"0": split(0), "1": split(100)}
+    write_plan(
+        tmp_path,
+        steps,
+        "given: [estate.yaml]\nstepTime: 90s\ndeadline: 2h\npoll: 2s\n"
+        "objective: {errorRatio: 0.002, slow: [50ms, 1s], falseRollback: 0.02}\n",
+    )
+
+    plan = load_plan(str(tmp_path / "plan.yaml")).plan
+
+    assert (plan.step_seconds, plan.deadline_seconds, plan.poll_seconds) == (90, 7200, 2)
+    assert plan.objective.error_ratio == 0.002
+    assert plan.objective.slow_seconds == (0.05, 1.0)
+    assert (plan.objective.false_rollback, plan.objective.false_promotion) == (0.02, 0.05)
+
+
+def test_what_the_cluster_has_can_be_named_on_the_command_line(tmp_path: Path) -> None:
+    directory = write_plan(tmp_path, {"0": split(0), "1": split(100)}, "")
+
+    with pytest.raises(PlanInvalid, match="subset-undefined"):
+        load_plan(directory)
+    assert load_plan(directory, given=[str(tmp_path / "estate.yaml")]).plan.steps
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ("stepTime: soon\n", 'stepTime: "soon" is no duration'),
+        ("steptime: 60s\n", "steptime: there is no such field"),
+        ("strategy: yolo\n", "strategy: "),
+        ("objective: {errorRatio: 2}\n", "objective.errorRatio: "),
+        ("objective: {slow: [1s, 100ms]}\n", "objective.slow: the latency edges do not grow"),
+        ("stable: one\ncanary: one\n", "stable and canary are one subset"),
+        ("poll: 10s\nstepTime: 5s\n", "poll is longer than stepTime"),
+        ("checks: [{path: limits}]\n", "checks[0].path: "),
+        ("a: [\n", "can't be read"),
+        ("{}\n---\n{}\n", "holds 2 documents"),
+    ],
+)
+def test_a_mistake_in_the_plan_is_named_by_its_field(tmp_path: Path, plan: str, said: str) -> None:
+    assert said in refusal(tmp_path, {"0": split(0), "1": split(100)}, plan)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ({"0": split(5), "1": split(100)}, "0: the first step is the way back"),
+        ({"0": split(0), "1": split(0)}, "1: the step gives the canary nothing"),
+        ({"0": split(0), "1": split(50), "2": split(20)}, "falls from one step to the next"),
+        ({"0": split(0)}, "has no steps"),
+        (
+            {"0": split(0), "1": split(10).replace("    - name: all\n", "    -\n")},
+            "has no name of its own",
+        ),
+        ({"0": split(0), "1": split(10).replace("name: kv,", "name: other,")}, "claimed"),
+        ({"0": split(0), "1": split(10).replace("subset: canary", "subset: purple")}, "purple"),
+    ],
+)
+def test_steps_that_make_no_rollout_are_refused(
+    tmp_path: Path, steps: dict[str, str], said: str
+) -> None:
+    assert said in refusal(tmp_path, steps)
+
+
+def test_rules_that_disagree_about_the_share_are_named(tmp_path: Path) -> None:
+    def step(reads: int, writes: int) -> str:
+        return routes(
+            rule("entries", {"stable": 100 - reads, "canary": reads}, PATHS),
+            rule("rest", {"stable": 100 - writes, "canary": writes}),
+        )
+
+    said = refusal(tmp_path, {"0": step(0, 0), "1": step(10, 20)})
+
+    assert "the rules entries, rest give the canary different shares" in said
+
+
+def test_a_step_is_routes_and_nothing_else(tmp_path: Path) -> None:
+    gateway = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra, namespace: shop}\n"
+
+    said = refusal(tmp_path, {"0": split(0), "1": split(10) + gateway})
+
+    assert "a step is one VirtualService and nothing else" in said
+    assert "ConfigMap/extra" in said
+
+
+def test_what_the_linter_refuses_is_not_started(tmp_path: Path) -> None:
+    said = refusal(tmp_path, {"0": split(0), "1": split(10).replace("weight: 90", "weight: -90")})
+
+    assert "negative-weight" in said
+    assert "spec.http[0].route[0].weight" in said
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere/plan.yaml"])
+def test_a_path_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CouldNotRun, match="nowhere"):
+        load_plan(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["mirror", "microservices", "fault/dev", "fault/staging"])
+def test_where_nobody_is_compared_the_steps_are_walked(name: str) -> None:
+    need_kustomize()
+
+    plan = load_plan(str(ROOT / "istio" / name)).plan
+
+    assert plan.strategy is Strategy.WALK
+    assert {step.share for step in plan.steps} == {None}

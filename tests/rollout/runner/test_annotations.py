@@ -1,0 +1,133 @@
+"""Steps and verdicts are marked in Grafana; a Grafana that fails costs a line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from rollout.runner.annotations import Grafana, open_annotations
+from rollout.runner.events import Event, EventKind
+from tests.rollout.report.telling import tell_rollout
+from tests.support.ports import free_port
+
+STEP = Event(
+    time=1.25, rollout="kv", kind=EventKind.STEP, step="canary-05", share=0.05, detail="<b>5 %</b>"
+)
+
+
+@dataclass
+class Listener:
+    """Stands where Grafana would, and keeps what it is sent."""
+
+    url: str = ""
+    status: int = 200
+    hangs: bool = False
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.heard.append(await request.json())
+        self.tokens.add(request.headers["Authorization"])
+        if self.hangs:
+            await asyncio.Event().wait()
+        return web.json_response({"message": "Annotation added", "id": 1}, status=self.status)
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[Listener]:
+    listener = Listener()
+    app = web.Application()
+    app.router.add_post("/grafana/api/annotations", listener.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}/grafana/"
+        yield listener
+    finally:
+        await runner.cleanup()
+
+
+async def test_what_changes_something_is_marked_with_its_tags(listener: Listener) -> None:
+    async with open_annotations(Grafana(listener.url, "secret"), ["version:1.5.0"]) as marks:
+        for event in tell_rollout(failing=0.08).events:
+            marks.tell(event)
+
+    kinds = [each["tags"][-1] for each in listener.heard]
+    assert sorted(kinds) == ["rolled_back", "started", "step", "step"]
+    assert listener.heard[0]["tags"][:3] == ["tallykv-rollout", "version:1.5.0", "rollout:kv"]
+    assert listener.tokens == {"Bearer secret"}
+
+
+async def test_time_is_in_milliseconds_and_text_is_no_markup(listener: Listener) -> None:
+    async with open_annotations(Grafana(listener.url, "secret")) as marks:
+        marks.tell(STEP)
+
+    (body,) = listener.heard
+    assert body["time"] == 1250
+    assert body["text"] == (
+        "kv: step canary-05 (0.05 of the requests to the canary)\n&lt;b&gt;5 %&lt;/b&gt;"
+    )
+
+
+@pytest.mark.parametrize("url", ["refused", "http://", "no address", ""])
+async def test_a_grafana_that_isnt_there_is_complained_of_once(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = f"http://127.0.0.1:{free_port()}" if url == "refused" else url
+
+    with caplog.at_level(logging.WARNING):
+        async with open_annotations(Grafana(where, "secret")) as marks:
+            for _ in range(3):
+                marks.tell(STEP)
+
+    assert [each.message for each in caplog.records] == ["annotations are lost"]
+
+
+async def test_a_refusal_is_complained_of_once(
+    listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener.status = 403
+
+    async with open_annotations(Grafana(listener.url, "secret")) as marks:
+        marks.tell(STEP)
+        marks.tell(STEP)
+
+    assert [vars(each)["why"] for each in caplog.records] == ["HTTP 403"]
+    assert "secret" not in caplog.text
+
+
+async def test_a_grafana_that_hangs_is_given_up_and_never_piles_up(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener.hangs = True
+    monkeypatch.setattr("rollout.runner.annotations._TIMEOUT_SECONDS", 0.2)
+
+    async with asyncio.timeout(10):
+        async with open_annotations(Grafana(listener.url, "secret")) as marks:
+            for _ in range(100):
+                marks.tell(STEP)
+
+    assert len(listener.heard) <= 8
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({}, None),
+        ({"GRAFANA_URL": "http://g"}, None),
+        ({"GRAFANA_TOKEN": "t", "GRAFANA_URL": ""}, None),
+        ({"GRAFANA_URL": "http://g", "GRAFANA_TOKEN": "t"}, Grafana("http://g", "t")),
+    ],
+)
+def test_grafana_is_asked_only_where_both_are_configured(
+    environ: dict[str, str], found: Grafana | None
+) -> None:
+    assert Grafana.from_env(environ) == found
+    assert "'t'" not in repr(found)

@@ -1,0 +1,243 @@
+"""What is done next: each rule, and which goes before which."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.evidence.plans import canary_plan
+from rollout.evidence import Evidence
+from rollout.evidence.counts import Counts, Window
+from rollout.evidence.objective import Objective
+from rollout.plan.model import Plan, Strategy
+from rollout.runner.decisions import Action, Decision, Progress, Reason, decide, feeds
+
+OBJECTIVE = Objective(slow_seconds=())
+CANARY = canary_plan((0.0, 0.1, 0.5, 1.0), objective=OBJECTIVE)
+BLUE_GREEN = replace(canary_plan((0.0, 1.0), objective=OBJECTIVE), strategy=Strategy.BLUE_GREEN)
+AB = replace(
+    CANARY,
+    strategy=Strategy.AB,
+    steps=(CANARY.steps[0], replace(CANARY.steps[1], name="on", share=None)),
+)
+LAST = len(CANARY.steps) - 1
+NOW = 1_000.0
+
+
+def evidence(
+    stable: tuple[int, int] = (0, 0), canary: tuple[int, int] = (0, 0), share: float | None = None
+) -> Evidence:
+    """Return what one window of requests and failures tells."""
+    known = Evidence(OBJECTIVE)
+    known.observe(Window(0.0, 5.0, Counts(*stable), Counts(*canary)), share)
+    return known
+
+
+NOTHING = evidence()
+PROVEN = evidence((4_500, 5), (500, 0), 0.1)
+HARMFUL = evidence((900, 0), (100, 50), 0.1)
+BREACHED = evidence((0, 0), (500, 50), 1.0)
+MISMATCHED = evidence((500, 0), (500, 0), 0.1)
+
+
+def progress(step: int, *, at_step: float = 60.0) -> Progress:
+    """Return a rollout at a step for some seconds, with requests a moment ago."""
+    return Progress(step=step, step_since=NOW - at_step, since=NOW - 300.0, data_at=NOW - 1.0)
+
+
+def hold(step: int, reason: Reason) -> Decision:
+    return Decision(Action.HOLD, reason, step)
+
+
+ROLL_BACK = {
+    reason: Decision(Action.ROLL_BACK, reason, 0)
+    for reason in (Reason.ABORTED, Reason.HARM, Reason.BREACH)
+}
+INCONCLUSIVE = Decision(Action.INCONCLUSIVE, Reason.DEADLINE, 0)
+
+
+def test_the_evidence_here_is_what_it_is_called() -> None:
+    assert PROVEN.proven
+    assert not any((PROVEN.harmful, PROVEN.breached, PROVEN.mismatched))
+    assert HARMFUL.harmful
+    assert not HARMFUL.breached
+    assert BREACHED.breached
+    assert not BREACHED.harmful
+    assert MISMATCHED.mismatched
+    assert MISMATCHED.proven
+
+
+def test_a_step_whose_time_is_over_is_followed_by_the_next() -> None:
+    for step in (0, 1):
+        assert decide(CANARY, progress(step), NOTHING, NOW) == Decision(
+            Action.ADVANCE, Reason.GOOD, step + 1
+        )
+
+
+def test_a_step_has_its_time() -> None:
+    early = progress(1, at_step=59.9)
+
+    assert decide(CANARY, early, PROVEN, NOW) == hold(1, Reason.STEP_TIME)
+
+
+@pytest.mark.parametrize("plan", [CANARY, BLUE_GREEN, AB], ids=lambda plan: str(plan.strategy))
+@pytest.mark.parametrize(("known", "reason"), [(HARMFUL, Reason.HARM), (BREACHED, Reason.BREACH)])
+def test_harm_and_breach_go_back_whatever_else(plan: Plan, known: Evidence, reason: Reason) -> None:
+    last = len(plan.steps) - 1
+    for going in (
+        progress(0),
+        progress(last),
+        progress(last, at_step=0),
+        replace(progress(last), paused=True),
+        replace(progress(last), data_at=None),
+        replace(progress(last), since=0.0),
+    ):
+        assert decide(plan, going, known, NOW) == ROLL_BACK[reason]
+
+
+def test_who_aborts_goes_back_at_once() -> None:
+    ordered = replace(progress(1), aborted=True)
+
+    for going in (ordered, replace(ordered, paused=True), replace(ordered, data_at=None)):
+        assert decide(CANARY, going, PROVEN, NOW) == ROLL_BACK[Reason.ABORTED]
+
+
+@pytest.mark.parametrize("step", [0, 1, LAST])
+def test_a_pause_holds_even_past_the_deadline(step: int) -> None:
+    paused = replace(progress(step), paused=True)
+
+    assert decide(CANARY, paused, PROVEN, NOW) == hold(step, Reason.PAUSED)
+    assert decide(CANARY, replace(paused, since=-1e6), PROVEN, NOW) == hold(step, Reason.PAUSED)
+
+
+@pytest.mark.parametrize(
+    "data_at", [None, NOW - 31.0, NOW - 60.0], ids=["never", "stale", "before the step"]
+)
+def test_without_fresh_requests_a_step_is_held(data_at: float | None) -> None:
+    going = replace(progress(1), data_at=data_at)
+
+    assert decide(CANARY, going, PROVEN, NOW) == hold(1, Reason.NO_DATA)
+
+
+def test_requests_of_the_step_before_are_not_fresh() -> None:
+    going = replace(progress(1, at_step=5.0), data_at=NOW - 6.0)
+    hasty = replace(CANARY, step_seconds=0.0)
+
+    assert decide(hasty, going, PROVEN, NOW) == hold(1, Reason.NO_DATA)
+
+
+def test_a_hold_for_want_of_requests_ends_by_itself() -> None:
+    going = replace(progress(1), data_at=NOW - 31.0)
+
+    later = decide(CANARY, replace(going, data_at=NOW + 4.0), NOTHING, NOW + 5.0)
+
+    assert later.action is Action.ADVANCE
+
+
+def test_slow_polls_have_older_requests() -> None:
+    going = replace(progress(1, at_step=200.0), data_at=NOW - 90.0)
+
+    assert decide(replace(CANARY, poll_seconds=60.0), going, NOTHING, NOW).action is Action.ADVANCE
+
+
+@pytest.mark.parametrize("step", [1, 2, LAST])
+def test_a_mismatch_holds(step: int) -> None:
+    assert decide(CANARY, progress(step), MISMATCHED, NOW) == hold(step, Reason.MISMATCH)
+
+
+def test_all_requests_are_the_canarys_only_when_it_is_proven() -> None:
+    before_last = LAST - 1
+
+    assert decide(CANARY, progress(before_last), NOTHING, NOW) == hold(
+        before_last, Reason.NOT_PROVEN
+    )
+    assert decide(CANARY, progress(before_last), PROVEN, NOW) == Decision(
+        Action.ADVANCE, Reason.GOOD, LAST
+    )
+
+
+def test_the_last_step_has_its_time_and_is_promoted() -> None:
+    assert decide(CANARY, progress(LAST, at_step=10.0), PROVEN, NOW) == hold(LAST, Reason.STEP_TIME)
+    assert decide(CANARY, progress(LAST), PROVEN, NOW) == Decision(
+        Action.PROMOTE, Reason.GOOD, LAST
+    )
+
+
+@pytest.mark.parametrize("plan", [CANARY, BLUE_GREEN, AB], ids=lambda plan: str(plan.strategy))
+def test_nothing_is_promoted_without_proof(plan: Plan) -> None:
+    last = len(plan.steps) - 1
+
+    assert decide(plan, progress(last), NOTHING, NOW) == hold(last, Reason.NOT_PROVEN)
+
+
+@pytest.mark.parametrize("plan", [BLUE_GREEN, AB], ids=lambda plan: str(plan.strategy))
+def test_blue_green_and_ab_are_promoted_as_canaries_are(plan: Plan) -> None:
+    assert decide(plan, progress(1, at_step=10.0), PROVEN, NOW) == hold(1, Reason.STEP_TIME)
+    assert decide(plan, progress(1), PROVEN, NOW) == Decision(Action.PROMOTE, Reason.GOOD, 1)
+
+
+def test_a_flip_needs_its_checks_and_no_proof() -> None:
+    assert decide(BLUE_GREEN, progress(0), PROVEN, NOW) == hold(0, Reason.UNCHECKED)
+
+    checked = replace(progress(0), checked=True)
+
+    assert decide(BLUE_GREEN, checked, NOTHING, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+
+
+def test_ab_begins_without_proof_or_checks() -> None:
+    assert decide(AB, progress(0), NOTHING, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+
+
+@pytest.mark.parametrize("step", [0, 1, LAST])
+def test_the_deadline_ends_what_is_not_decided(step: int) -> None:
+    late = replace(progress(step), since=NOW - CANARY.deadline_seconds)
+
+    assert decide(CANARY, late, NOTHING, NOW) == INCONCLUSIVE
+    assert decide(CANARY, replace(late, data_at=None), PROVEN, NOW) == INCONCLUSIVE
+    assert decide(CANARY, late, MISMATCHED, NOW) == INCONCLUSIVE
+
+
+def test_what_is_ready_at_the_deadline_is_promoted() -> None:
+    late = replace(progress(LAST), since=NOW - CANARY.deadline_seconds)
+
+    assert decide(CANARY, late, PROVEN, NOW).action is Action.PROMOTE
+
+
+@pytest.mark.parametrize(
+    ("step", "stable", "canary", "fed"),
+    [
+        (0, 1, 0, True),
+        (0, 0, 1, False),
+        (1, 1, 1, True),
+        (1, 1, 0, False),
+        (1, 0, 1, False),
+        (LAST, 0, 1, True),
+        (LAST, 1, 0, False),
+    ],
+)
+def test_a_window_feeds_a_step_if_all_have_requests_that_should(
+    step: int, stable: int, canary: int, fed: bool
+) -> None:
+    window = Window(0.0, 5.0, Counts(stable, 0), Counts(canary, 0))
+
+    assert feeds(CANARY.steps[step], window) is fed
+
+
+def test_where_requests_choose_both_must_have_some() -> None:
+    assert feeds(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(1, 0)))
+    assert not feeds(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(0, 0)))
+
+
+@pytest.mark.parametrize("known", [NOTHING, MISMATCHED])
+def test_a_walk_takes_each_step_when_its_time_is_over_and_asks_for_no_evidence(
+    known: Evidence,
+) -> None:
+    walk = replace(AB, strategy=Strategy.WALK)
+    quiet = replace(progress(0), data_at=None)
+
+    assert decide(walk, quiet, known, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+    early = replace(quiet, step_since=NOW - 1)
+    assert decide(walk, early, known, NOW) == hold(0, Reason.STEP_TIME)
+    last = replace(quiet, step=1)
+    assert decide(walk, last, known, NOW) == Decision(Action.PROMOTE, Reason.GOOD, 1)

@@ -1,0 +1,31 @@
+"""Edges that a reader of the code found before any client did."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.svc.api.client import Api
+
+
+@pytest.mark.parametrize("query", ["ttl=none%0A", "ttl=keep%0A", "ttl=5%0A"])
+async def test_a_newline_behind_a_ttl_is_refused_by_name(api: Api, query: str) -> None:
+    answer = await api.put(f"/v1/kv/a?{query}", b"x")
+
+    assert answer.status == 400
+    assert "ttl" in answer.json()["detail"]
+
+
+async def test_a_newline_behind_a_limit_is_refused_by_name(api: Api) -> None:
+    answer = await api.get("/v1/kv?limit=10%0A")
+
+    assert answer.status == 400
+    assert "limit" in answer.json()["detail"]
+
+
+async def test_an_object_that_grows_past_the_limit_when_it_is_stored_is_refused(api: Api) -> None:
+    numbers = b",".join([b"1e15"] * 190_000)
+
+    answer = await api.put("/grown", b'{"a":[' + numbers + b"]}")
+
+    assert answer.status == 413
+    assert (await api.get("/grown")).status == 404
