@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench observe load load-web faults soak scale rehearse evidence manifests generated lock clean system-packages
+.PHONY: help run test check lint types bench observe load load-web faults soak scale rehearse evidence manifests generated wheels lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ generated: $(VENV)/dev.stamp ## write the dashboards, the PrometheusRule and the
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m kustomize.components.monitoring.build
 	$(BIN)/python -m tests.kustomize.test_summary
+
+wheels: $(VENV)/dev.stamp ## build both distributions into dist/
+	cd svc && ../$(BIN)/python -m hatchling build -d ../dist
+	cd rollout && ../$(BIN)/python -m hatchling build -d ../dist
 
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

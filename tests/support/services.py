@@ -108,9 +108,11 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
 
 @dataclass
 class ServiceProcess:
-    """``python -m svc serve`` as a process of its own."""
+    """``python -m svc serve``, or another way to start it, as a process of its own."""
 
     environ: dict[str, str]
+    command: tuple[str, ...] = (sys.executable, "-m", "svc", "serve")
+    directory: Path = ROOT
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -131,8 +133,8 @@ class ServiceProcess:
     def start(self, *, wait: bool = True) -> None:
         environ = {k: v for k, v in os.environ.items() if not k.startswith("KV_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "svc", "serve"],
-            cwd=ROOT,
+            self.command,
+            cwd=self.directory,
             env={
                 **environ,
                 "KV_HOST": "127.0.0.1",
