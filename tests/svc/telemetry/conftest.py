@@ -10,17 +10,7 @@ import pytest
 from svc.settings import Settings
 from tests.support.observed import Serve, observed_service, traced_service
 from tests.support.otlp import Collector, running_collector
-from tests.support.pod_monitor import read_pod_monitor
-from tests.support.redis_servers import RedisServer, running_redis
-
-
-@pytest.fixture(scope="module")
-def shared_redis(
-    redis_binary: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RedisServer]:
-    """A Redis for all tests of a module."""
-    with running_redis(redis_binary, tmp_path_factory.mktemp("redis")) as server:
-        yield server
+from tests.support.redis_servers import RedisServer
 
 
 @pytest.fixture
@@ -54,8 +44,3 @@ def traced(
         return traced_service(chosen, collector, monkeypatch, ratio=ratio)
 
     return serve
-
-
-@pytest.fixture(scope="session")
-def pod_monitor() -> dict[str, Any]:
-    return read_pod_monitor()
