@@ -21,8 +21,8 @@ from svc.app import build_admin_app, build_app
 from svc.serving.listener import TrafficRunner
 from svc.serving.server import BACKLOG
 from svc.settings import Settings
-from svc.stores.coalescing import CoalescingStore
-from svc.stores.opening import open_store
+from svc.stores.redis import RedisStore
+from svc.stores.store_url import open_store
 from tests.support.ports import free_port
 
 START_SECONDS: Final = 15.0
@@ -34,7 +34,7 @@ class Service:
     """A service that listens, and a client for it; paths are sent exactly as given."""
 
     settings: Settings
-    store: CoalescingStore
+    store: RedisStore
     app: web.Application
     client: aiohttp.ClientSession
     base: str

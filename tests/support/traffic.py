@@ -17,7 +17,7 @@ from yarl import URL
 
 from tests.support.mesh_view import MeshView
 from tests.support.ports import free_port
-from tests.support.wire import wire_to
+from tests.support.raw_http import wire_to
 
 WORKERS: Final = 8
 PAUSE_SECONDS: Final = 0.02

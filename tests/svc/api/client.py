@@ -16,8 +16,8 @@ from multidict import CIMultiDictProxy
 from svc.domain.model import CounterName, Key
 from svc.stores.names import counter_name, entry_name
 from tests.conftest import Backend
+from tests.support.raw_http import exchange
 from tests.support.services import Service
-from tests.support.wire import exchange
 
 DEADLINE_SECONDS: Final = 10.0
 PROBLEM_FIELDS: Final = frozenset(

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.raw_http import wire_to
 from tests.support.services import running_service
-from tests.support.wire import wire_to
 from tests.svc.api.client import Api, problem
 
 LIMIT = 1 << 20

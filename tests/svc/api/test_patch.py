@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Backend
 from tests.support.services import running_service
 from tests.svc.api.client import Answer, Api, entry, left_ms, problem
-from tests.svc.domain.merge_table import MERGES
+from tests.svc.api.merge_patch_cases import MERGES
 
 JSON = {"Content-Type": "application/json"}
 

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from svc.settings import Settings
+from tests.support.raw_http import wire_to
 from tests.support.services import running_service
-from tests.support.wire import wire_to
 from tests.svc.api.client import Answer, Api, problem
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

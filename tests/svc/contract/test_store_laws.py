@@ -28,7 +28,7 @@ from svc.domain.errors import (
 from svc.domain.model import Added, CounterName, Increment, Key, Operation, Ttl
 from svc.domain.store import Store
 from svc.stores.names import counter_name, entry_name
-from svc.stores.opening import open_store
+from svc.stores.store_url import open_store
 from tests.conftest import Backend
 from tests.svc.api.client import run_out
 from tests.svc.contract.history import is_one_history

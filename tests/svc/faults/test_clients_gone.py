@@ -18,10 +18,10 @@ from tests.support.answers import (
     statuses,
     together,
 )
+from tests.support.raw_http import wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
 from tests.support.waiting import eventually
-from tests.support.wire import wire_to
 
 KEYS = range(100)
 

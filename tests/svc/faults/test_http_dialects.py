@@ -8,10 +8,10 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import get, put, together
-from tests.support.bodies import MIB
+from tests.support.compressed_bodies import MIB
+from tests.support.raw_http import WireAnswer, exchange, wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
-from tests.support.wire import WireAnswer, exchange, wire_to
 
 
 @pytest.fixture

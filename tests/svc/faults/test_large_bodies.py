@@ -9,10 +9,10 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import get, put
-from tests.support.bodies import MIB, bomb, chunk, compressed
+from tests.support.compressed_bodies import MIB, bomb, chunk, compressed
+from tests.support.raw_http import WireAnswer, exchange, wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
-from tests.support.wire import WireAnswer, exchange, wire_to
 
 HEAD = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 CHUNKED = HEAD + "Transfer-Encoding: chunked\r\n"

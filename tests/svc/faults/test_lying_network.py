@@ -21,9 +21,9 @@ from tests.support.answers import (
     together,
 )
 from tests.support.every_verb import MERGE
-from tests.support.proxies import Proxy, running_proxy
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
+from tests.support.tcp_proxy import Proxy, running_proxy
 
 ONCE = {"Idempotency-Key": "once"}
 

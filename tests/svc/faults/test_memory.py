@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.bodies import MIB, bomb, chunk
+from tests.support.compressed_bodies import MIB, bomb, chunk
 from tests.support.plain_http import fetch
 from tests.support.processes import open_files, peak_resident_bytes
+from tests.support.raw_http import wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import until
-from tests.support.wire import wire_to
 
 HEAD = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n"
 CLIENTS = 4

@@ -9,10 +9,10 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import ask, ask_admin, assert_problem, get, put, statuses, together
+from tests.support.raw_http import Wire, wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, wire_to
 
 CAP = 2
 UPLOAD = "PUT /v1/kv/slow HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"

@@ -11,9 +11,9 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import get, put, statuses, together
+from tests.support.raw_http import Wire, wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
-from tests.support.wire import Wire, wire_to
 
 LIMIT_SECONDS = 0.5
 #: The limit, and how often heads are looked at, and a busy machine.

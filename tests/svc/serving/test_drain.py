@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.support.plain_http import PlainAnswer, fetch
+from tests.support.raw_http import Wire, wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, wire_to
 
 DRAIN_SECONDS = 1.0
 UPLOAD = "PUT /v1/kv/upload HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"

@@ -13,12 +13,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.crews import Crew, free_ports, redis_servers_among, running_crew
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.processes import children_of
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
+from tests.support.worker_services import Crew, free_ports, redis_servers_among, running_crew
 
 STEPS = 600
 CLIENTS = 30

@@ -9,12 +9,12 @@ import signal
 import time
 from pathlib import Path
 
-from tests.support.crews import Crew, Steps, clients_of, running_crew
 from tests.support.plain_http import fetch
 from tests.support.processes import children_of, is_running
+from tests.support.raw_http import Wire, wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, wire_to
+from tests.support.worker_services import Crew, Steps, clients_of, running_crew
 
 GET = "GET /v1/limits HTTP/1.1\r\nHost: t\r\n\r\n"
 CLIENTS = 8

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svc.telemetry.logs import _whole_lines
-from tests.support.crews import running_crew
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
+from tests.support.worker_services import running_crew
 
 MOST: Final = 64
 #: All of these lines fit into the pipe that the test reads at the end.

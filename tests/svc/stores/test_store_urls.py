@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from svc.stores.opening import StoreUrlInvalid, build_link
+from svc.stores.store_url import StoreUrlInvalid, build_link
 from tests.support.services import ROOT
 
 BAD = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from svc.settings import Settings
-from tests.support.observed import Serve, observed_service, traced_service
+from tests.support.instrumented_service import Serve, observed_service, traced_service
 from tests.support.otlp import Collector, running_collector
 from tests.support.pod_monitor import read_pod_monitor
 from tests.support.redis_servers import RedisServer, running_redis

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from svc.telemetry import rate
+from svc.telemetry import token_bucket
 from svc.telemetry.requests import NOTABLE_PER_SECOND
 from tests.support.answers import Answer, ask, put, together
-from tests.support.observed import (
+from tests.support.instrumented_service import (
     UNSAMPLED,
     Serve,
     logged_lines,
@@ -22,8 +22,8 @@ from tests.support.observed import (
 )
 from tests.support.otlp import Collector
 from tests.support.ports import free_port
+from tests.support.raw_http import exchange
 from tests.support.redis_servers import RedisServer
-from tests.support.wire import exchange
 
 NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -143,7 +143,7 @@ async def test_what_was_sampled_gets_a_line_that_leads_to_its_span(
 @pytest.fixture
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what is let through so often a second."""
-    monkeypatch.setattr(rate, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    monkeypatch.setattr(token_bucket, "time", SimpleNamespace(monotonic=lambda: 1000.0))
 
 
 @pytest.mark.usefixtures("_no_time_passes")

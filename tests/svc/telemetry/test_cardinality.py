@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.support.observed import Serve, scrape, text_scrape
-from tests.support.wire import exchange, wire_to
+from tests.support.instrumented_service import Serve, scrape, text_scrape
+from tests.support.raw_http import exchange, wire_to
 
 PATHS: Final = 10_000
 METHODS: Final = 50

@@ -8,15 +8,9 @@ from typing import Final
 
 from svc.telemetry.trace import TRACE
 from tests.support.answers import ask, batch, put, together, warm
-from tests.support.observed import (
-    UNSAMPLED,
-    Serve,
-    logged_lines,
-    trace_id,
-    traceparent,
-)
+from tests.support.instrumented_service import UNSAMPLED, Serve, logged_lines, trace_id, traceparent
 from tests.support.otlp import Collector
-from tests.support.wire import wire_to
+from tests.support.raw_http import wire_to
 
 REQUESTS: Final = 60
 TRACED: Final = "GET /v1/kv/none HTTP/1.1\r\nHost: t\r\ntraceparent: {}\r\n\r\n"

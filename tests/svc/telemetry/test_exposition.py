@@ -10,9 +10,9 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from svc.telemetry.exposition import GZIP_FROM_BYTES
+from svc.telemetry.exposition import MIN_GZIP_BYTES
 from tests.support.answers import ask, increment, put
-from tests.support.observed import (
+from tests.support.instrumented_service import (
     OPENMETRICS,
     SAMPLED,
     UNSAMPLED,
@@ -24,8 +24,8 @@ from tests.support.observed import (
     traceparent,
 )
 from tests.support.otlp import Collector
+from tests.support.raw_http import exchange
 from tests.support.services import Service
-from tests.support.wire import exchange
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: What Prometheus itself asks for, by version.
@@ -173,7 +173,7 @@ async def test_it_travels_compressed_to_whom_says_so(
     assert answer.headers.get("Content-Encoding") == ("gzip" if compressed else None)
     assert int(answer.headers["Content-Length"]) == len(body)
     plain = gzip.decompress(body) if compressed else body
-    assert len(plain) > GZIP_FROM_BYTES
+    assert len(plain) > MIN_GZIP_BYTES
     assert (len(body) < len(plain) / 3) is compressed
     assert read_strictly(plain.decode())
 

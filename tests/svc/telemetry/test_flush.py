@@ -13,13 +13,13 @@ import aiohttp
 import pytest
 
 from svc.telemetry.tracing import FLUSH_SECONDS
-from tests.support.heard import HeardService, heard_process
-from tests.support.observed import OPENMETRICS, Scrape, parent_id, trace_id, traceparent
+from tests.support.instrumented_service import OPENMETRICS, Scrape, parent_id, trace_id, traceparent
 from tests.support.otlp import Behaviour, Collector
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.waiting import eventually, until
+from tests.svc.telemetry.process_log import HeardService, heard_process
 
 DRAIN_SECONDS: Final = 1.0
 SHUTDOWN_SECONDS: Final = 1.0

@@ -22,7 +22,7 @@ from svc.telemetry.instruments import (
     Labels,
 )
 from svc.telemetry.metrics import REQUEST_BOUNDS
-from tests.support.observed import read_strictly
+from tests.support.instrumented_service import read_strictly
 
 BOUNDS: Final = (0.001, 0.0025, 0.1, 1.0, 5.0)
 #: Label values that an exposition has to escape, among others.

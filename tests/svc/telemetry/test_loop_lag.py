@@ -15,7 +15,7 @@ import uvloop
 from svc.telemetry.instruments import Histogram
 from svc.telemetry.loop_lag import PERIOD_SECONDS, LoopLag
 from svc.telemetry.metrics import LAG_BOUNDS
-from tests.support.observed import OPENMETRICS, Scrape
+from tests.support.instrumented_service import OPENMETRICS, Scrape
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
 from tests.support.services import service_process

@@ -14,7 +14,7 @@ from svc.telemetry.metrics import LISTS, READS, WRITES, Metrics
 from svc.telemetry.signals import Signals
 from tests.support.answers import ask, batch, together
 from tests.support.every_verb import CHANGES
-from tests.support.observed import Serve, scrape
+from tests.support.instrumented_service import Serve, scrape
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service

@@ -17,12 +17,12 @@ from typing import Any, Final
 import pytest
 import redis
 
-from tests.support.heard import heard_process
-from tests.support.observed import OPENMETRICS, Scrape, trace_id, traceparent
+from tests.support.instrumented_service import OPENMETRICS, Scrape, trace_id, traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, ServiceProcess, service_process
+from tests.svc.telemetry.process_log import heard_process
 
 KEY: Final = "sesame"
 VALUE: Final = "rosebud"

@@ -13,11 +13,11 @@ from svc.stores.link import MAX_CONNECTIONS
 from tests.conftest import need_redis_7
 from tests.support.answers import ask, increment, put, together, warm
 from tests.support.every_verb import CHANGES, READS
-from tests.support.observed import Scrape, Serve, scrape
+from tests.support.instrumented_service import Scrape, Serve, scrape
 from tests.support.ports import free_port
-from tests.support.proxies import running_proxy
 from tests.support.redis_servers import RedisServer, running_cluster
 from tests.support.services import Service
+from tests.support.tcp_proxy import running_proxy
 from tests.support.waiting import eventually
 
 TRIP: Final = "db_client_operation_duration_seconds"

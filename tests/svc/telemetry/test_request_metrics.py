@@ -11,10 +11,10 @@ import pytest
 
 from svc.api.context import LIFECYCLE
 from tests.support.answers import ask, ask_admin, together
-from tests.support.observed import Scrape, Serve, scrape
+from tests.support.instrumented_service import Scrape, Serve, scrape
+from tests.support.raw_http import Wire, exchange, wire_to
 from tests.support.services import Service
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, exchange, wire_to
 
 DURATION: Final = "http_server_request_duration_seconds"
 GET: Final = "GET /v1/limits HTTP/1.1\r\nHost: t\r\n"

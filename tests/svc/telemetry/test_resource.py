@@ -7,11 +7,11 @@ from typing import Any, Final
 import pytest
 
 from svc import __version__
-from tests.support.heard import heard_process
-from tests.support.observed import traceparent
+from tests.support.instrumented_service import traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
+from tests.svc.telemetry.process_log import heard_process
 
 LOGGED: Final = ("service.name", "service.version", "service.instance.id", "track")
 

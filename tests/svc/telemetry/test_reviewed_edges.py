@@ -26,8 +26,7 @@ from svc.telemetry.signals import Signals
 from svc.telemetry.tracing import FLUSH_SECONDS
 from tests.conftest import need_redis_6, need_redis_7
 from tests.support.answers import ask, increment, put, together, warm
-from tests.support.heard import heard_process
-from tests.support.observed import (
+from tests.support.instrumented_service import (
     UNSAMPLED,
     Serve,
     logged_lines,
@@ -38,10 +37,11 @@ from tests.support.observed import (
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
+from tests.support.raw_http import exchange, wire_to
 from tests.support.redis_servers import RedisServer, running_redis
 from tests.support.services import ROOT, service_process
 from tests.support.waiting import eventually, until
-from tests.support.wire import exchange, wire_to
+from tests.svc.telemetry.process_log import heard_process
 
 NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 KEY: Final = "sesame"

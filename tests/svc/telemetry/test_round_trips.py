@@ -8,7 +8,7 @@ import pytest
 
 from svc.api.context import SIGNALS
 from tests.support.answers import ask, together, warm
-from tests.support.observed import SAMPLED, UNSAMPLED, Serve, trace_id, traceparent
+from tests.support.instrumented_service import SAMPLED, UNSAMPLED, Serve, trace_id, traceparent
 from tests.support.otlp import Collector
 from tests.support.services import Service
 from tests.support.spans import Span

@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from svc.telemetry import trace
 from svc.telemetry.instruments import Counter
 from svc.telemetry.sampling import NoSampler, Sampler
-from svc.tracing_settings import SAMPLERS, load_tracing
+from svc.telemetry.settings import SAMPLERS, load_tracing
 from tests.support.traceparents import parents, traceparents
 
 REQUESTS: Final = 100_000

@@ -15,9 +15,9 @@ from tests.support.pairs import Release, running_release
 from tests.support.plain_http import fetch
 from tests.support.pod_monitor import Pod, scrape_job, write_pods
 from tests.support.prometheus import Prometheus, check_metrics, running_prometheus
+from tests.support.raw_http import wire_to
 from tests.support.redis_servers import RedisServer
 from tests.support.waiting import until
-from tests.support.wire import wire_to
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 TEXTS = ("text/plain; version=0.0.4", "text/plain; version=1.0.0; escaping=underscores")

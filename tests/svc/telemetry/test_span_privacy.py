@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import otlp
 from tests.support.answers import ask
-from tests.support.observed import Serve, traceparent
+from tests.support.instrumented_service import Serve, traceparent
 from tests.support.otlp import Collector
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service

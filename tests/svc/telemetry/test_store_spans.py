@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.answers import ask, put
-from tests.support.observed import Serve, traceparent
+from tests.support.instrumented_service import Serve, traceparent
 from tests.support.otlp import Collector
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer

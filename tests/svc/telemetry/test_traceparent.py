@@ -10,9 +10,9 @@ from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from svc.telemetry.trace import read_traceparent
-from tests.support.observed import Serve
+from tests.support.instrumented_service import Serve
+from tests.support.raw_http import exchange
 from tests.support.traceparents import traceparents
-from tests.support.wire import exchange
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN: Final = "00f067aa0ba902b7"

@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrument
 
 from svc.telemetry.trace import TRACE
 from tests.support.answers import ask, get, put
-from tests.support.observed import (
+from tests.support.instrumented_service import (
     SAMPLED,
     UNSAMPLED,
     Serve,
@@ -22,9 +22,9 @@ from tests.support.observed import (
     traceparent,
 )
 from tests.support.otlp import Collector
+from tests.support.raw_http import exchange
 from tests.support.services import Service
 from tests.support.spans import Span
-from tests.support.wire import exchange
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
 

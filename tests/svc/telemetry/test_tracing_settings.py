@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svc.settings import SettingInvalid
-from svc.tracing_settings import SAMPLERS, TracingSettings, load_tracing
-from tests.support.heard import heard_process
-from tests.support.observed import traceparent
+from svc.telemetry.settings import SAMPLERS, TracingSettings, load_tracing
+from tests.support.instrumented_service import traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT
+from tests.svc.telemetry.process_log import heard_process
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 ON: Final = {ENDPOINT: "http://127.0.0.1:4318"}

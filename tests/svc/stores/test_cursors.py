@@ -18,7 +18,7 @@ cursors = st.builds(
     run_id=st.text("0123456789abcdef", max_size=40),
     position=st.integers(0, 2**64 - 1),
     pattern=st.binary(max_size=20),
-    given=st.lists(st.binary(min_size=8, max_size=8), max_size=5).map(tuple),
+    returned=st.lists(st.binary(min_size=8, max_size=8), max_size=5).map(tuple),
 )
 
 

@@ -1,4 +1,4 @@
-"""What a Redis error means to the caller: was anything applied, and is it worth a retry."""
+"""Translate Redis errors to domain errors: was the change applied, and does a retry make sense."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .link import Lost, Unsent
 
 log = logging.getLogger(__name__)
 
-# Redis refuses all of these before a command changes anything. Redis 6 wraps a script's error in
-# a text of its own, so the code is looked for anywhere in it.
+# Redis sends each of these before the command changes anything. Redis 6 puts a script's error
+# inside a message of its own, so the code may be anywhere in the text.
 _UNAVAILABLE: Final = re.compile(
     r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF|NOREPLICAS|BUSY"
     r"|UNKILLABLE|NOAUTH|NOPERM|WRONGPASS|max number of clients|Protocol error)\b"
@@ -27,8 +27,8 @@ _UNAVAILABLE: Final = re.compile(
 _CORRUPT: Final = re.compile(r"WRONGTYPE|not an integer")
 
 
-def failure_of(reply: Exception, *, changing: bool) -> DomainError:
-    """Translate what stands in a reply's place; ``changing``: the command may change something."""
+def domain_error_of(reply: Exception, *, changing: bool) -> DomainError:
+    """Translate an error reply, Unsent or Lost. ``changing``: the command may change data."""
     if isinstance(reply, DomainError):
         return reply
     if isinstance(reply, Unsent):
@@ -54,12 +54,12 @@ def failure_of(reply: Exception, *, changing: bool) -> DomainError:
 
 
 def _without_data(text: str) -> str:
-    """Leave out what Redis repeats of a command that it doesn't know: keys and values."""
+    """Cut the command's arguments, which Redis repeats, off the text: they are clients' data."""
     return text.partition(", with args beginning")[0][:200]
 
 
 def checked(reply: Any, *, changing: bool) -> Any:
-    """Return the reply, or raise what its failure means."""
+    """Return the reply, or raise the domain error that it stands for."""
     if isinstance(reply, Exception):
-        raise failure_of(reply, changing=changing)
+        raise domain_error_of(reply, changing=changing)
     return reply

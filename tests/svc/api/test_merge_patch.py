@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svc.api.merge_patch import merge
-from tests.svc.domain.merge_table import MERGES
+from tests.svc.api.merge_patch_cases import MERGES
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 names = st.sampled_from(["a", "b", "c", ""])

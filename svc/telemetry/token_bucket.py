@@ -1,4 +1,4 @@
-"""At most so many a second."""
+"""A token bucket: limits a rate per second."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class TokenBucket:
-    """Lets ``per_second`` through, a second's worth at once; zero is no limit."""
+    """Allows ``per_second`` events a second, in bursts of up to that many; zero means no limit."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
@@ -14,7 +14,7 @@ class TokenBucket:
         self._since = time.monotonic()
 
     def take(self) -> bool:
-        """Tell whether one more may pass, and count it."""
+        """Take a token. Return False if none is left."""
         if not self._per_second:
             return True
         now = time.monotonic()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from svc.domain.errors import StoreCorrupt
 from svc.domain.model import Draft
-from svc.stores import record
+from svc.stores import entry_codec
 
 NOW_MS = 1_800_000_000_123
 content_types = st.from_regex(r"[!-~][ -~\t]{0,254}", fullmatch=True)
@@ -28,13 +28,13 @@ def lie(
     draft: Draft, version: bytes = b"v" * 16, written_ms: int = NOW_MS, expires_ms: int = 0
 ) -> bytes:
     """Put the two times between head and tail, as the scripts do."""
-    head, tail = record.encode(draft, version)
+    head, tail = entry_codec.encode(draft, version)
     return head + struct.pack(">QQ", written_ms, expires_ms) + tail
 
 
 @given(drafts, st.binary(min_size=16, max_size=16), st.integers(1, 10**12))
 def test_an_entry_is_read_back_exactly(draft: Draft, version: bytes, left_ms: int) -> None:
-    entry = record.decode(lie(draft, version, NOW_MS - 5000, NOW_MS + left_ms), NOW_MS)
+    entry = entry_codec.decode(lie(draft, version, NOW_MS - 5000, NOW_MS + left_ms), NOW_MS)
 
     assert (entry.body, entry.content_type, entry.is_json) == (
         draft.body,
@@ -50,22 +50,22 @@ def test_an_entry_is_read_back_exactly(draft: Draft, version: bytes, left_ms: in
 def test_a_summary_agrees_with_the_entry(draft: Draft, mortal: int) -> None:
     raw = lie(draft, expires_ms=mortal * (NOW_MS + 5000))
 
-    entry = record.decode(raw, NOW_MS)
-    summary = record.summarise("k", raw[: record.HEADER_BYTES], NOW_MS)
+    entry = entry_codec.decode(raw, NOW_MS)
+    summary = entry_codec.summarise("k", raw[: entry_codec.HEADER_BYTES], NOW_MS)
 
     assert (summary.key, summary.etag, summary.ttl) == ("k", entry.etag, entry.ttl_seconds)
     assert (summary.size, summary.content_type) == (len(entry.body), entry.content_type)
 
 
 def test_an_entry_that_never_expires_has_no_ttl() -> None:
-    assert record.decode(lie(Draft(b"", "x", None, is_json=False)), NOW_MS).ttl_seconds is None
+    assert entry_codec.decode(lie(Draft(b"", "x", None, is_json=False)), NOW_MS).ttl_seconds is None
 
 
 @pytest.mark.parametrize(
     ("left_ms", "seconds"), [(1, 1), (999, 1), (1000, 1), (1001, 2), (0, 1), (-5000, 1)]
 )
 def test_what_still_exists_has_some_time_left(left_ms: int, seconds: int) -> None:
-    assert record.remaining_seconds(NOW_MS + left_ms, NOW_MS) == seconds
+    assert entry_codec.remaining_seconds(NOW_MS + left_ms, NOW_MS) == seconds
 
 
 @pytest.mark.parametrize("lag_ms", [0, 1, 5, 500])
@@ -73,15 +73,15 @@ def test_by_a_clock_that_lags_no_more_time_is_left_than_was_given(lag_ms: int) -
     """The server's clock is known no better than a round trip takes; 60 s must not show as 61."""
     raw = lie(Draft(b"x", "x", 60, is_json=False), written_ms=NOW_MS, expires_ms=NOW_MS + 60_000)
 
-    assert record.decode(raw, NOW_MS - lag_ms).ttl_seconds == 60
-    assert record.summarise("k", raw, NOW_MS - lag_ms).ttl == 60
+    assert entry_codec.decode(raw, NOW_MS - lag_ms).ttl_seconds == 60
+    assert entry_codec.summarise("k", raw, NOW_MS - lag_ms).ttl == 60
 
 
 @given(st.binary(max_size=120))
 @example(b"")
 @example(b"\x01" + b"\0" * 37 + b"\x01\xff")
 def test_any_bytes_are_an_entry_or_corrupt_and_nothing_else(raw: bytes) -> None:
-    for read in (record.decode, lambda raw, now: record.summarise("k", raw, now)):
+    for read in (entry_codec.decode, lambda raw, now: entry_codec.summarise("k", raw, now)):
         try:
             read(raw, NOW_MS)
         except StoreCorrupt:
@@ -95,14 +95,14 @@ def test_an_entry_that_lost_or_gained_bytes_is_corrupt(draft: Draft, data: st.Da
 
     for damaged in (raw[:cut], raw + b"x"):
         with pytest.raises(StoreCorrupt):
-            record.decode(damaged, NOW_MS)
+            entry_codec.decode(damaged, NOW_MS)
 
 
 @pytest.mark.parametrize("form", [2, 3, 255])
 def test_a_later_format_is_refused_by_its_number(form: int) -> None:
     raw = bytes([form]) + lie(Draft(b"x", "text/plain", None, is_json=False))[1:]
 
-    for read in (record.decode, lambda raw, now: record.summarise("k", raw, now)):
+    for read in (entry_codec.decode, lambda raw, now: entry_codec.summarise("k", raw, now)):
         with pytest.raises(StoreCorrupt, match=f"format {form}"):
             read(raw, NOW_MS)
 
@@ -111,7 +111,7 @@ def test_a_format_before_the_first_is_no_entry() -> None:
     raw = b"\0" + lie(Draft(b"x", "text/plain", None, is_json=False))[1:]
 
     with pytest.raises(StoreCorrupt, match="something else"):
-        record.decode(raw, NOW_MS)
+        entry_codec.decode(raw, NOW_MS)
 
 
 def test_format_1_is_as_written_down() -> None:
@@ -124,7 +124,7 @@ def test_format_1_is_as_written_down() -> None:
 
 
 def test_versions_never_repeat_within_or_across_processes() -> None:
-    one, other = record.Versions(), record.Versions()
+    one, other = entry_codec.Versions(), entry_codec.Versions()
 
     made = [each.next() for _ in range(1000) for each in (one, other)]
 
@@ -134,7 +134,7 @@ def test_versions_never_repeat_within_or_across_processes() -> None:
 
 @given(st.binary(min_size=16, max_size=16))
 def test_an_etag_names_its_version(version: bytes) -> None:
-    assert record.version_of(record.etag_of(version)) == version
+    assert entry_codec.version_of(entry_codec.etag_of(version)) == version
 
 
 @given(st.text(max_size=40))
@@ -143,6 +143,6 @@ def test_an_etag_names_its_version(version: bytes) -> None:
 @example('W/"' + "a" * 32 + '"')
 @example('"' + "0" * 31 + '"')
 def test_no_other_text_is_an_etag_of_ours(text: str) -> None:
-    version = record.version_of(text)
+    version = entry_codec.version_of(text)
 
-    assert version is None or record.etag_of(version) == text
+    assert version is None or entry_codec.etag_of(version) == text

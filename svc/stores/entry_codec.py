@@ -1,20 +1,20 @@
-"""How an entry lies in Redis: one string, a small binary header and the bytes, read by one command.
+"""The format of an entry in Redis: one string, made of a small binary header and the body.
 
-Format 1, big-endian::
+Format 1, big-endian, offset and length in bytes::
 
     0   1   format (1)
-    1   1   flags: bit 0, the body passed the strict JSON reading
-    2   8   written, ms of the server's clock
-    10  8   expires, ms of the server's clock; 0: never
-    18  16  version: never reused, the ETag
+    1   1   flags: bit 0 is set if the body passed strict JSON validation
+    2   8   time of writing, ms by the server's clock
+    10  8   time of expiry, ms by the server's clock; 0: never
+    18  16  version, never reused: the ETag
     34  4   body length in bytes
     38  1   content type length in bytes
     39  n   content type, ASCII
     …       body
 
-``head`` is the first two bytes, ``tail`` all from the version on: the scripts put the two times
-between them. A release must read a format before any release writes it, because canary and stable
-share one Redis.
+``head`` is the first two bytes and ``tail`` everything from the version on; the scripts insert the
+two times between them. Canary and stable share one Redis, so a release that writes a new format
+must come after a release that reads it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..domain.model import Draft, Entry, EntrySummary
 
 FORMAT: Final = 1
 FLAG_JSON: Final = 1
-#: Enough of an entry's beginning to summarise it: the fixed header and the longest content type.
+#: The bytes that summarise() needs: the fixed header and the longest content type.
 HEADER_BYTES: Final = 39 + 255
 
 _FIXED: Final = struct.Struct(">BBQQ16sIB")
@@ -39,7 +39,7 @@ _LENGTHS: Final = struct.Struct(">IB")
 
 
 class Versions:
-    """Versions that no process makes twice: 10 random bytes a process, then a 6-byte count."""
+    """Makes unique versions: 10 bytes that are random for each process, then a 6-byte count."""
 
     def __init__(self) -> None:
         self._nonce = os.urandom(10)
@@ -55,7 +55,7 @@ def etag_of(version: bytes) -> str:
 
 
 def version_of(etag: str) -> bytes | None:
-    """Return the version behind an ETag in header form; None when it is not one of ours."""
+    """Return the version of an ETag in header form; None if this service did not make the ETag."""
     try:
         version = bytes.fromhex(etag[1:-1])
     except ValueError:
@@ -64,14 +64,14 @@ def version_of(etag: str) -> bytes | None:
 
 
 def encode(draft: Draft, version: bytes) -> tuple[bytes, bytes]:
-    """Return the draft's head and tail."""
+    """Return the draft's head and tail, as in the format above."""
     content_type = draft.content_type.encode("ascii")
     lengths = _LENGTHS.pack(len(draft.body), len(content_type))
     return _HEADS[draft.is_json], b"".join((version, lengths, content_type, draft.body))
 
 
 def decode(raw: bytes, now_ms: int) -> Entry:
-    """Read a stored entry; raise StoreCorrupt for one that this release can't read."""
+    """Decode a stored entry; ``now_ms`` is the server's time. Raises StoreCorrupt."""
     try:
         form, flags, written, expires, version, size, type_size = _FIXED.unpack_from(raw)
         start = _FIXED_BYTES + type_size
@@ -80,21 +80,22 @@ def decode(raw: bytes, now_ms: int) -> Entry:
         raise unreadable(raw) from None
     if form != FORMAT or len(raw) != start + size:
         raise unreadable(raw)
-    # The server's clock is known no better than a round trip takes: it is not before the writing.
+    # The estimate of the server's clock is off by up to a round trip. It must not be earlier than
+    # the time of writing.
     now_ms = max(now_ms, written)
     return Entry(
         raw[start:],
         content_type,
         f'"{version.hex()}"',
         written // 1000,
-        # As remaining_seconds, without the call: every read passes here.
+        # remaining_seconds, inlined because every read comes through here.
         (-((now_ms - expires) // 1000) if expires > now_ms else 1) if expires else None,
         flags & FLAG_JSON == FLAG_JSON,
     )
 
 
 def try_decode(raw: bytes, now_ms: int) -> Entry | StoreCorrupt:
-    """Read a stored entry, or return why it can't be read."""
+    """Decode a stored entry, or return the error."""
     try:
         return decode(raw, now_ms)
     except StoreCorrupt as error:
@@ -102,7 +103,7 @@ def try_decode(raw: bytes, now_ms: int) -> Entry | StoreCorrupt:
 
 
 def summarise(key: str, raw: bytes, now_ms: int) -> EntrySummary:
-    """Read the beginning of a stored entry; raise StoreCorrupt as ``decode`` does."""
+    """Decode the first HEADER_BYTES of a stored entry. Raises StoreCorrupt."""
     try:
         form, _, written, expires, version, size, type_size = _FIXED.unpack_from(raw)
         content_type = str(raw[_FIXED_BYTES : _FIXED_BYTES + type_size], "ascii")
@@ -115,7 +116,7 @@ def summarise(key: str, raw: bytes, now_ms: int) -> EntrySummary:
 
 
 def remaining_seconds(expires_ms: int, now_ms: int) -> int:
-    """Round what is left up to whole seconds: what still exists has some time left."""
+    """Return the remaining time in whole seconds, rounded up, at least 1."""
     return max(1, -((now_ms - expires_ms) // 1000))
 
 

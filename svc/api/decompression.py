@@ -1,4 +1,4 @@
-"""Compressed request bodies, taken apart with a bound: a bomb never gets to unfold."""
+"""Decompress request bodies with a bound on the result, against decompression bombs. Pure."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import Final
 
 from ..domain.errors import BodyInvalid, BodyTooLarge, ContentCodingUnsupported
 
-#: zlib's window parameter: gzip's header, or either of the two things called deflate.
+#: zlib's window parameter for the gzip format.
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
-def inflater(coding: str, limit: int, what: str) -> Inflater | None:
-    """Return what undoes the content coding, None for identity.
+def decompressor(coding: str, limit: int, what: str) -> Decompressor | None:
+    """Return a decompressor for the Content-Encoding; None for identity.
 
+    ``limit`` is the most bytes of the result, and ``what`` names the body in error messages.
     Raises ContentCodingUnsupported.
     """
     name = coding.strip().lower()
     if name in {"", "identity"}:
         return None
     if name in {"gzip", "x-gzip"}:
-        return Inflater(_GZIP, limit, what)
+        return Decompressor(_GZIP, limit, what)
     if name == "deflate":
-        return Inflater(zlib.MAX_WBITS, limit, what)
+        return Decompressor(zlib.MAX_WBITS, limit, what)
     raise ContentCodingUnsupported(f"Content-Encoding: {coding!r} can't be undone here")
 
 
-class Inflater:
-    """Undoes one compressed stream, never by more than a little over ``limit`` bytes at a time."""
+class Decompressor:
+    """Decompresses one stream, by at most ``limit`` + 1 bytes in one call."""
 
     def __init__(self, window: int, limit: int, what: str) -> None:
         self._window = window
@@ -37,10 +38,10 @@ class Inflater:
         self._started = False
 
     def feed(self, data: bytes) -> bytes:
-        """Return what the data unfolds to; raise BodyTooLarge, BodyInvalid."""
+        """Return the decompressed data. Raises BodyTooLarge, BodyInvalid."""
         if not self._started and data:
             self._started = True
-            # RFC 9110 §8.4.1.2: some senders mean the raw stream, without zlib's header.
+            # RFC 9110 §8.4.1.2: some clients send a raw deflate stream, without zlib's header.
             if self._window == zlib.MAX_WBITS and data[0] & 0x0F != zlib.DEFLATED:
                 self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
@@ -54,6 +55,6 @@ class Inflater:
         return body
 
     def finish(self) -> None:
-        """Check that the stream came to its end; raise BodyInvalid."""
+        """Raise BodyInvalid unless the stream is complete."""
         if not self._stream.eof:
             raise BodyInvalid(f"{self._what}: its compressed data is cut short")

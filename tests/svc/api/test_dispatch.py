@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from svc.app import build_app
 from svc.serving.dispatch import dispatcher
 from svc.settings import Settings
+from tests.support.raw_http import exchange
 from tests.support.services import Service
-from tests.support.wire import exchange
 
 
 def build_unused_app() -> web.Application:

@@ -1,7 +1,7 @@
-"""From a store URL to an open store.
+"""Open the store that a URL names.
 
 ``embedded:``, ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://h:p,h:p/service``,
-``redis+cluster://h:p,h:p``; the query holds ``db`` and, with ``rediss://`` alone, TLS options.
+``redis+cluster://h:p,h:p``. The query may hold ``db`` and, with ``rediss://`` only, TLS options.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..telemetry.store_meter import StoreMeter
 from .cluster import Address, ClusterLink
-from .coalescing import CoalescingStore
 from .embedded import EmbeddedRedis
 from .link import Link, NodeLink
+from .redis import RedisStore
 from .sentinel import Sentinels
 from .wire import Target, Wire, open_wire
 
@@ -27,11 +27,11 @@ SCHEMES: Final = ("embedded", "redis", "rediss", "unix", "redis+sentinel", "redi
 
 
 class StoreUrlInvalid(ValueError):
-    """The store URL can't be used; the message says what is wrong with it."""
+    """The store URL can't be used. The message says what is wrong with it."""
 
 
 def mode_of(url: str) -> str:
-    """Name the kind of store for people: embedded, standalone, sentinel or cluster."""
+    """Return the kind of store: embedded, standalone, sentinel or cluster."""
     scheme = url.partition(":")[0]
     return {"embedded": "embedded", "redis+sentinel": "sentinel", "redis+cluster": "cluster"}.get(
         scheme, "standalone"
@@ -39,9 +39,9 @@ def mode_of(url: str) -> str:
 
 
 def embedded_socket(url: str) -> str:
-    """Return the socket's path in ``embedded:/path``; "" when the store is to be started.
+    """Return the socket's path in ``embedded:/path``; "" if this process must start the store.
 
-    So a worker reaches the embedded store of its supervisor.
+    A supervisor passes such a URL to its workers, which share its embedded store.
     """
     path = url.partition(":")[2]
     return path if path.startswith("/") else ""
@@ -50,7 +50,7 @@ def embedded_socket(url: str) -> str:
 def describe_database(url: str) -> dict[str, str | int]:
     """Return the ``db.*`` and ``server.*`` attributes of OpenTelemetry's conventions for Redis.
 
-    Where the server is chosen as we go (Sentinel, Cluster), only what does not change.
+    For Sentinel and Cluster, without the server's address, which changes.
     """
     attributes: dict[str, str | int] = {"db.system.name": "redis"}
     mode = mode_of(url)
@@ -73,8 +73,12 @@ async def open_store(
     timeout_seconds: float,
     operation_ttl_seconds: int,
     meter: StoreMeter | None = None,
-) -> AsyncIterator[CoalescingStore]:
-    """Open the store; it need not answer yet. Raises StoreUrlInvalid, EmbeddedUnavailable."""
+) -> AsyncIterator[RedisStore]:
+    """Open the store, without waiting for a remote one to answer.
+
+    ``operation_ttl_seconds`` is how long operation records last. Raises StoreUrlInvalid,
+    EmbeddedUnavailable.
+    """
     async with AsyncExitStack() as stack:
         if mode_of(url) == "embedded":
             socket = embedded_socket(url)
@@ -86,7 +90,7 @@ async def open_store(
         else:
             link = build_link(url, meter)
         stack.push_async_callback(link.close)
-        yield CoalescingStore(
+        yield RedisStore(
             link,
             timeout_seconds=timeout_seconds,
             operation_ttl_seconds=operation_ttl_seconds,
@@ -95,7 +99,7 @@ async def open_store(
 
 
 def build_link(url: str, meter: StoreMeter | None = None) -> Link:
-    """Return the link that the URL describes, without connecting; raise StoreUrlInvalid."""
+    """Return the link that the URL describes, without connecting. Raises StoreUrlInvalid."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -133,7 +137,7 @@ def _sentinel_connector(
 
 
 def build_target(url: str) -> Target:
-    """Read a ``redis://``, ``rediss://`` or ``unix://`` URL; raise StoreUrlInvalid.
+    """Parse a ``redis://``, ``rediss://`` or ``unix://`` URL. Raises StoreUrlInvalid.
 
     ``scheme://[user[:password]@]host[:port][/db]`` or ``unix://[user[:password]@]path``; the query
     may hold ``db``, ``username``, ``password`` and the ``ssl_…`` options.

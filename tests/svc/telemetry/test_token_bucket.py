@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svc.telemetry import rate
+from svc.telemetry import token_bucket
 from svc.telemetry.instruments import Counter
-from svc.telemetry.rate import TokenBucket
 from svc.telemetry.sampling import Sampler
+from svc.telemetry.token_bucket import TokenBucket
 
 #: What floating point may add up to.
 ROUNDING: Final = 1e-6
@@ -25,7 +25,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(rate, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(token_bucket, "time", SimpleNamespace(monotonic=lambda: self.now))
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from svc.app import open_apps
 from svc.serving.listener import TrafficRunner
 from svc.serving.server import BACKLOG
 from svc.settings import Settings
-from svc.stores.coalescing import CoalescingStore
 from svc.stores.measured import MeasuredStore
+from svc.stores.redis import RedisStore
 from svc.telemetry.logs import JsonFormatter, add_trace
-from svc.tracing_settings import TracingSettings
+from svc.telemetry.settings import TracingSettings
 from tests.support.answers import ask_admin
 from tests.support.otlp import Collector
 from tests.support.services import Service
@@ -65,7 +65,7 @@ async def observed_service(
         store = traffic[STORE]
         if isinstance(store, MeasuredStore):
             store = store._store
-        assert isinstance(store, CoalescingStore)
+        assert isinstance(store, RedisStore)
         yield Service(settings, store, traffic, client, *bases)
 
 
