@@ -141,9 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _program() -> str:
-    """Return the name by which this program was started."""
-    started = Path(sys.argv[0]).name
-    return f"python -m {__package__}" if started == "__main__.py" else started
+    """Return the name by which this program was started: as a module, or as a script."""
+    return f"python -m {__package__}" if Path(sys.argv[0]).name == "__main__.py" else "tallykv"
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Settings: each is a variable and a flag; whatever cannot be used is refused in one clear line."""
+"""Settings: each is a variable and a flag; an invalid one is refused in one line."""
 
 from __future__ import annotations
 

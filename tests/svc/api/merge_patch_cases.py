@@ -1,4 +1,4 @@
-"""RFC 7396's examples (appendix A), told with other names: what it was, the patch, what it is."""
+"""The examples of RFC 7396, appendix A, with other names: original, patch, result."""
 
 from __future__ import annotations
 

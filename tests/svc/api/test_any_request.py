@@ -1,4 +1,4 @@
-"""Laws of every request, sensible or not: it is answered, by name, and never with a defect."""
+"""Properties of every request, valid or not: it gets a response with its id, and never a 500."""
 
 from __future__ import annotations
 

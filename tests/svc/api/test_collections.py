@@ -1,4 +1,4 @@
-"""POST to a key that ends in a slash: entries under ids made here, in order of time."""
+"""POST to a key that ends in a slash creates entries with new, time-ordered ids."""
 
 from __future__ import annotations
 

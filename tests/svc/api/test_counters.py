@@ -1,4 +1,4 @@
-"""Counters one request at a time: exact to the last of 64 bits, and mortal when asked to be."""
+"""Counters, one request at a time: exact to 64 bits, and with a TTL if requested."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.conftest import Backend
 from tests.svc.api.client import Api, counter, left_ms, problem, run_out
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
-#: A step may travel as a bare INCRBY or through a script: each way must count the same.
+#: An increment is sent as a plain INCRBY or as a script. Both must have the same result.
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "bounded": {"min": LOWEST, "max": HIGHEST, "on_bound": "reject"},

@@ -1,4 +1,4 @@
-"""The listener's short ways, to a handler and back to the client, beside aiohttp's own."""
+"""The fast paths, to a handler and back to the client, compared with aiohttp's own."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def build_unused_app() -> web.Application:
     return app
 
 
-#: Frozen and never started: its URL table is all that is asked of it.
+#: Frozen and never started: the tests use only its URL table.
 APP = build_unused_app()
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "BREW")
 SEGMENT = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]) | st.just("é"))
 
 
 async def chosen(method: str, path: str) -> tuple[Any, bool]:
-    """Return the match that the dispatcher put on the request, and whether it took a short way."""
+    """Return the match that the dispatcher set on the request, and whether it took a fast path."""
     long_way = False
 
     async def resolve(request: web.Request) -> web.Response:
@@ -67,7 +67,7 @@ async def chosen(method: str, path: str) -> tuple[Any, bool]:
 async def test_both_ways_lead_to_the_same_handler(
     method: str, before: str, middle: str, after: str
 ) -> None:
-    with contextlib.suppress(ValueError):  # no request line can hold it
+    with contextlib.suppress(ValueError):  # not possible in a request line
         path = before + middle + after
         plain = await APP.router.resolve(make_mocked_request(method, path))
         expected = repr((dict(plain), plain.route.resource))

@@ -1,4 +1,4 @@
-"""Bodies on their way in: bounded whatever they declare, decompressed, never kept in part."""
+"""Request bodies: bounded whatever length they declare, decompressed, never stored in part."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_a_compressed_body_that_is_damaged_is_not_kept(api: Api) -> None:
 
 @pytest.mark.parametrize("coding", ["compress", "x-unknown", "br", "zstd", "gzip, gzip"])
 async def test_a_coding_that_is_not_undone_is_refused_not_kept(api: Api, coding: str) -> None:
-    """RFC 9110 §8.4: 415. Kept as they are, the bytes would come back without their coding."""
+    """RFC 9110 §8.4: 415. If stored unchanged, the bytes would be returned without their coding."""
     answer = await api.put("/v1/kv/a", b"x", headers={"Content-Encoding": coding})
 
     assert 400 <= answer.status < 500

@@ -1,4 +1,4 @@
-"""Conditional writes: compare and swap, create only, and ETags that never come back."""
+"""Conditional writes: compare-and-swap, create only, and ETags that are never reused."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ async def test_a_delete_may_name_the_versions_it_spares(api: Api) -> None:
 
 
 async def test_a_missing_entry_is_missing_for_a_conditional_delete_too(api: Api) -> None:
-    """RFC 9110 §13.2.1: a condition is of no account where the answer is 404 without it."""
+    """RFC 9110 §13.2.1: a precondition is ignored if the response is 404 without it."""
     problem(await api.delete("/v1/kv/a", headers={"If-Match": '"x"'}), 404, "key_missing")
 
 

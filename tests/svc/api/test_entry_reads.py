@@ -1,4 +1,4 @@
-"""GET and HEAD of an entry: the bytes, every header, and answers that spare the bytes."""
+"""GET and HEAD of an entry: the body, every header, and 304."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ async def test_a_date_that_cannot_be_read_is_ignored(api: Api, date: str) -> Non
 
 @pytest.mark.parametrize("method", READS)
 async def test_a_read_under_a_stale_if_match_is_refused(api: Api, method: str) -> None:
-    """RFC 9110 §13.1.1: a false If-Match refuses any method; ranges are put together by it."""
+    """RFC 9110 §13.1.1: a false If-Match fails any method; clients use it to combine ranges."""
     await written(api)
 
     answer = await api.send(method, "/v1/kv/page", headers={"If-Match": '"stale"'})

@@ -1,4 +1,4 @@
-"""Idempotency-Key: one operation is applied at most once, whichever pod is asked how often."""
+"""Idempotency-Key: an operation is applied at most once, on whichever pod and however often."""
 
 from __future__ import annotations
 

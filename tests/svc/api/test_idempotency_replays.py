@@ -1,4 +1,4 @@
-"""Every change under an Idempotency-Key: the second one changes nothing and answers alike."""
+"""Each kind of change with an Idempotency-Key: a replay changes nothing and answers the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Request:
         return api.send(self.method, self.path, self.body, headers={**KEY, **self.headers})
 
 
-#: Over an entry ``doc``, {"a": 1}, a full counter ``full`` and a counter ``five``.
+#: Requests on an entry ``doc``, {"a": 1}, and the counters ``full`` (at its maximum) and ``five``.
 REQUESTS = {
     "put that creates": Request("PUT", "/v1/kv/new", 201, b"x"),
     "put that replaces": Request("PUT", "/v1/kv/doc", 200, b"x"),
@@ -73,7 +73,7 @@ async def state(api: Api) -> list[Any]:
 
 
 def essence(answer: Answer) -> dict[str, Any]:
-    """Return what a replay repeats; a problem names its own request besides."""
+    """Return what a replay repeats: all but the request's own ids in a problem."""
     body: Any = answer.body
     if answer.status >= 400:
         body = {k: v for k, v in answer.json().items() if k != "trace_id"}
@@ -154,7 +154,7 @@ async def test_a_retried_patch_under_if_match_gets_its_success(pods: tuple[Api, 
 async def test_a_refused_patch_is_not_applied_by_its_retry(
     api: Api, path: str, status: int
 ) -> None:
-    """A replay gives the stored status: what was told to have failed must not succeed later."""
+    """A replay returns the stored status: a request reported as failed must not succeed later."""
     await api.put("/v1/kv/text", b"no json", headers={"Content-Type": "text/plain"})
     first = await api.patch(path, {"a": 1}, headers=KEY)
     assert first.status == status

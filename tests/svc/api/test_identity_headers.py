@@ -1,4 +1,4 @@
-"""Every answer of the traffic port says which pod gave it, and to which request."""
+"""Every response of the traffic port names the pod and the request."""
 
 from __future__ import annotations
 

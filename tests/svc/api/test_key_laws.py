@@ -1,4 +1,4 @@
-"""Laws of keys: whatever is valid can be written, read and listed, however it was escaped."""
+"""Properties of keys: each valid key can be written, read and listed, however it is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The merge of RFC 7396, by its examples and its laws."""
+"""The merge of RFC 7396: its examples, and its properties."""
 
 from __future__ import annotations
 

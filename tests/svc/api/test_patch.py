@@ -1,4 +1,4 @@
-"""PATCH: a JSON merge patch (RFC 7396) that keeps the TTL and loses nobody's change."""
+"""PATCH: a JSON merge patch (RFC 7396) that keeps the TTL and loses no concurrent change."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def test_patches_and_swaps_lose_nothing_to_each_other(pods: tuple[Api, Api
     patched = asyncio.Event()
 
     async def swap(api: Api) -> int:
-        """Add one by compare-and-swap, again and again until all patches are through."""
+        """Add one by compare-and-swap, repeatedly, until all patches have ended."""
         swaps = 0
         while not patched.is_set():
             seen = await api.get("/v1/kv/doc")

@@ -1,4 +1,4 @@
-"""The plain face: JSON objects at any path, and the hit counter at the root."""
+"""The plain interface: JSON objects at any path, and the hit counter at the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Problems: every failure is problem+json, complete, and says what became of the change."""
+"""Problems: every error is a complete problem+json, and says whether the change was applied."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_one_request_too_many_is_refused_at_once_and_nothing_applied(api: 
 
 
 async def refused_for_load(api: Api) -> Answer:
-    """Ask until the request under way has arrived and this one is too many."""
+    """Repeat the request until the other one has arrived and this one exceeds the limit."""
     for _ in range(1000):
         answer = await api.get("/v1/limits", headers={"traceparent": PARENT})
         if answer.status != 200:

@@ -1,4 +1,4 @@
-"""The strict reading of JSON: what it accepts it accepts exactly, and nothing else raises."""
+"""Strict JSON parsing: exact values for what is accepted, BodyInvalid for everything else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ values = st.recursive(
 
 
 def same(one: Any, other: Any) -> bool:
-    """Compare with types: 1, 1.0 and true are three values."""
+    """Compare values and types: 1, 1.0 and true differ."""
     return repr(one) == repr(other)
 
 
@@ -77,7 +77,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
 @pytest.mark.parametrize("filled", [True, False])
 def test_64_levels_are_the_most(opening: bytes, depth: int, fine: bool, filled: bool) -> None:
     closing = b"]" if opening == b"[" else b"}"
-    # An object has no level without something in it but its last one: {}.
+    # A level is an object with something in it; only the last one may be {}.
     inner = b"1" if filled else (b"" if opening == b"[" else None)
     if inner is None:
         raw = opening * (depth - 1) + b"{}" + closing * (depth - 1)

@@ -1,4 +1,4 @@
-"""What answers to concurrent steps must have in common: one history that explains them all."""
+"""Check that the results of concurrent increments fit one sequential history."""
 
 from __future__ import annotations
 

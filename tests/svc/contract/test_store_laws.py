@@ -1,4 +1,4 @@
-"""The store port against a dict: whatever is asked in whatever order, both say the same."""
+"""The store compared with its model: the same results for any sequence of operations."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class StoreAgainstDict(RuleBasedStateMachine):
         self.runner.close()
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Wait for the store's answer; a refusal is an answer too."""
+        """Await the store's result; an error is a result too."""
 
         async def wait() -> Any:
             try:

@@ -1,4 +1,4 @@
-"""Laws of keys and counter names: valid once built, judged by the contract's own words."""
+"""Properties of keys, counter names, and their names in Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from svc.stores.names import (
     text_of,
 )
 
-#: Texts near the rules' edges: segments, dots, NUL, what is no UTF-8, and the length.
+#: Texts near the limits of the rules: segments, dots, NUL, invalid UTF-8, and the length.
 texts = st.one_of(
     st.text(st.characters(), max_size=40),
     st.lists(st.sampled_from(["a", ".", "..", "", "é", "\0", "...", "-", "\ud800", "*"])).map(
@@ -33,7 +33,7 @@ texts = st.one_of(
 
 
 def judge_key(text: str) -> type[DomainError] | None:
-    """Say what the contract says, rule by rule."""
+    """Apply the rules of the documented contract."""
     try:
         raw = text.encode()
     except UnicodeEncodeError:
@@ -92,7 +92,7 @@ def test_a_counter_is_read_back_from_its_name_in_redis(text: str) -> None:
 
 
 def slot_tag(name: bytes) -> bytes:
-    """Return what Redis Cluster hashes: between the first brace and the first one to close it."""
+    """Return the hash tag as Redis Cluster does: from the first { to the next }."""
     start = name.index(b"{") + 1
     return name[start : name.index(b"}", start)]
 
@@ -112,7 +112,7 @@ def test_names_spread_over_many_slots() -> None:
 
 
 def glob(pattern: bytes, name: bytes) -> bool:
-    """Match as Redis does: ? * and escapes, which is all that our patterns use."""
+    """Match a pattern as Redis does, with the features that the service uses: ?, * and escapes."""
     regex, at = b"", 0
     while at < len(pattern):
         char = pattern[at : at + 1]

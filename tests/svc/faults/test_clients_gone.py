@@ -1,4 +1,4 @@
-"""Clients that leave in the middle: nothing of theirs reaches another, nothing leaks."""
+"""Clients that disconnect in the middle: no response reaches another client, nothing leaks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def leave(service: Service, sent: bytes) -> None:
 
 
 async def assert_nothing_crossed(service: Service) -> None:
-    """Each key still gives its own value, each counter its own count, and no request is left."""
+    """Each key has its own value, each counter its own count, and no request is in progress."""
     answers = await together(
         *(get(service, f"k{i}") for i in KEYS), *(increment(service, f"c{i}") for i in KEYS)
     )
@@ -144,7 +144,7 @@ async def test_a_cancelled_store_operation_leaves_no_answer_behind(
             store.ping(),
         ]
 
-    for turns in range(10):  # cancelled after none, one, two … turns of the loop
+    for turns in range(10):  # cancelled after 0, 1, 2, … turns of the loop
         tasks = [asyncio.ensure_future(o) for number in range(10) for o in operations(number)]
         for _ in range(turns):
             await _one_turn()

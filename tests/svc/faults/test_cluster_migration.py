@@ -34,7 +34,7 @@ def migration(own_cluster: RedisCluster) -> Iterator[Migration]:
 
 
 def neighbours(slot: int) -> tuple[list[str], str]:
-    """Find two more keys and a counter that share the slot."""
+    """Find two more keys and a counter in the same slot."""
     keys = (f"key-{i}" for i in range(10**6))
     found = (key for key in keys if slot_of_key(key) == slot)
     counters = (f"counter-{i}" for i in range(10**6))
@@ -42,7 +42,7 @@ def neighbours(slot: int) -> tuple[list[str], str]:
 
 
 async def teach_scripts(service: Service) -> None:
-    """Make every server run every script that these tests use."""
+    """Make every server cache every script that these tests use."""
     for i in range(30):
         assert (await put(service, f"n{i}", b"v")).status == 201
         assert (await increment(service, f"n{i}")).status == 200
@@ -145,7 +145,7 @@ async def test_a_recorded_step_is_refused_or_counts_and_in_the_end_counts_once(
     await increment(service, counter)
     await asyncio.to_thread(migration.begin)
 
-    # The counter is there and its record is not yet: Redis itself can't tell where to make it.
+    # The counter has moved and its record does not exist yet, so Redis can't choose a server.
     during = await increment(service, counter, "once")
     if during.status != 200:
         assert_refused(during)

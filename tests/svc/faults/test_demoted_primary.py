@@ -1,4 +1,4 @@
-"""The address stays and another server becomes the primary, as behind a proxy or a Service."""
+"""Another server becomes the primary at the same address, as behind a proxy or a Service."""
 
 from __future__ import annotations
 

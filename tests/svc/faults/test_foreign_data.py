@@ -1,4 +1,4 @@
-"""Something lies under our names that this release did not write."""
+"""Redis has data under the service's names that this release did not write."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COUNTER = counter_name(CounterName("foreign"))
 
 @pytest.fixture
 def behind(either_redis: RedisServer) -> Iterator[redis.Redis]:
-    """A client that goes behind the service's back."""
+    """A client that writes to Redis directly."""
     with contextlib.closing(either_redis.client()) as client:
         yield client
 

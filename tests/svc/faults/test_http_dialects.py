@@ -1,4 +1,4 @@
-"""HTTP as seldom spoken: pipelines, 1.0, 100-continue, and what is no HTTP at all."""
+"""Rare HTTP: pipelining, HTTP/1.0, 100-continue, and other protocols."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 
 def assert_refusal(answer: WireAnswer, status: int) -> None:
-    """A problem that says who refused, like any other answer of the traffic port."""
+    """Assert that the response is a problem that names the pod."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"] == "application/problem+json", answer
     problem = answer.json

@@ -1,4 +1,4 @@
-"""Bodies at the limit, beyond it, and those that only show their size when unpacked."""
+"""Bodies at the limit, above it, and above it only after decompression."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 
 async def refused_upload(service: Service, head: str, *parts: bytes) -> WireAnswer:
-    """Send, read the refusal, see the connection closed and nothing stored."""
+    """Upload, read the refusal, and assert that the connection is closed and nothing is stored."""
     async with wire_to(service.port) as wire:
         await wire.send(head, "\r\n", *parts)
         answer = await wire.answer()
@@ -83,7 +83,7 @@ async def test_an_endless_body_is_413_and_cut_off(service: Service) -> None:
         with contextlib.suppress(ConnectionError):
             for _ in range(64):
                 await wire.send(chunk(bytes(MIB // 4)))
-        # The answer may be lost with a connection reset under what was still on its way.
+        # A connection reset may discard the response while data is still being sent.
         assert await wire.closed()
     assert (await get(service, "k")).status == 404
 

@@ -1,4 +1,4 @@
-"""Redis executes the command, and the network swallows the answer."""
+"""Redis executes the command, and the network loses the reply."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_a_read_whose_answers_are_all_lost_is_refused_in_time(
 
 
 async def change(service: Service, kind: str, where: str = "lost") -> Answer:
-    """Ask for the same recorded change, each time it is called."""
+    """Send the same change with the same idempotency key, on each call."""
     json_once = {**ONCE, "Content-Type": "application/json"}
     method, path, data, headers = {
         "put": ("PUT", f"/v1/kv/{where}", b'{"a":2}', json_once),
@@ -115,8 +115,8 @@ async def change(service: Service, kind: str, where: str = "lost") -> Answer:
     return await ask(service, method, path, data=data, headers=headers)
 
 
-#: Round trips before the one that changes the store: of a patch, looking for a record and reading;
-#: of a post, binding the new entry's id.
+#: Round trips before the one that changes the store. PATCH: look for a record, and read.
+#: POST: bind the new entry's id.
 BEFORE = {"patch": 2, "post": 1}
 
 
@@ -133,7 +133,7 @@ async def test_a_retry_under_the_same_idempotency_key_tells_what_the_lost_one_di
     for where in ("rehearsed", "lost"):
         await ask(service, "PUT", f"/v1/kv/{where}", json={"a": 1})
         await ask(service, "PUT", f"/v1/counters/{where}", json={"value": 1})
-    await change(service, kind, "rehearsed")  # now Redis knows the scripts
+    await change(service, kind, "rehearsed")  # Redis has cached the scripts
     network.passes, network.swallows_answers = BEFORE.get(kind, 0), True
 
     lost = await change(service, kind)

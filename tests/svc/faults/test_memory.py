@@ -1,4 +1,4 @@
-"""What clients can make the process hold: measured on a process of its own."""
+"""The memory that clients can make the process use, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 HEAD = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n"
 CLIENTS = 4
-#: Of a GiB that each of three times CLIENTS would have it hold.
+#: The most growth allowed. In each of three tests, CLIENTS try to make the process hold a GiB.
 ALLOWED_GROWTH = 64 * MIB
 
 
@@ -30,7 +30,7 @@ def service(redis_server: RedisServer) -> Iterator[ServiceProcess]:
 
 
 async def upload(service: ServiceProcess, coding: str, parts: Iterator[bytes]) -> None:
-    """Send the parts until the server hangs up; nothing but a 413 may come back."""
+    """Send the parts until the server closes the connection. Only a 413 may be received."""
     async with wire_to(service.port) as wire:
         await wire.send(HEAD, f"Content-Encoding: {coding}\r\n" if coding else "", "\r\n")
         with contextlib.suppress(ConnectionError):
@@ -71,9 +71,9 @@ async def test_a_batch_that_asks_for_500_large_entries_gets_some_and_grows_in_bo
     )
 
     assert answer.status == 200
-    # What a single request would have said, until the batch's answer is full.
+    # The result of the single request, until the batch's response is full.
     assert {r["status"] for r in answer.json["results"]} == {200, 413}
-    # Its answer may hold 16 MiB of entries, which base64 makes 22, twice or thrice over.
+    # The response may have 16 MiB of entries: 22 MiB in base64, in two or three copies.
     assert peak_resident_bytes(service.pid) - before < 4 * ALLOWED_GROWTH
 
 

@@ -1,4 +1,4 @@
-"""More requests at once than the process is meant to serve."""
+"""More concurrent requests than the process is allowed to serve."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 @contextlib.asynccontextmanager
 async def full(service: Service) -> AsyncIterator[list[Wire]]:
-    """Hold as many requests as the process serves."""
+    """Hold as many requests open as the process serves."""
     async with contextlib.AsyncExitStack() as stack:
         wires = [await stack.enter_async_context(wire_to(service.port)) for _ in range(CAP)]
         for wire in wires:

@@ -1,4 +1,4 @@
-"""Somebody empties Redis under load: its script cache, or all of it."""
+"""Somebody flushes Redis under load: its script cache, or all data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.services import Service
 async def again_and_again(
     server: RedisServer, do: Callable[[redis.Redis], object]
 ) -> AsyncIterator[list[int]]:
-    """Do it to the server all the while the block runs; yields a list that grows each time."""
+    """Repeat the action until the block ends. Yield a list that grows each time."""
     over = asyncio.Event()
     done: list[int] = []
 
@@ -48,7 +48,7 @@ async def again_and_again(
 
 
 async def every_verb(service: Service) -> list[Answer]:
-    """Ask one after the other: put before patch before delete."""
+    """Send one request of every kind in order: put before patch before delete."""
     return [await ask(service, v.method, v.path, **v.options) for v in (*CHANGES, *READS)]
 
 
@@ -94,7 +94,7 @@ async def test_a_flush_of_everything_under_load_is_a_404_at_worst(
                 answers += some
 
     assert max(statuses(answers)) < 500, [a for a in answers if a.status >= 500]
-    # 409 and 412: deleted by another client, or by the flush, between the read and the swap.
+    # 409 and 412: another client or the flush deleted the entry between the read and the swap.
     assert statuses(answers) <= {200, 201, 204, 404, 409, 412}
 
 

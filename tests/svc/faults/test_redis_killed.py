@@ -1,4 +1,4 @@
-"""Redis is killed under load and started again on the same append-only file."""
+"""Redis is killed under load and restarted on the same append-only file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KILLS = 3
 
 @pytest.fixture
 def durable_redis(redis_binary: str, tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that acknowledges nothing before it is on the disk."""
+    """A Redis that fsyncs before it acknowledges."""
     durable = ("--appendonly", "yes", "--appendfsync", "always")
     with running_redis(redis_binary, tmp_path / "redis", *durable) as server:
         yield server
@@ -50,7 +50,7 @@ class Tally:
 
 @asynccontextmanager
 async def clients(client: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run CLIENTS of them while the block runs, then tell them to stop."""
+    """Run CLIENTS clients until the block ends, then stop them."""
     over = asyncio.Event()
     async with asyncio.TaskGroup() as running:
         for _ in range(CLIENTS):

@@ -1,4 +1,4 @@
-"""Redis is stopped (SIGSTOP): connections stand, sends succeed, and no answer comes."""
+"""Redis is stopped (SIGSTOP): connections stay open, sends succeed, and no reply arrives."""
 
 from __future__ import annotations
 
@@ -124,13 +124,13 @@ async def test_it_works_again_without_a_restart_and_unknown_steps_count_at_most_
 
 
 async def _incremented(service: Service) -> int:
-    # Behind the steps that Redis still has to read from the connections given up.
+    # After the increments that Redis still reads from abandoned connections.
     answer = await increment(service, "n")
     return int(answer.json["value"]) if answer.status == 200 else 0
 
 
 async def flicker(server: RedisServer, over: asyncio.Event) -> None:
-    """Stop and continue Redis: for less than the deadline, and for more."""
+    """Stop and continue Redis, for times shorter and longer than the timeout."""
     stops = 0
     while not over.is_set():
         async with paused(server):
@@ -183,7 +183,7 @@ async def test_no_step_gets_the_answer_of_another_while_redis_comes_and_goes(
     failed = 0
     try:
         while not (min(least) > 3 and failed > 300):
-            # Half of them travel together, half alone.
+            # Half of them share a round trip, half do not.
             answers = await together(
                 *(increment(served, f"c{i}", f"{i}-{most[i]}" if i % 2 else None) for i in names)
             )

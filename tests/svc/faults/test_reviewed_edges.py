@@ -1,4 +1,4 @@
-"""Faults that a reader of the code found before any client did."""
+"""Faults that were found by a code review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many requests want a connection at the same moment, and each has to ask where the primary is."""
+"""Many requests need a new connection at once, and all must find the primary by Sentinel."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 
 
 async def test_one_that_is_told_takes_nothing_from_the_others(watched: Watched) -> None:
-    # A process of its own: uvloop says of a closed transport what asyncio keeps to itself.
+    # A separate process, because uvloop logs errors on closed transports that asyncio hides.
     with service_process(KV_STORE_URL=watched.url, KV_STORE_TIMEOUT_MS="5000") as service:
 
         async def create(client: aiohttp.ClientSession, number: int) -> int:
-            # Conditional writes share no round trip, so each wants a connection.
+            # Conditional writes do not share round trips, so each needs a connection.
             url, only = f"{service.base}/v1/kv/k{number}", {"If-None-Match": "*"}
             async with client.put(url, data=b"v", headers=only) as answer:
                 return answer.status

@@ -1,4 +1,4 @@
-"""Clients that take their time with a head or a body, or do nothing at all."""
+"""Clients that send a head or a body slowly, or nothing at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 
 LIMIT_SECONDS = 0.5
-#: The limit, and how often heads are looked at, and a busy machine.
+#: The timeout, the period of the check, and time for a busy machine.
 CLOSED_SECONDS = 3.0
 
 PUT = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
@@ -35,7 +35,7 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 
 async def drip(wire: Wire, text: str, *, every: float = 0.05) -> float:
-    """Send it byte by byte until it ends or the server hangs up; return how long that took."""
+    """Send byte by byte until the end or until the server closes. Return the seconds taken."""
     started = time.monotonic()
     hung_up = asyncio.ensure_future(wire.reader.read(1))
     for byte in text.encode():
@@ -146,7 +146,7 @@ async def test_2000_idle_connections_do_no_harm(redis_server: RedisServer) -> No
         running_service(Settings(store_url=redis_server.url)) as service,
         contextlib.AsyncExitStack() as idle,
     ):
-        for _ in range(40):  # in groups that the listener's backlog holds
+        for _ in range(40):  # in groups that fit into the listener's backlog
             await together(*(idle.enter_async_context(wire_to(service.port)) for _ in range(50)))
 
         answers = await together(*(put(service, f"k{i}", b"v") for i in range(100)))

@@ -1,4 +1,4 @@
-"""From SIGTERM to exit code 0: not ready at once, serving for a while, finishing what runs."""
+"""From SIGTERM to exit code 0: not ready at once, still serving, then finishing requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UPLOAD = "PUT /v1/kv/upload HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 
 @asynccontextmanager
 async def service_on(server: RedisServer, **environ: str) -> AsyncIterator[ServiceProcess]:
-    """Run a service without blocking this loop while it starts."""
+    """Start a service without blocking this event loop."""
     settings = {"KV_STORE_URL": server.url, "KV_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}", **environ}
     running = service_process(**settings)
     service = await asyncio.to_thread(running.__enter__)

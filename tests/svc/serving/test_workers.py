@@ -1,4 +1,4 @@
-"""``--workers``: one port, one store, an admin port for each; and one worker as it always was."""
+"""``--workers``: one traffic port, one store, and an admin port for each worker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_counter_is_exact_across_workers_that_share_the_load(
 
     assert sorted(values) == list(range(1, STEPS + 1))
     assert final == STEPS
-    # Each tells of its own requests only, and together of all.
+    # Each worker counts its own requests; the sum is all requests.
     assert sum(shares) == STEPS
     assert all(shares), shares
     assert "2 workers" in said

@@ -1,4 +1,4 @@
-"""Workers that die, are drained, or lose their supervisor, while clients go on asking."""
+"""Workers that are killed, drained, or lose their supervisor, under load."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def of_clients(wires: list[Wire], ports: set[int]) -> list[Wire]:
 
 
 async def served_by_all(crew: Crew) -> None:
-    """The one that came back gets new connections, too."""
+    """The restarted worker gets new connections too."""
 
     async def connect_often() -> bool:
         async with contextlib.AsyncExitStack() as stack:
@@ -96,7 +96,7 @@ async def test_a_drain_under_load_fails_no_request_and_loses_no_step(
 
             signalled = time.monotonic()
             crew.signal(signal.SIGTERM)
-            # As a mesh does: it goes on until the pod is known to be not ready, and no longer.
+            # As a mesh does: send until the pod is known to be not ready.
             await crew.none_ready()
             await traffic.more(20)
             counted = await value_of(crew, "n")

@@ -1,4 +1,4 @@
-"""Several workers write to one stderr: each line whole, and saying who wrote it."""
+"""Several workers write to one stderr: each line is whole and names its process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.worker_services import running_crew
 
 MOST: Final = 64
-#: All of these lines fit into the pipe that the test reads at the end.
+#: All of these lines fit into the pipe, which the test reads at the end.
 REQUESTS: Final = 80
 
 

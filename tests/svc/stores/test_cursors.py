@@ -1,4 +1,4 @@
-"""Cursors: opaque to clients, read back exactly, and anything else is refused."""
+"""Cursors: opaque to clients, decoded exactly, and refused if invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an entry lies in Redis: read back exactly, and refused when another release wrote it."""
+"""The format of an entry in Redis: decoded exactly, and refused if it is a later format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ drafts = st.builds(
 def lie(
     draft: Draft, version: bytes = b"v" * 16, written_ms: int = NOW_MS, expires_ms: int = 0
 ) -> bytes:
-    """Put the two times between head and tail, as the scripts do."""
+    """Insert the two times between head and tail, as the scripts do."""
     head, tail = entry_codec.encode(draft, version)
     return head + struct.pack(">QQ", written_ms, expires_ms) + tail
 
@@ -70,7 +70,7 @@ def test_what_still_exists_has_some_time_left(left_ms: int, seconds: int) -> Non
 
 @pytest.mark.parametrize("lag_ms", [0, 1, 5, 500])
 def test_by_a_clock_that_lags_no_more_time_is_left_than_was_given(lag_ms: int) -> None:
-    """The server's clock is known no better than a round trip takes; 60 s must not show as 61."""
+    """The estimate of the server's clock may lag by a round trip; 60 s must not show as 61."""
     raw = lie(Draft(b"x", "x", 60, is_json=False), written_ms=NOW_MS, expires_ms=NOW_MS + 60_000)
 
     assert entry_codec.decode(raw, NOW_MS - lag_ms).ttl_seconds == 60
@@ -115,7 +115,7 @@ def test_a_format_before_the_first_is_no_entry() -> None:
 
 
 def test_format_1_is_as_written_down() -> None:
-    """Canary and stable share one Redis: this layout may only change together with its number."""
+    """Canary and stable share one Redis, so a change of the layout needs a new format number."""
     raw = lie(Draft(b"body", "text/plain", None, is_json=True), b"0123456789abcdef", 1, 2)
 
     assert raw == (

@@ -1,4 +1,4 @@
-"""``redis+sentinel://``: the service follows the primary wherever Sentinel puts it."""
+"""``redis+sentinel://``: the service follows the primary that Sentinel names."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def steps_at(server: RedisServer) -> int:
 
 
 async def reach(service: Service, server: RedisServer) -> None:
-    """Step the counter until a step arrives at the server; nothing else than 503 or 504 between."""
+    """Increment the counter until the server has it. Only 503 or 504 may come before."""
 
     async def arrived() -> bool:
         answer = await increment(service, "n")
         if answer.status != 200:
             assert_refused_or_unknown(answer)
             return False
-        # A server that Sentinel makes primary or replica closes its connections, ours too.
+        # A server whose role Sentinel changes closes its connections, this client's too.
         with contextlib.suppress(redis.ConnectionError):
             return _is_primary(server) and steps_at(server) == answer.json["value"]
         return False
@@ -93,7 +93,7 @@ async def test_when_the_primary_and_a_sentinel_die_the_service_follows_the_rest(
 ) -> None:
     async with running_service(Settings(store_url=watched.url)) as service:
         await reach(service, watched.primary)
-        watched.sentinels[0].stop()  # the one asked first
+        watched.sentinels[0].stop()  # the Sentinel that is asked first
 
         watched.primary.stop()
         assert_refused_or_unknown(await increment(service, "n"))

@@ -1,4 +1,4 @@
-"""A store URL that can't be used stops the process with one line that says why."""
+"""An invalid store URL ends the process with one line that gives the reason."""
 
 from __future__ import annotations
 

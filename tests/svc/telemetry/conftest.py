@@ -25,14 +25,14 @@ def shared_redis(
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Takes the spans of one test."""
+    """An OTLP collector for one test."""
     with running_collector() as collector:
         yield collector
 
 
 @pytest.fixture
 def observed(shared_redis: RedisServer) -> Serve:
-    """Return what serves in this process with these settings, all signals but traces on."""
+    """Return a function that serves in this process with the given settings, without tracing."""
 
     def serve(**settings: Any) -> Any:
         return observed_service(Settings(**{"store_url": shared_redis.url, **settings}))

@@ -1,4 +1,4 @@
-"""A service process all of whose log is kept."""
+"""A service process whose whole log is captured."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.support.pairs import ReadService
 
 
 class HeardService(ReadService):
-    """What it says is read all the time and kept to the last byte."""
+    """A service process whose output is read continuously and kept."""
 
     def __init__(self, environ: dict[str, str]) -> None:
         super().__init__(environ)
         self._said: deque[bytes] = deque()
 
     def end(self, seconds: float = 20.0) -> int:
-        """Have it drain, hear the last of it; return its exit code."""
+        """Stop it with SIGTERM and read the rest of its output. Return its exit code."""
         self.signal(signal.SIGTERM)
         code = self.wait(seconds)
         self.stop()
@@ -28,7 +28,7 @@ class HeardService(ReadService):
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Return what it logged, one JSON object a line; any other line is a failure."""
+        """Return the log lines as objects. Fail if a line is not a JSON object."""
         return [json.loads(line) for line in self.output().splitlines()]
 
     def saying(self, body: str) -> list[dict[str, Any]]:

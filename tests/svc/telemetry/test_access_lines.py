@@ -1,4 +1,4 @@
-"""Which requests get a line, and what it says of them."""
+"""Which requests get an access line, and its fields."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.redis_servers import RedisServer
 
 NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 ID: Final = re.compile(r"[0-9a-f]{32}")
-#: In every line of a request.
+#: The fields of every access line.
 FIELDS: Final = {
     *("timestamp", "severity_text", "body", "logger", "request_id"),
     *("http.request.method", "http.route", "http.response.status_code"),
@@ -142,7 +142,7 @@ async def test_what_was_sampled_gets_a_line_that_leads_to_its_span(
 
 @pytest.fixture
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For what is let through so often a second."""
+    """Stop the clock of the token buckets."""
     monkeypatch.setattr(token_bucket, "time", SimpleNamespace(monotonic=lambda: 1000.0))
 
 

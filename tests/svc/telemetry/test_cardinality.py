@@ -1,4 +1,4 @@
-"""Whatever clients make up, the number of series stays small, and none holds it."""
+"""The number of series stays small, and no label has clients' text, whatever clients send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.raw_http import exchange, wire_to
 PATHS: Final = 10_000
 METHODS: Final = 50
 KEYS: Final = 1_000
-#: What a client made up, to be looked for.
+#: The text of a client, which the test searches for.
 MADE_UP: Final = "zzyzx"
 LIMIT: Final = 40
 SERIES_OF_A_POD: Final = 1_500
@@ -35,7 +35,7 @@ def made_up(drawn: random.Random) -> str:
 
 
 async def send_all(port: int, requests: list[str]) -> None:
-    """Send one after the other on one connection."""
+    """Send the requests one after the other on one connection."""
     async with wire_to(port) as wire:
         for each in requests:
             await wire.send(each)
@@ -47,7 +47,7 @@ async def flood(port: int, requests: list[str]) -> None:
 
 
 def paths(drawn: random.Random) -> list[str]:
-    """Return requests for made-up paths, below known first segments and others."""
+    """Return requests for random paths, with known first segments and others."""
     prefixes = ("/v1/", "/v1/kv/", "/v1/counters/", "/docs/", "/ui/", "/", "/v2/")
     segments = ("/".join(made_up(drawn) for _ in range(drawn.randint(1, 3))) for _ in range(PATHS))
     return [
@@ -68,7 +68,7 @@ async def ask_by_methods(port: int, methods: list[str]) -> None:
 async def test_made_up_paths_methods_and_keys_add_few_series(observed: Serve) -> None:
     drawn = random.Random(1)
     async with observed(store_timeout_ms=10_000) as service:
-        # What every service sees in its first minutes.
+        # What every service receives in its first minutes.
         usual = [head.format("there") for head in HEADS]
         usual += [head.format("not-there") for head in reversed(HEADS)]
         usual += ["GET /v1/nothing HTTP/1.1\r\nHost: t\r\n\r\n"]

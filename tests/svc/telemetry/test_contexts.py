@@ -1,4 +1,4 @@
-"""What is learned about one request is never told of another."""
+"""What is recorded about one request never appears in another's trace or log line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/metrics`` in the format that the scraper asks for, and exemplars where they belong."""
+"""``/metrics`` in the format that the scraper accepts, with exemplars where it allows them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.raw_http import exchange
 from tests.support.services import Service
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
-#: What Prometheus itself asks for, by version.
+#: The Accept headers of Prometheus, by version.
 PROMETHEUS_2: Final = (
     "application/openmetrics-text;version=1.0.0;q=0.5,"
     "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
@@ -44,7 +44,7 @@ LINE: Final = re.compile(
 
 
 async def fetched(service: Service, **headers: str) -> tuple[aiohttp.ClientResponse, bytes]:
-    """Return the answer to a scrape and its body as it travelled."""
+    """Return the response to a scrape, and its body as sent."""
     sent = {"Accept-Encoding": "identity"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
@@ -82,7 +82,7 @@ async def test_the_format_is_the_one_asked_for(observed: Serve, accept: str) -> 
 
 
 async def mixed(service: Service) -> None:
-    """Ask for a bit of everything, some of it sampled."""
+    """Send requests of every kind, some of them sampled."""
     for number, flags in enumerate([SAMPLED, UNSAMPLED] * 10, 1):
         headers = traceparent(number, flags)
         await ask(service, "GET", f"/v1/kv/k{number}", headers=headers)
@@ -100,7 +100,7 @@ async def test_openmetrics_passes_a_strict_reader_and_is_complete(
         shown = await scrape(service)
         text = await text_scrape(service)
 
-    # Reading it was the strict part; what is in one format is in the other.
+    # Parsing was the strict check. Both formats must have the same samples.
     names = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     assert names == {
         family.name + ("_total" if family.type == "counter" else "")

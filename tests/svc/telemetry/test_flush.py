@@ -1,4 +1,4 @@
-"""Spans reach the collector: while it answers all of them, at the end too, and else in time."""
+"""Spans reach the collector: all of them if it answers, and shutdown is bounded if not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.svc.telemetry.process_log import HeardService, heard_process
 DRAIN_SECONDS: Final = 1.0
 SHUTDOWN_SECONDS: Final = 1.0
 RATE: Final = 200
-#: What a busy machine adds to a bound.
+#: Time for a busy machine.
 SLACK_SECONDS: Final = 3.0
 
 
@@ -32,7 +32,7 @@ SLACK_SECONDS: Final = 3.0
 async def running(
     server: RedisServer, collector: str, **environ: str
 ) -> AsyncIterator[HeardService]:
-    """Run a service without blocking this loop while it starts and ends."""
+    """Run a service without blocking this event loop at start and stop."""
     settings = {
         "KV_STORE_URL": server.url,
         "KV_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
@@ -54,7 +54,7 @@ def shown(service: HeardService) -> Scrape:
 
 @dataclass
 class Client:
-    """Sends at a steady rate, as a proxy would: to a ready pod only."""
+    """Sends at a constant rate, as a proxy would, and only to a ready pod."""
 
     service: HeardService
     sampled: set[int] = field(default_factory=set)
@@ -73,7 +73,7 @@ class Client:
     async def _send_all(self, session: aiohttp.ClientSession, group: asyncio.TaskGroup) -> None:
         due = time.monotonic()
         while await self._ready(session):
-            # As many as are due until readiness is asked for again.
+            # All requests that are due until the next readiness check.
             for _ in range(RATE // 10):
                 group.create_task(self._send(session))
                 due += 1 / RATE
@@ -264,7 +264,7 @@ def test_requests_are_served_while_the_collector_hangs(
 def test_a_batch_that_the_collector_refuses_for_good_is_counted(
     shared_redis: RedisServer, collector: Collector
 ) -> None:
-    """404 is no answer to try again on, unlike 503."""
+    """404 is not retried, unlike 503."""
     with heard_process(
         KV_STORE_URL=shared_redis.url,
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.endpoint}/elsewhere",

@@ -1,4 +1,4 @@
-"""Lines of the log: one JSON object each, or for people, and a reader who sleeps stops nobody."""
+"""Log lines, as JSON objects or text. A blocked stderr blocks no request."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_line_outside_of_any_request_names_none() -> None:
 
 
 class Stuck(io.StringIO):
-    """A stream that nobody reads until told to."""
+    """A stream whose writes block until it is released."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A blocked event loop is seen, whatever the moment it is blocked at."""
+"""A blocked event loop is observed, at whatever moment it is blocked."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ LOOPS: Final[dict[str, Any]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvl
 
 
 def seen(lag: Histogram, seconds: float) -> int:
-    """Return how many observations were longer."""
+    """Return the number of observations above this."""
     longer = [i for i, bound in enumerate([*LAG_BOUNDS, float("inf")]) if bound > seconds]
     return sum(lag._counts[i] for i in longer)
 
 
 async def watch(lag: Histogram, block: Callable[[asyncio.AbstractEventLoop], None]) -> None:
-    """Watch the loop while ``block`` has it blocked, and for some rounds more."""
+    """Observe the event loop while ``block`` blocks it, and for some periods more."""
     watcher, loop = LoopLag(lag), asyncio.get_running_loop()
     watcher.start()
     try:
@@ -63,7 +63,7 @@ def block_in(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_block_in_the_very_turn_of_a_look_is_seen(loop: str) -> None:
-    """The loop's own clock stands still within a turn: lateness can't be told by that."""
+    """The loop's own clock stands still within a turn, so it can't show the lag."""
     lag = Histogram(LAG_BOUNDS)
 
     def block_often(loop: asyncio.AbstractEventLoop) -> None:

@@ -1,4 +1,4 @@
-"""What the store's operations come to: hit, miss, ok, conflict or error, each counted once."""
+"""The results of store operations: hit, miss, ok, conflict or error, each counted once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def headers(**given: str) -> dict[str, Any]:
     return {"headers": {name.replace("_", "-"): value for name, value in given.items()}}
 
 
-#: One request after the other on one store, and what each adds.
+#: Requests in sequence on one store, and what each one adds to the counts.
 STORY: Final[list[tuple[str, str, dict[str, Any], Counts]]] = [
     ("GET", "/v1/kv/a", {}, {("read", "miss"): 1}),
     ("PUT", "/v1/kv/a", {"json": {}}, {("write", "ok"): 1}),
@@ -200,7 +200,7 @@ async def test_a_probe_of_the_store_is_no_operation(observed: Serve) -> None:
 
 
 class Failing:
-    """Stands for a store whose every operation ends in one way."""
+    """A store whose every operation ends in the same way."""
 
     def __init__(self, error: DomainError) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""The log of a process: its format, its silence about data, its last lines, and a deaf reader."""
+"""The log of a process: its format, no data of clients, its last lines, a blocked stderr."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_on_a_terminal_it_is_for_people_unless_told_otherwise(
 
 
 def said_on_a_terminal(**environ: str) -> str:
-    """Run the service on a terminal until it is ready; return what it said there."""
+    """Run the service on a terminal until it is ready. Return its output."""
     ours, theirs = os.openpty()
     ports = {"KV_HOST": "127.0.0.1", "KV_PORT": "0", "KV_ADMIN_PORT": "0"}
     process = subprocess.Popen(
@@ -101,7 +101,7 @@ def said_on_a_terminal(**environ: str) -> str:
     os.close(theirs)
     said, stopped = b"", False
     try:
-        with contextlib.suppress(OSError):  # that is how a terminal ends
+        with contextlib.suppress(OSError):  # the end of a terminal's output
             while chunk := os.read(ours, 65536):
                 said += chunk
                 ready = b"increments" in said or b'"serving"' in said
@@ -118,14 +118,14 @@ def said_on_a_terminal(**environ: str) -> str:
 
 @contextlib.contextmanager
 def guarded(server: RedisServer) -> Iterator[tuple[str, redis.Redis]]:
-    """Have the Redis ask for a password; yields the URL that knows it, and a client let in."""
+    """Set a Redis password. Yield a URL with it, and an authenticated client."""
     with contextlib.closing(server.client()) as client:
         client.config_set("requirepass", PASSWORD)
         yield f"redis://default:{PASSWORD}@127.0.0.1:{server.port}", client
 
 
 def ask_for_everything(service: ServiceProcess, number: int) -> list[int]:
-    """Use the key and the value in every way there is; return the statuses."""
+    """Send requests of every kind with the key and the value. Return the statuses."""
     body = f'{{"{VALUE}":"{VALUE}"}}'.encode()
     operations = [
         {"op": "put", "key": KEY, "value": VALUE},
@@ -197,7 +197,7 @@ def test_no_line_of_good_and_bad_days_holds_a_key_a_value_or_a_password(
 
 
 def spoil(client: redis.Redis) -> None:
-    """Put something else where entries and counters are."""
+    """Overwrite entries and counters in Redis with other data."""
     keys: Any = client.keys("*")
     assert keys
     for key in keys:
@@ -223,7 +223,7 @@ def test_what_was_logged_last_is_there_at_the_end(shared_redis: RedisServer) -> 
 def test_a_reader_that_sleeps_stops_no_request_and_what_is_left_out_is_counted(
     shared_redis: RedisServer,
 ) -> None:
-    """The pipe takes 64 KiB, the queue 10 000 lines; what more there is to say is left out."""
+    """The pipe holds 64 KiB and the queue 10,000 lines. Further lines are dropped."""
     requests = 13_000
     with service_process(KV_STORE_URL=shared_redis.url, KV_ACCESS_LOG="all") as service:
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
@@ -240,7 +240,7 @@ def test_a_reader_that_sleeps_stops_no_request_and_what_is_left_out_is_counted(
         dropped = shown().value("kv_log_records_dropped_total", reason="queue_full")
         assert 0 < dropped < requests - 10_000
 
-        # Once somebody listens again, so does the next line come.
+        # Once stderr is read again, new lines are written.
         assert service.process is not None
         assert service.process.stderr is not None
         heard = b""

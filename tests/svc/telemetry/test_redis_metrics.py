@@ -1,4 +1,4 @@
-"""Round trips to Redis: how many, how they failed, how shared, and what they waited for."""
+"""Round trips to Redis: their number, errors, batch sizes, and waits for a connection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECORDED: Final = {"headers": {"Idempotency-Key": "once"}}
 
 
 def trips(shown: Scrape) -> dict[tuple[str, ...], float]:
-    """Return the numbers of round trips by command and error."""
+    """Return the number of round trips by command and error."""
     return shown.counts(f"{TRIP}_count")
 
 
@@ -47,11 +47,11 @@ async def test_a_round_trip_is_counted_by_its_command(observed: Serve) -> None:
     assert counted["GET", ""] == 1
     assert counted["EVALSHA", ""] == 3
     assert counted["SCAN", ""] >= 1
-    # The first of a listing's entries and the server's clock travel for themselves.
+    # A listing's SCAN and the server's TIME take round trips of their own.
     assert {command for command, _ in counted} <= {
         *("MGET", "GET", "EVALSHA", "SCAN", "GETRANGE", "TIME")
     }
-    # A connection is at hand for each of them.
+    # Each of them finds a free connection.
     waits = shown.value("db_client_connection_wait_time_seconds_count")
     assert waits >= sum(counted.values())
 
@@ -181,7 +181,7 @@ async def test_who_gives_up_waiting_for_a_connection_is_counted(
         link = service.store.link
         redis_server.signal(signal.SIGSTOP)
         try:
-            # All at one moment: a little later, the last would get what the first gave back.
+            # All at once. A little later, the last one would reuse the connection of the first.
             deadline = asyncio.get_running_loop().time() + 0.4
             await together(
                 *(
@@ -196,14 +196,14 @@ async def test_who_gives_up_waiting_for_a_connection_is_counted(
     assert shown.value("db_client_connection_timeouts_total") == too_many
     assert trips(shown) == {("GET", "lost"): MAX_CONNECTIONS, ("GET", "unsent"): too_many}
     assert connections(shown) == (0, 0)
-    # Who got none has not waited for one to come at hand.
+    # A request that got no connection has not waited for one to become free.
     assert shown.value("db_client_connection_wait_time_seconds_count") == MAX_CONNECTIONS
 
 
 async def test_a_wait_for_a_connection_is_observed_as_long_as_it_took(
     observed: Serve, redis_server: RedisServer
 ) -> None:
-    """Redis stands still while all connections are taken: the rest waits at least as long."""
+    """Redis is stopped while all connections are in use: the rest waits at least as long."""
     more, stood_still = 10, 0.15
     async with observed(store_url=redis_server.url, store_timeout_ms=5000) as service:
         await warm(service, MAX_CONNECTIONS + more)
@@ -247,7 +247,7 @@ async def test_the_operations_of_a_lane_add_up_to_its_requests(observed: Serve, 
         return shown.value(name + suffix, lane=lane) - before.value(name + suffix, lane=lane)
 
     assert added("_sum") == 100
-    # Fewer round trips than requests: some were shared.
+    # Fewer round trips than requests, because some were shared.
     assert 1 <= added("_count") < 100
     for other in {"read", "write", "add"} - {lane}:
         same = {"lane": other}

@@ -1,4 +1,4 @@
-"""Who speaks: what every span and every line of the log says of the process it came from."""
+"""The resource attributes of every span and every log line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOGGED: Final = ("service.name", "service.version", "service.instance.id", "trac
 def told(
     redis: RedisServer, collector: Collector, **environ: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Run a process; return its spans' resource and its lines."""
+    """Run a process. Return the resource of its spans, and its log lines."""
     with heard_process(
         KV_STORE_URL=redis.url, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, **environ
     ) as service:

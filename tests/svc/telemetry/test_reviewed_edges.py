@@ -1,4 +1,4 @@
-"""What a review of the telemetry found."""
+"""Edge cases of the telemetry that were found by a code review."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_scraper_that_asks_for_a_version_unheard_of_gets_what_there_is(
 async def test_a_refusal_of_one_request_is_not_told_of_another_that_went_before(
     observed: Serve, redis_server: RedisServer
 ) -> None:
-    """A batch that a lane launches when the one before is back must not run in its context."""
+    """A batch started when the one before has ended must not run in that one's context."""
     async with observed(store_url=redis_server.url) as service:
         await put(service, "k", b"v")
         with contextlib.closing(redis_server.client()) as client:
@@ -113,7 +113,7 @@ async def test_a_refusal_of_one_request_is_not_told_of_another_that_went_before(
 async def test_what_redis_says_of_a_command_is_not_logged_with_the_commands_words(
     observed: Serve, redis_binary: str, tmp_path: Path
 ) -> None:
-    """Where a command is forbidden, Redis repeats it: with the key, and what was to be stored."""
+    """If a command is forbidden, Redis repeats it in the error, with the key and the value."""
     forbidden = ("--rename-command", "MGET", "", "--rename-command", "EVALSHA", "")
     with running_redis(redis_binary, tmp_path / "redis", *forbidden) as server:
         async with observed(store_url=server.url) as service:
@@ -209,7 +209,7 @@ async def test_when_redis_is_down_the_spans_of_a_batch_are_errors_too(
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_the_service(
     observed: Serve,
 ) -> None:
-    """It would burn the error budget, and end a rollout."""
+    """It would burn the error budget, and roll a rollout back."""
     with logged_lines() as lines:
         async with observed(access_log="all") as service:
             async with wire_to(service.port) as wire:
@@ -247,7 +247,7 @@ def test_an_expectation_that_is_refused_is_seen_in_the_metrics(shared_redis: Red
 def test_a_process_whose_log_nobody_reads_still_ends(
     shared_redis: RedisServer, signals: int
 ) -> None:
-    """As Python runs unless PYTHONUNBUFFERED is set, which the image does."""
+    """With Python's default buffering; the image sets PYTHONUNBUFFERED."""
     with service_process(
         KV_STORE_URL=shared_redis.url,
         KV_ACCESS_LOG="all",
@@ -255,7 +255,7 @@ def test_a_process_whose_log_nobody_reads_still_ends(
         PYTHONUNBUFFERED="",
     ) as service:
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
-        for _ in range(1000):  # several times what the pipe takes
+        for _ in range(1000):  # several times what the pipe holds
             connection.request("GET", "/v1/limits")
             connection.getresponse().read()
         connection.close()
@@ -299,14 +299,14 @@ def say(handler: logging.Handler, message: str) -> None:
 
 
 def test_a_line_with_half_a_character_in_it_is_a_line() -> None:
-    """What is no UTF-8 in a request reaches the program as lone surrogates."""
+    """Invalid UTF-8 in a request becomes lone surrogates in the program."""
     record = logging.makeLogRecord({"msg": "said", "fact": "caf\udcff", "levelname": "INFO"})
 
     assert '"said"' in JsonFormatter({}).format(record)
 
 
 def started(**environ: str) -> subprocess.CompletedProcess[str]:
-    """Start a service that traces; if it starts, end it."""
+    """Start a service with tracing. If it starts, stop it."""
     ports = {"KV_HOST": "127.0.0.1", "KV_PORT": "0", "KV_ADMIN_PORT": "0"}
     program = (
         "import os, signal, svc.__main__ as program\n"

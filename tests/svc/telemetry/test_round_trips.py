@@ -1,4 +1,4 @@
-"""A round trip that several sampled requests share is a span, too, and linked to them all."""
+"""A round trip that several sampled requests share has a span, with links to all of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
         assert len(linked) >= 2
         assert len({span.trace_id for span in linked}) == len(linked)
         assert [link.trace_id for link in trip.links] == [span.trace_id for span in linked]
-        # A span has one parent: the first of those it serves.
+        # A span has one parent: the first of the operations.
         assert (trip.parent_id, trip.trace_id) == (linked[0].span_id, linked[0].trace_id)
         assert trip.attributes["db.system.name"] == "redis"
         assert trip.attributes["db.operation.batch.size"] == len(linked)
@@ -65,7 +65,7 @@ async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
             assert span.attributes["db.operation.batch.size"] == len(linked)
             assert span.attributes["kv.lane"] == lane
             assert span.start_ns <= trip.start_ns <= trip.end_ns <= span.end_ns
-    # None is linked twice, and those that are in no link travelled alone.
+    # No operation is in two links, and those without a link had a round trip of their own.
     linked_to = Counter(link.span_id for trip in shared for link in trip.links)
     assert set(linked_to.values()) == {1}
     alone = [span for span in operations(collector) if span.span_id not in linked_to]

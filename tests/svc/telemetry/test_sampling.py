@@ -1,4 +1,4 @@
-"""The decision to sample is the SDK's own, for every header, sampler and ratio."""
+"""Sampling decisions are those of the SDK, for every header, sampler and ratio."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from svc.telemetry.settings import SAMPLERS, load_tracing
 from tests.support.traceparents import parents, traceparents
 
 REQUESTS: Final = 100_000
-#: Draws of a ratio: 0.1 % of them are more than six standard deviations at 1 %.
+#: Samples of a ratio; an error of 0.1 % is more than six standard deviations at 1 %.
 DRAWS: Final = 400_000
 RATIO: Final = 0.01
 LOW_BITS: Final = (1 << 64) - 1

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a stable and a canary pod the way the PodMonitor says."""
+"""A real Prometheus scrapes a stable and a canary pod as the PodMonitor says."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.waiting import until
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 TEXTS = ("text/plain; version=0.0.4", "text/plain; version=1.0.0; escaping=underscores")
-#: What Prometheus itself adds for each target.
+#: The series that Prometheus itself adds for each target.
 OWN_SERIES = "up|scrape_.+"
 APP_SERIES = f'{{job="kv",__name__!~"{OWN_SERIES}"}}'
 
 
 @dataclass
 class Scraped:
-    """Two releases and the Prometheus that found them."""
+    """Two releases, and the Prometheus that scrapes them."""
 
     stable: Release
     canary: Release
@@ -40,7 +40,7 @@ class Scraped:
 
 
 def decoys(release: Release) -> list[Pod]:
-    """Return pods that the PodMonitor must not pick; each would answer if it did."""
+    """Return pods that the PodMonitor must not select. Each would answer a scrape."""
     pod = release.pod
     return [
         Pod("redis-0", {**pod.labels, "app.kubernetes.io/name": "redis"}, pod.ports),
@@ -99,7 +99,7 @@ def test_exactly_the_admin_ports_of_the_running_pods_are_targets(scraped: Scrape
     assert {(target.url, target.labels["pod"]) for target in targets} == {
         (f"{release.service.admin_base}/metrics", release.pod_name) for release in scraped.releases
     }
-    # One for each other port and pod that discovery knew.
+    # One for each other port and pod in the service discovery.
     assert len(scraped.prometheus.dropped_targets()) == 2 + 3 * 2
 
 
@@ -157,7 +157,7 @@ def test_promtool_has_nothing_against_the_text_format(scraped: Scraped, accept: 
 
 
 def test_promtool_would_have_complained() -> None:
-    """The test of the test: a counter without its suffix."""
+    """Test of the test: a counter without its suffix."""
     assert "_total" in check_metrics(b"# HELP n N.\n# TYPE n counter\nn 1\n")
 
 

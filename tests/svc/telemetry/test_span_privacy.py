@@ -1,4 +1,4 @@
-"""What spans never hold: values, passwords, and, with KV_TRACE_KEYS=off, keys."""
+"""Spans never contain values or passwords, nor keys with KV_TRACE_KEYS=off."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
 from tests.support.spans import Span, decode
 
-#: Whatever is found of these in a span, somebody's data is in it.
+#: If a span contains one of these, it contains data of a client.
 KEY: Final = "sesame"
 VALUE: Final = "rosebud"
 PASSWORD: Final = "swordfish"  # noqa: S105 - of a Redis of the test's own
@@ -57,7 +57,7 @@ REQUESTS: Final[list[tuple[str, str, dict[str, Any]]]] = [
 
 @pytest.fixture
 def uploads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Every body that the collector took, inflated, as it was sent."""
+    """All bodies that the collector received, decompressed."""
     taken: list[bytes] = []
 
     def keep(body: bytes) -> list[Span]:
@@ -70,7 +70,7 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @contextlib.contextmanager
 def guarded(server: RedisServer) -> Iterator[str]:
-    """Have the Redis ask for a password; yields the URL that knows it."""
+    """Set a Redis password. Yield a URL with it."""
     with contextlib.closing(server.client()) as client:
         client.config_set("requirepass", PASSWORD)
         try:

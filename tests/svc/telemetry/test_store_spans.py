@@ -1,4 +1,4 @@
-"""A span for each operation of the store: what it was, where it went, whether it failed."""
+"""A span for each store operation: its attributes, and its error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 COUNTER: Final = "/v1/counters/spans"
 ENTRY: Final = "/v1/kv/spans"
 
-#: A request, and the store's spans that it has: command and operation.
+#: A request, and the command and operation of each of its store spans.
 Case = tuple[str, str, dict[str, Any], list[tuple[str, str]]]
 REQUESTS: Final[list[Case]] = [
     ("GET", ENTRY, {}, [("MGET", "read")]),
@@ -123,7 +123,7 @@ async def test_when_redis_is_down_the_operation_is_an_error_by_name(
     assert answer.status == 503
     (span,) = of_the_store(collector)
     assert (span.status, span.attributes["error.type"]) == ("ERROR", "store_unavailable")
-    # The reason may hold what a client sent; the log has it where it is harmless.
+    # The reason may contain data of a client, so it is not in the span.
     assert (span.status_message, span.events) == ("", ())
     (server,) = [span for span in collector.spans if span.kind == "SERVER"]
     assert server.status == "ERROR"

@@ -1,4 +1,4 @@
-"""At most so many a second: sampled requests, and lines in the log."""
+"""The limits per second: of sampled requests, and of access lines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from svc.telemetry.instruments import Counter
 from svc.telemetry.sampling import Sampler
 from svc.telemetry.token_bucket import TokenBucket
 
-#: What floating point may add up to.
+#: The tolerance for floating point sums.
 ROUNDING: Final = 1e-6
 ASKED: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class Clock:
-    """Time that passes when told to."""
+    """A clock that the test advances."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0

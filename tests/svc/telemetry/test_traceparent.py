@@ -1,4 +1,4 @@
-"""A caller's ``traceparent`` is read as OpenTelemetry's own propagator reads it."""
+"""``traceparent`` is parsed exactly as OpenTelemetry's own propagator parses it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_without_a_parent_the_problem_names_a_trace_of_its_own(observed: S
     ids = {answer.json["trace_id"] for answer in answers}
     assert len(ids) == 3
     for answer in answers:
-        # It names the request, too, for nobody else has it.
+        # It is the request id too, because no other request has the same trace id.
         assert answer.headers["X-Request-Id"] == answer.json["trace_id"]
         assert int(answer.json["trace_id"], 16) != 0
         assert len(answer.json["trace_id"]) == 32

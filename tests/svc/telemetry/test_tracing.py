@@ -1,4 +1,4 @@
-"""Server spans as a collector gets them: joined to their callers', complete, no orphans."""
+"""Server spans at the collector: with their callers' parents, complete, without orphans."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_a_failure_of_the_service_is_an_error_and_a_callers_mistake_is_non
 
 
 async def mixed_requests(service: Service, number: int, flags: str | None) -> None:
-    """Ask for a bit of everything on behalf of one caller, or of none."""
+    """Send requests of every kind, with the traceparent of one caller or none."""
     headers = {} if flags is None else traceparent(number, flags)
     await ask(service, "PUT", f"/v1/kv/mix{number % 5}", data=b"{}", headers=headers)
     operations = [
@@ -179,7 +179,7 @@ async def test_mixed_traffic_leaves_no_orphan_and_nothing_of_the_unsampled(
         else:
             assert by_id[span.parent_id].trace_id == span.trace_id, span
     roots = [span for span in servers(collector) if span.parent_id == ""]
-    # Half of the requests that nobody decided on for them, drawn one by one.
+    # Half of the requests without a caller's decision, at random.
     assert 20 < len(roots) < 64
     assert {span.trace_id for span in spans} == set(called) | {root.trace_id for root in roots}
     assert len(servers(collector)) - len(roots) == len(called) * 7

@@ -1,4 +1,4 @@
-"""The ``OTEL_*`` variables: what turns tracing on, what is sampled, what is refused."""
+"""The ``OTEL_*`` variables: what enables tracing, what is sampled, what is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svc.settings import SettingInvalid
-from svc.telemetry.settings import SAMPLERS, TracingSettings, load_tracing
+from svc.telemetry.settings import SAMPLERS, TracingSettingInvalid, TracingSettings, load_tracing
 from tests.support.instrumented_service import traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
@@ -111,7 +110,7 @@ REFUSED: Final = [
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_what_cannot_be_honoured_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(SettingInvalid, match=f"^{name}: "):
+    with pytest.raises(TracingSettingInvalid, match=f"^{name}: "):
         load_tracing({**ON, name: value})
 
 
