@@ -1,4 +1,4 @@
-"""Bodies that are large, or become large."""
+"""Large and compressed request bodies."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def compressed(body: bytes, coding: str = "gzip") -> bytes:
 
 
 def bomb(mebibytes: int, coding: str = "gzip") -> Iterator[bytes]:
-    """Yield the parts of zeros compressed a thousandfold: a kibibyte each, a mebibyte in truth.
+    """Yield compressed parts of about 1 KiB; each is 1 MiB of zeros when decompressed.
 
-    After a full flush each part is packed alike, so that only two of them need be packed.
+    After a full flush all parts are equal, so only the first two are compressed.
     """
     packer = zlib.compressobj(9, zlib.DEFLATED, _WINDOW_BITS[coding])
     zeros = bytes(MIB)

@@ -1,4 +1,4 @@
-"""A service in this process with all its signals on, as ``python -m svc serve`` has them."""
+"""A service in this process with all signals on, as ``python -m svc serve`` has them."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from tests.support.answers import ask_admin
 from tests.support.otlp import Collector
 from tests.support.services import Service
 
-#: Takes settings, serves until the block ends.
+#: Takes settings, and serves until the block ends.
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[Service]]
 
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
-#: A caller's decisions; any client may send them.
+#: Flags of a traceparent header.
 SAMPLED: Final = "01"
 UNSAMPLED: Final = "00"
 
 
 @contextlib.asynccontextmanager
-async def observed_service(
+async def instrumented_service(
     settings: Settings, tracing: TracingSettings | None = None
 ) -> AsyncIterator[Service]:
-    """Serve in this process until the block ends; then every span is delivered."""
+    """Serve in this process until the block ends. At the end, export every span."""
     async with contextlib.AsyncExitStack() as stack:
         traffic, admin = await stack.enter_async_context(open_apps(settings, tracing))
         runner = TrafficRunner(
@@ -70,21 +70,21 @@ async def observed_service(
 
 
 @contextlib.asynccontextmanager
-async def traced_service(
+async def instrumented_service_with_tracing(
     settings: Settings,
     collector: Collector,
     environ: pytest.MonkeyPatch,
     *,
     ratio: float = 0.0,
 ) -> AsyncIterator[Service]:
-    """As observed_service, its spans sent to the collector; by default none but its callers'."""
+    """Like instrumented_service, with the given collector and sampling ratio."""
     environ.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    async with observed_service(settings, TracingSettings(ratio=ratio)) as service:
+    async with instrumented_service(settings, TracingSettings(ratio=ratio)) as service:
         yield service
 
 
 def traceparent(number: int, flags: str = SAMPLED) -> dict[str, str]:
-    """Return the header of a caller's request; both of its ids are told from the number."""
+    """Return the header of a caller's request, with ids derived from the number."""
     return {"traceparent": f"00-{trace_id(number)}-{parent_id(number)}-{flags}"}
 
 
@@ -97,12 +97,12 @@ def parent_id(number: int) -> str:
 
 
 def read_strictly(exposition: str) -> list[Metric]:
-    """Read an OpenMetrics exposition; raises ValueError where it breaks the specification."""
+    """Parse an OpenMetrics exposition. Raises ValueError if it violates the specification."""
     return list(text_string_to_metric_families(exposition))  # type: ignore[no-untyped-call]
 
 
 class Scrape:
-    """The samples of one scrape; absent ones count as zero."""
+    """The samples of one scrape. An absent sample counts as zero."""
 
     def __init__(self, exposition: str) -> None:
         self.text = exposition
@@ -121,7 +121,7 @@ class Scrape:
         )
 
     def counts(self, name: str) -> dict[tuple[str, ...], float]:
-        """Return the samples that are not zero by the values of their labels, in order of names."""
+        """Return the non-zero samples, by their label values in the order of the labels' names."""
         return {
             tuple(value for _, value in sorted(sample.labels.items())): sample.value
             for sample in self.samples
@@ -140,8 +140,8 @@ async def text_scrape(service: Service) -> str:
     return (await ask_admin(service, "/metrics")).text
 
 
-class Lines(logging.Handler):
-    """What was logged, as the JSON lines it would be."""
+class CapturedLog(logging.Handler):
+    """Captures log records as JSON lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,14 +156,14 @@ class Lines(logging.Handler):
     def read(self) -> list[dict[str, Any]]:
         return [json.loads(text) for text in self.texts]
 
-    def saying(self, body: str) -> list[dict[str, Any]]:
+    def with_body(self, body: str) -> list[dict[str, Any]]:
         return [line for line in self.read if line["body"] == body]
 
 
 @contextlib.contextmanager
-def logged_lines() -> Iterator[Lines]:
-    """Collect all that is logged in the block."""
-    lines = Lines()
+def logged_lines() -> Iterator[CapturedLog]:
+    """Capture everything that is logged in the block."""
+    lines = CapturedLog()
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""HTTP by hand, for what a well-behaved client would never send."""
+"""HTTP over a plain socket, for requests that HTTP clients can't send."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 
 @dataclass(frozen=True)
-class WireAnswer:
+class RawResponse:
     version: str
     status: int
     headers: CIMultiDict[str]
@@ -24,8 +24,8 @@ class WireAnswer:
         return json.loads(self.body)
 
 
-class Wire:
-    """One connection: write bytes, read answers, see whether it is closed."""
+class RawConnection:
+    """One connection: write bytes, read responses, check whether it is closed."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -37,7 +37,7 @@ class Wire:
         with contextlib.suppress(ConnectionError):
             await self.writer.drain()
 
-    async def answer(self, *, seconds: float = 5.0, head_only: bool = False) -> WireAnswer:
+    async def answer(self, *, seconds: float = 5.0, head_only: bool = False) -> RawResponse:
         async with asyncio.timeout(seconds):
             head = await self.reader.readuntil(b"\r\n\r\n")
             lines = head.decode("latin-1").split("\r\n")
@@ -52,10 +52,10 @@ class Wire:
                     raise AssertionError("no answer of the service is chunked")
                 else:
                     body = await self.reader.read()
-            return WireAnswer(version, int(status), headers, body)
+            return RawResponse(version, int(status), headers, body)
 
     async def closed(self, *, seconds: float = 5.0) -> bool:
-        """Tell whether the server closes the connection in time, whatever it says before."""
+        """Return True if the server closes the connection in time. Ignore what it sends before."""
         try:
             async with asyncio.timeout(seconds):
                 while await self.reader.read(65536):
@@ -73,17 +73,17 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def wire_to(port: int) -> AsyncIterator[Wire]:
+async def raw_connection(port: int) -> AsyncIterator[RawConnection]:
     async with asyncio.timeout(5):
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+        wire = RawConnection(*await asyncio.open_connection("127.0.0.1", port))
     try:
         yield wire
     finally:
         await wire.close()
 
 
-async def exchange(port: int, *parts: bytes | str, head_only: bool = False) -> WireAnswer:
-    """Send on a connection of its own, return the first answer."""
-    async with wire_to(port) as wire:
+async def exchange(port: int, *parts: bytes | str, head_only: bool = False) -> RawResponse:
+    """Send on a new connection, and return the first response."""
+    async with raw_connection(port) as wire:
         await wire.send(*parts)
         return await wire.answer(head_only=head_only)

@@ -1,4 +1,4 @@
-"""The service under test: in this process on a free port, or as a process of its own."""
+"""The service under test: in this process on free ports, or as a separate process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 @dataclass
 class Service:
-    """A service that listens, and a client for it; paths are sent exactly as given."""
+    """A running service and a client for it. Paths are sent exactly as given."""
 
     settings: Settings
     store: RedisStore
@@ -108,7 +108,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
 
 @dataclass
 class ServiceProcess:
-    """``python -m svc serve`` as a process of its own."""
+    """``python -m svc serve`` as a separate process."""
 
     environ: dict[str, str]
     port: int = field(default_factory=free_port)
@@ -169,7 +169,7 @@ class ServiceProcess:
         return self.process.wait(seconds)
 
     def output(self) -> str:
-        """Return what an ended process said."""
+        """Return the output of a process that has ended."""
         assert self.process is not None
         out, err = self.process.communicate(timeout=10)
         return (out + err).decode()
@@ -186,7 +186,7 @@ class ServiceProcess:
 
 @contextlib.contextmanager
 def service_process(**environ: str) -> Any:
-    """Run the service with these ``KV_*`` variables; yields a started ServiceProcess."""
+    """Run the service with these ``KV_*`` variables. Yield the started ServiceProcess."""
     service = ServiceProcess(environ)
     try:
         service.start()

@@ -1,4 +1,4 @@
-"""A network that lies: a TCP proxy between the service and Redis that loses what it is told to."""
+"""A TCP proxy between the service and Redis that can lose replies."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator
 
 
 class Proxy:
-    """Passes requests on, and answers back unless told to lose them."""
+    """Forwards requests, and forwards replies unless it must drop them."""
 
     def __init__(self, target_port: int) -> None:
-        #: Where new connections go.
+        #: The target of new connections.
         self.target_port = target_port
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
-        #: Answers that still pass before any is lost.
+        #: Replies that are still forwarded before any is dropped.
         self.passes = 0
-        self.swallows_answers = False
-        #: Connections still to be closed in place of an answer: the client learns of it at once.
+        self.drops_replies = False
+        #: Connections still to be closed instead of forwarding a reply.
         self.cuts = 0
-        self.swallowed = 0
+        self.dropped = 0
         self.accepted = 0
 
     @property
@@ -36,7 +36,7 @@ class Proxy:
             writer.close()
             return
         self._writers |= {writer, up_writer}
-        for pump in (self._requests(reader, up_writer), self._answers(up_reader, writer)):
+        for pump in (self._requests(reader, up_writer), self._replies(up_reader, writer)):
             task = asyncio.create_task(pump)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -48,17 +48,17 @@ class Proxy:
                 await writer.drain()
         writer.close()
 
-    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 if self.passes:
                     self.passes -= 1
                 elif self.cuts:
                     self.cuts -= 1
-                    self.swallowed += 1
+                    self.dropped += 1
                     break
-                elif self.swallows_answers:
-                    self.swallowed += 1
+                elif self.drops_replies:
+                    self.dropped += 1
                     continue
                 writer.write(data)
                 await writer.drain()

@@ -1,4 +1,4 @@
-"""A service of several workers: its processes, their clients, traffic that counts what it got."""
+"""A service with several workers: its processes, its clients, and counted traffic."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.processes import children_of, name_of
 from tests.support.services import ServiceProcess
 from tests.support.waiting import eventually
 
-#: Rows of ports are taken where nobody else deals any out, below those of clients.
+#: The range for consecutive ports, below the ephemeral ports of clients.
 _ROWS: Final = (32_000, 32_700)
 
 
-class Crew(ServiceProcess):
+class WorkerService(ServiceProcess):
     """``python -m svc serve --workers N``."""
 
     @property
@@ -30,11 +30,11 @@ class Crew(ServiceProcess):
         return [f"http://127.0.0.1:{self.admin_port + n}" for n in range(count)]
 
     def workers(self) -> list[int]:
-        """Return the pids of the workers."""
+        """Return the workers' pids."""
         return [pid for pid in children_of(self.pid) if is_worker(pid)]
 
     def readiness(self) -> list[int]:
-        """Ask each worker; 0 for one that doesn't answer."""
+        """Return the status of each worker's /readyz; 0 for one that does not answer."""
         return [_status(f"{base}/readyz") for base in self.admin_bases]
 
     async def all_ready(self) -> None:
@@ -56,19 +56,19 @@ class Crew(ServiceProcess):
 
 
 @contextlib.asynccontextmanager
-async def running_crew(workers: int = 2, **environ: str) -> AsyncIterator[Crew]:
-    """Run the service, all of its workers ready, without blocking this loop."""
-    crew = Crew({"KV_WORKERS": str(workers), **environ}, admin_port=free_ports(workers))
+async def running_workers(workers: int = 2, **environ: str) -> AsyncIterator[WorkerService]:
+    """Run the service with all workers ready, without blocking this event loop."""
+    service = WorkerService({"KV_WORKERS": str(workers), **environ}, admin_port=free_ports(workers))
     try:
-        crew.start(wait=False)
-        await crew.all_ready()
-        yield crew
+        service.start(wait=False)
+        await service.all_ready()
+        yield service
     finally:
-        await asyncio.to_thread(crew.stop)
+        await asyncio.to_thread(service.stop)
 
 
 def free_ports(count: int) -> int:
-    """Return the first of so many ports in a row that nobody listens on."""
+    """Return the first of this many consecutive free ports."""
     while True:
         first = random.randrange(*_ROWS)
         with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
@@ -89,7 +89,7 @@ def redis_servers_among(pids: list[int]) -> list[int]:
 
 
 def clients_of(pid: int, port: int) -> set[int]:
-    """Return the ports of the loopback clients whose connections to ``port`` a process holds."""
+    """Return the ports of the loopback clients that are connected to ``port`` of a process."""
     held = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -103,21 +103,21 @@ def clients_of(pid: int, port: int) -> set[int]:
     return found
 
 
-class Steps:
-    """Clients that add one to a counter, again and again, each on a connection of its own."""
+class IncrementingClients:
+    """Clients that repeatedly increment a counter by one, each on its own connection."""
 
     def __init__(self, base: str, counter: str, *, retries: bool = False) -> None:
         self.acknowledged = 0
-        #: What became of the others, in words.
+        #: The status and body, or the exception, of each other request.
         self.failures: list[str] = []
         self.broken_connections = 0
         self._url = f"{base}/v1/counters/{counter}/increments"
         self._retries = retries
-        self._stop = asyncio.Event()
+        self._stopped = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def flowing(self, clients: int) -> AsyncIterator[Steps]:
-        """Send until the block ends or ``leave`` is called."""
+    async def sending(self, clients: int) -> AsyncIterator[IncrementingClients]:
+        """Send until the block ends or ``stop`` is called."""
         timeout = aiohttp.ClientTimeout(total=15)
         connector = aiohttp.TCPConnector(limit=0)
         async with (
@@ -129,21 +129,21 @@ class Steps:
             try:
                 yield self
             finally:
-                self.leave()
+                self.stop()
 
-    def leave(self) -> None:
-        self._stop.set()
+    def stop(self) -> None:
+        self._stopped.set()
 
     async def more(self, count: int) -> None:
-        """Wait for so many more acknowledged steps."""
+        """Wait for this many more acknowledged increments."""
         wanted = self.acknowledged + count
         await eventually(lambda: self.acknowledged >= wanted, what="further steps")
 
     async def _walk(self, session: aiohttp.ClientSession, number: int) -> None:
         step = 0
-        while not self._stop.is_set():
+        while not self._stopped.is_set():
             step += 1
-            # With it a step whose answer was lost can be sent again, and counts once.
+            # With the header, an increment without a response can be repeated, and counts once.
             headers = {"Idempotency-Key": f'"{number}-{step}"'} if self._retries else {}
             while not await self._send(session, headers) and self._retries:
                 pass
@@ -156,7 +156,7 @@ class Steps:
             self.broken_connections += 1
             if not self._retries:
                 self.failures.append(repr(error))
-            await asyncio.sleep(0.01)  # a refused connection takes no time at all
+            await asyncio.sleep(0.01)  # a refused connection fails immediately
             return False
         if answer.status == 200:
             self.acknowledged += 1

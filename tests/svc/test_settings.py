@@ -50,13 +50,13 @@ def test_every_setting_is_a_variable_and_a_flag(name: str) -> None:
     assert by_variable != Settings()
 
 
-def test_a_flag_beats_its_variable() -> None:
+def test_a_flag_overrides_its_variable() -> None:
     settings = load_settings({"KV_PORT": "1", "KV_TRACK": "blue"}, {"port": "2", "track": None})
 
     assert (settings.port, settings.track) == (2, "blue")
 
 
-def test_a_flag_saves_from_a_variable_that_could_not_be_read() -> None:
+def test_a_flag_overrides_an_invalid_variable() -> None:
     assert load_settings({"KV_PORT": "x"}, {"port": "2"}).port == 2
 
 

@@ -15,9 +15,9 @@ from tests.svc.api.client import Api
 
 @pytest.fixture
 async def service(backend: Backend) -> AsyncIterator[Service]:
-    """A service over each backend in turn, its store empty, with time for a busy machine.
+    """A service over each backend in turn, with an empty store and a long timeout.
 
-    What a store's deadline does is a subject of tests/svc/faults; here it would only blur answers.
+    Timeouts are tested in tests/svc/faults. Here they would only make tests fail at random.
     """
     backend.flush()
     settings = Settings(

@@ -257,7 +257,7 @@ async def test_a_deleted_counter_starts_anew(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["A-Za-z0-9._~:-", "n" * 128, ".", "..", "0", "%61b", "v1:x"])
-async def test_a_good_name_counts(api: Api, name: str) -> None:
+async def test_a_valid_name_can_be_incremented(api: Api, name: str) -> None:
     assert (await api.step(name)).json()["name"] == name.replace("%61", "a")
     assert await value(api, name) == 1
 

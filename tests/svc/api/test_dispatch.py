@@ -88,13 +88,13 @@ async def test_both_ways_lead_to_the_same_handler(
         ("BREW", "/v1/kv/key-1", False),
     ],
 )
-async def test_the_busy_paths_take_the_short_way(method: str, path: str, *, short: bool) -> None:
+async def test_the_busy_paths_take_the_fast_path(method: str, path: str, *, short: bool) -> None:
     _, was_short = await chosen(method, path)
     assert was_short is short
 
 
 @pytest.fixture
-async def aiohttps(service: Service) -> AsyncIterator[int]:
+async def aiohttp_port(service: Service) -> AsyncIterator[int]:
     """The port of the same service behind aiohttp's own listener."""
     app = build_app(service.settings, service.store)
     runner = web.AppRunner(app, access_log=None, auto_decompress=False)
@@ -128,14 +128,14 @@ async def aiohttps(service: Service) -> AsyncIterator[int]:
     ],
 )
 async def test_answers_are_what_aiohttp_would_send(
-    service: Service, aiohttps: int, head: str
+    service: Service, aiohttp_port: int, head: str
 ) -> None:
     await service.put("/v1/kv/small", data=b"x")
     await service.put("/v1/kv/large", data=b"x" * 100_000)
     await service.put("/v1/kv/empty", data=b"")
     request = f"{head}Host: kv\r\nX-Request-Id: same\r\n\r\n" + ("x" if "PUT" in head else "")
     ours = await exchange(service.port, request, head_only="HEAD" in head)
-    theirs = await exchange(aiohttps, request, head_only="HEAD" in head)
+    theirs = await exchange(aiohttp_port, request, head_only="HEAD" in head)
     assert (ours.version, ours.status) == (theirs.version, theirs.status)
     varying = {"Allow": ANY, "Date": ANY, "ETag": ANY, "KV-TTL": ANY, "Last-Modified": ANY}
     assert {**ours.headers, **{k: v for k, v in varying.items() if k in theirs.headers}} == dict(

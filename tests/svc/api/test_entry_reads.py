@@ -76,7 +76,7 @@ async def test_head_of_a_missing_entry_has_the_status_and_no_body(api: Api) -> N
 
 @pytest.mark.parametrize("method", READS)
 @pytest.mark.parametrize("form", ["{}", '"x", {}', '{}, "x"', '"x",{} ,W/"y"', "W/{}", "*"])
-async def test_a_matching_if_none_match_spares_the_bytes(api: Api, method: str, form: str) -> None:
+async def test_a_matching_if_none_match_gets_304(api: Api, method: str, form: str) -> None:
     etag = (await written(api)).etag
 
     answer = await api.send(
@@ -124,9 +124,7 @@ async def test_a_missing_entry_is_missing_whatever_the_condition(api: Api) -> No
 
 
 @pytest.mark.parametrize("method", READS)
-async def test_if_modified_since_spares_the_bytes_of_what_is_not_newer(
-    api: Api, method: str
-) -> None:
+async def test_if_modified_since_gets_304_if_the_entry_is_not_newer(api: Api, method: str) -> None:
     await written(api)
     modified = (await api.head("/v1/kv/page")).headers["Last-Modified"]
     earlier = format_datetime(parsedate_to_datetime(modified) - timedelta(seconds=1), usegmt=True)

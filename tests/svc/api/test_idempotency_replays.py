@@ -72,7 +72,7 @@ async def state(api: Api) -> list[Any]:
     )
 
 
-def essence(answer: Answer) -> dict[str, Any]:
+def replayed_part(answer: Answer) -> dict[str, Any]:
     """Return what a replay repeats: all but the request's own ids in a problem."""
     body: Any = answer.body
     if answer.status >= 400:
@@ -91,7 +91,7 @@ async def test_a_replay_changes_nothing_and_answers_alike(pods: tuple[Api, Api],
     again = await request.send(pods[1])
 
     assert first.status == request.status, first
-    assert essence(again) == essence(first)
+    assert replayed_part(again) == replayed_part(first)
     assert (first.replayed, again.replayed) == (False, True)
     assert await state(pods[0]) == after
 
@@ -106,7 +106,7 @@ async def test_20_at_once_over_two_pods_are_one(pods: tuple[Api, Api], case: str
     assert sum(not answer.replayed for answer in answers) == 1
     first = next(answer for answer in answers if not answer.replayed)
     assert first.status == request.status
-    assert all(essence(answer) == essence(first) for answer in answers)
+    assert all(replayed_part(answer) == replayed_part(first) for answer in answers)
 
 
 @pytest.mark.parametrize("case", REQUESTS)
@@ -123,7 +123,7 @@ async def test_a_replay_stands_whatever_happened_since(api: Api, case: str) -> N
 
     again = await request.send(api)
 
-    assert essence(again) == essence(first)
+    assert replayed_part(again) == replayed_part(first)
     assert again.replayed
     assert await state(api) == since
 

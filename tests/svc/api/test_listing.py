@@ -260,7 +260,7 @@ async def test_a_cursor_serves_its_own_prefix_only(api: Api, path: str) -> None:
     problem(await api.get(f"{path}?cursor={cursor}"), 400, "cursor_invalid")
 
 
-async def test_a_cursor_of_entries_is_none_of_counters(api: Api) -> None:
+async def test_a_cursor_of_entries_is_refused_for_counters(api: Api) -> None:
     """It would begin in the middle, and miss counters that exist throughout."""
     cursor = await first_cursor(api, "/v1/kv", "a")
     await fill(api, "/v1/counters", [f"a{i}" for i in range(50)])

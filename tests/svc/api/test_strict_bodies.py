@@ -165,16 +165,16 @@ async def test_a_value_in_a_batch_may_be_64_levels_deep(api: Api) -> None:
         b'{"operations":[{"op":"delete","op":"get","key":"a"}]}',
     ],
 )
-async def test_a_batch_may_say_nothing_twice(api: Api, body: bytes) -> None:
+async def test_a_batch_with_duplicate_keys_is_refused(api: Api, body: bytes) -> None:
     problem(await api.post("/v1/batch", body), 400, "body_invalid")
 
 
 @pytest.mark.parametrize("body", [b'{"by":1,"by":2}', b'{"by":1,"max":5,"max":9}'])
-async def test_a_step_may_say_nothing_twice(api: Api, body: bytes) -> None:
+async def test_an_increment_with_duplicate_keys_is_refused(api: Api, body: bytes) -> None:
     problem(await api.post("/v1/counters/c/increments", body), 400, "body_invalid")
 
 
-async def test_bytes_that_do_not_call_themselves_json_are_no_ones_business(api: Api) -> None:
+async def test_bytes_without_a_json_content_type_are_not_validated(api: Api) -> None:
     answer = await api.put("/v1/kv/a", b"{NaN", headers={"Content-Type": "text/plain"})
 
     assert answer.status == 201

@@ -93,7 +93,7 @@ def test_64_levels_are_the_most(opening: bytes, depth: int, fine: bool, filled: 
 
 @pytest.mark.parametrize("depth", [200, 1000, 10_000, 1_000_000])
 @pytest.mark.parametrize("closed", [True, False])
-def test_no_depth_brings_the_reader_down(depth: int, closed: bool) -> None:
+def test_no_depth_crashes_the_parser(depth: int, closed: bool) -> None:
     with pytest.raises(BodyInvalid):
         read_json(b"[" * depth + b"]" * depth * closed)
     with pytest.raises(BodyInvalid):
@@ -122,7 +122,7 @@ def test_integers_beyond_that_are_refused(digits: int) -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_what_json_has_no_word_for_is_never_rendered(number: float) -> None:
+def test_values_that_json_can_not_express_are_never_rendered(number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json([number])
 

@@ -32,7 +32,7 @@ texts = st.one_of(
 )
 
 
-def judge_key(text: str) -> type[DomainError] | None:
+def expected_error(text: str) -> type[DomainError] | None:
     """Apply the rules of the documented contract."""
     try:
         raw = text.encode()
@@ -51,7 +51,7 @@ def judge_key(text: str) -> type[DomainError] | None:
 @example("a/b\n")
 @example("\n")
 def test_a_key_is_refused_exactly_when_the_contract_says_so(text: str) -> None:
-    expected = judge_key(text)
+    expected = expected_error(text)
 
     if expected is None:
         assert Key(text).text == text
@@ -78,7 +78,7 @@ def test_equal_keys_are_one_key() -> None:
     assert Key("é") != Key("e\u0301")
 
 
-keys = texts.filter(lambda text: judge_key(text) is None).map(Key)
+keys = texts.filter(lambda text: expected_error(text) is None).map(Key)
 
 
 @given(keys)

@@ -41,7 +41,7 @@ def neighbours(slot: int) -> tuple[list[str], str]:
     return [next(found), next(found)], next(c for c in counters if slot_of_counter(c) == slot)
 
 
-async def teach_scripts(service: Service) -> None:
+async def cache_scripts(service: Service) -> None:
     """Make every server cache every script that these tests use."""
     for i in range(30):
         assert (await put(service, f"n{i}", b"v")).status == 201
@@ -54,7 +54,7 @@ async def test_every_request_for_a_moving_slot_succeeds_at_each_stage(
 ) -> None:
     service = patient_on_cluster
     (other, third), counter = neighbours(migration.slot)
-    await teach_scripts(service)
+    await cache_scripts(service)
     for key in ("moving", other):
         await put(service, key, b"before")
     steps = 0
@@ -107,7 +107,7 @@ async def test_entries_read_together_are_all_found_though_only_some_have_moved(
 ) -> None:
     service = patient_on_cluster
     (other, third), _ = neighbours(migration.slot)
-    await teach_scripts(service)
+    await cache_scripts(service)
     keys = ["moving", other, third]
     for key in keys:
         await put(service, key, key.encode())
@@ -125,7 +125,7 @@ async def test_entries_written_together_are_all_written_though_only_some_have_mo
 ) -> None:
     service = patient_on_cluster
     (other, third), _ = neighbours(migration.slot)
-    await teach_scripts(service)
+    await cache_scripts(service)
     keys = ["moving", other, third]
     for key in keys:
         await put(service, key, b"before")
@@ -181,7 +181,7 @@ async def test_under_load_on_all_slots_a_migration_fails_nothing_and_loses_nothi
             migration.end()
             migration.source, migration.target = migration.target, migration.source
 
-    await teach_scripts(service)
+    await cache_scripts(service)
     await increment(service, "moving")
     moved = asyncio.ensure_future(asyncio.to_thread(move))
     await load()

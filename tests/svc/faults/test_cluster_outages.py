@@ -149,13 +149,13 @@ async def test_while_a_primary_hangs_the_others_answer_a_steady_load(
     await fill(service)
     over = asyncio.Event()
 
-    async def insist(name: str) -> None:
+    async def read_repeatedly(name: str) -> None:
         while not over.is_set():
             assert_refused(await get(service, name))
 
     async with hanging(victim), asyncio.TaskGroup() as insisting:
         for name in lost_keys:
-            insisting.create_task(insist(name))
+            insisting.create_task(read_repeatedly(name))
         try:
             for _ in range(4):
                 for some in await together(*(get(service, name) for name in well)):

@@ -11,7 +11,7 @@ import pytest
 from tests.support.compressed_bodies import MIB, bomb, chunk
 from tests.support.plain_http import fetch
 from tests.support.processes import open_files, peak_resident_bytes
-from tests.support.raw_http import wire_to
+from tests.support.raw_http import raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import until
@@ -31,7 +31,7 @@ def service(redis_server: RedisServer) -> Iterator[ServiceProcess]:
 
 async def upload(service: ServiceProcess, coding: str, parts: Iterator[bytes]) -> None:
     """Send the parts until the server closes the connection. Only a 413 may be received."""
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(HEAD, f"Content-Encoding: {coding}\r\n" if coding else "", "\r\n")
         with contextlib.suppress(ConnectionError):
             for part in parts:
@@ -82,7 +82,7 @@ async def test_connections_and_files_are_given_back(service: ServiceProcess) -> 
     for _ in range(3):
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(100):
-                wire = await stack.enter_async_context(wire_to(service.port))
+                wire = await stack.enter_async_context(raw_connection(service.port))
                 await wire.send("GET /v1/kv/none HTTP/1.1\r\nHost: t\r\n\r\n")
 
     await asyncio.to_thread(
@@ -97,7 +97,7 @@ async def test_many_large_entries_read_at_once_are_all_answered(
         assert fetch(f"{service.base}/v1/kv/large-{i}", "PUT", bytes(MIB)).status == 201
 
     async def read(i: int) -> tuple[int, int]:
-        async with wire_to(service.port) as wire:
+        async with raw_connection(service.port) as wire:
             await wire.send(f"GET /v1/kv/large-{i} HTTP/1.1\r\nHost: t\r\n\r\n")
             answer = await wire.answer(seconds=20)
             return answer.status, len(answer.body)

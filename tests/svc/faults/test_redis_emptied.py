@@ -26,7 +26,7 @@ from tests.support.services import Service
 
 
 @asynccontextmanager
-async def again_and_again(
+async def repeat_while_running(
     server: RedisServer, do: Callable[[redis.Redis], object]
 ) -> AsyncIterator[list[int]]:
     """Repeat the action until the block ends. Yield a list that grows each time."""
@@ -70,7 +70,7 @@ async def test_a_script_cache_flushed_under_load_loses_and_repeats_nothing(
     service = served_on_either
     answers: list[Answer] = []
     rounds = 0
-    async with again_and_again(either_redis, lambda client: client.script_flush()) as flushes:
+    async with repeat_while_running(either_redis, lambda client: client.script_flush()) as flushes:
         while rounds < 20 or len(flushes) < 50:
             answers += await together(
                 *(put(service, f"k{i}", b"v") for i in range(20)),
@@ -88,7 +88,7 @@ async def test_a_flush_of_everything_under_load_is_a_404_at_worst(
     patient: Service, redis_server: RedisServer
 ) -> None:
     answers: list[Answer] = []
-    async with again_and_again(redis_server, lambda client: client.flushall()) as flushes:
+    async with repeat_while_running(redis_server, lambda client: client.flushall()) as flushes:
         while len(answers) < 1000 or len(flushes) < 50:
             for some in await together(*(every_verb(patient) for _ in range(10))):
                 answers += some

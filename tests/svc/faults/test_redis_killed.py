@@ -41,7 +41,7 @@ async def service(durable_redis: RedisServer) -> AsyncIterator[Service]:
         yield service
 
 
-class Tally:
+class Outcomes:
     def __init__(self) -> None:
         self.values: list[int] = []
         self.unknown = 0
@@ -73,7 +73,7 @@ async def kill_and_start_again(server: RedisServer) -> None:
 async def test_the_final_value_lies_between_the_acknowledged_and_the_unknown_steps(
     service: Service, durable_redis: RedisServer
 ) -> None:
-    tally = Tally()
+    tally = Outcomes()
 
     async def step(over: asyncio.Event) -> None:
         while not over.is_set():

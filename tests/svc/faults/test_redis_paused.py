@@ -54,7 +54,7 @@ async def test_every_request_is_answered_in_time_and_tells_what_became_of_it(
     assert max(a.seconds for a in (*reads, *changes)) < PROMPT_SECONDS
 
 
-async def test_each_change_alone_is_unknown_and_in_time(
+async def test_each_single_change_has_an_unknown_outcome_in_time(
     served: Service, redis_server: RedisServer
 ) -> None:
     async with paused(redis_server):
@@ -129,7 +129,7 @@ async def _incremented(service: Service) -> int:
     return int(answer.json["value"]) if answer.status == 200 else 0
 
 
-async def flicker(server: RedisServer, over: asyncio.Event) -> None:
+async def pause_repeatedly(server: RedisServer, over: asyncio.Event) -> None:
     """Stop and continue Redis, for times shorter and longer than the timeout."""
     stops = 0
     while not over.is_set():
@@ -152,7 +152,7 @@ async def test_no_read_gets_the_answer_of_another_while_redis_comes_and_goes(
     await warm(served, 500)
     await together(*(put(served, f"key-{i}", b"value-%d" % i) for i in range(500)))
     over = asyncio.Event()
-    flickering = asyncio.create_task(flicker(redis_server, over))
+    flickering = asyncio.create_task(pause_repeatedly(redis_server, over))
     right = refused = 0
     try:
         while not (right > 3000 and refused > 800):
@@ -178,7 +178,7 @@ async def test_no_step_gets_the_answer_of_another_while_redis_comes_and_goes(
     for i in names:
         await ask(served, "PUT", f"/v1/counters/c{i}", json={"value": i * 1_000_000})
     over = asyncio.Event()
-    flickering = asyncio.create_task(flicker(redis_server, over))
+    flickering = asyncio.create_task(pause_repeatedly(redis_server, over))
     least, most = [0] * len(names), [0] * len(names)
     failed = 0
     try:

@@ -128,7 +128,7 @@ async def test_a_flood_without_the_password_is_refused_though_redis_hangs_up_on_
         assert_refused(answer)
 
 
-async def test_the_right_password_opens(either_redis: RedisServer, admin: redis.Redis) -> None:
+async def test_the_right_password_works(either_redis: RedisServer, admin: redis.Redis) -> None:
     admin.config_set("requirepass", "secret")
     url = either_redis.url.replace("//", "//:secret@")
 

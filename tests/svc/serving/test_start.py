@@ -138,7 +138,7 @@ def test_started_as_a_module_it_names_itself_so() -> None:
     assert run().stderr.startswith("usage: python -m svc ")
 
 
-def test_a_start_names_the_address_the_data_and_three_requests_that_work(
+def test_at_start_it_prints_the_address_the_data_and_three_requests_that_work(
     tmp_path: Path,
 ) -> None:
     with service_process(

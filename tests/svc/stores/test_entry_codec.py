@@ -24,7 +24,7 @@ drafts = st.builds(
 )
 
 
-def lie(
+def insert_times(
     draft: Draft, version: bytes = b"v" * 16, written_ms: int = NOW_MS, expires_ms: int = 0
 ) -> bytes:
     """Insert the two times between head and tail, as the scripts do."""
@@ -34,7 +34,9 @@ def lie(
 
 @given(drafts, st.binary(min_size=16, max_size=16), st.integers(1, 10**12))
 def test_an_entry_is_read_back_exactly(draft: Draft, version: bytes, left_ms: int) -> None:
-    entry = entry_codec.decode(lie(draft, version, NOW_MS - 5000, NOW_MS + left_ms), NOW_MS)
+    entry = entry_codec.decode(
+        insert_times(draft, version, NOW_MS - 5000, NOW_MS + left_ms), NOW_MS
+    )
 
     assert (entry.body, entry.content_type, entry.is_json) == (
         draft.body,
@@ -48,7 +50,7 @@ def test_an_entry_is_read_back_exactly(draft: Draft, version: bytes, left_ms: in
 
 @given(drafts, st.integers(0, 1))
 def test_a_summary_agrees_with_the_entry(draft: Draft, mortal: int) -> None:
-    raw = lie(draft, expires_ms=mortal * (NOW_MS + 5000))
+    raw = insert_times(draft, expires_ms=mortal * (NOW_MS + 5000))
 
     entry = entry_codec.decode(raw, NOW_MS)
     summary = entry_codec.summarise("k", raw[: entry_codec.HEADER_BYTES], NOW_MS)
@@ -58,7 +60,10 @@ def test_a_summary_agrees_with_the_entry(draft: Draft, mortal: int) -> None:
 
 
 def test_an_entry_that_never_expires_has_no_ttl() -> None:
-    assert entry_codec.decode(lie(Draft(b"", "x", None, is_json=False)), NOW_MS).ttl_seconds is None
+    assert (
+        entry_codec.decode(insert_times(Draft(b"", "x", None, is_json=False)), NOW_MS).ttl_seconds
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,9 +74,11 @@ def test_what_still_exists_has_some_time_left(left_ms: int, seconds: int) -> Non
 
 
 @pytest.mark.parametrize("lag_ms", [0, 1, 5, 500])
-def test_by_a_clock_that_lags_no_more_time_is_left_than_was_given(lag_ms: int) -> None:
+def test_with_a_lagging_clock_the_ttl_is_not_longer_than_written(lag_ms: int) -> None:
     """The estimate of the server's clock may lag by a round trip; 60 s must not show as 61."""
-    raw = lie(Draft(b"x", "x", 60, is_json=False), written_ms=NOW_MS, expires_ms=NOW_MS + 60_000)
+    raw = insert_times(
+        Draft(b"x", "x", 60, is_json=False), written_ms=NOW_MS, expires_ms=NOW_MS + 60_000
+    )
 
     assert entry_codec.decode(raw, NOW_MS - lag_ms).ttl_seconds == 60
     assert entry_codec.summarise("k", raw, NOW_MS - lag_ms).ttl == 60
@@ -90,7 +97,7 @@ def test_any_bytes_are_an_entry_or_corrupt_and_nothing_else(raw: bytes) -> None:
 
 @given(drafts, st.data())
 def test_an_entry_that_lost_or_gained_bytes_is_corrupt(draft: Draft, data: st.DataObject) -> None:
-    raw = lie(draft)
+    raw = insert_times(draft)
     cut = data.draw(st.integers(0, len(raw) - 1))
 
     for damaged in (raw[:cut], raw + b"x"):
@@ -100,7 +107,7 @@ def test_an_entry_that_lost_or_gained_bytes_is_corrupt(draft: Draft, data: st.Da
 
 @pytest.mark.parametrize("form", [2, 3, 255])
 def test_a_later_format_is_refused_by_its_number(form: int) -> None:
-    raw = bytes([form]) + lie(Draft(b"x", "text/plain", None, is_json=False))[1:]
+    raw = bytes([form]) + insert_times(Draft(b"x", "text/plain", None, is_json=False))[1:]
 
     for read in (entry_codec.decode, lambda raw, now: entry_codec.summarise("k", raw, now)):
         with pytest.raises(StoreCorrupt, match=f"format {form}"):
@@ -108,7 +115,7 @@ def test_a_later_format_is_refused_by_its_number(form: int) -> None:
 
 
 def test_a_format_before_the_first_is_no_entry() -> None:
-    raw = b"\0" + lie(Draft(b"x", "text/plain", None, is_json=False))[1:]
+    raw = b"\0" + insert_times(Draft(b"x", "text/plain", None, is_json=False))[1:]
 
     with pytest.raises(StoreCorrupt, match="something else"):
         entry_codec.decode(raw, NOW_MS)
@@ -116,7 +123,7 @@ def test_a_format_before_the_first_is_no_entry() -> None:
 
 def test_format_1_is_as_written_down() -> None:
     """Canary and stable share one Redis, so a change of the layout needs a new format number."""
-    raw = lie(Draft(b"body", "text/plain", None, is_json=True), b"0123456789abcdef", 1, 2)
+    raw = insert_times(Draft(b"body", "text/plain", None, is_json=True), b"0123456789abcdef", 1, 2)
 
     assert raw == (
         b"\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x020123456789abcdef\0\0\0\x04\x0atext/plainbody"

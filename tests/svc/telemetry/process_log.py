@@ -12,7 +12,7 @@ from typing import Any
 from tests.support.pairs import ReadService
 
 
-class HeardService(ReadService):
+class LoggedService(ReadService):
     """A service process whose output is read continuously and kept."""
 
     def __init__(self, environ: dict[str, str]) -> None:
@@ -31,14 +31,14 @@ class HeardService(ReadService):
         """Return the log lines as objects. Fail if a line is not a JSON object."""
         return [json.loads(line) for line in self.output().splitlines()]
 
-    def saying(self, body: str) -> list[dict[str, Any]]:
+    def with_body(self, body: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["body"] == body]
 
 
 @contextlib.contextmanager
-def heard_process(**environ: str) -> Iterator[HeardService]:
+def logged_process(**environ: str) -> Iterator[LoggedService]:
     """Run the service with these variables until the block ends."""
-    service = HeardService({"KV_DRAIN_SECONDS": "0", **environ})
+    service = LoggedService({"KV_DRAIN_SECONDS": "0", **environ})
     try:
         service.start()
         yield service

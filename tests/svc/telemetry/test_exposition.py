@@ -81,7 +81,7 @@ async def test_the_format_is_the_one_asked_for(observed: Serve, accept: str) -> 
     assert answer.headers["Vary"] == "Accept, Accept-Encoding"
 
 
-async def mixed(service: Service) -> None:
+async def send_every_kind(service: Service) -> None:
     """Send requests of every kind, some of them sampled."""
     for number, flags in enumerate([SAMPLED, UNSAMPLED] * 10, 1):
         headers = traceparent(number, flags)
@@ -96,7 +96,7 @@ async def test_openmetrics_passes_a_strict_reader_and_is_complete(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         shown = await scrape(service)
         text = await text_scrape(service)
 
@@ -112,7 +112,7 @@ async def test_openmetrics_passes_a_strict_reader_and_is_complete(
 
 async def test_every_line_of_the_text_format_is_well_formed(traced: Serve) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         text = await text_scrape(service)
 
     lines = [line for line in text.splitlines() if not line.startswith("# ")]
@@ -124,7 +124,7 @@ async def test_exemplars_name_sampled_requests_alone_and_each_has_its_spans(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         shown = await scrape(service)
 
     exemplars = [(sample, sample.exemplar) for sample in shown.samples if sample.exemplar]
@@ -144,7 +144,7 @@ async def test_exemplars_name_sampled_requests_alone_and_each_has_its_spans(
 @pytest.mark.parametrize("accept", ["text/plain; version=0.0.4", "text/plain; version=1.0.0"])
 async def test_no_text_format_has_an_exemplar(traced: Serve, accept: str) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         _, body = await fetched(service, Accept=accept)
 
     assert b"trace_id" not in body
@@ -153,7 +153,7 @@ async def test_no_text_format_has_an_exemplar(traced: Serve, accept: str) -> Non
 
 async def test_without_tracing_there_are_no_exemplars(observed: Serve) -> None:
     async with observed() as service:
-        await mixed(service)
+        await send_every_kind(service)
         shown = await scrape(service)
 
     assert [sample for sample in shown.samples if sample.exemplar] == []
@@ -163,11 +163,11 @@ async def test_without_tracing_there_are_no_exemplars(observed: Serve) -> None:
     ("coding", "compressed"),
     [("gzip", True), ("deflate, gzip;q=0.5, br", True), ("identity", False), ("br", False)],
 )
-async def test_it_travels_compressed_to_whom_says_so(
+async def test_it_is_compressed_for_clients_that_accept_it(
     observed: Serve, coding: str, compressed: bool
 ) -> None:
     async with observed() as service:
-        await mixed(service)
+        await send_every_kind(service)
         answer, body = await fetched(service, Accept=OPENMETRICS, Accept_Encoding=coding)
 
     assert answer.headers.get("Content-Encoding") == ("gzip" if compressed else None)
@@ -178,7 +178,7 @@ async def test_it_travels_compressed_to_whom_says_so(
     assert read_strictly(plain.decode())
 
 
-async def test_a_head_request_is_told_the_same_and_sent_nothing(observed: Serve) -> None:
+async def test_a_head_request_gets_the_same_headers_and_no_body(observed: Serve) -> None:
     async with observed() as service:
         port = int(service.admin_base.rpartition(":")[2])
         head = "HEAD /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"

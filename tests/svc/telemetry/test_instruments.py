@@ -167,7 +167,7 @@ def test_a_gauge_is_read_anew_for_each_scrape() -> None:
     assert registry.get_sample_value("g", {"state": "idle"}) == 2
 
 
-def test_a_family_is_a_picture_that_later_observations_do_not_change() -> None:
+def test_a_family_is_a_snapshot_that_later_observations_do_not_change() -> None:
     counter, histograms = Counter("n_total", "N."), Histograms("t_seconds", "T.", BOUNDS)
     counter[()] += 1
     families = [counter.family(), histograms.family()]

@@ -62,7 +62,7 @@ def block_in(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_block_in_the_very_turn_of_a_look_is_seen(loop: str) -> None:
+def test_a_block_in_the_turn_of_an_observation_is_seen(loop: str) -> None:
     """The loop's own clock stands still within a turn, so it can't show the lag."""
     lag = Histogram(LAG_BOUNDS)
 
@@ -78,21 +78,21 @@ def test_a_block_in_the_very_turn_of_a_look_is_seen(loop: str) -> None:
     assert seen(lag, SEEN_FROM_SECONDS) >= 1
 
 
-def test_a_task_that_never_yields_is_seen() -> None:
+def test_a_task_that_blocks_the_loop_is_observed() -> None:
     lag = Histogram(LAG_BOUNDS)
 
-    async def hog() -> None:
+    async def block_repeatedly() -> None:
         give_up = time.perf_counter() + BLOCK_SECONDS
         while time.perf_counter() < give_up:
             pass
 
     tasks: list[asyncio.Task[None]] = []
-    asyncio.run(watch(lag, lambda loop: tasks.append(loop.create_task(hog()))))
+    asyncio.run(watch(lag, lambda loop: tasks.append(loop.create_task(block_repeatedly()))))
 
     assert seen(lag, SEEN_FROM_SECONDS) >= 1
 
 
-def test_once_stopped_it_looks_no_more() -> None:
+def test_once_stopped_it_observes_no_more() -> None:
     lag = Histogram(LAG_BOUNDS)
 
     async def start_and_stop() -> int:

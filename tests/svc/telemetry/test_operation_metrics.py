@@ -98,7 +98,7 @@ async def test_each_operation_is_counted_as_what_it_came_to(
             before = after
 
 
-async def test_those_of_a_batch_are_counted_each_for_itself(
+async def test_the_operations_of_a_batch_are_counted_individually(
     observed: Serve, redis_server: RedisServer
 ) -> None:
     async with observed(store_url=redis_server.url) as service:

@@ -25,7 +25,7 @@ NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 RECORDED: Final = {"headers": {"Idempotency-Key": "once"}}
 
 
-def trips(shown: Scrape) -> dict[tuple[str, ...], float]:
+def round_trips(shown: Scrape) -> dict[tuple[str, ...], float]:
     """Return the number of round trips by command and error."""
     return shown.counts(f"{TRIP}_count")
 
@@ -41,7 +41,7 @@ async def test_a_round_trip_is_counted_by_its_command(observed: Serve) -> None:
         await ask(service, "GET", "/v1/limits")
         shown = await scrape(service)
 
-    counted = trips(shown)
+    counted = round_trips(shown)
     assert {error for _, error in counted} == {""}
     assert counted["MGET", ""] == 1
     assert counted["GET", ""] == 1
@@ -64,7 +64,7 @@ async def test_every_request_on_a_redis_that_is_down_is_an_unsent_round_trip(
             await ask(service, verb.method, verb.path, **verb.options)
         shown = await scrape(service)
 
-    counted = trips(shown)
+    counted = round_trips(shown)
     assert {error for _, error in counted} == {"unsent"}
     assert sum(counted.values()) >= len(READS) + len(CHANGES)
     assert shown.value("db_client_connection_wait_time_seconds_count") == 0
@@ -78,13 +78,13 @@ async def test_an_answer_that_never_comes_is_a_lost_round_trip(
         observed(store_url=network.url, store_timeout_ms=300) as service,
     ):
         await put(service, "k", b"v")
-        network.swallows_answers = True
+        network.drops_replies = True
 
         answer = await put(service, "k", b"v")
         shown = await scrape(service)
 
     assert answer.status == 504
-    assert trips(shown)["EVALSHA", "lost"] == 1
+    assert round_trips(shown)["EVALSHA", "lost"] == 1
     assert shown.value(f"{TRIP}_bucket", error_type="lost", le="0.25") == 0
 
 
@@ -111,7 +111,7 @@ async def test_a_refusal_counts_under_the_servers_own_word(
         await ask(service, "PUT", "/v1/kv/k", data=b"v", **RECORDED)
         shown = await scrape(service)
 
-    assert trips(shown)["EVALSHA", code] == 2
+    assert round_trips(shown)["EVALSHA", code] == 2
 
 
 async def test_a_word_that_redis_does_not_use_counts_as_refused(
@@ -124,7 +124,7 @@ async def test_a_word_that_redis_does_not_use_counts_as_refused(
         await service.store.link.execute([made_up], deadline=deadline)
         shown = await scrape(service)
 
-    assert trips(shown) == {("EVALSHA", ""): 1, ("EVAL", "refused"): 1}
+    assert round_trips(shown) == {("EVALSHA", ""): 1, ("EVAL", "refused"): 1}
 
 
 async def test_a_server_that_asks_for_a_password_is_named_as_refusing(
@@ -137,7 +137,7 @@ async def test_a_server_that_asks_for_a_password_is_named_as_refusing(
         shown = await scrape(service)
 
     assert answer.status == 503
-    assert trips(shown) == {("GET", "NOAUTH"): 1}
+    assert round_trips(shown) == {("GET", "NOAUTH"): 1}
 
 
 async def test_connections_are_shown_idle_used_and_allowed(
@@ -194,7 +194,7 @@ async def test_who_gives_up_waiting_for_a_connection_is_counted(
         shown = await scrape(service)
 
     assert shown.value("db_client_connection_timeouts_total") == too_many
-    assert trips(shown) == {("GET", "lost"): MAX_CONNECTIONS, ("GET", "unsent"): too_many}
+    assert round_trips(shown) == {("GET", "lost"): MAX_CONNECTIONS, ("GET", "unsent"): too_many}
     assert connections(shown) == (0, 0)
     # A request that got no connection has not waited for one to become free.
     assert shown.value("db_client_connection_wait_time_seconds_count") == MAX_CONNECTIONS
@@ -228,7 +228,7 @@ async def test_a_wait_for_a_connection_is_observed_as_long_as_it_took(
 
 
 @pytest.mark.parametrize("lane", ["read", "write", "add"])
-async def test_the_operations_of_a_lane_add_up_to_its_requests(observed: Serve, lane: str) -> None:
+async def test_a_batchers_operations_add_up_to_its_requests(observed: Serve, lane: str) -> None:
     requests = {
         "read": ("GET", "/v1/kv/shared", {}),
         "write": ("PUT", "/v1/kv/shared", {"data": b"v"}),
@@ -254,7 +254,7 @@ async def test_the_operations_of_a_lane_add_up_to_its_requests(observed: Serve, 
         assert shown.value(f"{name}_sum", **same) == before.value(f"{name}_sum", **same)
 
 
-async def test_what_travels_alone_or_in_a_batch_is_in_no_lane(observed: Serve) -> None:
+async def test_conditional_and_bulk_operations_are_in_no_batcher(observed: Serve) -> None:
     async with observed() as service:
         await ask(service, "PUT", "/v1/kv/alone", data=b"v", **RECORDED)
         await ask(service, "POST", "/v1/counters/alone/increments", json={"max": 5})
@@ -263,7 +263,7 @@ async def test_what_travels_alone_or_in_a_batch_is_in_no_lane(observed: Serve) -
         shown = await scrape(service)
 
     assert shown.value("kv_coalesced_operations_count") == 0
-    assert trips(shown)["MGET", ""] == 1
+    assert round_trips(shown)["MGET", ""] == 1
 
 
 async def test_in_a_cluster_the_connections_and_round_trips_of_every_server_count(
@@ -276,7 +276,7 @@ async def test_in_a_cluster_the_connections_and_round_trips_of_every_server_coun
                 await ask(service, "GET", f"/v1/counters/c{n}")
             shown = await scrape(service)
 
-    assert trips(shown)["GET", ""] == 20
+    assert round_trips(shown)["GET", ""] == 20
     assert shown.value("db_client_connections_max") == 3 * MAX_CONNECTIONS
     assert shown.value("db_client_connections", state="idle") >= 3
     assert shown.value("db_client_connections", state="used") == 0

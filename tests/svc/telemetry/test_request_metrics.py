@@ -12,7 +12,7 @@ import pytest
 from svc.api.context import LIFECYCLE
 from tests.support.answers import ask, ask_admin, together
 from tests.support.instrumented_service import Scrape, Serve, scrape
-from tests.support.raw_http import Wire, exchange, wire_to
+from tests.support.raw_http import RawConnection, exchange, raw_connection
 from tests.support.services import Service
 from tests.support.waiting import eventually
 
@@ -97,10 +97,12 @@ async def test_failures_are_counted_with_their_status(observed: Serve, status: s
 
 
 @contextlib.asynccontextmanager
-async def uploading(service: Service, uploads: int) -> AsyncIterator[list[Wire]]:
+async def uploading(service: Service, uploads: int) -> AsyncIterator[list[RawConnection]]:
     """Hold this many requests open in the middle of their bodies."""
     async with contextlib.AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(wire_to(service.port)) for _ in range(uploads)]
+        wires = [
+            await stack.enter_async_context(raw_connection(service.port)) for _ in range(uploads)
+        ]
         for wire in wires:
             await wire.send(UPLOAD, "Content-Length: 10\r\n\r\n", "first")
         await eventually(lambda: service.app[LIFECYCLE].in_flight == uploads, what="the uploads")
@@ -161,7 +163,7 @@ async def test_a_head_that_does_not_end_is_counted_once_for_its_connection(
     observed: Serve,
 ) -> None:
     async with observed(header_timeout_seconds=0.2) as service:
-        async with wire_to(service.port) as one, wire_to(service.port) as another:
+        async with raw_connection(service.port) as one, raw_connection(service.port) as another:
             await one.send(GET)
             await another.send("G")
             assert await one.closed()
@@ -172,10 +174,13 @@ async def test_a_head_that_does_not_end_is_counted_once_for_its_connection(
 
 
 async def test_an_idle_connection_that_was_used_is_no_overdue_head(observed: Serve) -> None:
-    async with observed(header_timeout_seconds=0.2) as service, wire_to(service.port) as used:
+    async with (
+        observed(header_timeout_seconds=0.2) as service,
+        raw_connection(service.port) as used,
+    ):
         await used.send(f"{GET}\r\n")
         await used.answer()
-        async with wire_to(service.port) as unfinished:
+        async with raw_connection(service.port) as unfinished:
             await unfinished.send(GET)
             assert await unfinished.closed()
         shown = await scrape(service)

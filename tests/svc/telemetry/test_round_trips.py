@@ -18,7 +18,7 @@ LANES = {"read": "MGET", "write": "EVALSHA", "add": "EVALSHA"}
 REQUESTS = 60
 
 
-async def ask_lane(service: Service, lane: str, number: int, flags: str) -> int:
+async def request_for(service: Service, lane: str, number: int, flags: str) -> int:
     headers = traceparent(number, flags)
     if lane == "read":
         answer = await ask(service, "GET", f"/v1/kv/trip{number % 7}", headers=headers)
@@ -30,7 +30,7 @@ async def ask_lane(service: Service, lane: str, number: int, flags: str) -> int:
     return answer.status
 
 
-def trips(collector: Collector) -> list[Span]:
+def round_trips(collector: Collector) -> list[Span]:
     return [span for span in collector.spans if span.name == TRIP]
 
 
@@ -44,10 +44,10 @@ async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
 ) -> None:
     async with traced(traces_per_second=0) as service:
         await warm(service, REQUESTS)
-        await together(*(ask_lane(service, lane, n, SAMPLED) for n in range(1, REQUESTS + 1)))
+        await together(*(request_for(service, lane, n, SAMPLED) for n in range(1, REQUESTS + 1)))
 
     assert len(operations(collector)) == REQUESTS
-    shared = trips(collector)
+    shared = round_trips(collector)
     assert shared
     by_id = {span.span_id: span for span in operations(collector)}
     for trip in shared:
@@ -72,31 +72,31 @@ async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
     assert not any("db.operation.batch.size" in span.attributes for span in alone)
 
 
-async def test_the_unsampled_are_counted_in_a_round_trip_and_linked_by_none(
+async def test_unsampled_operations_count_in_a_round_trip_and_have_no_link(
     traced: Serve, collector: Collector
 ) -> None:
     flags = [SAMPLED if n % 3 == 0 else UNSAMPLED for n in range(REQUESTS)]
     async with traced(traces_per_second=0) as service:
         await warm(service, REQUESTS)
-        await together(*(ask_lane(service, "read", n, each) for n, each in enumerate(flags, 1)))
+        await together(*(request_for(service, "read", n, each) for n, each in enumerate(flags, 1)))
 
     sampled = {trace_id(n) for n, each in enumerate(flags, 1) if each == SAMPLED}
     assert collector.trace_ids == sampled
-    assert {link.trace_id for trip in trips(collector) for link in trip.links} <= sampled
-    for trip in trips(collector):
+    assert {link.trace_id for trip in round_trips(collector) for link in trip.links} <= sampled
+    for trip in round_trips(collector):
         assert trip.attributes["db.operation.batch.size"] >= len(trip.links)
     largest = max(span.attributes["db.operation.batch.size"] for span in operations(collector))
     assert largest > len(sampled) / 2
 
 
-async def test_a_request_that_shares_with_none_has_no_span_for_it(
+async def test_a_request_that_shares_no_round_trip_has_no_span_for_it(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced() as service:
         for number, lane in enumerate(LANES, 1):
-            await ask_lane(service, lane, number, SAMPLED)
+            await request_for(service, lane, number, SAMPLED)
 
-    assert trips(collector) == []
+    assert round_trips(collector) == []
     assert [span.attributes["kv.lane"] for span in operations(collector)] == list(LANES)
     assert not any("db.operation.batch.size" in span.attributes for span in operations(collector))
 
@@ -109,7 +109,7 @@ async def test_nothing_is_remembered_of_requests_that_are_answered(
     async with traced(**options) as service:
         meter = service.app[SIGNALS].store_meter
         for lane in LANES:
-            await together(*(ask_lane(service, lane, n, SAMPLED) for n in range(1, 20)))
+            await together(*(request_for(service, lane, n, SAMPLED) for n in range(1, 20)))
 
         assert meter.waiting == {}
 

@@ -99,7 +99,7 @@ def test_the_bound_is_the_sdks_to_the_last_bit(ratio: float, high: int, off: int
 
 @settings(max_examples=300, deadline=None)
 @given(header=traceparents())
-def test_who_traces_nothing_still_keeps_the_callers_trace(header: str | None) -> None:
+def test_without_tracing_the_callers_trace_is_kept(header: str | None) -> None:
     decided, sampled = NoSampler().decide(header), ours("always_on", 1.0).decide(header)
 
     assert not decided.sampled
@@ -142,7 +142,7 @@ def test_no_two_requests_get_one_id() -> None:
     assert {len(trace_id) for trace_id in ids} == {32}
 
 
-def test_nobody_gets_the_id_that_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_invalid_zero_id_is_never_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "getrandbits", lambda _: 0)
 
     assert int(NoSampler().decide(None).trace_id, 16) != 0

@@ -69,7 +69,7 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @contextlib.contextmanager
-def guarded(server: RedisServer) -> Iterator[str]:
+def password_protected(server: RedisServer) -> Iterator[str]:
     """Set a Redis password. Yield a URL with it."""
     with contextlib.closing(server.client()) as client:
         client.config_set("requirepass", PASSWORD)
@@ -88,7 +88,7 @@ async def ask_everything(service: Service) -> None:
 async def test_spans_hold_no_value_no_credential_and_the_key_only_in_the_address(
     traced: Serve, collector: Collector, uploads: list[bytes], shared_redis: RedisServer
 ) -> None:
-    with guarded(shared_redis) as url:
+    with password_protected(shared_redis) as url:
         async with traced(store_url=url) as service:
             await ask_everything(service)
 
@@ -103,7 +103,7 @@ async def test_spans_hold_no_value_no_credential_and_the_key_only_in_the_address
     assert len([span for span in collector.spans if span.kind == "SERVER"]) == len(REQUESTS)
 
 
-async def test_without_keys_no_byte_that_is_sent_tells_of_one(
+async def test_without_keys_no_exported_byte_is_of_a_key(
     traced: Serve, collector: Collector, uploads: list[bytes]
 ) -> None:
     async with traced(trace_keys=False) as service:

@@ -140,7 +140,7 @@ async def test_when_redis_is_down_the_operation_is_an_error_by_name(
         ("GET", "/v1/kv?cursor=nonsense", {}, 400),
     ],
 )
-async def test_an_answer_that_the_caller_must_live_with_is_no_error(
+async def test_a_client_error_is_not_a_span_error(
     traced: Serve,
     collector: Collector,
     method: str,

@@ -73,7 +73,7 @@ def test_zero_is_no_limit(clock: Clock) -> None:
     per_second=st.floats(0.01, 1000),
     steps=st.lists(st.floats(0, 10), max_size=200),
 )
-def test_no_span_of_time_sees_more_than_its_share(per_second: float, steps: list[float]) -> None:
+def test_no_interval_passes_more_than_its_share(per_second: float, steps: list[float]) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         clock = Clock(monkeypatch)
         bucket = TokenBucket(per_second)
@@ -90,7 +90,7 @@ def test_no_span_of_time_sees_more_than_its_share(per_second: float, steps: list
 
 
 @given(per_second=st.floats(0.01, 1000), wait=st.floats(1, 10))
-def test_whoever_waits_long_enough_passes(per_second: float, wait: float) -> None:
+def test_after_a_long_enough_wait_the_next_one_passes(per_second: float, wait: float) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         clock = Clock(monkeypatch)
         bucket = TokenBucket(per_second)

@@ -51,7 +51,7 @@ async def test_a_request_joins_its_callers_trace(traced: Serve, collector: Colle
     assert len(collector.spans) == 2
 
 
-async def test_a_request_without_a_caller_is_the_root_of_the_trace_it_was_told(
+async def test_a_request_without_a_caller_is_the_root_of_the_trace_in_its_response(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced(ratio=1.0) as service:
@@ -261,7 +261,7 @@ TARGETS = st.one_of(
 )
 
 
-async def test_being_traced_changes_no_answer(traced: Serve, collector: Collector) -> None:
+async def test_tracing_changes_no_response(traced: Serve, collector: Collector) -> None:
     loop = asyncio.get_running_loop()
     async with traced(traces_per_second=0) as service:
 

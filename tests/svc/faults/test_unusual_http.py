@@ -9,7 +9,7 @@ import pytest
 from svc.settings import Settings
 from tests.support.answers import get, put, together
 from tests.support.compressed_bodies import MIB
-from tests.support.raw_http import WireAnswer, exchange, wire_to
+from tests.support.raw_http import RawResponse, exchange, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 
@@ -27,7 +27,7 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
         yield service
 
 
-def assert_refusal(answer: WireAnswer, status: int) -> None:
+def assert_refusal(answer: RawResponse, status: int) -> None:
     """Assert that the response is a problem that names the pod."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"] == "application/problem+json", answer
@@ -44,7 +44,7 @@ async def test_pipelined_requests_are_answered_in_order(service: Service) -> Non
     await together(*(put(service, f"k{i}", b"value-%d" % i) for i in range(100)))
     asked = "".join(f"GET /v1/kv/k{i} HTTP/1.1\r\nHost: t\r\n\r\n" for i in range(100))
 
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(asked)
         for i in range(100):
             answer = await wire.answer()
@@ -52,7 +52,7 @@ async def test_pipelined_requests_are_answered_in_order(service: Service) -> Non
 
 
 async def test_pipelined_changes_happen_in_order(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         for i in range(50):
             body = f"value-{i}"
             await wire.send(
@@ -68,7 +68,7 @@ async def test_pipelined_changes_happen_in_order(service: Service) -> None:
 
 async def test_http_1_0_is_answered_and_closed(service: Service) -> None:
     await put(service, "k", b"v")
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send("GET /v1/kv/k HTTP/1.0\r\n\r\n")
 
         answer = await wire.answer()
@@ -78,7 +78,7 @@ async def test_http_1_0_is_answered_and_closed(service: Service) -> None:
 
 
 async def test_http_1_0_is_kept_alive_on_demand(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         for _ in range(2):
             await wire.send("GET /v1/limits HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
             answer = await wire.answer()
@@ -97,7 +97,7 @@ EXPECT = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
 
 
 async def test_a_client_that_waits_is_told_to_go_on(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(EXPECT, "Content-Length: 5\r\n\r\n")
         assert (await wire.answer()).status == 100
 
@@ -108,7 +108,7 @@ async def test_a_client_that_waits_is_told_to_go_on(service: Service) -> None:
 
 
 async def test_a_client_that_waits_with_too_much_is_refused(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(EXPECT, f"Content-Length: {MIB + 1}\r\n\r\n")
         answer = await wire.answer()
         if answer.status == 100:
@@ -152,7 +152,7 @@ UPLOAD = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\n"
 async def test_what_is_no_request_is_refused_with_a_problem_and_closed(
     service: Service, request_text: str, status: int
 ) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(request_text)
 
         assert_refusal(await wire.answer(), status)

@@ -26,7 +26,7 @@ OBJECT: dict[str, Any] = {
 }
 
 
-async def test_an_object_is_stored_and_comes_back_stamped(api: Api) -> None:
+async def test_an_object_is_stored_and_returned_with_time_and_ttl(api: Api) -> None:
     before = int(time.time()) - 1
 
     written = await api.put("/tea", json={"kind": "green"})
@@ -55,7 +55,7 @@ async def test_values_keep_their_json_types(api: Api) -> None:
         assert [type(v) for v in said.values()] == [type(v) for v in {**OBJECT, **stamps}.values()]
 
 
-async def test_a_callers_own_stamps_are_overwritten(api: Api) -> None:
+async def test_a_clients_own_time_and_ttl_are_overwritten(api: Api) -> None:
     theirs = {"a": 1, "last_updated": "never", "ttl": 5}
 
     for answer in (await api.put("/a", json=theirs), await api.get("/a")):
@@ -103,7 +103,7 @@ async def test_what_was_never_put_is_missing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [b"plain text", b"[1]", b"\xff\x00", b""])
-async def test_an_entry_that_is_no_object_is_refused_not_bent(api: Api, body: bytes) -> None:
+async def test_an_entry_that_is_not_an_object_is_refused(api: Api, body: bytes) -> None:
     await api.put("/v1/kv/a", body)
 
     problem(await api.get("/a"), 409, "not_json")
@@ -131,7 +131,7 @@ async def test_an_entry_that_never_expires_says_so(api: Api) -> None:
     assert (await api.get("/a")).json()["ttl"] is None
 
 
-async def test_stamps_stored_by_another_way_are_overwritten_when_shown(api: Api) -> None:
+async def test_time_and_ttl_stored_by_another_route_are_overwritten_when_shown(api: Api) -> None:
     await api.put("/v1/kv/a?ttl=60", b'{"ttl":"mine","last_updated":"mine"}')
 
     said = (await api.get("/a")).json()
@@ -221,7 +221,7 @@ async def test_the_count_may_be_asked_for_as_json(api: Api, accept: str) -> None
     assert answer.headers["Content-Type"] == "application/json"
 
 
-async def test_who_looks_at_the_head_is_not_counted(api: Api) -> None:
+async def test_a_head_request_is_not_counted(api: Api) -> None:
     for _ in range(3):
         answer = await api.head("/")
         assert (answer.status, answer.body) == (200, b"")
@@ -251,7 +251,7 @@ async def test_a_query_changes_no_key(api: Api) -> None:
     assert (await api.get("/a?cache=bust")).json()["n"] == 1
 
 
-async def test_what_is_stored_has_no_stamps(api: Api) -> None:
+async def test_the_stored_object_has_no_time_and_ttl(api: Api) -> None:
     await api.put("/a", json={"n": 1, "ttl": 5, "last_updated": 6})
 
     assert json.loads((await api.get("/v1/kv/a")).body) == {"n": 1}

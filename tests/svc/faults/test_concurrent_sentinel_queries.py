@@ -10,19 +10,21 @@ import aiohttp
 import pytest
 
 from tests.conftest import need_redis_7
-from tests.support.sentinels import Watched, running_sentinels
+from tests.support.sentinels import SentinelSetup, running_sentinels
 from tests.support.services import service_process
 
 REQUESTS = 60
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[Watched]:
+def watched(tmp_path: Path) -> Iterator[SentinelSetup]:
     with running_sentinels(need_redis_7(), tmp_path, 1) as watched:
         yield watched
 
 
-async def test_one_that_is_told_takes_nothing_from_the_others(watched: Watched) -> None:
+async def test_concurrent_requests_share_a_sentinel_query(
+    watched: SentinelSetup,
+) -> None:
     # A separate process, because uvloop logs errors on closed transports that asyncio hides.
     with service_process(KV_STORE_URL=watched.url, KV_STORE_TIMEOUT_MS="5000") as service:
 

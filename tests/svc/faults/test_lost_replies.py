@@ -45,13 +45,13 @@ async def test_a_step_whose_answer_is_lost_is_unknown_and_not_repeated(
     service: Service, network: Proxy
 ) -> None:
     await increment(service, "n")
-    network.swallows_answers = True
+    network.drops_replies = True
 
     answer = await increment(service, "n")
 
     assert_unknown(answer)
     assert answer.seconds < PROMPT_SECONDS
-    network.swallows_answers = False
+    network.drops_replies = False
     assert await counter_value(service, "n") == 2
 
 
@@ -82,14 +82,14 @@ async def test_a_read_is_repeated_once_when_its_connection_is_cut(
 
     answer = await get(service, "k")
 
-    assert network.swallowed == 1
+    assert network.dropped == 1
     assert (answer.status, answer.body) == (200, b"v")
 
 
 async def test_a_read_whose_answers_are_all_lost_is_refused_in_time(
     service: Service, network: Proxy
 ) -> None:
-    network.swallows_answers = True
+    network.drops_replies = True
 
     answer = await get(service, "warm")
 
@@ -134,12 +134,12 @@ async def test_a_retry_under_the_same_idempotency_key_tells_what_the_lost_one_di
         await ask(service, "PUT", f"/v1/kv/{where}", json={"a": 1})
         await ask(service, "PUT", f"/v1/counters/{where}", json={"value": 1})
     await change(service, kind, "rehearsed")  # Redis has cached the scripts
-    network.passes, network.swallows_answers = BEFORE.get(kind, 0), True
+    network.passes, network.drops_replies = BEFORE.get(kind, 0), True
 
     lost = await change(service, kind)
 
     assert_unknown(lost)
-    network.swallows_answers = False
+    network.drops_replies = False
     settled = await change(service, kind)
     again = await change(service, kind)
     assert settled.status in {200, 201, 204}, settled
@@ -154,9 +154,9 @@ async def test_a_post_that_lost_the_answer_to_its_first_step_makes_one_entry_all
     service: Service, network: Proxy
 ) -> None:
     await change(service, "post", "rehearsed")
-    network.swallows_answers = True
+    network.drops_replies = True
     assert_unknown(await change(service, "post"))
-    network.swallows_answers = False
+    network.drops_replies = False
 
     settled = await change(service, "post")
     again = await change(service, "post")
@@ -171,11 +171,11 @@ async def test_a_lost_step_under_a_key_counts_once_however_often_it_is_sent(
     service: Service, network: Proxy
 ) -> None:
     await increment(service, "m", "rehearsed")
-    network.swallows_answers = True
+    network.drops_replies = True
     lost = await together(*(increment(service, "n", "once") for _ in range(10)))
     for answer in lost:
         assert_unknown(answer)
-    network.swallows_answers = False
+    network.drops_replies = False
 
     answers = await together(*(increment(service, "n", "once") for _ in range(10)))
 
@@ -195,10 +195,10 @@ async def test_in_a_lost_batch_the_changes_are_unknown_and_the_reads_refused(
     ]
     await change(service, "step", "rehearsed")
     await increment(service, "rehearsed")
-    network.swallows_answers = True
+    network.drops_replies = True
 
     lost = await batch(service, *operations)
-    network.swallows_answers = False
+    network.drops_replies = False
     settled = await batch(service, *operations[2:4])
 
     assert [(r["status"], r["applied"]) for r in lost] == [

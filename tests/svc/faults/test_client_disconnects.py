@@ -18,7 +18,7 @@ from tests.support.answers import (
     statuses,
     together,
 )
-from tests.support.raw_http import wire_to
+from tests.support.raw_http import raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
 from tests.support.waiting import eventually
@@ -57,7 +57,7 @@ def every_verb(number: int) -> list[bytes]:
 
 
 async def leave(service: Service, sent: bytes) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(sent)
         wire.writer.transport.abort()
 
@@ -84,7 +84,9 @@ async def prepare(service: Service) -> None:
         await ask(service, "PUT", f"/v1/counters/c{i}", json={"value": i * 1_000_000})
 
 
-async def test_clients_that_leave_right_after_asking_cross_nothing(patient: Service) -> None:
+async def test_clients_that_disconnect_at_once_mix_up_no_responses(
+    patient: Service,
+) -> None:
     await prepare(patient)
 
     await together(
@@ -95,7 +97,7 @@ async def test_clients_that_leave_right_after_asking_cross_nothing(patient: Serv
     await assert_nothing_crossed(patient)
 
 
-async def test_clients_that_leave_while_redis_is_paused_cross_nothing(
+async def test_clients_that_disconnect_while_redis_is_paused_mix_up_no_responses(
     patient: Service, redis_server: RedisServer
 ) -> None:
     await prepare(patient)
