@@ -104,13 +104,13 @@ async def open_apps(
 def build_signals(settings: Settings, tracing: TracingSettings | None = None) -> Signals:
     """Build metrics, access lines and, if there are settings for it, tracing."""
     metrics = Metrics(settings.revision)
-    exporting: Tracing | None = None
+    exporter: Tracing | None = None
     sampler: Sampler | None = None
     if tracing is not None and settings.telemetry:
         from .telemetry.tracing import OtelTracing  # noqa: PLC0415 - the SDK takes 25 MiB of memory
 
         identity = build_identity(settings)
-        exporting = OtelTracing(
+        exporter = OtelTracing(
             metrics,
             resource={
                 "service.version": identity.version,
@@ -130,7 +130,7 @@ def build_signals(settings: Settings, tracing: TracingSettings | None = None) ->
         )
     return Signals(
         metrics,
-        exporting,
+        exporter,
         sampler,
         slow_seconds=settings.slow_ms / 1000,
         log_all=settings.access_log == "all",
