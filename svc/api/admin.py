@@ -26,7 +26,7 @@ class StoreStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The answer of ``/statusz``."""
+    """The response of ``/statusz``."""
 
     status: str
     version: str

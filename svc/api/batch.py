@@ -59,7 +59,7 @@ from .strict_json import decode_body, occur_exactly, read_json, reject_duplicate
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
-#: Entries read in one round trip, so that the size of the answer is checked in between. A larger
+#: Entries read in one round trip, so that the size of the response is checked in between. A larger
 #: batch begins with fewer, because nothing is known yet about the size of its entries.
 READS_AT_ONCE: Final = 100
 FIRST_READS: Final = 25
@@ -100,7 +100,7 @@ class Batch:
         self._results: list[Any] = []
         #: True after the store has failed to answer an operation.
         self._store_failed = False
-        #: The bytes that are left for values in the answer.
+        #: The bytes that are left for values in the response.
         self._bytes_left = 4 * limits.max_batch_bytes
 
     async def run(self, operations: Sequence[BatchOperation]) -> list[Any]:
@@ -204,7 +204,7 @@ class Batch:
             await asyncio.gather(*jobs)
 
     async def _get(self, gets: list[Pending]) -> None:
-        """Read the entries, a bounded number at a time, until the answer is full."""
+        """Read the entries, a bounded number at a time, until the response is full."""
         at, size = 0, READS_AT_ONCE if len(gets) <= READS_AT_ONCE else FIRST_READS
         while at < len(gets):
             some = gets[at : at + size]

@@ -133,8 +133,8 @@ class BatchGot(msgspec.Struct, omit_defaults=True, gc=False):
     status: int
     key: str
     etag: str
-    #: None: it never expires. UNSET is in the type only so that None is not omitted.
-    ttl: int | None | msgspec.UnsetType
+    #: None: it never expires.
+    ttl: int | None
     content_type: str
     value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     #: Rendered in base64, as msgspec renders bytes.

@@ -27,7 +27,7 @@ ONE: Final = Increment()
 
 
 async def hit(request: web.Request) -> web.Response:
-    """Count a visit, and answer with the number of visits."""
+    """Count a visit, and return the number of visits."""
     if request.method == hdrs.METH_HEAD:  # a probe does not count
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         return web.Response(headers=headers, content_type="text/plain", charset="utf-8")

@@ -3,7 +3,7 @@
 Promises, which tests/svc/contract checks on every store:
 
 - Each operation is atomic, and later operations see the effect of an acknowledged one.
-- An error is a DomainError, and its ``applied`` is always true.
+- An error is a DomainError, and its ``applied`` states correctly whether the change was made.
 - The precondition of a write or deletion is compared atomically with the change. On Redis,
   stores/scripts/put.lua and delete.lua compare the ETags.
 - A change with an ``Operation`` is applied at most once while its record lasts. A replay gets the

@@ -56,5 +56,5 @@ def check_private_attributes(
 
 check_private_attributes()
 
-#: ``serialize_headers(status_line, headers)`` returns the head of an answer as bytes.
+#: ``serialize_headers(status_line, headers)`` returns the head of a response as bytes.
 serialize_headers: Final[Callable[..., bytes]] = http_writer._serialize_headers  # noqa: SLF001

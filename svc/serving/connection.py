@@ -1,7 +1,7 @@
-"""One client connection: aiohttp's protocol, plus a deadline for the head and a fast answer path.
+"""One client connection: aiohttp's protocol, with a deadline for heads and a fast way to respond.
 
 aiohttp limits how long a connection may be idle, but not how long a client may take to send a
-request's head. Its general code for answers handles streaming, compression and cookies; this
+request's head. Its general code for responses handles streaming, compression and cookies; this
 service sends only complete bodies, and sending those directly takes half the time.
 """
 
@@ -82,7 +82,7 @@ class Connection(RequestHandler):
         return since is not None and since < when and self._current_request is None
 
     # On close() and shutdown(), aiohttp drops the data that still arrives, even the rest of an
-    # upload. During a drain every answer closes its connection anyway, so these two let the
+    # upload. During a drain every response closes its connection anyway, so these two let the
     # request in progress finish first.
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class Connection(RequestHandler):
     async def _send(
         self, request: BaseRequest, resp: web.Response
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer with a complete, uncompressed body and no cookies."""
+        """Send a response with a complete, uncompressed body and no cookies."""
         if self._upgraded:  # the client asked for another protocol: aiohttp handles that
             return await super().finish_response(request, resp, None)
         status, headers = resp.status, resp.headers
@@ -161,7 +161,7 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Answer with a problem when a request could not be parsed or failed inside aiohttp."""
+        """Return a problem when a request could not be parsed or failed inside aiohttp."""
         if status == 400:
             status = _status_of(exc)
         if status >= 500:
@@ -171,7 +171,7 @@ class Connection(RequestHandler):
         trace = NoSampler().decide(None)
         response = self._problem(status, trace, trace.trace_id)
         response.force_close()
-        # aiohttp gives this answer HTTP/1.0, and would leave the header out.
+        # aiohttp sends this response as HTTP/1.0, and would leave the header out.
         response.headers["Connection"] = "close"
         return response
 

@@ -14,7 +14,7 @@ from .dispatch import dispatcher
 
 #: How often to look for slow clients, in seconds.
 SWEEP_SECONDS: Final = 0.5
-#: How long to keep reading after an answer that was sent before the whole body had arrived.
+#: How long to keep reading after a response that was sent before the whole body had arrived.
 LINGER_SECONDS: Final = 2.0
 
 

@@ -16,7 +16,7 @@ from ..domain.errors import DomainError, StoreUnavailable
 from ..telemetry.store_meter import BatcherMeter
 
 #: Batches that one batcher has under way. More of them would only make each smaller. But after
-#: PATIENCE_SECONDS (a lost packet, a large answer) the next one no longer waits for the first.
+#: PATIENCE_SECONDS (a lost packet, a large reply) the next one no longer waits for the first.
 IN_FLIGHT: Final = 1
 MAX_IN_FLIGHT: Final = 8
 PATIENCE_SECONDS: Final = 0.005
@@ -127,7 +127,8 @@ class Batcher(Generic[Item, Result]):
         except DomainError as error:
             results = [error.copy() for _ in batch]
         except BaseException:
-            # Cancelled, or a bug: every waiting caller still gets an answer, and a true one.
+            # Cancelled, or a bug. Every waiting caller still gets an error, which says correctly
+            # whether its change may have been applied.
             for _, future, _ in batch:
                 if not future.done():
                     future.set_exception(self._lost("the service failed in the middle"))

@@ -228,8 +228,8 @@ def _version_list(etags: tuple[str, ...] | None) -> bytes:
         return b"-"
     if etags == ("*",):
         return b"*"
-    # An ETag that this service did not make matches no entry, so it is left out. The "=" stays:
-    # an empty list is a precondition that always fails.
+    # An ETag that this service did not make matches no entry, so it is left out. The "=" stays: an
+    # empty list matches no entry, while "-" means that the header was not sent.
     return b"=" + b"".join(filter(None, map(entry_codec.version_of, etags)))
 
 

@@ -107,8 +107,8 @@ class RedisStore(RedisEntries, RedisCounters):
     def _learn_size(self, found: Sequence[Entry | DomainError]) -> None:
         """Update the expected size of an entry, with the first result of a batch as the sample.
 
-        It rises at once and falls slowly. After a timeout it rises too: the answer may have been
-        too large to arrive in time, and a retry of the same reads should get smaller batches.
+        It rises at once and falls slowly. After a timeout it rises too: the reply may have been too
+        large to arrive in time, and a retry of the same reads should get smaller batches.
         """
         expected = self._reads.answer_bytes
         sample = found[0]

@@ -1,7 +1,8 @@
 """One connection to a Redis server: sends commands in RESP and receives the replies in order.
 
 Instead of redis-py, this uses hiredis, its parser, directly. A round trip by redis-py takes as long
-as all other work for a request, and it does not tell clearly enough whether a command was sent.
+as all other work for a request, and redis-py distinguishes an error reply from a broken connection
+too late.
 """
 
 from __future__ import annotations
