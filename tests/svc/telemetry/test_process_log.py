@@ -243,10 +243,10 @@ def test_a_blocked_stderr_blocks_no_request_and_dropped_lines_are_counted(
         # Once stderr is read again, new lines are written.
         assert service.process is not None
         assert service.process.stderr is not None
-        heard = b""
-        while heard.count(b'"body":"request"') < requests - dropped:
-            heard += os.read(service.process.stderr.fileno(), 65536)
-        lines = [json.loads(line) for line in heard.splitlines()]
+        received = b""
+        while received.count(b'"body":"request"') < requests - dropped:
+            received += os.read(service.process.stderr.fileno(), 65536)
+        lines = [json.loads(line) for line in received.splitlines()]
         assert {line["body"] for line in lines} == {"serving", "request"}
         assert fetch(f"{service.base}/v1/limits").status == 200
         assert shown().value("kv_log_records_dropped_total", reason="queue_full") == dropped

@@ -14,15 +14,15 @@ from tests.support.services import Service
 from tests.support.spans import Span
 
 TRIP = "redis round trip"
-LANES = {"read": "MGET", "write": "EVALSHA", "add": "EVALSHA"}
+COMMANDS = {"read": "MGET", "write": "EVALSHA", "add": "EVALSHA"}
 REQUESTS = 60
 
 
-async def request_for(service: Service, lane: str, number: int, flags: str) -> int:
+async def request_for(service: Service, batcher: str, number: int, flags: str) -> int:
     headers = traceparent(number, flags)
-    if lane == "read":
+    if batcher == "read":
         answer = await ask(service, "GET", f"/v1/kv/trip{number % 7}", headers=headers)
-    elif lane == "write":
+    elif batcher == "write":
         path = f"/v1/kv/trip{number % 7}"
         answer = await ask(service, "PUT", path, data=b"v", headers=headers)
     else:
@@ -38,13 +38,13 @@ def operations(collector: Collector) -> list[Span]:
     return [span for span in collector.spans if span.kind == "CLIENT"]
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("batcher", COMMANDS)
 async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
-    traced: Serve, collector: Collector, lane: str
+    traced: Serve, collector: Collector, batcher: str
 ) -> None:
     async with traced(traces_per_second=0) as service:
         await warm(service, REQUESTS)
-        await together(*(request_for(service, lane, n, SAMPLED) for n in range(1, REQUESTS + 1)))
+        await together(*(request_for(service, batcher, n, SAMPLED) for n in range(1, REQUESTS + 1)))
 
     assert len(operations(collector)) == REQUESTS
     shared = round_trips(collector)
@@ -59,11 +59,11 @@ async def test_requests_at_once_share_round_trips_and_each_is_linked_to_its_own(
         assert (trip.parent_id, trip.trace_id) == (linked[0].span_id, linked[0].trace_id)
         assert trip.attributes["db.system.name"] == "redis"
         assert trip.attributes["db.operation.batch.size"] == len(linked)
-        assert trip.attributes["kv.lane"] == lane
+        assert trip.attributes["kv.lane"] == batcher
         for span in linked:
-            assert span.name == LANES[lane]
+            assert span.name == COMMANDS[batcher]
             assert span.attributes["db.operation.batch.size"] == len(linked)
-            assert span.attributes["kv.lane"] == lane
+            assert span.attributes["kv.lane"] == batcher
             assert span.start_ns <= trip.start_ns <= trip.end_ns <= span.end_ns
     # No operation is in two links, and those without a link had a round trip of their own.
     linked_to = Counter(link.span_id for trip in shared for link in trip.links)
@@ -93,11 +93,11 @@ async def test_a_request_that_shares_no_round_trip_has_no_span_for_it(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced() as service:
-        for number, lane in enumerate(LANES, 1):
-            await request_for(service, lane, number, SAMPLED)
+        for number, batcher in enumerate(COMMANDS, 1):
+            await request_for(service, batcher, number, SAMPLED)
 
     assert round_trips(collector) == []
-    assert [span.attributes["kv.lane"] for span in operations(collector)] == list(LANES)
+    assert [span.attributes["kv.lane"] for span in operations(collector)] == list(COMMANDS)
     assert not any("db.operation.batch.size" in span.attributes for span in operations(collector))
 
 
@@ -108,8 +108,8 @@ async def test_nothing_is_remembered_of_requests_that_are_answered(
     options = {} if url is None else {"store_url": url}
     async with traced(**options) as service:
         meter = service.app[SIGNALS].store_meter
-        for lane in LANES:
-            await together(*(request_for(service, lane, n, SAMPLED) for n in range(1, 20)))
+        for batcher in COMMANDS:
+            await together(*(request_for(service, batcher, n, SAMPLED) for n in range(1, 20)))
 
         assert meter.waiting == {}
 
