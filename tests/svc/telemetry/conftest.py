@@ -8,24 +8,28 @@ from typing import Any
 import pytest
 
 from svc.settings import Settings
-from tests.support.observed import Serve, observed_service, traced_service
+from tests.support.instrumented_service import (
+    Serve,
+    instrumented_service,
+    instrumented_service_with_tracing,
+)
 from tests.support.otlp import Collector, running_collector
 from tests.support.redis_servers import RedisServer
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Takes the spans of one test."""
+    """An OTLP collector for one test."""
     with running_collector() as collector:
         yield collector
 
 
 @pytest.fixture
 def observed(shared_redis: RedisServer) -> Serve:
-    """Return what serves in this process with these settings, all signals but traces on."""
+    """Return a function that serves in this process with the given settings, without tracing."""
 
     def serve(**settings: Any) -> Any:
-        return observed_service(Settings(**{"store_url": shared_redis.url, **settings}))
+        return instrumented_service(Settings(**{"store_url": shared_redis.url, **settings}))
 
     return serve
 
@@ -34,13 +38,13 @@ def observed(shared_redis: RedisServer) -> Serve:
 def traced(
     shared_redis: RedisServer, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> Serve:
-    """As ``observed``, and at the end of the block the collector has every span.
+    """Like ``observed``, with tracing. At the end of the block the collector has every span.
 
-    ``ratio`` of the requests are sampled, none unless told otherwise, and those whose callers ask.
+    ``ratio`` of the requests are sampled, and those with a sampled parent.
     """
 
     def serve(ratio: float = 0.0, **settings: Any) -> Any:
         chosen = Settings(**{"store_url": shared_redis.url, **settings})
-        return traced_service(chosen, collector, monkeypatch, ratio=ratio)
+        return instrumented_service_with_tracing(chosen, collector, monkeypatch, ratio=ratio)
 
     return serve
