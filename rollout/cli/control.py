@@ -14,8 +14,8 @@ from ..plan.loading import load_plan
 from ..plan.model import Plan
 from ..report.figures import duration, percent
 from ..runner.event_recorder import thresholds_of, values_of
-from ..runner.state import Order
-from ..runner.status import Standing
+from ..runner.rollout_state import Standing
+from ..runner.state_store import Order
 from .arguments import add_plan
 from .exit_codes import ERROR, run_command
 from .state_store import add_cluster, open_store

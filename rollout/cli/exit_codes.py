@@ -16,8 +16,8 @@ from ..plan.plan_file import PlanInvalid
 from ..rehearsal.programs import RehearsalFailed
 from ..runner.controller import Verdict
 from ..runner.ports import TargetFailed
-from ..runner.state import StateFailed
-from ..runner.status import StandingInvalid
+from ..runner.rollout_state import StandingInvalid
+from ..runner.state_store import StateFailed
 
 PROMOTED: Final = 0
 ROLLED_BACK: Final = 1

@@ -26,9 +26,9 @@ from ..report.json_report import render_json
 from ..report.samples import About
 from ..report.terminal import Progress, open_progress
 from ..runner.controller import Controller, Verdict, World
+from ..runner.directory_state_store import DirectoryState
 from ..runner.event_recorder import Telling
 from ..runner.events import Event
-from ..runner.file_state import DirectoryState
 from ..runner.metrics import RolloutMetrics
 from ..runner.smoke_tests import open_checker
 from .arguments import add_plan, count, rate, seconds, variable, words

@@ -12,9 +12,9 @@ from typing import Final
 
 from ..cluster.kubeconfig import open_client
 from ..cluster.target import ClusterTarget, Patience
-from ..plan.arms import arms_of, service_of_plan, version_of
 from ..plan.loading import Planned, load_plan
 from ..plan.model import Plan
+from ..prometheus.arm_labels import arms_of, service_of_plan, version_of
 from ..prometheus.query import Arms, Question, ask_app, ask_istio
 from ..prometheus.source import Server, open_source
 from ..report.terminal import open_progress
@@ -25,7 +25,7 @@ from ..runner.metrics import RolloutMetrics, serve_metrics
 from ..runner.ports import NotOurs
 from ..runner.reasons import still_gets
 from ..runner.smoke_tests import no_checker, open_checker
-from ..runner.state import StateStore
+from ..runner.state_store import StateStore
 from .arguments import add_plan, port, seconds
 from .exit_codes import CODES, EXPLAINED, Refused, run_command
 from .plan_summary import about_of

@@ -13,8 +13,8 @@ from lightkube import AsyncClient
 from ..cluster.kubeconfig import open_client
 from ..cluster.state_store import ConfigMapState
 from ..plan.model import Plan
-from ..runner.file_state import DirectoryState
-from ..runner.state import StateStore
+from ..runner.directory_state_store import DirectoryState
+from ..runner.state_store import StateStore
 
 CONFIG_MAP: Final = "configmap"
 _DEFAULT: Final = Path(".tallykv-rollout")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import ConfigMap
 
-from ..runner.state import StateFailed
+from ..runner.state_store import StateFailed
 from .api_client import Absent, Api, Away, Conflict, Json, NoAnswer, backoff, patiently
 from .kubeconfig import FIELD_MANAGER
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lightkube import AsyncClient
 
-from ..runner.state import (
+from ..runner.state_store import (
     Given,
     Order,
     StateCorrupt,

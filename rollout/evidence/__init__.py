@@ -1,6 +1,6 @@
 """What observed requests prove of a release, however often and whenever one looks: pure."""
 
+from .evidence import Evidence
 from .objective import Objective
-from .verdicts import Evidence
 
 __all__ = ["Evidence", "Objective"]

@@ -16,8 +16,8 @@ from ..plan.model import Check, Plan, Strategy
 from .decisions import Action, Decision, Progress, Reason, decide, feeds
 from .ports import NotOurs, Source, SourceFailed, Target, TargetFailed
 from .reasons import still_gets
-from .state import Order, StateStore
-from .status import Standing
+from .rollout_state import Standing
+from .state_store import Order, StateStore
 
 #: How often orders are looked for between two polls.
 _ORDERS_SECONDS: Final = 0.5

@@ -9,15 +9,15 @@ from typing import Final
 
 from ..evidence import Evidence
 from ..evidence.counts import Window
+from ..evidence.evidence import BREACH_SHARE, FALSE_MISMATCH
 from ..evidence.objective import Objective
-from ..evidence.verdicts import BREACH_SHARE, FALSE_MISMATCH
 from ..plan.model import Plan
 from .controller import Verdict
 from .decisions import Action, Decision, Reason
 from .events import Event, EventKind, EvidenceValues, render_event
 from .reasons import why_ended, why_held
-from .state import Order, StateStore
-from .status import Standing
+from .rollout_state import Standing
+from .state_store import Order, StateStore
 
 #: What may change in a sentence that is still the same.
 _DIGITS: Final = re.compile(r"\d+")

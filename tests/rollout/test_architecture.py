@@ -26,7 +26,7 @@ PURE_PLACES: Final = (
     "lint/rendering.py",
     "lint/rules",
     "manifests",
-    "plan/arms.py",
+    "prometheus/arm_labels.py",
     "plan/model.py",
     "plan/plan_file.py",
     "plan/weights.py",
@@ -55,7 +55,7 @@ PURE_PLACES: Final = (
     "report/timeline.py",
     "runner/decisions.py",
     "runner/reasons.py",
-    "runner/status.py",
+    "runner/rollout_state.py",
 )
 PURE: Final = [
     path for path in MODULES if any(path.is_relative_to(ROLLOUT / place) for place in PURE_PLACES)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rollout.cli.running import Cluster
-from tests.rollout.cli.shops import Gateway, Shop
+from tests.rollout.cli.cli_runner import Cluster
+from tests.rollout.cli.example_service import Gateway, Shop
 from tests.support.api_server import ApiServer, listening
 from tests.support.prometheus import running_prometheus
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from rollout.cli.arguments import count, port, rate, seconds, variable, words
-from tests.rollout.cli.running import called
+from tests.rollout.cli.cli_runner import called
 
 NO_CLUSTER: Final = ["--prometheus", "http://127.0.0.1:1", "--kubeconfig", "/nowhere/kubeconfig"]
 

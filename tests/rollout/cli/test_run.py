@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.rollout.cli.processes import finished, started
-from tests.rollout.cli.running import Cluster, called
-from tests.rollout.cli.shops import TIMES, Shop, write_rollout
+from tests.rollout.cli.cli_process import finished, started
+from tests.rollout.cli.cli_runner import Cluster, called
+from tests.rollout.cli.example_service import TIMES, Shop, write_rollout
 from tests.rollout.cluster.estates import foreign
 from tests.support.waiting import until
 

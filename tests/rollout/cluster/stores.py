@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rollout.runner.file_state import DirectoryState
+from rollout.runner.directory_state_store import DirectoryState
 from tests.support.manifests import ROOT
 
 #: Large enough that a write takes more than one page.

@@ -11,7 +11,7 @@ from lightkube import AsyncClient
 
 from rollout.cluster.lease import Lease
 from rollout.cluster.state_store import ConfigMapState
-from rollout.runner.state import Order, StateFailed, StateHeld
+from rollout.runner.state_store import Order, StateFailed, StateHeld
 from tests.support.api_server import ApiServer, Asked, Faults
 from tests.support.waiting import eventually
 

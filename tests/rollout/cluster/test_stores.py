@@ -10,8 +10,8 @@ import pytest
 
 from rollout.cluster.lease import Lease
 from rollout.cluster.state_store import ConfigMapState
-from rollout.runner.file_state import DirectoryState
-from rollout.runner.state import (
+from rollout.runner.directory_state_store import DirectoryState
+from rollout.runner.state_store import (
     Order,
     OrderRefused,
     StateCorrupt,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rollout.evidence import Evidence
 from rollout.evidence.counts import Counts, Window
 from rollout.evidence.objective import Objective
-from tests.rollout.evidence.given import (
+from tests.rollout.evidence.windows_and_counts import (
     EDGES,
     OBJECTIVE,
     after,

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from rollout.evidence import Evidence
 from rollout.evidence.objective import Objective
-from tests.rollout.evidence.given import EDGES, OBJECTIVE, after, counts, gathered, window
+from tests.rollout.evidence.windows_and_counts import (
+    EDGES,
+    OBJECTIVE,
+    after,
+    counts,
+    gathered,
+    window,
+)
 
 LIMIT = OBJECTIVE.error_ratio
 

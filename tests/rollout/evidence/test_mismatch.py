@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rollout.evidence.given import after, counts, gathered, repeated, window
+from tests.rollout.evidence.windows_and_counts import after, counts, gathered, repeated, window
 
 
 @settings(deadline=None, max_examples=60)

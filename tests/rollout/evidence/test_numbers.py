@@ -15,7 +15,7 @@ from bench.evidence.offline import recompute
 from rollout.evidence import Evidence
 from rollout.evidence.counts import Counts, Window
 from rollout.evidence.objective import Objective
-from tests.rollout.evidence.given import OBJECTIVE, counts, gathered, window
+from tests.rollout.evidence.windows_and_counts import OBJECTIVE, counts, gathered, window
 
 E_VALUES = ("harm", "harm_errors", "merit", "breach", "mismatch")
 SHARES = st.one_of(st.none(), st.sampled_from((0.0, 0.01, 0.25, 1.0)))

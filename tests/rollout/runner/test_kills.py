@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from rollout.runner.file_state import DirectoryState
+from rollout.runner.directory_state_store import DirectoryState
 
 ROOT: Final = Path(__file__).parents[3]
 SECONDS: Final = 60
@@ -25,7 +25,7 @@ def run(directory: Path, errors: float, kill_at: int | None = None) -> dict[str,
         [
             sys.executable,
             "-m",
-            "tests.rollout.runner.runner",
+            "tests.rollout.runner.runner_process",
             str(directory / "town.json"),
             str(directory / "state"),
             str(errors),

@@ -14,8 +14,8 @@ from typing import Final
 
 import pytest
 
-from rollout.runner.file_state import DirectoryState
-from rollout.runner.state import StateFailed, StateHeld
+from rollout.runner.directory_state_store import DirectoryState
+from rollout.runner.state_store import StateFailed, StateHeld
 from tests.rollout.cluster.stores import started, state
 from tests.support.waiting import until
 

@@ -13,7 +13,7 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any, Final
 
-from .state import (
+from .state_store import (
     Given,
     Order,
     StateCorrupt,

@@ -9,10 +9,10 @@ import pytest
 
 from rollout.plan.model import Check, Plan, Strategy
 from rollout.runner.controller import Controller, Verdict
-from rollout.runner.file_state import DirectoryState
-from rollout.runner.state import Order, StateHeld
-from rollout.runner.status import Standing, StandingInvalid
-from tests.rollout.runner.town import Town, plan_of, until
+from rollout.runner.directory_state_store import DirectoryState
+from rollout.runner.rollout_state import Standing, StandingInvalid
+from rollout.runner.state_store import Order, StateHeld
+from tests.rollout.runner.simulated_service import Town, plan_of, until
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from rollout.runner.controller import Controller
-from rollout.runner.file_state import DirectoryState
-from tests.rollout.runner.town import Killer, Town, plan_of
+from rollout.runner.directory_state_store import DirectoryState
+from tests.rollout.runner.simulated_service import Killer, Town, plan_of
 
 SHARES: Final = (0.0, 0.1, 0.5, 1.0)
 

@@ -8,10 +8,10 @@ from ..lint.subjects import Subject
 from ..manifests.destination_rule import DestinationRule, Subset
 from ..manifests.hosts import ServiceName, expand_host, service_of
 from ..manifests.kubernetes import Workload
-from ..prometheus.query import Arms
-from .loading import Planned
-from .model import Plan
-from .plan_file import PlanInvalid
+from ..plan.loading import Planned
+from ..plan.model import Plan
+from ..plan.plan_file import PlanInvalid
+from .query import Arms
 
 #: Labels that name a release's version, the first of them that is there.
 _VERSION: Final = ("app.kubernetes.io/version", "version")

@@ -11,12 +11,12 @@ import pytest
 from rollout.evidence.counts import Reading
 from rollout.plan.model import Check, Plan, Step
 from rollout.runner.controller import Controller, Verdict
+from rollout.runner.directory_state_store import DirectoryState
 from rollout.runner.event_recorder import Telling
 from rollout.runner.events import Event, EventKind
-from rollout.runner.file_state import DirectoryState
 from rollout.runner.ports import SourceFailed, TargetFailed
-from rollout.runner.state import Order
-from tests.rollout.runner.town import Town, plan_of, until
+from rollout.runner.state_store import Order
+from tests.rollout.runner.simulated_service import Town, plan_of, until
 
 CANARY = plan_of(0.0, 0.1, 0.5, 1.0)
 

@@ -10,7 +10,7 @@ import pytest
 
 from rollout.cli.exit_codes import ERROR, INTERRUPTED, TERMINATED, Refused, run_command
 from rollout.runner.ports import NotOurs
-from rollout.runner.state import StateHeld
+from rollout.runner.state_store import StateHeld
 
 
 @pytest.mark.parametrize(

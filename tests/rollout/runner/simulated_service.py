@@ -22,10 +22,10 @@ from rollout.evidence.objective import Objective
 from rollout.plan.model import Check, Plan, Step, Strategy
 from rollout.runner.controller import Verdict, World
 from rollout.runner.decisions import Decision
-from rollout.runner.file_state import DirectoryState
+from rollout.runner.directory_state_store import DirectoryState
 from rollout.runner.ports import SourceFailed, TargetFailed
-from rollout.runner.state import Order
-from rollout.runner.status import Standing
+from rollout.runner.rollout_state import Standing
+from rollout.runner.state_store import Order
 
 BEGAN: Final = 1_800_000_000.0
 EDGES: Final = (0.1,)

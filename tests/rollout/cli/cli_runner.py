@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rollout.__main__ import main
-from tests.rollout.cli.shops import Gateway
+from tests.rollout.cli.example_service import Gateway
 from tests.support.api_server import ApiServer
 
 

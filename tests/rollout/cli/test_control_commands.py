@@ -14,11 +14,11 @@ from rollout.evidence import Evidence
 from rollout.evidence.counts import Counts, Window
 from rollout.plan.loading import load_plan
 from rollout.plan.model import Plan
-from rollout.runner.file_state import DirectoryState
-from rollout.runner.state import Order
-from rollout.runner.status import Standing
-from tests.rollout.cli.running import Said, called
-from tests.rollout.cli.shops import write_rollout
+from rollout.runner.directory_state_store import DirectoryState
+from rollout.runner.rollout_state import Standing
+from rollout.runner.state_store import Order
+from tests.rollout.cli.cli_runner import Said, called
+from tests.rollout.cli.example_service import write_rollout
 
 BEGAN: Final = 1_700_000_000.0
 
