@@ -1,4 +1,4 @@
-"""Where a rollout stands: all that a runner must find again after it was killed."""
+"""The state of a rollout: everything that a runner needs to continue after a crash. Pure."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evidence import Evidence
-from ..evidence.counts import Arm, Counts, Reading, Series
+from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..evidence.objective import Objective
 from ..plan.model import Plan
 
 
-class StandingInvalid(Exception):
-    """What was kept is of another rollout; the message says what to do."""
+class PlanChanged(Exception):
+    """The saved state belongs to a different plan or objective; the message says what to do."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Standing:
-    """Times are Unix seconds.
+class RolloutState:
+    """The saved state; times in Unix seconds.
 
-    ``step`` is the index of the step that is in force, -1 before the first; ``intended`` of the one
-    that shall be. They differ from the moment of a decision until the routes are changed, and a
-    runner that finds them so goes on with the change. ``verdict`` is kept with the decision, before
-    the way back is taken. ``change_since`` is when the step in force was decided on: from then
-    until ``step_since`` it came about, and no window in between is of one step alone.
+    ``step`` is the index of the step in force, -1 before the first one. ``intended`` is the index
+    of the step that should be in force. They differ from a decision until the routes are changed.
+    A runner that starts in between continues the change. ``verdict`` is saved with the decision,
+    before the routes are changed. ``change_since`` is the time of the decision for the step in
+    force, and ``step_since`` the time when it came into force; a window in between may contain
+    requests of two steps. ``previous`` is the snapshot to compare the next counters with.
     """
 
     since: float
@@ -33,44 +34,44 @@ class Standing:
     evidence: Evidence
     step: int = -1
     intended: int = 0
-    baseline: Reading | None = None
+    previous: CounterSnapshot | None = None
     data_at: float | None = None
     paused: bool = False
     aborted: bool = False
-    checked: bool = False
+    smoke_tests_passed: bool = False
     verdict: str | None = None
     reason: str | None = None
     ended: bool = False
 
     def dump(self, plan: Plan) -> dict[str, Any]:
-        """Return it for JSON; numbers come back exactly."""
+        """Return the state for JSON; ``load`` restores it without rounding."""
         return {
-            "plan": describe(plan),
+            "plan": _identify(plan),
             "since": self.since,
             "step_since": self.step_since,
             "change_since": self.change_since,
             "step": self.step,
             "intended": self.intended,
             "evidence": self.evidence.dump(),
-            "baseline": None if self.baseline is None else _dump_reading(self.baseline),
+            "baseline": None if self.previous is None else _dump_snapshot(self.previous),
             "data_at": self.data_at,
             "paused": self.paused,
             "aborted": self.aborted,
-            "checked": self.checked,
+            "checked": self.smoke_tests_passed,
             "verdict": self.verdict,
             "reason": self.reason,
             "ended": self.ended,
         }
 
     @classmethod
-    def load(cls, plan: Plan, kept: Mapping[str, Any]) -> Standing:
-        """Read what was dumped; raise StandingInvalid if it is not of this plan."""
-        if kept["plan"] != describe(plan):
-            raise StandingInvalid(
-                "the plan has changed since this rollout began; restore it, or abort the rollout"
-                " with the plan it began with and begin anew with --again"
+    def load(cls, plan: Plan, kept: Mapping[str, Any]) -> RolloutState:
+        """Restore what ``dump`` returned; raise PlanChanged if it belongs to another plan."""
+        if kept["plan"] != _identify(plan):
+            raise PlanChanged(
+                "the plan has changed since this rollout began; restore the plan, or abort the"
+                " rollout with the plan it began with, and start again with --again"
             )
-        baseline = kept["baseline"]
+        previous = kept["baseline"]
         return cls(
             since=kept["since"],
             step_since=kept["step_since"],
@@ -78,19 +79,19 @@ class Standing:
             step=kept["step"],
             intended=kept["intended"],
             evidence=_load_evidence(plan.objective, kept["evidence"]),
-            baseline=None if baseline is None else _load_reading(baseline),
+            previous=None if previous is None else _load_snapshot(previous),
             data_at=kept["data_at"],
             paused=kept["paused"],
             aborted=kept["aborted"],
-            checked=kept["checked"],
+            smoke_tests_passed=kept["checked"],
             verdict=kept["verdict"],
             reason=kept["reason"],
             ended=kept["ended"],
         )
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """Return what makes a plan that plan: another one can't go on with its evidence."""
+def _identify(plan: Plan) -> dict[str, Any]:
+    """Return what must not change in a plan while its rollout runs."""
     return {
         "name": plan.name,
         "strategy": plan.strategy.value,
@@ -105,15 +106,15 @@ def _load_evidence(objective: Objective, kept: Mapping[str, Any]) -> Evidence:
     try:
         return Evidence.load(objective, kept)
     except ValueError as error:
-        raise StandingInvalid(
-            f"the evidence that was kept can't be gone on with: {error};"
-            " restore the plan's objective, or begin anew with --again"
+        raise PlanChanged(
+            f"the saved evidence can't be used: {error};"
+            " restore the plan's objective, or start again with --again"
         ) from None
 
 
-def _dump_reading(reading: Reading) -> dict[str, Any]:
+def _dump_snapshot(snapshot: CounterSnapshot) -> dict[str, Any]:
     return {
-        "at": reading.at,
+        "at": snapshot.at,
         "series": [
             [
                 series.arm.value,
@@ -121,14 +122,14 @@ def _dump_reading(reading: Reading) -> dict[str, Any]:
                 counts.requests,
                 counts.failures,
                 list(counts.slow),
-                reading.started.get(series),
+                snapshot.started.get(series),
             ]
-            for series, counts in reading.counts.items()
+            for series, counts in snapshot.counts.items()
         ],
     }
 
 
-def _load_reading(kept: Mapping[str, Any]) -> Reading:
+def _load_snapshot(kept: Mapping[str, Any]) -> CounterSnapshot:
     counts: dict[Series, Counts] = {}
     started: dict[Series, float] = {}
     for arm, instance, requests, failures, slow, began in kept["series"]:
@@ -136,4 +137,4 @@ def _load_reading(kept: Mapping[str, Any]) -> Reading:
         counts[series] = Counts(requests, failures, tuple(slow))
         if began is not None:
             started[series] = began
-    return Reading(kept["at"], counts, started)
+    return CounterSnapshot(kept["at"], counts, started)

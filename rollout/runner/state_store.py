@@ -1,4 +1,4 @@
-"""What a rollout remembers: the port that keeps it, its promises, and how it is written."""
+"""Stores a rollout's state, control commands and events: the port, its guarantees, the format."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-#: Of what is around the state; the controller's own fields are its own affair.
+#: Version of the envelope around the state. The fields inside are defined by ``rollout_state``.
 SCHEMA: Final = 1
 
 
 class StateFailed(Exception):
-    """The state can't be read or kept now; the message says what to do."""
+    """The state can't be read or saved now; the message says what to do."""
 
 
 class StateHeld(StateFailed):
-    """Another runner works on this rollout; the message names its process and host."""
+    """Another runner holds this rollout; the message names its process and host."""
 
 
 class StateCorrupt(StateFailed):
-    """What was kept can't be read: a person decides whether the rollout begins anew."""
+    """The saved state can't be parsed; a person must decide whether to start again."""
 
 
 class StateUnknown(StateFailed):
-    """What was kept is of another schema: another release of this tool wrote it."""
+    """The saved state has another schema; another version of this tool wrote it."""
 
 
-class OrderRefused(StateFailed):
-    """An order that would take back one which stands."""
+class CommandRefused(StateFailed):
+    """The command would replace a pending abort."""
 
 
-class Order(StrEnum):
-    """What a person asks of the runner."""
+class ControlCommand(StrEnum):
+    """What a person tells the runner to do."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -43,67 +43,67 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """An order that stands; ``token`` tells it from the same order given again."""
+class PendingCommand:
+    """A command that no runner has acknowledged yet; ``token`` makes each one unique."""
 
-    order: Order
+    command: ControlCommand
     token: str
 
 
 class StateStore(Protocol):
-    """Where a rollout's state is kept. All methods raise StateFailed."""
+    """Keeps the state of one rollout. All methods raise StateFailed."""
 
     async def load(self) -> dict[str, Any] | None:
-        """Return the state saved last, None if there never was one.
+        """Return the last saved state, None if there is none.
 
-        Raise StateCorrupt or StateUnknown; never begin anew in silence.
+        Raise StateCorrupt or StateUnknown: a damaged state is never ignored.
         """
 
     async def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the state, all of it or nothing, and return once it would survive a crash.
+        """Replace the state atomically, and return when it would survive a crash.
 
-        Only inside ``hold``; raise StateHeld if another runner has taken over.
+        Call it only inside ``hold``. Raise StateHeld if another runner has taken over.
         """
 
     async def record(self, event: Mapping[str, Any]) -> None:
-        """Append an event to the history."""
+        """Append an event to the log."""
 
     async def events(self) -> list[dict[str, Any]]:
-        """Return the history, oldest first; one that was torn while it was written is left out."""
+        """Return the log, oldest first, without a last line that is incomplete."""
 
-    async def order(self) -> Given | None:
-        """Return the order that stands, until it is obeyed."""
+    async def pending_command(self) -> PendingCommand | None:
+        """Return the command that no runner has acknowledged yet."""
 
-    async def give_order(self, order: Order) -> None:
-        """Ask something of the runner, from any process; it replaces what was asked before.
+    async def send_command(self, command: ControlCommand) -> None:
+        """Send a command to the runner, from any process. It replaces a pending one.
 
-        Raise OrderRefused for anything but an abort while an abort stands.
+        Raise CommandRefused for anything but an abort while an abort is pending.
         """
 
-    async def obeyed(self, given: Given) -> None:
-        """Let an order stand no longer; a newer one stays."""
+    async def acknowledge(self, pending: PendingCommand) -> None:
+        """Remove a command that was carried out. A newer one stays pending."""
 
     def hold(self) -> AbstractAsyncContextManager[None]:
-        """Be the only runner inside the block; raise StateHeld if there is another.
+        """Be the only runner inside the block; raise StateHeld if another one holds the rollout.
 
-        A runner that loses its hold inside the block is cancelled there and gets StateHeld.
+        A runner that loses the hold inside the block is cancelled, and StateHeld is raised.
         """
 
 
 def write_state(state: Mapping[str, Any]) -> str:
-    """Write a state as text."""
+    """Return a state as text."""
     return json.dumps({"schema": SCHEMA, "state": state}, allow_nan=False)
 
 
 def read_state(text: str, where: str) -> dict[str, Any]:
-    """Read a state as it was written; ``where`` is for messages, which say how to begin anew."""
+    """Parse what ``write_state`` returned; ``where`` names the place in messages."""
     found = _object(text)
     if found is None or "schema" not in found:
         raise StateCorrupt(f"{where} is damaged; {_remedy(where)}")
     if found["schema"] != SCHEMA:
         raise StateUnknown(
-            f"{where} has schema {found['schema']!r} and this release knows {SCHEMA}; go on with"
-            f" the release that wrote it, or {_remedy(where)}"
+            f"{where} has schema {found['schema']!r}, and this version knows schema {SCHEMA};"
+            f" continue with the version that wrote it, or {_remedy(where)}"
         )
     state = found.get("state")
     if not isinstance(state, dict):
@@ -111,41 +111,44 @@ def read_state(text: str, where: str) -> dict[str, Any]:
     return state
 
 
-def write_order(order: Order) -> str:
-    """Write an order as text, with a token of its own."""
-    return json.dumps({"schema": SCHEMA, "order": order.value, "token": secrets.token_hex(8)})
+def write_command(command: ControlCommand) -> str:
+    """Return a command as text, with a new token."""
+    return json.dumps({"schema": SCHEMA, "order": command.value, "token": secrets.token_hex(8)})
 
 
-def read_order(text: str, where: str) -> Given:
-    """Read an order as it was written."""
+def read_command(text: str, where: str) -> PendingCommand:
+    """Parse what ``write_command`` returned; raise StateCorrupt."""
     found = _object(text)
     try:
         if found is not None and found["schema"] == SCHEMA:
-            return Given(Order(found["order"]), str(found["token"]))
+            return PendingCommand(ControlCommand(found["order"]), str(found["token"]))
     except (LookupError, ValueError) as error:
-        raise StateCorrupt(f"{where} is no order; give it again") from error
-    raise StateCorrupt(f"{where} is no order; give it again")
+        raise StateCorrupt(f"{where} is no command; send it again") from error
+    raise StateCorrupt(f"{where} is no command; send it again")
 
 
-def may_replace(standing: Given | None, order: Order) -> None:
-    """Raise OrderRefused if an order would take back an abort that stands."""
-    if standing and standing.order is Order.ABORT and order is not Order.ABORT:
-        raise OrderRefused(f"an abort stands already, and {order} would take it back; wait for it")
+def check_may_replace(pending: PendingCommand | None, command: ControlCommand) -> None:
+    """Raise CommandRefused if a command would replace a pending abort."""
+    abort = ControlCommand.ABORT
+    if pending and pending.command is abort and command is not abort:
+        raise CommandRefused(
+            f"an abort is pending, and {command} would cancel it; wait until the abort is done"
+        )
 
 
 def write_event(event: Mapping[str, Any]) -> str:
-    """Write an event as a line, its end included."""
+    """Return an event as one line with its newline."""
     return json.dumps(event, allow_nan=False) + "\n"
 
 
 def read_events(text: str, where: str) -> list[dict[str, Any]]:
-    """Read the history; only the last line, the one without an end, may be torn."""
-    *lines, _torn = text.split("\n")
+    """Parse an event log; ignore an incomplete last line. Raise StateCorrupt on other damage."""
+    *lines, _incomplete = text.split("\n")
     events = []
     for number, line in enumerate(lines, 1):
         event = _object(line)
         if event is None:
-            raise StateCorrupt(f"{where}:{number} is damaged; take that line out")
+            raise StateCorrupt(f"{where}:{number} is damaged; remove that line")
         events.append(event)
     return events
 
@@ -159,4 +162,4 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def _remedy(where: str) -> str:
-    return f"put the routes where they should be, then delete {where} to begin anew"
+    return f"set the routes to the step you want, then delete {where} to start again"

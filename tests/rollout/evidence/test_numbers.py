@@ -149,8 +149,8 @@ def test_an_objective_of_which_nothing_can_be_proven_is_refused(
         ({"errors": [0.0]}, "8 finite numbers"),
         ({"merit": [math.nan] * 9}, "9 finite numbers"),
         ({"slow": []}, "slow"),
-        ({"slow": None}, "no evidence"),
-        ({"stable": {"requests": 1}}, "no evidence"),
+        ({"slow": None}, "no saved evidence"),
+        ({"stable": {"requests": 1}}, "no saved evidence"),
         ({"canary": {"requests": 1, "failures": 2, "slow": [0, 0]}}, "canary.failures"),
     ],
 )
