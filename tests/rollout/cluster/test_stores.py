@@ -195,7 +195,9 @@ async def test_another_schema_is_refused(again: Again, place: Place, schema: obj
     quoted = f'"{schema}"' if isinstance(schema, str) else schema
     place.write("state.json", f'{{"schema": {quoted}, "state": {{}}}}')
 
-    with pytest.raises(StateUnknown, match="this version knows schema 1; continue with the version"):
+    with pytest.raises(
+        StateUnknown, match="this version knows schema 1; continue with the version"
+    ):
         await again().load()
 
 

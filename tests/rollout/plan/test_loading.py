@@ -138,7 +138,10 @@ def test_what_the_cluster_has_can_be_named_on_the_command_line(tmp_path: Path) -
         ("steptime: 60s\n", "steptime: there is no such field"),
         ("strategy: yolo\n", "strategy: "),
         ("objective: {errorRatio: 2}\n", "objective.errorRatio: "),
-        ("objective: {slow: [1s, 100ms]}\n", "objective.slow: the latency thresholds do not increase"),
+        (
+            "objective: {slow: [1s, 100ms]}\n",
+            "objective.slow: the latency thresholds do not increase",
+        ),
         ("stable: one\ncanary: one\n", "stable and canary are one subset"),
         ("poll: 10s\nstepTime: 5s\n", "poll is longer than stepTime"),
         ("smokeTests: [{path: limits}]\n", "smokeTests[0].path: "),
