@@ -40,10 +40,10 @@ from .plan_summary import about_of
 NAME: Final = "run"
 SUMMARY: Final = "roll out a release in a cluster, and roll back if the canary is worse"
 _EPILOG: Final = f"""\
-Changes only the weights of the VirtualService in the plan. Refuses to start if Flagger, Argo
-Rollouts or another controller manages them. If the command is killed, the same command continues
-where it stopped. If the rollout has ended, the command prints the verdict again; --again starts a
-new rollout.
+Changes only weights, destinations and, for A/B, the plan's own rules in the VirtualService of the
+plan. Refuses to start if Flagger, Argo Rollouts or another controller manages them. If the command
+is killed, the same command continues where it stopped. If the rollout has ended, the command prints
+the verdict again; --again starts a new rollout.
 
 Apply everything that comes before the first step first: the directories 1-… and 2-… .
 

@@ -64,29 +64,29 @@ class RolloutState:
         }
 
     @classmethod
-    def load(cls, plan: Plan, kept: Mapping[str, Any]) -> RolloutState:
+    def load(cls, plan: Plan, saved: Mapping[str, Any]) -> RolloutState:
         """Restore what ``dump`` returned; raise PlanChanged if it belongs to another plan."""
-        if kept["plan"] != _identify(plan):
+        if saved["plan"] != _identify(plan):
             raise PlanChanged(
                 "the plan has changed since this rollout began; restore the plan, or abort the"
                 " rollout with the plan it began with, and start again with --again"
             )
-        previous = kept["baseline"]
+        previous = saved["baseline"]
         return cls(
-            since=kept["since"],
-            step_since=kept["step_since"],
-            change_since=kept["change_since"],
-            step=kept["step"],
-            intended=kept["intended"],
-            evidence=_load_evidence(plan.objective, kept["evidence"]),
+            since=saved["since"],
+            step_since=saved["step_since"],
+            change_since=saved["change_since"],
+            step=saved["step"],
+            intended=saved["intended"],
+            evidence=_load_evidence(plan.objective, saved["evidence"]),
             previous=None if previous is None else _load_snapshot(previous),
-            data_at=kept["data_at"],
-            paused=kept["paused"],
-            aborted=kept["aborted"],
-            smoke_tests_passed=kept["checked"],
-            verdict=kept["verdict"],
-            reason=kept["reason"],
-            ended=kept["ended"],
+            data_at=saved["data_at"],
+            paused=saved["paused"],
+            aborted=saved["aborted"],
+            smoke_tests_passed=saved["checked"],
+            verdict=saved["verdict"],
+            reason=saved["reason"],
+            ended=saved["ended"],
         )
 
 
@@ -102,9 +102,9 @@ def _identify(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _load_evidence(objective: Objective, kept: Mapping[str, Any]) -> Evidence:
+def _load_evidence(objective: Objective, saved: Mapping[str, Any]) -> Evidence:
     try:
-        return Evidence.load(objective, kept)
+        return Evidence.load(objective, saved)
     except ValueError as error:
         raise PlanChanged(
             f"the saved evidence can't be used: {error};"
@@ -129,12 +129,12 @@ def _dump_snapshot(snapshot: CounterSnapshot) -> dict[str, Any]:
     }
 
 
-def _load_snapshot(kept: Mapping[str, Any]) -> CounterSnapshot:
+def _load_snapshot(saved: Mapping[str, Any]) -> CounterSnapshot:
     counts: dict[Series, Counts] = {}
     started: dict[Series, float] = {}
-    for arm, instance, requests, failures, slow, began in kept["series"]:
+    for arm, instance, requests, failures, slow, started_at in saved["series"]:
         series = Series(Arm(arm), instance)
         counts[series] = Counts(requests, failures, tuple(slow))
-        if began is not None:
-            started[series] = began
-    return CounterSnapshot(kept["at"], counts, started)
+        if started_at is not None:
+            started[series] = started_at
+    return CounterSnapshot(saved["at"], counts, started)
