@@ -1,4 +1,4 @@
-"""What a report and a progress view say of the plan itself."""
+"""Describes a plan for reports and the progress view."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import ConfigMap
 
-from ..runner.state import StateFailed
+from ..runner.state_store import StateFailed
 from .api_client import Absent, Api, Away, Conflict, Json, NoAnswer, backoff, patiently
 from .kubeconfig import FIELD_MANAGER
 
-#: Given the ConfigMap or None, says what to merge into it; None changes nothing.
+#: PendingCommand the ConfigMap or None, says what to merge into it; None changes nothing.
 Decide = Callable[[Json | None], Json | None]
 
 

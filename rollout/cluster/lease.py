@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..runner.state import StateFailed, StateHeld
+from ..runner.state_store import StateFailed, StateHeld
 from .api_client import Json
 from .config_map import SharedConfigMap, note_on
 

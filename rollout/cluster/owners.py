@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lightkube.generic_resource import create_namespaced_resource
 
-from ..runner.ports import NotOurs
+from ..runner.ports import ManagedByOther
 from .api_client import Absent, Api, Forbidden, Json, Kind, patiently
 
 #: Whoever writes with a controller's own account, as managedFields has it.
@@ -28,19 +28,19 @@ _ROLLOUT: Final[Kind] = create_namespaced_resource("argoproj.io", "v1alpha1", "R
 
 
 def refuse_owned(live: Json) -> None:
-    """Raise NotOurs if the object itself says that a controller writes it."""
+    """Raise ManagedByOther if the object itself says that a controller writes it."""
     metadata = _mapping(live.get("metadata"))
     for reference in _mappings(metadata.get("ownerReferences")):
         group = str(reference.get("apiVersion")).partition("/")[0]
         if owner := _OWNING_KINDS.get(group):
-            raise NotOurs(
+            raise ManagedByOther(
                 f"{owner}'s {reference.get('kind')} {reference.get('name')} owns"
                 f" {_title(live)} and sets its weights; leave them to it, or delete it first"
             )
     for entry in _mappings(metadata.get("managedFields")):
         owner = _CONTROLLERS.get(str(entry.get("manager")))
         if owner and _routes(entry):
-            raise NotOurs(
+            raise ManagedByOther(
                 f"{owner} (field manager {entry['manager']}) wrote the routes of {_title(live)};"
                 " leave them to it, or, if it is gone, take them over:"
                 " kubectl apply --server-side --force-conflicts"
@@ -73,7 +73,7 @@ def gitops_warnings(live: Json) -> Iterator[str]:
 async def refuse_claimed(
     api: Api, virtual_service: str, *, seconds: float, pause_seconds: float
 ) -> list[str]:
-    """Raise NotOurs if a Canary or Rollout lays claim to a VirtualService; return warnings.
+    """Raise ManagedByOther if a Canary or Rollout lays claim to a VirtualService; return warnings.
 
     Where the kind is unknown nobody does. Where we may not look, that is a warning. Raise Away.
     """
@@ -95,7 +95,7 @@ async def refuse_claimed(
             )
             continue
         for owner in claims(found, api.namespace, virtual_service):
-            raise NotOurs(
+            raise ManagedByOther(
                 f"{owner} sets the weights of VirtualService {api.namespace}/{virtual_service};"
                 " leave them to it, or delete it first"
             )

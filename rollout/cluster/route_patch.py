@@ -8,7 +8,7 @@ from typing import Any
 
 from ..manifests.refusals import render_path
 from ..plan.model import Plan, Step, Strategy
-from ..runner.ports import NotOurs, TargetFailed
+from ..runner.ports import ManagedByOther, TargetFailed
 
 Json = Mapping[str, Any]
 Operation = dict[str, Any]
@@ -59,8 +59,8 @@ class Changes:
     def build(self, live: Json, step: Step) -> Change:
         """Return the change that puts ``step`` in force, empty if it is.
 
-        Raise NotOurs for rules and destinations that no step of the plan has, TargetFailed for
-        other differences; both name the path.
+        Raise ManagedByOther for rules and destinations that no step of the plan has, TargetFailed
+        for other differences; both name the path.
         """
         strict = not self.is_way_back(step)
         present, wanted = _rules(live), _rules(step.document)
@@ -105,7 +105,7 @@ class Changes:
         ]
         for index, each in enumerate(old):
             if _unweighted(each) not in known:
-                raise NotOurs(
+                raise ManagedByOther(
                     f"{render_path((*where, index))}: no step of the plan has this destination;"
                     " take it out, or into the plan"
                 )
@@ -117,7 +117,7 @@ class Changes:
             where = (*_HTTP, index)
             forms = self._known.get(str(rule.get("name")))
             if forms is None:
-                raise NotOurs(
+                raise ManagedByOther(
                     f"{render_path(where)}: no step of the plan has the rule"
                     f' "{rule.get("name", "")}"; take it out, or into the plan'
                 )

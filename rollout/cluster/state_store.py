@@ -9,16 +9,16 @@ from typing import Any, Final
 
 from lightkube import AsyncClient
 
-from ..runner.state import (
-    Given,
-    Order,
+from ..runner.state_store import (
+    ControlCommand,
+    PendingCommand,
     StateCorrupt,
-    may_replace,
+    check_may_replace,
+    read_command,
     read_events,
-    read_order,
     read_state,
+    write_command,
     write_event,
-    write_order,
     write_state,
 )
 from .api_client import Json
@@ -88,23 +88,23 @@ class ConfigMapState:
         text = data_of(await self._config_map.find(), _EVENTS)
         return read_events(text or "", self._place(_EVENTS))
 
-    async def order(self) -> Given | None:
+    async def pending_command(self) -> PendingCommand | None:
         """Return the order that stands."""
         return self._standing(await self._config_map.find())
 
-    async def give_order(self, order: Order) -> None:
+    async def send_command(self, order: ControlCommand) -> None:
         """Ask something of the runner."""
-        text = write_order(order)
+        text = write_command(order)
 
         def decide(found: Json | None) -> Json:
             # A damaged order is replaced like any other: nobody can obey it.
             with contextlib.suppress(StateCorrupt):
-                may_replace(self._standing(found), order)
+                check_may_replace(self._standing(found), order)
             return {"data": {_ORDER: text}}
 
         await self._config_map.update(decide)
 
-    async def obeyed(self, given: Given) -> None:
+    async def acknowledge(self, given: PendingCommand) -> None:
         """Let an order stand no longer; a newer one stays."""
 
         def decide(found: Json | None) -> Json | None:
@@ -116,9 +116,9 @@ class ConfigMapState:
         """Be the only runner; a runner that can't renew its hold in time is cancelled."""
         return self._holder.hold()
 
-    def _standing(self, found: Json | None) -> Given | None:
+    def _standing(self, found: Json | None) -> PendingCommand | None:
         text = data_of(found, _ORDER)
-        return None if text is None else read_order(text, self._place(_ORDER))
+        return None if text is None else read_command(text, self._place(_ORDER))
 
     def _place(self, key: str) -> str:
         return f"{key} of {self._config_map.title}"

@@ -10,7 +10,7 @@ from lightkube import AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 
 from ..plan.model import Plan, Step
-from ..runner.ports import NotOurs, TargetFailed
+from ..runner.ports import ManagedByOther, TargetFailed
 from .api_client import (
     Absent,
     Api,
@@ -66,7 +66,7 @@ class ClusterTarget:
         return tuple(self._warnings)
 
     async def check(self) -> tuple[str, ...]:
-        """Return warnings; raise NotOurs if another holds the weights, TargetFailed otherwise."""
+        """Return warnings; raise ManagedByOther if another holds the weights, else TargetFailed."""
         refuse_owned(await self._read())
         await self._refuse_claimed()
         return self.warnings
@@ -74,7 +74,7 @@ class ClusterTarget:
     async def apply(self, step: Step) -> None:
         """Put a step in force and return once the cluster has it and the proxies had their time.
 
-        Raise NotOurs, naming who holds the weights or what is not the plan's, or TargetFailed.
+        Raise ManagedByOther, naming who holds the weights or what is not the plan's; TargetFailed.
         """
         # Who aborts must not wait for lists; that the object itself is ours is checked anyway.
         if not self._changes.is_way_back(step):
@@ -140,7 +140,7 @@ class ClusterTarget:
             await asyncio.sleep(pause)
         if overwritten:
             writer = last_writer(live, besides=FIELD_MANAGER) or "somebody"
-            raise NotOurs(
+            raise ManagedByOther(
                 f"{self._title}: {writer} undid {step.name} right after it was applied;"
                 " leave the weights to one of the two"
             )

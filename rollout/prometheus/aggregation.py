@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..evidence.counts import Arm, Counts, Reading, Series
+from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..runner.ports import SourceFailed
 from .promql import PART, TARGET, Part
 from .query import Question
@@ -28,7 +28,7 @@ _Target = tuple[str, ...]
 class Folded:
     """``unattributed`` is how many requests were counted that are neither release's."""
 
-    reading: Reading
+    reading: CounterSnapshot
     unattributed: int
 
 
@@ -66,7 +66,9 @@ def fold(answer: Answer, question: Question, stale_seconds: float) -> Folded:
     born = _by_target(answer.rows, Part.STARTED)
     names = {_instance(target): at for target, at in born.items() if target in fresh}
     started = {series: names[series.instance] for series in counts if series.instance in names}
-    return Folded(Reading(max(sampled[each] for each in fresh), counts, started), unattributed)
+    return Folded(
+        CounterSnapshot(max(sampled[each] for each in fresh), counts, started), unattributed
+    )
 
 
 def _nothing(question: Question) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import aiohttp
 
-from ..evidence.counts import Reading
+from ..evidence.counts import CounterSnapshot
 from ..runner.ports import SourceFailed
 from .aggregation import fold
 from .promql import build_expression
@@ -44,7 +44,7 @@ class PrometheusSource:
         #: Requests of the last reading that are neither release's, as Istio's of release "unknown".
         self.unattributed = 0
 
-    async def read(self) -> Reading:
+    async def read(self) -> CounterSnapshot:
         """Return all counters; raise SourceFailed if they can't be had."""
         status, body = await self._ask()
         folded = fold(parse_answer(status, body), self._question, self._server.stale_seconds)

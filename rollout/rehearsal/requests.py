@@ -6,8 +6,10 @@ import random
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
+
+from ..plan.model import CanaryRequests
 
 #: So many keys and counters are used, whatever the rate and however long.
 KEYS: Final = 64
@@ -81,3 +83,19 @@ class Repeated:
     def draw(self) -> Request:
         """Return the request."""
         return self._request
+
+
+class CanaryRequestMix:
+    """Requests of another mix; a share of them gets the headers that select the canary."""
+
+    def __init__(self, mix: Mix, canary_requests: CanaryRequests) -> None:
+        self._mix = mix
+        self._canary_requests = canary_requests
+
+    def draw(self) -> Request:
+        """Return the next request; whether it selects the canary is random."""
+        request = self._mix.draw()
+        if random.random() >= self._canary_requests.share:
+            return request
+        headers = {**request.headers, **dict(self._canary_requests.headers)}
+        return replace(request, headers=headers)

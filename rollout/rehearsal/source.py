@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..evidence.counts import Arm, Counts, Reading, Series
+from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..runner.ports import SourceFailed
 from .access_log import Access, AccessLog
 from .envoy_admin import EnvoyAdmin, EnvoySilent
@@ -70,7 +70,7 @@ class RehearsalSource:
         self._admin = admin
         self._started = time.time()
 
-    async def read(self) -> Reading:
+    async def read(self) -> CounterSnapshot:
         """Return the counts of all requests completed by now; raise SourceFailed."""
         try:
             completed = await self._completed()
@@ -81,7 +81,7 @@ class RehearsalSource:
             async with asyncio.timeout(_LAG_SECONDS):
                 await self._log.wait_for(completed)
         series = {Series(arm, GATEWAY): counts for arm, counts in self._counts.by_arm().items()}
-        return Reading(at, series, dict.fromkeys(series, self._started))
+        return CounterSnapshot(at, series, dict.fromkeys(series, self._started))
 
     async def _completed(self) -> int:
         # A request is in the log once it is no longer under way, whatever became of it.

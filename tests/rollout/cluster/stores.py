@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rollout.runner.file_state import DirectoryState
+from rollout.runner.directory_state_store import DirectoryStateStore
 from tests.support.manifests import ROOT
 
 #: Large enough that a write takes more than one page.
@@ -21,7 +21,7 @@ def state(number: int) -> dict[str, object]:
 
 async def write_for_ever(directory: Path) -> None:
     """Say each number once it is saved; begin after the last one that was."""
-    store = DirectoryState(directory)
+    store = DirectoryStateStore(directory)
     async with store.hold():
         kept = await store.load()
         number = 0 if kept is None else int(kept["number"])
@@ -49,7 +49,7 @@ def nursery(directory: Path) -> None:
 
 async def hold(directory: Path) -> None:
     """Say that it is held, and hold it for as long as the caller lives."""
-    async with DirectoryState(directory).hold():
+    async with DirectoryStateStore(directory).hold():
         sys.stdout.write("held\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)

@@ -11,7 +11,7 @@ from lightkube import AsyncClient
 
 from rollout.cluster.kubeconfig import open_client
 from rollout.cluster.target import ClusterTarget, Patience
-from rollout.runner.ports import NotOurs, TargetFailed
+from rollout.runner.ports import ManagedByOther, TargetFailed
 from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step, weights
 from tests.support.api_server import ApiServer, Faults, listening
 
@@ -88,7 +88,7 @@ async def test_what_does_not_pass_is_told(
     with pytest.raises(TargetFailed, match=r"the API server is away.*run it again") as caught:
         await ClusterTarget(client, steps, IMPATIENT).apply(step(steps, "w10"))
 
-    assert not isinstance(caught.value, NotOurs)
+    assert not isinstance(caught.value, ManagedByOther)
     assert len(server.asked) <= 40
 
 

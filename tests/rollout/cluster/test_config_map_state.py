@@ -11,7 +11,7 @@ from lightkube import AsyncClient
 
 from rollout.cluster.lease import Lease
 from rollout.cluster.state_store import ConfigMapState
-from rollout.runner.state import Order, StateFailed, StateHeld
+from rollout.runner.state_store import ControlCommand, StateFailed, StateHeld
 from tests.support.api_server import ApiServer, Asked, Faults
 from tests.support.waiting import eventually
 
@@ -188,7 +188,7 @@ async def test_nothing_is_lost_to_writers_at_the_same_time(
         await mine.save({"step": 1})
         server.before_patch = race
         await mine.save({"step": 2})
-        await person.give_order(Order.PAUSE)
+        await person.send_command(ControlCommand.PAUSE)
 
     data = server.objects[KEY]["data"]
     assert seen == ["raced"] * 3

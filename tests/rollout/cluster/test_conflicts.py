@@ -9,7 +9,7 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
-from rollout.runner.ports import NotOurs, TargetFailed
+from rollout.runner.ports import ManagedByOther, TargetFailed
 from tests.rollout.cluster.estates import (
     COLLECTION,
     QUICK,
@@ -76,7 +76,7 @@ async def test_who_loses_every_race_gives_up(server: ApiServer, client: AsyncCli
     with pytest.raises(TargetFailed, match="changed by others, 6 times") as caught:
         await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
 
-    assert not isinstance(caught.value, NotOurs)
+    assert not isinstance(caught.value, ManagedByOther)
     assert len(server.writes()) == QUICK.tries
     assert weights(server.objects[KEY]) == [[100, 0]] * 2
 
@@ -105,7 +105,7 @@ async def test_who_undoes_a_step_is_named(server: ApiServer, client: AsyncClient
 
     server.after_patch = undo
 
-    with pytest.raises(NotOurs, match="argocd-controller undid w10"):
+    with pytest.raises(ManagedByOther, match="argocd-controller undid w10"):
         await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
 
 

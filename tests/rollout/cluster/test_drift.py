@@ -11,7 +11,7 @@ from lightkube import AsyncClient
 from rollout.cluster.route_patch import Changes
 from rollout.cluster.target import ClusterTarget
 from rollout.plan.model import Plan, Strategy
-from rollout.runner.ports import NotOurs, TargetFailed
+from rollout.runner.ports import ManagedByOther, TargetFailed
 from tests.rollout.cluster.estates import (
     COLLECTION,
     QUICK,
@@ -67,26 +67,26 @@ DIFFERENCES: Final[dict[str, tuple[Edit, type[TargetFailed], str]]] = {
     "a tcp route": (lambda spec: spec.update(tcp=[]), TargetFailed, "spec.tcp"),
     "a rule": (
         add(0, "maintenance"),
-        NotOurs,
+        ManagedByOther,
         'spec.http[0]: no step of the plan has the rule "main',
     ),
-    "a rule without a name": (add(2, None), NotOurs, "spec.http[2]"),
+    "a rule without a name": (add(2, None), ManagedByOther, "spec.http[2]"),
     "a rule twice": (add(2, "reads"), TargetFailed, "spec.http[2]: a second rule"),
     "the order": (lambda spec: spec["http"].reverse(), TargetFailed, "writes, reads where"),
     "a rule gone": (lambda spec: spec["http"].pop(0), TargetFailed, "the rules are writes where"),
     "a destination": (
         lambda spec: spec["http"][0]["route"].append(to("debug", 1)),
-        NotOurs,
+        ManagedByOther,
         "spec.http[0].route[2]",
     ),
     "a destination's headers": (
         lambda spec: spec["http"][1]["route"][0].update(headers={}),
-        NotOurs,
+        ManagedByOther,
         "spec.http[1].route[0]",
     ),
     "a port": (
         lambda spec: spec["http"][1]["route"][0]["destination"].pop("port"),
-        NotOurs,
+        ManagedByOther,
         "spec.http[1].route[0]",
     ),
 }
@@ -179,7 +179,7 @@ async def test_a_flip_replaces_no_destination_that_the_plan_has_not(
     steps = blue_green_plan()
 
     for name in ("green", "blue"):
-        with pytest.raises(NotOurs, match=r"spec\.http\[0\]\.route\[0\]"):
+        with pytest.raises(ManagedByOther, match=r"spec\.http\[0\]\.route\[0\]"):
             await ClusterTarget(client, steps, QUICK).apply(step(steps, name))
 
     assert server.writes() == []

@@ -8,7 +8,7 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
-from rollout.runner.ports import NotOurs, TargetFailed
+from rollout.runner.ports import ManagedByOther, TargetFailed
 from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step, weights
 from tests.support.api_server import ApiServer, Faults
 from tests.support.manifests import render
@@ -92,9 +92,9 @@ async def test_an_object_that_a_controller_owns_is_left_to_it(
     steps = canary_plan()
     target = ClusterTarget(client, steps, QUICK)
 
-    with pytest.raises(NotOurs, match=said):
+    with pytest.raises(ManagedByOther, match=said):
         await target.apply(step(steps, name))
-    with pytest.raises(NotOurs, match=said):
+    with pytest.raises(ManagedByOther, match=said):
         await target.check()
 
     assert server.writes() == []
@@ -129,7 +129,9 @@ async def test_who_lays_claim_to_the_routes_gets_them(
         assert target.warnings == ()
         return
     name = document["metadata"]["name"]
-    with pytest.raises(NotOurs, match=f"shop/{name} sets the weights of VirtualService shop/kv"):
+    with pytest.raises(
+        ManagedByOther, match=f"shop/{name} sets the weights of VirtualService shop/kv"
+    ):
         await target.apply(step(steps, "w10"))
     assert server.writes() == []
 
@@ -150,7 +152,7 @@ async def test_our_own_manifests_for_other_controllers_are_seen(
     server.put(collection, document)
     target = ClusterTarget(client, canary_plan(), QUICK)
 
-    with pytest.raises(NotOurs, match=f"{kind} shop/kv sets the weights"):
+    with pytest.raises(ManagedByOther, match=f"{kind} shop/kv sets the weights"):
         await target.check()
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from rollout.cluster.lease import Lease
 from rollout.cluster.state_store import ConfigMapState
-from rollout.runner.file_state import DirectoryState
-from rollout.runner.state import (
-    Order,
-    OrderRefused,
+from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.state_store import (
+    CommandRefused,
+    ControlCommand,
     StateCorrupt,
     StateHeld,
     StateStore,
@@ -51,7 +51,7 @@ class Place:
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Again, Place]:
     directory = tmp_path / "rollout"
     if request.param == "directory":
-        return (lambda: DirectoryState(directory)), Place(directory, None)
+        return (lambda: DirectoryStateStore(directory)), Place(directory, None)
     server = request.getfixturevalue("server")
     client = request.getfixturevalue("client")
 
@@ -75,7 +75,7 @@ async def test_what_was_never_saved_is_nothing(again: Again) -> None:
     store = again()
 
     assert await store.load() is None
-    assert await store.order() is None
+    assert await store.pending_command() is None
     assert await store.events() == []
 
 
@@ -127,47 +127,47 @@ async def test_what_is_not_json_is_not_saved(again: Again) -> None:
     assert await store.load() == {"step": 1}
 
 
-@pytest.mark.parametrize("order", list(Order))
-async def test_an_order_stands_until_it_is_obeyed(again: Again, order: Order) -> None:
-    await again().give_order(order)
+@pytest.mark.parametrize("order", list(ControlCommand))
+async def test_an_order_stands_until_it_is_obeyed(again: Again, order: ControlCommand) -> None:
+    await again().send_command(order)
     store = again()
 
-    given = await store.order()
+    given = await store.pending_command()
     assert given is not None
-    assert given.order is order
-    assert await store.order() == given
+    assert given.command is order
+    assert await store.pending_command() == given
 
-    await store.obeyed(given)
-    assert await again().order() is None
-    await store.obeyed(given)
+    await store.acknowledge(given)
+    assert await again().pending_command() is None
+    await store.acknowledge(given)
 
 
 async def test_a_newer_order_is_not_taken_for_the_old_one(again: Again) -> None:
     runner, person = again(), again()
-    await person.give_order(Order.PAUSE)
-    first = await runner.order()
-    await person.give_order(Order.PAUSE)
+    await person.send_command(ControlCommand.PAUSE)
+    first = await runner.pending_command()
+    await person.send_command(ControlCommand.PAUSE)
 
     assert first is not None
-    await runner.obeyed(first)
+    await runner.acknowledge(first)
 
-    second = await runner.order()
+    second = await runner.pending_command()
     assert second is not None
     assert second != first
 
 
 async def test_an_abort_can_not_be_taken_back(again: Again) -> None:
     store = again()
-    await store.give_order(Order.PAUSE)
-    await store.give_order(Order.ABORT)
-    for order in (Order.PAUSE, Order.RESUME):
-        with pytest.raises(OrderRefused, match="an abort stands already"):
-            await store.give_order(order)
-    await store.give_order(Order.ABORT)
+    await store.send_command(ControlCommand.PAUSE)
+    await store.send_command(ControlCommand.ABORT)
+    for order in (ControlCommand.PAUSE, ControlCommand.RESUME):
+        with pytest.raises(CommandRefused, match="an abort is pending"):
+            await store.send_command(order)
+    await store.send_command(ControlCommand.ABORT)
 
-    given = await store.order()
+    given = await store.pending_command()
     assert given is not None
-    assert given.order is Order.ABORT
+    assert given.command is ControlCommand.ABORT
 
 
 async def test_events_are_kept_in_their_order(again: Again) -> None:
@@ -186,7 +186,7 @@ async def test_a_damaged_state_is_told_and_kept(again: Again, place: Place, text
     place.write("state.json", text)
 
     for _ in range(2):
-        with pytest.raises(StateCorrupt, match=r"state\.json.*is damaged; .*to begin anew"):
+        with pytest.raises(StateCorrupt, match=r"state\.json.*is damaged; .*to start again"):
             await again().load()
 
 
@@ -195,7 +195,9 @@ async def test_another_schema_is_refused(again: Again, place: Place, schema: obj
     quoted = f'"{schema}"' if isinstance(schema, str) else schema
     place.write("state.json", f'{{"schema": {quoted}, "state": {{}}}}')
 
-    with pytest.raises(StateUnknown, match="this release knows 1; go on with the release"):
+    with pytest.raises(
+        StateUnknown, match="this version knows schema 1; continue with the version"
+    ):
         await again().load()
 
 
@@ -206,13 +208,13 @@ async def test_a_damaged_order_is_told_and_can_be_given_again(
     place.write("order.json", text)
     store = again()
 
-    with pytest.raises(StateCorrupt, match="is no order; give it again"):
-        await store.order()
-    await store.give_order(Order.ABORT)
+    with pytest.raises(StateCorrupt, match="is no command; send it again"):
+        await store.pending_command()
+    await store.send_command(ControlCommand.ABORT)
 
-    given = await store.order()
+    given = await store.pending_command()
     assert given is not None
-    assert given.order is Order.ABORT
+    assert given.command is ControlCommand.ABORT
 
 
 async def test_the_torn_end_of_the_history_is_left_out(again: Again, place: Place) -> None:

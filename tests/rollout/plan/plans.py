@@ -43,7 +43,9 @@ def split(canary: int) -> str:
     return routes(rule("all", {"stable": 100 - canary, "canary": canary}))
 
 
-def write_plan(directory: Path, steps: dict[str, str], plan: str = "given: [estate.yaml]\n") -> str:
+def write_plan(
+    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [estate.yaml]\n"
+) -> str:
     """Write a rollout of these steps, the estate beside it; return its directory."""
     (directory / "estate.yaml").write_text(ESTATE.read_text())
     (directory / "plan.yaml").write_text(plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from rollout.evidence.counts import Reading
+from rollout.evidence.counts import CounterSnapshot
 from rollout.prometheus.query import Question
 from rollout.prometheus.source import Server, open_source
 from rollout.runner.ports import SourceFailed
@@ -28,19 +28,19 @@ class Scraping:
     def server(self, **more: Any) -> Server:
         return Server(url=self.prometheus.base, **more)
 
-    async def read(self, question: Question, **more: Any) -> Reading:
+    async def read(self, question: Question, **more: Any) -> CounterSnapshot:
         async with open_source(self.server(**more), question) as source:
             return await source.read()
 
-    async def read_until(self, question: Question, requests: int) -> Reading:
+    async def read_until(self, question: Question, requests: int) -> CounterSnapshot:
         """Read until so many requests are seen in all; refusals until then don't count."""
 
-        async def look() -> Reading | None:
+        async def look() -> CounterSnapshot | None:
             with contextlib.suppress(SourceFailed):
                 reading = await self.read(question)
                 if sum(each.requests for each in reading.counts.values()) == requests:
                     return reading
             return None
 
-        found: Reading = await eventually(look, what=f"a reading of {requests} requests")
+        found: CounterSnapshot = await eventually(look, what=f"a reading of {requests} requests")
         return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from rollout.evidence.counts import Arm, Counts, Reading, Series
+from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series
 from rollout.prometheus.query import APP, ISTIO, Arms, ask_app, ask_istio
 from rollout.prometheus.source import open_source
 from rollout.runner.ports import SourceFailed
@@ -23,7 +23,7 @@ VERSIONS = Arms("destination_version", "1.4.0", "1.5.0")
 EDGES = (0.1, 0.25, 0.5)
 
 
-def by_arm(reading: Reading, arm: Arm) -> list[Counts]:
+def by_arm(reading: CounterSnapshot, arm: Arm) -> list[Counts]:
     return [counts for series, counts in reading.counts.items() if series.arm is arm]
 
 
@@ -154,7 +154,7 @@ async def test_the_reading_bears_the_time_of_the_samples(scraping: Scraping) -> 
     # A time of its own, and so no marker of staleness either: as a federated or late series.
     pod.text = f'{APP.counter}{{{APP.status}="200"}} 5 {int(exposed_at * 1000)}\n'
 
-    async def look() -> Reading | None:
+    async def look() -> CounterSnapshot | None:
         with contextlib.suppress(SourceFailed):
             return await scraping.read(question, stale_seconds=3600)
         return None

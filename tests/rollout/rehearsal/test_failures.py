@@ -8,7 +8,7 @@ import re
 import aiohttp
 import pytest
 
-from rollout.evidence.counts import Arm, Counts, Reading
+from rollout.evidence.counts import Arm, CounterSnapshot, Counts
 from rollout.rehearsal.loopback import url_of
 from rollout.rehearsal.rehearsal import Rehearsal
 from rollout.rehearsal.releases import Pod
@@ -36,7 +36,7 @@ async def calls(rehearsal: Rehearsal, method: str) -> int:
     return int(json.loads(seen.bodies[0]).get(method, 0))
 
 
-def added(before: Reading, after: Reading, arm: Arm) -> Counts:
+def added(before: CounterSnapshot, after: CounterSnapshot, arm: Arm) -> Counts:
     [then] = [counts for series, counts in before.counts.items() if series.arm is arm]
     [now] = [counts for series, counts in after.counts.items() if series.arm is arm]
     return Counts(

@@ -1,4 +1,4 @@
-"""Shops: a VirtualService in a cluster, and a gateway that counts their customers as Istio does."""
+"""Example services: a VirtualService in a fake cluster, with clients and Istio's metrics."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import yaml
 from tests.rollout.cluster.estates import COLLECTION, live, rule, to, virtual_service
 from tests.support.api_server import ApiServer
 
-#: Of Istio's histogram, in milliseconds, as far as anybody here is served.
+#: Bucket boundaries of Istio's histogram, in milliseconds.
 BOUNDS: Final = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000)
 _TICK_SECONDS: Final = 0.02
 STEPS: Final = {"0": 0, "50": 50, "100": 100}
-#: Quick enough for tests, and with windows enough at each step.
+#: Short, but with several windows at each step.
 TIMES: Final = "stepTime: 400ms\npoll: 100ms\ndeadline: 5m\n"
-ESTATE: Final = """\
+PREREQUISITES: Final = """\
 apiVersion: v1
 kind: Service
 metadata: {{name: kv, namespace: {namespace}}}
@@ -70,7 +70,7 @@ spec:
 
 
 def step(namespace: str, percent: int) -> dict[str, Any]:
-    """Return the VirtualService that gives the canary so much."""
+    """Return the VirtualService that gives the canary this percentage."""
     entries = to("stable", 100 - percent), to("canary", percent)
     document = virtual_service(rule("all", *entries, retries={"attempts": 0}))
     document["metadata"]["namespace"] = namespace
@@ -78,16 +78,16 @@ def step(namespace: str, percent: int) -> dict[str, Any]:
 
 
 def write_rollout(directory: Path, namespace: str, plan: str = TIMES) -> Path:
-    """Write a canary's rollout of three steps, with what stands in the cluster before."""
+    """Write the directory of a canary rollout with three steps, and its prerequisites."""
     tracks = [("stable", "1.4.0"), ("canary", "1.5.0")]
     deployments = [
         DEPLOYMENT.format(track=track, version=version, namespace=namespace)
         for track, version in tracks
     ]
     directory.mkdir()
-    estate = ESTATE.format(namespace=namespace) + "".join(deployments)
-    (directory / "estate.yaml").write_text(estate)
-    (directory / "plan.yaml").write_text(f"given: [estate.yaml]\n{plan}")
+    manifests = PREREQUISITES.format(namespace=namespace) + "".join(deployments)
+    (directory / "prerequisites.yaml").write_text(manifests)
+    (directory / "plan.yaml").write_text(f"prerequisites: [prerequisites.yaml]\n{plan}")
     for name, percent in STEPS.items():
         (directory / "steps" / name).mkdir(parents=True)
         text = yaml.safe_dump(step(namespace, percent))
@@ -96,10 +96,10 @@ def write_rollout(directory: Path, namespace: str, plan: str = TIMES) -> Path:
 
 
 @dataclass
-class Shop:
-    """``errors`` are shares of a track's answers, to be changed while it is open.
+class ExampleService:
+    """A service with two tracks. Tests change ``errors``, the error ratio of each track.
 
-    ``unreachable`` tracks have no pods: Istio can't say whose their requests were.
+    ``unreachable`` tracks have no pods; Istio counts their requests for the workload "unknown".
     """
 
     namespace: str
@@ -107,7 +107,7 @@ class Shop:
     rate: float = 2000.0
     errors: dict[str, float] = field(default_factory=dict)
     unreachable: frozenset[str] = frozenset()
-    #: The shares of the canary that were in force, one after the other.
+    #: The canary's percentages that were in force, in order.
     history: list[int] = field(default_factory=list)
     _counts: Counter[tuple[str, int]] = field(default_factory=Counter)
 
@@ -117,29 +117,29 @@ class Shop:
 
     @property
     def share(self) -> int:
-        """What the canary gets now, in percent."""
+        """The canary's current percentage."""
         (entries,) = [each["route"] for each in self.document["spec"]["http"]]
         return sum(
             each.get("weight", 100) for each in entries if each["destination"]["subset"] == "canary"
         )
 
     def serve(self, seconds: float) -> None:
-        """Let customers come for so long."""
+        """Count the requests of this many seconds."""
         share = self.share
         if self.history[-1:] != [share]:
             self.history.append(share)
         for track, part in (("stable", 1 - share / 100), ("canary", share / 100)):
-            # In whole answers, millionths of them carried on.
-            came = round(self.rate * seconds * part * 1e6)
+            # In millionths of requests, so that fractions are not lost.
+            requests = round(self.rate * seconds * part * 1e6)
             bad = 1.0 if track in self.unreachable else self.errors.get(track, 0.0)
             workload = "unknown" if track in self.unreachable else f"kv-{track}"
-            self._counts[workload, 503] += round(came * bad)
-            self._counts[workload, 200] += came - round(came * bad)
+            self._counts[workload, 503] += round(requests * bad)
+            self._counts[workload, 200] += requests - round(requests * bad)
 
     def exposition(self) -> Iterator[str]:
         for (workload, status), millionths in sorted(self._counts.items()):
             if (number := millionths // 1_000_000) == 0:
-                continue  # a proxy shows nothing of what it never saw
+                continue  # a proxy exports no counter before the first request
             labels = (
                 'reporter="source",destination_service_name="kv",'
                 f'destination_service_namespace="{self.namespace}",'
@@ -152,21 +152,21 @@ class Shop:
             yield f"{name}_count{{{labels}}} {number}"
 
 
-class Gateway:
-    """All shops' proxy: sends customers where the weights say, and shows what it counted."""
+class FakeIngressGateway:
+    """A proxy for all example services: splits requests by the weights, and exports metrics."""
 
     def __init__(self, server: ApiServer) -> None:
         self.server = server
-        self._shops: list[Shop] = []
+        self._services: list[ExampleService] = []
         self._closing = threading.Event()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._numbers = itertools.count()
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = gateway.exposition().encode()
-                with contextlib.suppress(ConnectionError):  # a Prometheus that ends hangs up
+                with contextlib.suppress(ConnectionError):  # Prometheus may disconnect
                     self.send_response(200)
                     self.send_header("Content-Type", "text/plain; version=0.0.4")
                     self.send_header("Content-Length", str(len(body)))
@@ -179,12 +179,12 @@ class Gateway:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._threads = [
             threading.Thread(target=self._http.serve_forever, name="gateway metrics"),
-            threading.Thread(target=self._send, name="gateway customers"),
+            threading.Thread(target=self._send, name="gateway requests"),
         ]
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[dict[str, Any]]:
-        """Serve until the block ends; yields the scrape job."""
+        """Serve metrics until the block ends; yield the scrape job."""
         for thread in self._threads:
             thread.start()
         try:
@@ -200,28 +200,30 @@ class Gateway:
                 thread.join()
 
     @contextlib.contextmanager
-    def open_shop(self) -> Iterator[Shop]:
-        """Open a shop in a namespace that nobody had before, its canary without customers."""
-        namespace = f"shop-{uuid.uuid4().hex[:8]}"
+    def add_service(self) -> Iterator[ExampleService]:
+        """Add a service in a new namespace, with a canary that gets no requests."""
+        namespace = f"example-{uuid.uuid4().hex[:8]}"
         self.server.put(COLLECTION, live(step(namespace, 0)))
-        shop = Shop(namespace, self.server)
-        with self._turn:
-            self._shops.append(shop)
+        service = ExampleService(namespace, self.server)
+        with self._lock:
+            self._services.append(service)
         try:
-            yield shop
+            yield service
         finally:
-            with self._turn:
-                self._shops.remove(shop)
+            with self._lock:
+                self._services.remove(service)
 
     def exposition(self) -> str:
-        with self._turn:
-            return "".join(f"{line}\n" for shop in self._shops for line in shop.exposition())
+        with self._lock:
+            return "".join(
+                f"{line}\n" for service in self._services for line in service.exposition()
+            )
 
     def _send(self) -> None:
         before = time.monotonic()
         while not self._closing.wait(_TICK_SECONDS):
             now = time.monotonic()
-            with self._turn:
-                for shop in self._shops:
-                    shop.serve(now - before)
+            with self._lock:
+                for service in self._services:
+                    service.serve(now - before)
             before = now

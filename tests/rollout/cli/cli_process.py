@@ -1,4 +1,4 @@
-"""``tallykv-rollout`` as its users start it; nothing that it starts outlives a test."""
+"""Starts tallykv-rollout in a process; its children are killed at the end of a test."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.support.manifests import ROOT
 from tests.support.processes import is_running, name_of
 from tests.support.waiting import until
 
-#: In the environment of the command, and so of all that it starts.
+#: An environment variable of the command, which its children inherit.
 MARK: Final = "TALLYKV_COMMANDS_TEST"
 SECONDS: Final = 60.0
 
 
 @dataclass
 class Command:
-    """A command that was started. ``out`` and ``err`` are what it said so far."""
+    """A command that was started. ``out`` and ``err`` are its output so far."""
 
     process: subprocess.Popen[bytes]
     mark: str
     directory: Path
-    #: Where it puts what is only its own.
+    #: Its directory for temporary files.
     temporary: Path
 
     @property
@@ -44,7 +44,7 @@ class Command:
         return (self.directory / f"{self.mark}.err").read_text()
 
     def wait_for(self, pattern: str) -> None:
-        """Wait until it says so; an end before that fails with what it said instead."""
+        """Wait until its output matches; if it ends before that, fail with the output."""
 
         def look() -> bool:
             found = re.search(pattern, self.out) is not None
@@ -54,14 +54,14 @@ class Command:
         until(look, seconds=SECONDS, what=pattern)
 
     def signal(self, number: signal.Signals) -> None:
-        """Signal the command alone, as nothing but a terminal signals its children too."""
+        """Send a signal to the command, but not to its children."""
         os.kill(self.process.pid, number)
 
     def wait(self) -> int:
         return self.process.wait(SECONDS)
 
     def children(self) -> dict[int, str]:
-        """Return the running processes that carry the mark, but the command, with their names."""
+        """Return the running processes with the mark, except the command, and their names."""
         found = {}
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
@@ -83,9 +83,9 @@ class Command:
 def started(
     directory: Path, *arguments: str | Path, environ: Mapping[str, str] | None = None
 ) -> Iterator[Command]:
-    """Start ``tallykv-rollout`` with these arguments; what is left at the end is killed by pid."""
+    """Start ``tallykv-rollout``; at the end, kill it and its remaining children by pid."""
     mark = uuid.uuid4().hex
-    # A short path: a socket's has to fit into a hundred bytes.
+    # A short path, because the path of a Unix socket must fit into about a hundred bytes.
     temporary = Path(tempfile.mkdtemp(prefix="kv-"))
     with (
         (directory / f"{mark}.out").open("wb") as out,

@@ -1,4 +1,4 @@
-"""Processes are killed while they write; what they leave is one of the states they saved."""
+"""Processes are killed while they write; the file is always one of the states they saved."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Final
 
 import pytest
 
-from rollout.runner.file_state import DirectoryState
-from rollout.runner.state import StateFailed, StateHeld
+from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.state_store import StateFailed, StateHeld
 from tests.rollout.cluster.stores import started, state
 from tests.support.waiting import until
 
@@ -39,16 +39,16 @@ def lines(process: Popen[str]) -> Iterator[str]:
 
 
 async def test_a_writer_killed_at_any_moment_leaves_a_state_it_saved(tmp_path: Path) -> None:
-    store = DirectoryState(tmp_path)
-    drawn = random.Random(7)
+    store = DirectoryStateStore(tmp_path)
+    random_numbers = random.Random(7)
     last = 0
     with running("nursery(directory)", tmp_path) as process:
         out = lines(process)
         for _ in range(KILLS):
             with writing(process, out) as pid:
-                # How far it gets, and how far into the next write, is drawn.
-                said = [int(next(out)) for _ in range(drawn.randint(1, 4))]
-                time.sleep(drawn.random() * MOMENT_SECONDS)  # noqa: ASYNC251 - nothing else runs
+                # How far it gets, and how far into the next write, is random.
+                said = [int(next(out)) for _ in range(random_numbers.randint(1, 4))]
+                time.sleep(random_numbers.random() * MOMENT_SECONDS)  # noqa: ASYNC251 - nothing else runs
                 os.kill(pid, signal.SIGKILL)
                 said += [int(each) for each in iter(lambda: next(out), "gone\n") if each.strip()]
 
@@ -56,7 +56,7 @@ async def test_a_writer_killed_at_any_moment_leaves_a_state_it_saved(tmp_path: P
             assert kept is not None
             number = int(kept["number"])
             assert kept == state(number)
-            # What it said to be saved is; one more may be that it had no time to speak of.
+            # The last number it printed is saved; perhaps one more that it had no time to print.
             assert said[-1] <= number <= said[-1] + 1
             assert number > last
             last = number
@@ -66,7 +66,7 @@ async def test_a_writer_killed_at_any_moment_leaves_a_state_it_saved(tmp_path: P
             assert set(said[:-1]) <= set(events) <= set(range(number + 1))
 
 
-def test_the_dead_leave_one_file_at_most(tmp_path: Path) -> None:
+def test_killed_writers_leave_at_most_one_file(tmp_path: Path) -> None:
     with running("nursery(directory)", tmp_path) as process:
         out = lines(process)
         for _ in range(3):
@@ -93,7 +93,7 @@ def writing(nursery: Popen[str], out: Iterator[str]) -> Iterator[int]:
 
 
 async def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
-    store = DirectoryState(tmp_path)
+    store = DirectoryStateStore(tmp_path)
     with running("asyncio.run(hold(directory))", tmp_path) as process:
         assert next(lines(process)) == "held\n"
 
@@ -109,8 +109,8 @@ async def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Pat
     assert await store.load() == {"step": 1}
 
 
-async def test_a_torn_event_is_cut_off_before_the_next(tmp_path: Path) -> None:
-    store = DirectoryState(tmp_path)
+async def test_an_incomplete_event_is_removed_before_the_next_one(tmp_path: Path) -> None:
+    store = DirectoryStateStore(tmp_path)
     await store.record({"number": 1})
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"number": 2, "padding": "' + "x" * 10_000)
@@ -120,8 +120,8 @@ async def test_a_torn_event_is_cut_off_before_the_next(tmp_path: Path) -> None:
     assert await store.events() == [{"number": 1}, {"number": 3}]
 
 
-async def test_a_history_that_is_only_torn_begins_anew(tmp_path: Path) -> None:
-    store = DirectoryState(tmp_path)
+async def test_a_log_with_only_an_incomplete_event_starts_again(tmp_path: Path) -> None:
+    store = DirectoryStateStore(tmp_path)
     (tmp_path / "events.jsonl").write_text('{"number"')
 
     await store.record({"number": 1})
@@ -129,8 +129,8 @@ async def test_a_history_that_is_only_torn_begins_anew(tmp_path: Path) -> None:
     assert await store.events() == [{"number": 1}]
 
 
-async def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
-    store = DirectoryState(tmp_path / "new" / "place")
+async def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
+    store = DirectoryStateStore(tmp_path / "new" / "place")
     async with store.hold():
         await store.save({})
         await store.record({})
@@ -139,12 +139,12 @@ async def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert modes == {"state.json": 0o600, "events.jsonl": 0o600, "runner.lock": 0o600}
 
 
-async def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:
+async def test_a_directory_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    store = DirectoryState(tmp_path / "file")
+    store = DirectoryStateStore(tmp_path / "file")
 
-    with pytest.raises(StateFailed, match=r"file: .*mend it and run again"):
+    with pytest.raises(StateFailed, match=r"file: .*fix that and run the command again"):
         async with store.hold():
             pytest.fail("held nothing")
-    with pytest.raises(StateFailed, match="Not a directory; mend it"):
+    with pytest.raises(StateFailed, match="Not a directory; fix that"):
         await store.load()

@@ -1,4 +1,4 @@
-"""One runner in a process of its own: ``python -m … TOWN STATE ERRORS [KILL_AT]``."""
+"""One runner in its own process: ``python -m … SERVICE STATE ERRORS [KILL_AT]``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Final
 
 from rollout.runner.controller import Controller
-from rollout.runner.file_state import DirectoryState
-from tests.rollout.runner.town import Killer, Town, plan_of
+from rollout.runner.directory_state_store import DirectoryStateStore
+from tests.rollout.runner.simulated_service import Killer, SimulatedService, plan_of
 
 SHARES: Final = (0.0, 0.1, 0.5, 1.0)
 
 
 def main() -> None:
     """Run to the verdict, or to the moment of the kill; print it."""
-    town, state, errors, *kill_at = sys.argv[1:]
+    file, state, errors, *kill_at = sys.argv[1:]
     killer = Killer(int(kill_at[0]) if kill_at else None)
-    people = Town(Path(town), errors={"canary": float(errors)}, killer=killer)
+    service = SimulatedService(Path(file), errors={"canary": float(errors)}, killer=killer)
     plan = plan_of(*SHARES, step_seconds=20)
-    world = people.world(DirectoryState(Path(state)))
-    verdict = asyncio.run(Controller(plan, world).run())
+    ports = service.ports(DirectoryStateStore(Path(state)))
+    verdict = asyncio.run(Controller(plan, ports).run())
     print(json.dumps({"verdict": verdict.value, "changes": killer.changes}))  # noqa: T201
 
 

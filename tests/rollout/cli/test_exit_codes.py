@@ -1,4 +1,4 @@
-"""However a command ends, its exit code says what became of it."""
+"""Exit codes: each way in which a command may end has its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
-from rollout.cli.exit_codes import ERROR, INTERRUPTED, TERMINATED, Refused, run_command
-from rollout.runner.ports import NotOurs
-from rollout.runner.state import StateHeld
+from rollout.cli.exit_codes import ERROR, INTERRUPTED, TERMINATED, UsageError, run_command
+from rollout.runner.ports import ManagedByOther
+from rollout.runner.state_store import StateHeld
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from rollout.runner.state import StateHeld
         (signal.SIGINT, INTERRUPTED, "tallykv-rollout run: interrupted; it goes on\n"),
     ],
 )
-def test_a_signal_unwinds_what_is_done(
+def test_a_signal_cancels_the_command(
     number: signal.Signals, code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unwound = []
@@ -39,8 +39,8 @@ def test_a_signal_unwinds_what_is_done(
     assert capsys.readouterr().err == said
 
 
-@pytest.mark.parametrize("error", [Refused("no"), NotOurs("no"), StateHeld("no")])
-def test_what_can_not_be_done_leaves_with_2_and_the_reason(
+@pytest.mark.parametrize("error", [UsageError("no"), ManagedByOther("no"), StateHeld("no")])
+def test_an_error_exits_with_2_and_its_message(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def work() -> int:
@@ -51,11 +51,11 @@ def test_what_can_not_be_done_leaves_with_2_and_the_reason(
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), BrokenPipeError()])
-def test_output_that_nobody_reads_is_no_verdict(
+def test_a_closed_output_pipe_is_no_verdict(
     error: BaseException, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def work() -> int:
         raise error
 
     assert run_command("run", work()) == ERROR
-    assert "nobody reads what it says" in capsys.readouterr().err
+    assert "the output pipe was closed" in capsys.readouterr().err

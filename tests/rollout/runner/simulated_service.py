@@ -1,10 +1,10 @@
-"""A town of users in a file: time passes only when somebody waits, and kills can't hurt it.
+"""A simulated service with clients, for tests of the runner; its time passes only in ``sleep``.
 
-What a cluster and its clients would be to a runner: routes, a clock, and counters of what either
-release answered, all kept in one file, so that a runner which is killed finds them as they were.
+It has routes, a clock, and counters of what each release answered. All of that is kept in one file,
+so that a runner which is started after a kill finds it unchanged.
 """
 
-# ruff: noqa: ARG002 - a port's methods have the parameters it has
+# ruff: noqa: ARG002 - the methods have the parameters of the ports
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rollout.evidence.counts import Arm, Counts, Reading, Series, Window
+from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
 from rollout.evidence.objective import Objective
-from rollout.plan.model import Check, Plan, Step, Strategy
-from rollout.runner.controller import Verdict, World
-from rollout.runner.decisions import Decision
-from rollout.runner.file_state import DirectoryState
-from rollout.runner.ports import SourceFailed, TargetFailed
-from rollout.runner.state import Order
-from rollout.runner.status import Standing
+from rollout.plan.model import Plan, SmokeTest, Step, Strategy
+from rollout.runner.decisions import Decision, Verdict
+from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.ports import Ports, SourceFailed, TargetFailed
+from rollout.runner.rollout_state import RolloutState
+from rollout.runner.state_store import ControlCommand
 
 BEGAN: Final = 1_800_000_000.0
 EDGES: Final = (0.1,)
@@ -36,13 +35,13 @@ def plan_of(
     strategy: Strategy = Strategy.CANARY,
     step_seconds: float = 60,
     deadline_seconds: float = 3600,
-    checks: tuple[Check, ...] = (),
+    smoke_tests: tuple[SmokeTest, ...] = (),
 ) -> Plan:
-    """Return a plan whose steps are called by their place."""
-    # The controller looks at names and shares alone; routes are the target's affair.
+    """Return a plan whose steps are named by their index."""
+    # The controller uses only names and shares; only the target reads the routes.
     nothing: Any = None
     return Plan(
-        name="town",
+        name="kv",
         strategy=strategy,
         stable="stable",
         canary="canary",
@@ -50,18 +49,18 @@ def plan_of(
         objective=Objective(slow_seconds=EDGES),
         step_seconds=step_seconds,
         deadline_seconds=deadline_seconds,
-        checks=checks,
+        smoke_tests=smoke_tests,
     )
 
 
 class _Routes:
-    namespace = "town"
+    namespace = "shop"
     name = "kv"
 
 
 @dataclass
 class Killer:
-    """Ends this process without a word at the n-th moment at which something was written."""
+    """Kills this process at the n-th moment at which something was written."""
 
     at: int | None = None
     passed: int = 0
@@ -77,46 +76,46 @@ class Killer:
 
 
 @dataclass
-class Town:
-    """``errors`` and ``slow`` are shares of each release's answers; requests come steadily."""
+class SimulatedService:
+    """``errors`` and ``slow`` are ratios of each release's answers; ``rate`` is per second."""
 
-    #: None: kept in memory, for a runner in this process.
+    #: None keeps the state in memory, for a runner in this process.
     path: Path | None = None
     rate: int = 50
     errors: Mapping[str, float] = field(default_factory=dict)
     slow: Mapping[str, float] = field(default_factory=dict)
-    #: Share of the requests for a step whose own share is None.
-    asked: float = 0.3
+    #: Share of the requests that select the canary, at steps whose own share is None.
+    canary_request_share: float = 0.3
     killer: Killer = field(default_factory=Killer)
-    said: list[str] = field(default_factory=list)
-    #: Set by tests: between two times nothing comes, or nothing can be read or changed.
+    recorded: list[str] = field(default_factory=list)
+    #: Between two times there are no requests, or nothing can be read, or nothing can be changed.
     quiet: tuple[float, float] = (0, 0)
-    blind: tuple[float, float] = (0, 0)
-    stuck: tuple[float, float] = (0, 0)
-    broken_checks: str = ""
+    unreadable: tuple[float, float] = (0, 0)
+    unchangeable: tuple[float, float] = (0, 0)
+    smoke_test_failure: str = ""
     _file: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.path is None or not self.path.exists():
             self._write({"now": BEGAN, "step": None, "history": [], "counts": {}})
 
-    # What the runner sees.
+    # What the runner uses.
 
-    def world(self, store: DirectoryState) -> World:
-        return World(
+    def ports(self, store: DirectoryStateStore) -> Ports:
+        return Ports(
             target=self,
             source=self,
-            store=_Watched(store, self.killer),
-            teller=self,
-            check=self.check,
+            store=_KillingStore(store, self.killer),
+            recorder=self,
+            run_smoke_test=self.run_smoke_test,
             clock=lambda: float(self.read_file()["now"]),
             sleep=self.sleep,
         )
 
     async def apply(self, step: Step) -> None:
         file = self.read_file()
-        if self._within(self.stuck, file):
-            raise TargetFailed("the town hall is closed")
+        if self._within(self.unchangeable, file):
+            raise TargetFailed("the API server is down")
         self.killer.moment(change=True)
         if file["step"] != step.name:
             file["history"].append(step.name)
@@ -127,24 +126,24 @@ class Town:
     async def in_force(self, step: Step) -> bool:
         return bool(self.read_file()["step"] == step.name)
 
-    async def read(self) -> Reading:
+    async def read(self) -> CounterSnapshot:
         file = self.read_file()
-        if self._within(self.blind, file):
-            raise SourceFailed("fog")
+        if self._within(self.unreadable, file):
+            raise SourceFailed("no sample was found")
         counts = {
             Series(Arm(arm), "one"): Counts(int(n), int(bad), (int(slow),))
             for arm, (n, bad, slow) in file["counts"].items()
         }
-        return Reading(file["now"], counts, dict.fromkeys(counts, BEGAN - 1))
+        return CounterSnapshot(file["now"], counts, dict.fromkeys(counts, BEGAN - 1))
 
-    async def check(self, check: Check) -> str:
-        return self.broken_checks
+    async def run_smoke_test(self, test: SmokeTest) -> str:
+        return self.smoke_test_failure
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
         file = self.read_file()
         if file["step"] is not None and not self._within(self.quiet, file):
-            share = self.asked if file["share"] is None else file["share"]
+            share = self.canary_request_share if file["share"] is None else file["share"]
             for arm, part in (("stable", 1 - share), ("canary", share)):
                 n, bad, slow = file["counts"].get(arm, (0.0, 0.0, 0.0))
                 came = self.rate * seconds * part
@@ -156,27 +155,27 @@ class Town:
         file["now"] += seconds
         self._write(file)
 
-    # What the runner says.
+    # What the runner records.
 
-    async def began(self, standing: Standing, *, resumed: bool) -> None:
-        self.said.append("resumed" if resumed else "began")
+    async def record_start(self, state: RolloutState, *, resumed: bool) -> None:
+        self.recorded.append("resumed" if resumed else "started")
 
-    async def window(self, standing: Standing, window: Window, share: float | None) -> None:
-        self.said.append("window")
+    async def record_window(self, state: RolloutState, window: Window, share: float | None) -> None:
+        self.recorded.append("window")
 
-    async def held(self, standing: Standing, reason: str, detail: str) -> None:
-        self.said.append(f"held {reason}")
+    async def record_hold(self, state: RolloutState, reason: str, detail: str) -> None:
+        self.recorded.append(f"hold {reason}")
 
-    async def ordered(self, standing: Standing, order: Order) -> None:
-        self.said.append(f"ordered {order.value}")
+    async def record_command(self, state: RolloutState, command: ControlCommand) -> None:
+        self.recorded.append(f"command {command.value}")
 
-    async def stepped(self, standing: Standing, decision: Decision) -> None:
-        self.said.append(f"{decision.action.value} {decision.step}")
+    async def record_step(self, state: RolloutState, decision: Decision) -> None:
+        self.recorded.append(f"{decision.action.value} {decision.step}")
 
-    async def ended(self, standing: Standing, verdict: Verdict, reason: str) -> None:
-        self.said.append(f"ended {verdict.value}: {reason}")
+    async def record_verdict(self, state: RolloutState, verdict: Verdict, reason: str) -> None:
+        self.recorded.append(f"{verdict.value}: {reason}")
 
-    # What the test sees.
+    # What the tests use.
 
     def read_file(self) -> dict[str, Any]:
         if self.path is None:
@@ -186,7 +185,7 @@ class Town:
 
     @property
     def history(self) -> list[str]:
-        """The steps that were in force, one after the other."""
+        """The names of the steps that were in force, in order."""
         return list(self.read_file()["history"])
 
     @property
@@ -203,21 +202,21 @@ class Town:
         self._file = file
         if self.path is None:
             return
-        beside = self.path.with_suffix(".new")
-        beside.write_text(json.dumps(file))
-        beside.replace(self.path)
+        new_file = self.path.with_suffix(".new")
+        new_file.write_text(json.dumps(file))
+        new_file.replace(self.path)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for the runner beside to come so far."""
-    while not condition():  # noqa: ASYNC110 - the town's time has no events
+    """Wait for a condition that a runner in another task fulfils."""
+    while not condition():  # noqa: ASYNC110 - the simulated clock has no events
         await asyncio.sleep(0)
 
 
-class _Watched(DirectoryState):
-    """The real state of a runner, with a killer at its door."""
+class _KillingStore(DirectoryStateStore):
+    """The real store, with a moment to be killed before and after each save."""
 
-    def __init__(self, store: DirectoryState, killer: Killer) -> None:
+    def __init__(self, store: DirectoryStateStore, killer: Killer) -> None:
         super().__init__(store._directory)
         self._killer = killer
 

@@ -1,4 +1,4 @@
-"""By which labels the two releases are told apart in metrics: pure."""
+"""Finds the metric label, and its two values, that distinguish the releases. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ..lint.subjects import Subject
 from ..manifests.destination_rule import DestinationRule, Subset
 from ..manifests.hosts import ServiceName, expand_host, service_of
 from ..manifests.kubernetes import Workload
-from ..prometheus.query import Arms
-from .loading import Planned
-from .model import Plan
-from .plan_file import PlanInvalid
+from ..plan.loading import LoadedPlan
+from ..plan.model import Plan
+from ..plan.plan_file import PlanInvalid
+from .query import Arms
 
 #: Labels that name a release's version, the first of them that is there.
 _VERSION: Final = ("app.kubernetes.io/version", "version")
@@ -30,7 +30,7 @@ def service_of_plan(plan: Plan) -> ServiceName:
     raise PlanInvalid(f"no step leads to the subset {plan.canary}")
 
 
-def arms_of(planned: Planned, metrics: str) -> Arms:
+def arms_of(planned: LoadedPlan, metrics: str) -> Arms:
     """Return the label and its values: Istio's workload, or the subset's own label for ``app``."""
     plan = planned.plan
     host = service_of_plan(plan).host
@@ -54,7 +54,7 @@ def arms_of(planned: Planned, metrics: str) -> Arms:
     )
 
 
-def version_of(planned: Planned, subset: str) -> str | None:
+def version_of(planned: LoadedPlan, subset: str) -> str | None:
     """Return the version on the labels of a subset's pods, None if there is none, or several."""
     host = service_of_plan(planned.plan).host
     selected = [

@@ -1,4 +1,4 @@
-"""A rollout's state in a directory of this machine: atomic files, and a lock that dies with us."""
+"""Keeps a rollout's state in a local directory: atomic files, and a lock of the kernel."""
 
 from __future__ import annotations
 
@@ -13,73 +13,74 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any, Final
 
-from .state import (
-    Given,
-    Order,
+from .state_store import (
+    ControlCommand,
+    PendingCommand,
     StateCorrupt,
     StateFailed,
     StateHeld,
-    may_replace,
+    check_may_replace,
+    read_command,
     read_events,
-    read_order,
     read_state,
+    write_command,
     write_event,
-    write_order,
     write_state,
 )
 
 _PRIVATE: Final = 0o600
 
 
-class DirectoryState:
-    """Keeps ``state.json``, ``order.json`` and ``events.jsonl``; several processes may read it.
+class DirectoryStateStore:
+    """A StateStore in the files ``state.json``, ``order.json`` and ``events.jsonl``.
 
-    The directory has to be on a local file system: locks of network file systems are not trusted.
+    Several processes may read it. The directory must be on a local file system, because file locks
+    are not reliable on network file systems. ``order.json`` holds the pending control command.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._state = directory / "state.json"
-        self._order = directory / "order.json"
+        self._command = directory / "order.json"
         self._events = directory / "events.jsonl"
         self._held = False
 
     async def load(self) -> dict[str, Any] | None:
-        """Return the state saved last, None if there never was one."""
+        """Return the last saved state, None if there is none."""
         text = await asyncio.to_thread(_read, self._state)
         return None if text is None else read_state(text, str(self._state))
 
     async def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the state: a new file, flushed to the disk, takes the old one's name."""
+        """Replace the state: write and flush a new file, then rename it over the old one."""
         if not self._held:
-            raise StateHeld(f"{self._directory} is not held by this runner; hold it first")
+            raise StateHeld(f"{self._directory} is not held by this runner; call hold first")
         await asyncio.to_thread(_replace, self._state, write_state(state))
 
     async def record(self, event: Mapping[str, Any]) -> None:
-        """Append an event to the history."""
+        """Append an event to the log."""
         await asyncio.to_thread(_append, self._events, write_event(event))
 
     async def events(self) -> list[dict[str, Any]]:
-        """Return the history, oldest first."""
+        """Return the log, oldest first."""
         text = await asyncio.to_thread(_read, self._events)
         return read_events(text or "", str(self._events))
 
-    async def order(self) -> Given | None:
-        """Return the order that stands."""
-        return await asyncio.to_thread(self._standing)
+    async def pending_command(self) -> PendingCommand | None:
+        """Return the command that no runner has acknowledged yet."""
+        return await asyncio.to_thread(self._pending)
 
-    async def give_order(self, order: Order) -> None:
-        """Ask something of the runner."""
-        await asyncio.to_thread(self._give, order)
+    async def send_command(self, command: ControlCommand) -> None:
+        """Send a command to the runner."""
+        await asyncio.to_thread(self._send, command)
 
-    async def obeyed(self, given: Given) -> None:
-        """Let an order stand no longer; a newer one stays."""
-        await asyncio.to_thread(self._forget, given)
+    async def acknowledge(self, pending: PendingCommand) -> None:
+        """Remove a command that was carried out. A newer one stays pending."""
+        await asyncio.to_thread(self._remove, pending)
 
     @contextlib.asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Be the only runner; the kernel lets go if we die."""
-        with _translated(self._directory):
+        """Be the only runner; the kernel releases the lock if this process dies."""
+        with _raising_state_failed(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
         with _locked(self._directory / "runner.lock", wait=False) as lock:
             os.ftruncate(lock, 0)
@@ -92,29 +93,32 @@ class DirectoryState:
             finally:
                 self._held = False
 
-    def _standing(self) -> Given | None:
-        text = _read(self._order)
-        return None if text is None else read_order(text, str(self._order))
+    def _pending(self) -> PendingCommand | None:
+        text = _read(self._command)
+        return None if text is None else read_command(text, str(self._command))
 
-    def _give(self, order: Order) -> None:
-        with _translated(self._directory):
+    def _send(self, command: ControlCommand) -> None:
+        with _raising_state_failed(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
         with _locked(self._directory / "order.lock", wait=True):
-            # A damaged order is replaced like any other: nobody can obey it.
+            # A damaged command is replaced: no runner can carry it out.
             with contextlib.suppress(StateCorrupt):
-                may_replace(self._standing(), order)
-            _replace(self._order, write_order(order))
+                check_may_replace(self._pending(), command)
+            _replace(self._command, write_command(command))
 
-    def _forget(self, given: Given) -> None:
-        with _locked(self._directory / "order.lock", wait=True), _translated(self._order):
-            if self._standing() == given:
-                self._order.unlink()
+    def _remove(self, pending: PendingCommand) -> None:
+        with (
+            _locked(self._directory / "order.lock", wait=True),
+            _raising_state_failed(self._command),
+        ):
+            if self._pending() == pending:
+                self._command.unlink()
 
 
 @contextlib.contextmanager
 def _locked(path: Path, *, wait: bool) -> Iterator[int]:
-    with _translated(path):
-        # Not closed by with: the lock lives as long as the descriptor, across the whole block.
+    with _raising_state_failed(path):
+        # No ``with``: the lock lasts as long as the descriptor is open, for the whole block.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
     try:
         try:
@@ -128,15 +132,18 @@ def _locked(path: Path, *, wait: bool) -> Iterator[int]:
 
 def _held_by(path: Path, note: bytes) -> str:
     try:
-        said = json.loads(note)
-        holder = f"process {said['pid']} on {said['host']}"
-    except (ValueError, LookupError, TypeError):  # it has the lock and has not signed yet
+        owner = json.loads(note)
+        holder = f"process {owner['pid']} on {owner['host']}"
+    except (ValueError, LookupError, TypeError):  # it has the lock, but has not written yet
         holder = "another process"
-    return f"{holder} runs the rollout in {path.parent}; end it first, or give it an order"
+    return (
+        f"{holder} runs the rollout in {path.parent}; stop it first, or send it pause, resume"
+        " or abort"
+    )
 
 
 def _read(path: Path) -> str | None:
-    with _translated(path):
+    with _raising_state_failed(path):
         try:
             return path.read_bytes().decode(errors="replace")
         except FileNotFoundError:
@@ -144,10 +151,10 @@ def _read(path: Path) -> str | None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Let ``path`` have the old text or the new one at any moment, a power cut included."""
-    # One name for all writers, so that nothing is left behind: whoever writes has the lock.
+    """Replace a file atomically: even after a power cut it has the old text or the new one."""
+    # All writers use one name, so that no stale files remain. A writer always holds the lock.
     beside = path.with_name(f".{path.name}.new")
-    with _translated(path):
+    with _raising_state_failed(path):
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode())
@@ -158,19 +165,19 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _append(path: Path, line: str) -> None:
-    with _translated(path):
+    with _raising_state_failed(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            _cut_torn(file)
+            _cut_incomplete_line(file)
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
 
 
-def _cut_torn(file: BufferedRandom) -> None:
-    """Take away a last line without an end: who wrote it died, and ours must not go on it."""
+def _cut_incomplete_line(file: BufferedRandom) -> None:
+    """Remove a last line without newline, which a killed writer has left incomplete."""
     end = file.seek(0, os.SEEK_END)
     while end:
         size = min(end, 4096)
@@ -193,8 +200,10 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _raising_state_failed(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StateFailed(f"{path}: {error.strerror}; mend it and run again") from error
+        raise StateFailed(
+            f"{path}: {error.strerror}; fix that and run the command again"
+        ) from error

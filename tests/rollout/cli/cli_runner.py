@@ -1,4 +1,4 @@
-"""What ``run`` and the orders are told in tests, and a way to give them in this process."""
+"""Calls tallykv-rollout in this process; the arguments of ``run`` and of control commands."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rollout.__main__ import main
-from tests.rollout.cli.shops import Gateway
+from tests.rollout.cli.example_service import FakeIngressGateway
 from tests.support.api_server import ApiServer
 
 
 @dataclass(frozen=True)
 class Cluster:
     server: ApiServer
-    gateway: Gateway
+    gateway: FakeIngressGateway
     kubeconfig: Path
     prometheus: str
 
@@ -30,18 +30,18 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Said:
+class Result:
     code: int
     out: str
     err: str
 
 
-def called(*arguments: str | Path) -> Said:
-    """Run a command that ends by itself, in this process: starting one takes most of its time."""
+def call(*arguments: str | Path) -> Result:
+    """Run a command in this process, which is faster than a new process; it must end by itself."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main([*map(str, arguments)])
-        except SystemExit as left:
-            code = int(left.code or 0)
-    return Said(code, out.getvalue(), err.getvalue())
+        except SystemExit as exited:
+            code = int(exited.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())

@@ -1,4 +1,4 @@
-"""Windows as short as they can be said."""
+"""Short constructors of counts, windows and evidence for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OBJECTIVE: Final = Objective(slow_seconds=EDGES)
 
 
 def counts(requests: int = 0, failures: int = 0, slow: Iterable[int] | None = None) -> Counts:
-    """Return counts of which only failures are slow, if nothing else is said."""
+    """Return counts; by default exactly the failures are slow."""
     return Counts(requests, failures, tuple(slow or (failures,) * len(EDGES)))
 
 
@@ -36,7 +36,7 @@ def repeated(one: Window, times: int) -> Iterator[Window]:
 
 
 def after(evidence: Evidence, one: Window, share: float | None = None) -> Evidence:
-    """Return what would be known after one more window; what is known stays as it is."""
+    """Return a copy of the evidence with one more window."""
     more = Evidence.load(evidence.objective, evidence.dump())
     more.observe(one, share)
     return more
