@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..plan.loading import load_plan
 from ..plan.model import Plan
-from ..report.figures import duration, percent
+from ..report.formats import duration, percent
 from ..runner.event_recorder import thresholds_of, values_of
 from ..runner.state import Order
 from ..runner.status import Standing

@@ -21,7 +21,7 @@ from ..plan.model import Plan
 from ..rehearsal.pods import ReleaseOptions
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
 from ..rehearsal.seconds import Seconds
-from ..report.html import render_report
+from ..report.html_report import render_report
 from ..report.json_report import render_json
 from ..report.samples import About
 from ..report.terminal import Progress, open_progress

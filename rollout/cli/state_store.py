@@ -10,8 +10,8 @@ from typing import Final
 
 from lightkube import AsyncClient
 
+from ..cluster.config_map_state import ConfigMapState
 from ..cluster.kubeconfig import open_client
-from ..cluster.state_store import ConfigMapState
 from ..plan.model import Plan
 from ..runner.file_state import DirectoryState
 from ..runner.state import StateStore

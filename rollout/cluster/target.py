@@ -25,8 +25,8 @@ from .api_client import (
     patiently,
 )
 from .kubeconfig import FIELD_MANAGER
-from .owners import gitops_warnings, last_writer, refuse_claimed, refuse_owned
-from .route_patch import Changes
+from .other_controllers import gitops_warnings, last_writer, refuse_claimed, refuse_owned
+from .virtual_service_patch import Changes
 
 _GROUP: Final = "networking.istio.io"
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from ..evidence.counts import Counts
 from ..runner.events import EvidenceValues
-from . import figures
+from . import formats
 from .binning import gather, of
-from .drawing import Format, Frame, Hold, Point, Sheet, values
 from .samples import About, Sample
 from .scales import ceiling, decades, linear_ticks
+from .svg_chart import Format, Frame, Hold, Point, Sheet, values
 from .timeline import Story
 
 #: Evidence for the contrary shrinks without end; below this it is drawn at the floor.
@@ -47,10 +47,10 @@ def draw_split(frame: Frame, form: Format, story: Story, samples: Sequence[Sampl
     sheet = Sheet(
         frame, form, values(form, 0, top), "Share of the requests that the canary got, over time"
     )
-    sheet.grid([(tick, figures.percent(tick)) for tick in linear_ticks(top)])
+    sheet.grid([(tick, formats.percent(tick)) for tick in linear_ticks(top)])
     sheet.name_steps()
-    sheet.stairs(observed, "canary", _ended("observed", observed, figures.percent, form))
-    sheet.stairs(desired, "desired", _ended("desired", desired, figures.percent, form))
+    sheet.stairs(observed, "canary", _ended("observed", observed, formats.percent, form))
+    sheet.stairs(desired, "desired", _ended("desired", desired, formats.percent, form))
     return sheet.markup()
 
 
@@ -68,10 +68,10 @@ def draw_errors(
     sheet = Sheet(
         frame, form, values(form, 0, min(1.0, top)), "Share of failed requests by release"
     )
-    sheet.grid([(tick, figures.percent(tick)) for tick in linear_ticks(min(1.0, top))])
-    sheet.level(limit, "objective", f"objective {figures.percent(limit)}")
+    sheet.grid([(tick, formats.percent(tick)) for tick in linear_ticks(min(1.0, top))])
+    sheet.level(limit, "objective", f"objective {formats.percent(limit)}")
     for name, counts, holds in curves:
-        whole = figures.ratio(counts.failures, counts.requests)
+        whole = formats.ratio(counts.failures, counts.requests)
         sheet.stairs(holds, name, f"{name} {whole} in all" if form.wide else f"{name} {whole}")
     return sheet.markup()
 
@@ -88,11 +88,11 @@ def draw_latency(frame: Frame, form: Format, samples: Sequence[Sample]) -> str:
     low, high = _nice(min(known, default=1.0), max(known, default=10.0))
     scale = values(form, low, high, log=True)
     sheet = Sheet(frame, form, scale, "Latency by release: median and 99th percentile")
-    sheet.grid([(tick, figures.milliseconds(tick)) for tick in _latencies(low, high)])
+    sheet.grid([(tick, formats.milliseconds(tick)) for tick in _latencies(low, high)])
     for name, level, points in curves:
         short = f"{name.partition(' ')[0]} {level}"
         holds: list[Hold] = [(at, at, value) for at, value in points]
-        sheet.curve(points, name, _ended(short, holds, figures.milliseconds, form))
+        sheet.curve(points, name, _ended(short, holds, formats.milliseconds, form))
     return sheet.markup()
 
 
@@ -149,9 +149,9 @@ def draw_evidence(frame: Frame, form: Format, story: Story) -> str:
 
 
 def _at_end(value: float, form: Format) -> str:
-    if value >= figures.MANY:
+    if value >= formats.MANY:
         return "> 1,000,000" if form.wide else "> 1 mio."
-    return figures.evidence(value).replace("less than", "<")
+    return formats.evidence(value).replace("less than", "<")
 
 
 def _draw_needs(sheet: Sheet, need: EvidenceValues, kinds: Sequence[str]) -> None:
@@ -164,7 +164,7 @@ def _draw_needs(sheet: Sheet, need: EvidenceValues, kinds: Sequence[str]) -> Non
     levels = sorted(((getattr(need, kind), kind) for kind in kinds), reverse=True)
     beneath = {low[1] for high, low in pairwise(levels) if sheet.y(low[0]) - sheet.y(high[0]) < 18}
     for value, kind in levels:
-        label = f"{kind} {acts[kind]} at {figures.evidence(value)}"
+        label = f"{kind} {acts[kind]} at {formats.evidence(value)}"
         sheet.level(value, kind, label, above=kind not in beneath)
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..evidence.counts import Counts
 from ..runner.events import VERDICTS, Event, EventKind, EvidenceValues, total
-from . import figures
+from . import formats
 from .markup import printable
 from .samples import About, Sample
 
@@ -76,10 +76,10 @@ class Seen:
 
 def describe(event: Event, since: float) -> str:
     """Say an event in one line, its time from the start first."""
-    words = [figures.clock(event.time - since), event.kind.value.replace("_", " ")]
+    words = [formats.clock(event.time - since), event.kind.value.replace("_", " ")]
     if event.step is not None:
         known = event.share is not None and event.kind is not EventKind.WINDOW
-        share = f" ({figures.percent(event.share or 0)} to the canary)" if known else ""
+        share = f" ({formats.percent(event.share or 0)} to the canary)" if known else ""
         words.append(event.step + share)
     if event.kind is EventKind.WINDOW and event.stable and event.canary:
         words += [
@@ -100,7 +100,7 @@ def draw(seen: Seen, about: About, now: float) -> RenderableType:
 
 
 def _parts(seen: Seen, about: About, now: float) -> Iterator[RenderableType]:
-    took = figures.clock(max(0.0, now - seen.since)) if seen.since is not None else "0:00"
+    took = formats.clock(max(0.0, now - seen.since)) if seen.since is not None else "0:00"
     yield Text.assemble(
         (_safe(f"{about.namespace}/{about.rollout}"), "bold"),
         ("  ", ""),
@@ -108,7 +108,7 @@ def _parts(seen: Seen, about: About, now: float) -> Iterator[RenderableType]:
         (" to ", "dim"),
         (_safe(about.canary), "dark_orange"),
         (f"  {took}", "bold"),
-        (f" of {figures.clock(about.deadline_seconds)} at most", "dim"),
+        (f" of {formats.clock(about.deadline_seconds)} at most", "dim"),
     )
     yield Text()
     yield _plan(seen, about)
@@ -134,7 +134,7 @@ def _plan(seen: Seen, about: About) -> Text:
         name = _safe(step.name)
         if number == seen.number:
             mark, style, current = ("■" if done else "▶"), "bold", name
-        label = name if step.share is None else figures.percent(step.share)
+        label = name if step.share is None else formats.percent(step.share)
         # What belongs together isn't torn apart where a line ends.
         line.append(f"{mark}\u00a0{label}".replace(" ", "\u00a0"), style=style)
         line.append("  ")
@@ -144,11 +144,11 @@ def _plan(seen: Seen, about: About) -> Text:
 def _split(seen: Seen) -> Table:
     grid = _grid()
     if seen.share is not None:
-        grid.add_row("desired", _bar(seen.share, "white"), _plain(figures.percent(seen.share)))
+        grid.add_row("desired", _bar(seen.share, "white"), _plain(formats.percent(seen.share)))
     if seen.window is not None:
         every = sum(counts.requests for counts in seen.window)
         share = seen.window[1].requests / every if every else 0.0
-        label = figures.percent(share) if every else "no requests"
+        label = formats.percent(share) if every else "no requests"
         grid.add_row("observed", _bar(share, "dark_orange"), _plain(label))
     return grid
 
@@ -166,10 +166,10 @@ def _releases(seen: Seen) -> Table:
         times = [None, None] if side is None else [side.p50_ms, side.p99_ms]
         table.add_row(
             Text(name, style=style),
-            figures.count(counts.requests),
-            figures.count(counts.failures),
-            _plain(figures.ratio(counts.failures, counts.requests)) if counts.requests else "",
-            *("" if each is None else _plain(figures.milliseconds(each)) for each in times),
+            formats.count(counts.requests),
+            formats.count(counts.failures),
+            _plain(formats.ratio(counts.failures, counts.requests)) if counts.requests else "",
+            *("" if each is None else _plain(formats.milliseconds(each)) for each in times),
         )
     return table
 
@@ -181,7 +181,7 @@ def _evidence(evidence: EvidenceValues, need: EvidenceValues) -> Table:
         value, enough = getattr(evidence, kind), getattr(need, kind)
         if kind in {"harm", "merit"} or value > 1:
             part = math.log(value) / math.log(enough) if value > 0 and enough > 1 else 0.0
-            label = f"{_brief(value)} of {figures.evidence(enough)}"
+            label = f"{_brief(value)} of {formats.evidence(enough)}"
             grid.add_row(kind, _bar(part, style), _plain(label))
     return grid
 
@@ -200,7 +200,7 @@ def _bar(part: float, style: str) -> Text:
 
 
 def _brief(value: float) -> str:
-    return figures.evidence(value).replace("less than", "<").replace("more than a million", "> 1e6")
+    return formats.evidence(value).replace("less than", "<").replace("more than a million", "> 1e6")
 
 
 def _plain(text: str) -> Text:

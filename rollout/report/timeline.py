@@ -8,7 +8,7 @@ from typing import Final
 
 from ..evidence.counts import Counts
 from ..runner.events import VERDICTS, Event, EventKind, EvidenceValues, total
-from . import figures
+from . import formats
 from .samples import About
 
 
@@ -90,7 +90,7 @@ _ARMS = ("stable", "canary")
 
 def headline(story: Story) -> str:
     """Return the verdict in a few words."""
-    took = figures.duration(story.until - story.since)
+    took = formats.duration(story.until - story.since)
     at = f" at {story.last.name}" if story.last else ""
     words = {
         None: f"Still running{at}, for {took}",
@@ -107,10 +107,10 @@ def sentence(story: Story, about: About) -> str:
     old, new = about.stable, about.canary
     what, mine, theirs = _measure(story, about)
     compared = (
-        f"{figures.count(mine)} of {figures.count(story.canary.requests, 'request')} to {new}"
-        f" {what} ({figures.ratio(mine, story.canary.requests)}), {figures.count(theirs)} of"
-        f" {figures.count(story.stable.requests)} to {old}"
-        f" ({figures.ratio(theirs, story.stable.requests)})"
+        f"{formats.count(mine)} of {formats.count(story.canary.requests, 'request')} to {new}"
+        f" {what} ({formats.ratio(mine, story.canary.requests)}), {formats.count(theirs)} of"
+        f" {formats.count(story.stable.requests)} to {old}"
+        f" ({formats.ratio(theirs, story.stable.requests)})"
     )
     if not story.canary.requests:
         compared = f"no request to {new} was counted, {story.stable.requests:,} to {old}"
@@ -138,7 +138,7 @@ def _measure(story: Story, about: About) -> tuple[str, int, int]:
         place = max(range(len(slow)), key=slow.__getitem__)
         counted = min(len(story.canary.slow), len(story.stable.slow))
         if slow[place] > story.evidence.harm_errors and place < counted:
-            edge = figures.milliseconds(edges[place] * 1000)
+            edge = formats.milliseconds(edges[place] * 1000)
             return f"failed or took over {edge}", story.canary.slow[place], story.stable.slow[place]
     return "failed", story.canary.failures, story.stable.failures
 
@@ -157,4 +157,4 @@ def _proof(story: Story) -> str:
 
 
 def _against(value: float, need: float) -> str:
-    return f"{figures.evidence(value)}, {figures.evidence(need)} being enough"
+    return f"{formats.evidence(value)}, {formats.evidence(need)} being enough"

@@ -16,7 +16,7 @@ ROLLOUT: Final = ROOT / "rollout"
 MODULES: Final = sorted(ROLLOUT.rglob("*.py"))
 #: Folders and modules that compute and touch nothing.
 PURE_PLACES: Final = (
-    "cluster/route_patch.py",
+    "cluster/virtual_service_patch.py",
     "envoy",
     "evidence",
     "lint/delivery.py",
@@ -43,14 +43,14 @@ PURE_PLACES: Final = (
     "rehearsal/tally.py",
     "report/binning.py",
     "report/charts.py",
-    "report/drawing.py",
-    "report/figures.py",
-    "report/html.py",
+    "report/svg_chart.py",
+    "report/formats.py",
+    "report/html_report.py",
     "report/json_report.py",
     "report/markup.py",
     "report/samples.py",
     "report/scales.py",
-    "report/style.py",
+    "report/stylesheet.py",
     "report/terminal_view.py",
     "report/timeline.py",
     "runner/decisions.py",

@@ -16,7 +16,7 @@ from rollout.report.json_report import parse_json
 from tests.rollout.cli.processes import finished, started
 from tests.rollout.cli.running import called
 from tests.rollout.cli.shops import write_rollout
-from tests.rollout.cluster.estates import rule, to, virtual_service
+from tests.rollout.cluster.virtual_services import rule, to, virtual_service
 from tests.rollout.rehearsal.plans import ECHO, need_programs
 from tests.support.waiting import until
 

@@ -12,7 +12,7 @@ import pytest
 from tests.rollout.cli.processes import finished, started
 from tests.rollout.cli.running import Cluster, called
 from tests.rollout.cli.shops import TIMES, Shop, write_rollout
-from tests.rollout.cluster.estates import foreign
+from tests.rollout.cluster.virtual_services import foreign
 from tests.support.waiting import until
 
 CANARY: Final = {

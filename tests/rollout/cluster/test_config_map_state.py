@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 from lightkube import AsyncClient
 
+from rollout.cluster.config_map_state import ConfigMapState
 from rollout.cluster.lease import Lease
-from rollout.cluster.state_store import ConfigMapState
 from rollout.runner.state import Order, StateFailed, StateHeld
 from tests.support.api_server import ApiServer, Asked, Faults
 from tests.support.waiting import eventually

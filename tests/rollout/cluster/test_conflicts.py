@@ -10,7 +10,7 @@ from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
 from rollout.runner.ports import NotOurs, TargetFailed
-from tests.rollout.cluster.estates import (
+from tests.rollout.cluster.virtual_services import (
     COLLECTION,
     QUICK,
     canary_plan,

@@ -8,11 +8,11 @@ from typing import Any, Final
 import pytest
 from lightkube import AsyncClient
 
-from rollout.cluster.route_patch import Changes
 from rollout.cluster.target import ClusterTarget
+from rollout.cluster.virtual_service_patch import Changes
 from rollout.plan.model import Plan, Strategy
 from rollout.runner.ports import NotOurs, TargetFailed
-from tests.rollout.cluster.estates import (
+from tests.rollout.cluster.virtual_services import (
     COLLECTION,
     QUICK,
     ab_plan,

@@ -10,7 +10,7 @@ import pytest
 from rollout.cluster.kubeconfig import find_cluster, open_client
 from rollout.cluster.target import ClusterTarget
 from rollout.runner.ports import TargetFailed
-from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step
+from tests.rollout.cluster.virtual_services import COLLECTION, QUICK, canary_plan, live, share, step
 from tests.support.api_server import TOKEN, ApiServer
 
 

@@ -10,7 +10,7 @@ from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
 from rollout.plan.model import Plan, Strategy
-from tests.rollout.cluster.estates import (
+from tests.rollout.cluster.virtual_services import (
     COLLECTION,
     QUICK,
     ab_plan,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.rollout.prometheus.exposing import Pool
-from tests.rollout.prometheus.scraping import Scraping
+from tests.rollout.prometheus.exporters import Pool
+from tests.rollout.prometheus.scraped_prometheus import Scraping
 from tests.support.prometheus import running_prometheus
 
 INTERVAL = "200ms"

@@ -14,8 +14,8 @@ from rollout.prometheus.query import APP, ISTIO, Arms, ask_app, ask_istio
 from rollout.prometheus.source import open_source
 from rollout.runner.ports import SourceFailed
 from svc.telemetry.metrics import Metrics
-from tests.rollout.prometheus.exposing import fresh_namespace, histogram, istio_labels
-from tests.rollout.prometheus.scraping import Scraping
+from tests.rollout.prometheus.exporters import fresh_namespace, histogram, istio_labels
+from tests.rollout.prometheus.scraped_prometheus import Scraping
 from tests.support.waiting import eventually
 
 TRACKS = Arms("track", "stable", "canary")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rollout.report.terminal import open_progress
 from rollout.report.terminal_view import Seen, describe, draw
-from tests.rollout.report.telling import START, Telling, about, tell_rollout
+from tests.rollout.report.simulated_rollout import START, Telling, about, tell_rollout
 
 HOSTILE = "\x1b]0;owned\x07[red]kv\n[/red]"
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from rollout.runner.annotations import Grafana, open_annotations
 from rollout.runner.events import Event, EventKind
-from tests.rollout.report.telling import tell_rollout
+from tests.rollout.report.simulated_rollout import tell_rollout
 from tests.support.ports import free_port
 
 STEP = Event(

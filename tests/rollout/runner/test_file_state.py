@@ -16,7 +16,7 @@ import pytest
 
 from rollout.runner.file_state import DirectoryState
 from rollout.runner.state import StateFailed, StateHeld
-from tests.rollout.cluster.stores import started, state
+from tests.rollout.runner.state_writers import started, state
 from tests.support.waiting import until
 
 KILLS: Final = 60

@@ -10,7 +10,7 @@ import pytest
 from rollout.evidence.counts import Counts
 from rollout.runner.events import Event, EventKind, EvidenceValues
 from rollout.runner.metrics import RolloutMetrics, serve_metrics
-from tests.rollout.report.telling import THRESHOLDS, tell_rollout
+from tests.rollout.report.simulated_rollout import THRESHOLDS, tell_rollout
 from tests.support.prometheus import check_metrics
 
 

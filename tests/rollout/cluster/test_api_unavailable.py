@@ -12,7 +12,15 @@ from lightkube import AsyncClient
 from rollout.cluster.kubeconfig import open_client
 from rollout.cluster.target import ClusterTarget, Patience
 from rollout.runner.ports import NotOurs, TargetFailed
-from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step, weights
+from tests.rollout.cluster.virtual_services import (
+    COLLECTION,
+    QUICK,
+    canary_plan,
+    live,
+    share,
+    step,
+    weights,
+)
 from tests.support.api_server import ApiServer, Faults, listening
 
 KEY: Final = (COLLECTION, "shop", "kv")

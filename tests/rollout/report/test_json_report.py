@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rollout.report.json_report import DocumentInvalid, parse_json, render_json
 from rollout.report.scales import Scale, ceiling, linear_ticks, spread
-from tests.rollout.report.telling import tell_rollout
+from tests.rollout.report.simulated_rollout import tell_rollout
 
 
 def test_what_is_rendered_is_read_back_the_same() -> None:

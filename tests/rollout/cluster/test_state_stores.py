@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rollout.cluster.config_map_state import ConfigMapState
 from rollout.cluster.lease import Lease
-from rollout.cluster.state_store import ConfigMapState
 from rollout.runner.file_state import DirectoryState
 from rollout.runner.state import (
     Order,
@@ -19,7 +19,7 @@ from rollout.runner.state import (
     StateStore,
     StateUnknown,
 )
-from tests.rollout.cluster.estates import Json
+from tests.rollout.cluster.virtual_services import Json
 from tests.support.api_server import ApiServer
 
 #: Long enough for a busy machine, and renewed so often that a second one sees it soon.

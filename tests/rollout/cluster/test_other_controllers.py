@@ -9,7 +9,15 @@ from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
 from rollout.runner.ports import NotOurs, TargetFailed
-from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step, weights
+from tests.rollout.cluster.virtual_services import (
+    COLLECTION,
+    QUICK,
+    canary_plan,
+    live,
+    share,
+    step,
+    weights,
+)
 from tests.support.api_server import ApiServer, Faults
 from tests.support.manifests import render
 

@@ -9,7 +9,7 @@ from rollout.evidence.counts import Reading
 from rollout.prometheus.query import Question
 from rollout.prometheus.source import Server, open_source
 from rollout.runner.ports import SourceFailed
-from tests.rollout.prometheus.exposing import Exporter, Pool
+from tests.rollout.prometheus.exporters import Exporter, Pool
 from tests.support.prometheus import Prometheus
 from tests.support.waiting import eventually
 

@@ -13,8 +13,8 @@ from aiohttp import web
 from rollout.prometheus.query import APP, Arms, Question, ask_app
 from rollout.prometheus.source import Server, open_source
 from rollout.runner.ports import SourceFailed
-from tests.rollout.prometheus.exposing import fresh_namespace, histogram
-from tests.rollout.prometheus.scraping import Scraping
+from tests.rollout.prometheus.exporters import fresh_namespace, histogram
+from tests.rollout.prometheus.scraped_prometheus import Scraping
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..evidence.counts import Counts
 from ..runner.events import Event, EventKind
-from . import figures
+from . import formats
 from .charts import build_frame, draw_errors, draw_evidence, draw_latency, draw_split
-from .drawing import NARROW, WIDE, Format
 from .markup import Markup, element, join
 from .samples import About, Sample
-from .style import STYLE
+from .stylesheet import STYLE
+from .svg_chart import NARROW, WIDE, Format
 from .timeline import Story, headline, sentence, tell
 
 
@@ -52,7 +52,7 @@ def _header(story: Story, about: About, title: str) -> Markup:
             " beside ",
             element("span", about.stable, class_="key stable"),
             " · ",
-            element("span", figures.moment(story.since), class_="one"),
+            element("span", formats.moment(story.since), class_="one"),
             class_="over",
         ),
         element("h1", title),
@@ -66,13 +66,13 @@ def _facts(story: Story) -> Markup:
         return element("div", element("dt", name), element("dd", value, element("small", more)))
 
     def side(name: str, counts: Counts) -> Markup:
-        failed = f"of {figures.count(counts.requests, 'request')} failed"
-        return fact(name, figures.ratio(counts.failures, counts.requests), failed)
+        failed = f"of {formats.count(counts.requests, 'request')} failed"
+        return fact(name, formats.ratio(counts.failures, counts.requests), failed)
 
     evidence, need = story.evidence, story.thresholds
 
     def enough(kind: str) -> str:
-        return "so far" if need is None else f"{figures.evidence(getattr(need, kind))} is enough"
+        return "so far" if need is None else f"{formats.evidence(getattr(need, kind))} is enough"
 
     return element(
         "dl",
@@ -85,7 +85,7 @@ def _facts(story: Story) -> Markup:
 
 
 def _short(value: float) -> str:
-    text = figures.evidence(value)
+    text = formats.evidence(value)
     return {"more than a million": ">\u00a01,000,000", "less than 0.01": "<\u00a00.01"}.get(
         text, text
     )
@@ -134,11 +134,11 @@ def _steps(story: Story) -> Markup:
         judged = story.decision is not None and stage is story.last
         cells = (
             stage.name,
-            "by request" if stage.share is None else figures.percent(stage.share),
-            figures.duration(stage.until - stage.since),
-            figures.count(stage.canary.requests),
+            "by request" if stage.share is None else formats.percent(stage.share),
+            formats.duration(stage.until - stage.since),
+            formats.count(stage.canary.requests),
             _failed(stage.canary),
-            figures.count(stage.stable.requests),
+            formats.count(stage.stable.requests),
             _failed(stage.stable),
         )
         markup = [
@@ -179,8 +179,8 @@ _LONG = frozenset({2, 5})
 def _failed(counts: Counts) -> Markup:
     if not counts.requests:
         return join("no data")
-    whole = figures.ratio(counts.failures, counts.requests)
-    return join(f"{figures.count(counts.failures)} ", element("small", f"({whole})"))
+    whole = formats.ratio(counts.failures, counts.requests)
+    return join(f"{formats.count(counts.failures)} ", element("small", f"({whole})"))
 
 
 def _edges(story: Story, about: About) -> Markup:
@@ -191,9 +191,9 @@ def _edges(story: Story, about: About) -> Markup:
     rows = [
         element(
             "tr",
-            element("td", f"over {figures.milliseconds(edge * 1000)}"),
-            element("td", figures.ratio(old[place], story.stable.requests)),
-            element("td", figures.ratio(new[place], story.canary.requests)),
+            element("td", f"over {formats.milliseconds(edge * 1000)}"),
+            element("td", formats.ratio(old[place], story.stable.requests)),
+            element("td", formats.ratio(new[place], story.canary.requests)),
             element("td", _short(told[place]) if len(told) == len(edges) else "unknown"),
         )
         for place, edge in enumerate(edges)
@@ -213,12 +213,12 @@ def _edges(story: Story, about: About) -> Markup:
 
 def _log(story: Story) -> Markup:
     def line(event: Event) -> Markup:
-        share = "" if event.share is None else f" ({figures.percent(event.share)} to the canary)"
+        share = "" if event.share is None else f" ({formats.percent(event.share)} to the canary)"
         place = f"{event.step}{share}" if event.step else ""
         words = [place, event.reason, event.detail]
         return element(
             "li",
-            element("time", figures.clock(event.time - story.since)),
+            element("time", formats.clock(event.time - story.since)),
             element("b", event.kind.value.replace("_", " ")),
             element("span", ": ".join(filter(None, words))),
         )
@@ -236,7 +236,7 @@ def _plan(about: About) -> Markup:
     steps = [
         element(
             "li",
-            step.name if step.share is None else f"{step.name}: {figures.percent(step.share)}",
+            step.name if step.share is None else f"{step.name}: {formats.percent(step.share)}",
         )
         for step in about.steps
     ]
@@ -245,9 +245,9 @@ def _plan(about: About) -> Markup:
         element("h2", "The plan"),
         element(
             "p",
-            f"At most {figures.percent(objective.error_ratio)} of the requests may fail. Each step"
-            f" takes {figures.duration(about.step_seconds)} or longer, all of them"
-            f" {figures.duration(about.deadline_seconds)} at most.",
+            f"At most {formats.percent(objective.error_ratio)} of the requests may fail. Each step"
+            f" takes {formats.duration(about.step_seconds)} or longer, all of them"
+            f" {formats.duration(about.deadline_seconds)} at most.",
         ),
         element("ol", *steps),
     )
@@ -271,9 +271,9 @@ def _reading(about: About) -> Markup:
         """
     sure = f"""Evidence is an e-value: the factor by which a bet against the claim would have grown.
         It may be looked at any time, as often as one likes. A canary as good as stable is rolled
-        back with a chance of {figures.percent(objective.false_rollback)} at most, over the whole
-        rollout; one that fails {figures.percent(objective.error_ratio)} of its requests or more is
-        promoted with a chance of {figures.percent(objective.false_promotion)} at most."""
+        back with a chance of {formats.percent(objective.false_rollback)} at most, over the whole
+        rollout; one that fails {formats.percent(objective.error_ratio)} of its requests or more is
+        promoted with a chance of {formats.percent(objective.false_promotion)} at most."""
     none = """Where there are no requests there is no evidence, for or against: the step waits. A
         curve's single points are a few requests each and jump about; the sums decide.
         What is far beyond all that decides is drawn at a chart's border."""
@@ -286,4 +286,4 @@ def _reading(about: About) -> Markup:
 
 def _origin(story: Story, about: About) -> str:
     source = f" Evidence from {about.source}." if about.source else ""
-    return f"From {figures.moment(story.since)} to {figures.moment(story.until)}.{source}"
+    return f"From {formats.moment(story.since)} to {formats.moment(story.until)}.{source}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .figures import clock
+from .formats import clock
 from .markup import Markup, element
 from .scales import Scale, spread, time_ticks
 

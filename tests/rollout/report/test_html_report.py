@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from rollout.report.html import render_report
+from rollout.report.html_report import render_report
 from rollout.report.samples import PlannedStep
 from rollout.runner.events import EventKind
-from tests.rollout.report.telling import START, Telling, about, tell_rollout
+from tests.rollout.report.simulated_rollout import START, Telling, about, tell_rollout
 
 HOSTILE = "<script>alert('x')</script>\"&\x1b[31m"
 
