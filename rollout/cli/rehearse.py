@@ -21,9 +21,9 @@ from ..plan.model import Plan
 from ..rehearsal.pods import ReleaseOptions
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
 from ..rehearsal.seconds import Seconds
-from ..report.html_report import render_report
+from ..report.html_report import render_html
 from ..report.json_report import render_json
-from ..report.samples import About
+from ..report.plan_summary import PlanSummary, summarize_plan
 from ..report.terminal import Progress, open_progress
 from ..runner.controller import Controller, Verdict, World
 from ..runner.event_recorder import Telling
@@ -34,7 +34,6 @@ from ..runner.smoke_tests import open_checker
 from .arguments import add_plan, count, rate, seconds, variable, words
 from .canary_requests import mix_of
 from .exit_codes import CODES, ERROR, EXPLAINED, Refused, run_command
-from .plan_summary import about_of
 
 #: Of reading all counters.
 _COUNTER_TRIES: Final = 5
@@ -169,13 +168,13 @@ class _Rehearsed:
     async def judge(self, *, keep: bool) -> int:
         """Walk the steps to the verdict; return the exit code."""
         plan, rehearsal = self.plan, self.rehearsal
-        about = about_of(plan, "the access log of the rehearsal's Envoy", rehearsal.notes)
+        about = summarize_plan(plan, "the access log of the rehearsal's Envoy", rehearsal.notes)
         events: list[Event] = []
         state = DirectoryState(self.directory)
         verdict: Verdict | None = None
         async with open_checker(rehearsal.gateway, rehearsal.host) as checker:
             with open_progress(about) as progress, self._sampling(progress):
-                listeners = [events.append, self.metrics.tell, self._share, progress.tell]
+                listeners = [events.append, self.metrics.tell, self._share, progress.show_event]
                 telling = Telling(plan, state, time.time, listeners)
                 world = World(rehearsal.target, rehearsal.source, state, telling, checker)
                 try:
@@ -197,7 +196,7 @@ class _Rehearsed:
             while True:
                 await asyncio.sleep(1)
                 if last := self.drawn.last():
-                    progress.sample(last)
+                    progress.show_sample(last)
 
         task = asyncio.get_running_loop().create_task(show())
         try:
@@ -208,9 +207,9 @@ class _Rehearsed:
     def _share(self, event: Event) -> None:
         self.drawn.share = event.share
 
-    def _write(self, events: list[Event], about: About) -> None:
+    def _write(self, events: list[Event], about: PlanSummary) -> None:
         samples = self.drawn.samples()
-        page = render_report(events, samples, about)
+        page = render_html(events, samples, about)
         (self.directory / "report.html").write_text(page, encoding="utf-8")
         (self.directory / "report.json").write_text(
             render_json(events, samples, about), encoding="utf-8"

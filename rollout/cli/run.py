@@ -11,12 +11,13 @@ import time
 from typing import Final
 
 from ..cluster.kubeconfig import open_client
-from ..cluster.target import ClusterTarget, Patience
+from ..cluster.target import ClusterTarget, Timeouts
 from ..plan.arms import arms_of, service_of_plan, version_of
 from ..plan.loading import Planned, load_plan
-from ..plan.model import Plan
-from ..prometheus.query import Arms, Question, ask_app, ask_istio
-from ..prometheus.source import Server, open_source
+from ..plan.model import Plan, ReleaseLabel
+from ..prometheus.query import Query, app_query, istio_query
+from ..prometheus.source import PrometheusServer, open_source
+from ..report.plan_summary import summarize_plan
 from ..report.terminal import open_progress
 from ..runner.annotations import Grafana, open_annotations
 from ..runner.controller import Checker, Controller, World
@@ -28,7 +29,6 @@ from ..runner.smoke_tests import no_checker, open_checker
 from ..runner.state import StateStore
 from .arguments import add_plan, port, seconds
 from .exit_codes import CODES, EXPLAINED, Refused, run_command
-from .plan_summary import about_of
 from .state_store import add_cluster, open_store
 from .unattributed import StraysSource
 
@@ -104,8 +104,8 @@ async def _run(arguments: argparse.Namespace) -> int:
         load_plan, arguments.plan, given=arguments.given, namespace=arguments.namespace
     )
     plan = planned.plan
-    question = _question(arguments, planned)
-    server = Server(
+    query = _query(arguments, planned)
+    server = PrometheusServer(
         url=arguments.prometheus,
         token=os.environ.get("PROMETHEUS_TOKEN", ""),
         stale_seconds=arguments.stale,
@@ -115,11 +115,9 @@ async def _run(arguments: argparse.Namespace) -> int:
             open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
         )
         store = await stack.enter_async_context(open_store(arguments, plan, client))
-        target = ClusterTarget(client, plan, Patience(settle_seconds=arguments.settle))
+        target = ClusterTarget(client, plan, Timeouts(propagation_seconds=arguments.settle))
         await _refuse_others(target, store, plan)
-        source = StraysSource(
-            await stack.enter_async_context(open_source(server, question)), question
-        )
+        source = StraysSource(await stack.enter_async_context(open_source(server, query)), query)
         checker: Checker = no_checker
         if arguments.url:
             checker = await stack.enter_async_context(open_checker(arguments.url, arguments.host))
@@ -131,9 +129,9 @@ async def _run(arguments: argparse.Namespace) -> int:
             annotations = await stack.enter_async_context(open_annotations(grafana, _tags(planned)))
             listeners.append(annotations.tell)
         progress = stack.enter_context(
-            open_progress(about_of(plan, f"Prometheus at {arguments.prometheus}"))
+            open_progress(summarize_plan(plan, f"Prometheus at {arguments.prometheus}"))
         )
-        listeners.append(progress.tell)
+        listeners.append(progress.show_event)
         telling = Telling(plan, store, time.time, listeners)
         world = World(target, source, store, telling, checker, remark=source.remark)
         return CODES[await Controller(plan, world, again=arguments.again).run()]
@@ -172,19 +170,19 @@ async def _serve(stack: contextlib.AsyncExitStack, metrics: RolloutMetrics, numb
         raise Refused(f"--metrics-port {number}: {error.strerror}; name another") from None
 
 
-def _question(arguments: argparse.Namespace, planned: Planned) -> Question:
+def _query(arguments: argparse.Namespace, planned: Planned) -> Query:
     plan = planned.plan
     edges = plan.objective.slow_seconds
     arms = _label(arguments.label) if arguments.label else arms_of(planned, arguments.metrics)
     if arguments.metrics == "app":
-        return ask_app(plan.namespace, arms, edges)
+        return app_query(plan.namespace, arms, edges)
     service = service_of_plan(plan)
-    return ask_istio(service.name, service.namespace, arms, edges)
+    return istio_query(service.name, service.namespace, arms, edges)
 
 
-def _label(text: str) -> Arms:
+def _label(text: str) -> ReleaseLabel:
     name, _, values = text.partition("=")
     stable, comma, canary = values.partition(",")
     if not (name.isidentifier() and stable and comma and canary) or stable == canary:
         raise Refused(f"--label {text}: write it as NAME=STABLE,CANARY")
-    return Arms(name, stable, canary)
+    return ReleaseLabel(name, stable, canary)

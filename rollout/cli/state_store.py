@@ -10,7 +10,7 @@ from typing import Final
 
 from lightkube import AsyncClient
 
-from ..cluster.config_map_state import ConfigMapState
+from ..cluster.config_map_state import ConfigMapStateStore
 from ..cluster.kubeconfig import open_client
 from ..plan.model import Plan
 from ..runner.file_state import DirectoryState
@@ -46,4 +46,4 @@ async def open_store(
             client = await stack.enter_async_context(
                 open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
             )
-        yield ConfigMapState(client, plan.namespace, plan.virtual_service)
+        yield ConfigMapStateStore(client, plan.namespace, plan.virtual_service)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from ..evidence.counts import Reading
-from ..prometheus.query import Question
+from ..prometheus.query import Query
 from ..runner.ports import Source
 
 #: How long it is worth a remark that there were some, in seconds.
@@ -21,9 +21,9 @@ class Attributing(Source, Protocol):
 class StraysSource:
     """A Source that remembers when requests of neither release came in last."""
 
-    def __init__(self, source: Attributing, question: Question) -> None:
+    def __init__(self, source: Attributing, query: Query) -> None:
         self._source = source
-        self._arms = question.arms
+        self._label = query.release_label
         self._before: int | None = None
         self._at = 0.0
         self._grew_at: float | None = None
@@ -41,9 +41,9 @@ class StraysSource:
         """Say that such requests come in, empty if none did lately."""
         if self._grew_at is None or self._at - self._grew_at > _LATELY_SECONDS:
             return ""
-        arms = self._arms
+        label = self._label
         return (
-            f"requests come in that reach neither release ({arms.label} is neither {arms.stable}"
-            f" nor {arms.canary}); see whether the canary has pods that are ready, and whether the"
+            f"requests come in that reach neither release ({label.name} is neither {label.stable}"
+            f" nor {label.canary}); see whether the canary has pods that are ready, and whether the"
             " DestinationRule's subset selects them"
         )

@@ -1,4 +1,4 @@
-"""What has to change in a live VirtualService so that a step is in force: a JSON patch (pure)."""
+"""Build the JSON patch that writes a step's weights to a live VirtualService. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from ..runner.ports import NotOurs, TargetFailed
 
 Json = Mapping[str, Any]
 Operation = dict[str, Any]
-Steps = tuple[str | int, ...]
+#: Keys and list indexes from the root of the object.
+JsonPath = tuple[str | int, ...]
 
 _HTTP = ("spec", "http")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Operations of RFC 6902; ``tests`` says of what they are the change, and all hold or none."""
+class Patch:
+    """A JSON patch (RFC 6902): its ``test`` operations and its edits. False without edits."""
 
     tests: tuple[Operation, ...] = ()
     edits: tuple[Operation, ...] = ()
@@ -27,129 +28,147 @@ class Change:
     def __bool__(self) -> bool:
         return bool(self.edits)
 
-    def __add__(self, other: Change) -> Change:
-        return Change(self.tests + other.tests, self.edits + other.edits)
+    def __add__(self, other: Patch) -> Patch:
+        return Patch(self.tests + other.tests, self.edits + other.edits)
 
     def operations(self, live: Json) -> list[Operation]:
-        """Return the patch; it fails if ``live`` was changed by then, by anybody and in any way."""
+        """Return all operations. They fail as a whole if ``live`` has changed since it was read."""
         version = live["metadata"]["resourceVersion"]
         return [_test(("metadata", "resourceVersion"), version), *self.tests, *self.edits]
 
 
-class Changes:
-    """What a plan may change: weights, destinations, and for A/B its own rules.
+class PatchBuilder:
+    """Builds patches of weights, of destinations and, in an A/B plan, of the plan's own rules.
 
-    Rules are matched by name. Everything else has to be as the step says and is never written. Only
-    the way back, the plan's first step, is not refused for what differs elsewhere: who aborts in an
-    incident must not be stopped by a timeout that somebody raised.
+    Rules are matched by name. Everything else must be equal to the step's document and is never
+    written. The rollback step (the plan's first) is exempt from this check: a changed timeout must
+    not stop an abort during an incident.
     """
 
     def __init__(self, plan: Plan) -> None:
+        """Raise TargetFailed if a rule of the plan has no name."""
         self._strategy = plan.strategy
-        self._way_back = plan.steps[0].name
-        #: Every form in which the plan's steps have a rule, by the rule's name.
+        self._rollback_step = plan.steps[0].name
+        #: For each rule name, all forms of that rule in the plan's steps.
         self._known: dict[str, list[Json]] = {}
         for step in plan.steps:
             for index, rule in enumerate(_rules(step.document)):
                 self._known.setdefault(_name(rule, index), []).append(rule)
 
-    def is_way_back(self, step: Step) -> bool:
-        return step.name == self._way_back
+    def is_rollback(self, step: Step) -> bool:
+        """Return True for the step that a rollback applies."""
+        return step.name == self._rollback_step
 
-    def build(self, live: Json, step: Step) -> Change:
-        """Return the change that puts ``step`` in force, empty if it is.
+    def build(self, live: Json, step: Step) -> Patch:
+        """Return the patch that puts ``step`` in force; it is empty if the step is in force.
 
-        Raise NotOurs for rules and destinations that no step of the plan has, TargetFailed for
-        other differences; both name the path.
+        Raise NotOurs for rules and destinations that are in no step of the plan, and TargetFailed
+        for other differences. Both name the path.
         """
-        strict = not self.is_way_back(step)
+        strict = not self.is_rollback(step)
         present, wanted = _rules(live), _rules(step.document)
-        _refuse_twins(present, self._known)
+        _refuse_duplicates(present, self._known)
         if strict:
             _refuse_differences(
-                live.get("spec") or {}, step.document["spec"], ("spec",), besides="http"
+                live.get("spec") or {}, step.document["spec"], ("spec",), ignored="http"
             )
-        there = {rule.get("name"): index for index, rule in enumerate(present)}
+        live_index = {rule.get("name"): index for index, rule in enumerate(present)}
         order = [rule.get("name") for rule in present]
         names = [rule["name"] for rule in wanted]
         if strict and order != names:
             return self._replace_rules(present, wanted)
-        change = Change()
+        patch = Patch()
         for index, rule in enumerate(wanted):
-            if rule["name"] not in there:
+            if rule["name"] not in live_index:
                 raise TargetFailed(
                     f'{render_path((*_HTTP, index))}: the cluster has no rule "{rule["name"]}";'
                     " apply the plan's first step by hand"
                 )
-            place = there[rule["name"]]
+            place = live_index[rule["name"]]
             if strict:
-                _refuse_differences(present[place], rule, (*_HTTP, place), besides="route")
-            change += self._destinations(present[place], rule, place)
+                _refuse_differences(present[place], rule, (*_HTTP, place), ignored="route")
+            patch += self._patch_route(present[place], rule, place)
         if self._strategy is Strategy.AB:
-            change += self._removals(present, names)
-        return change
+            patch += self._remove_rules(present, names)
+        return patch
 
-    def _destinations(self, live: Json, wanted: Json, place: int) -> Change:
+    def _patch_route(self, live: Json, wanted: Json, index: int) -> Patch:
+        """Write the weights of a rule; replace its destinations if they differ."""
         old, new = _list(live, "route"), _list(wanted, "route")
-        where = (*_HTTP, place, "route")
-        named = _test((*_HTTP, place, "name"), live["name"])
-        if list(map(_unweighted, old)) == list(map(_unweighted, new)):
-            edits = tuple(_reweighted(old, new, where))
+        route = (*_HTTP, index, "route")
+        name_test = _test((*_HTTP, index, "name"), live["name"])
+        if list(map(_without_weight, old)) == list(map(_without_weight, new)):
+            edits = tuple(_write_weights(old, new, route))
             tests = (
-                _test((*where, index, "destination"), each["destination"])
-                for index, each in enumerate(old)
+                _test((*route, place, "destination"), each["destination"])
+                for place, each in enumerate(old)
             )
-            return Change((named, *tests), edits) if edits else Change()
+            return Patch((name_test, *tests), edits) if edits else Patch()
         known = [
-            _unweighted(each) for rule in self._known[live["name"]] for each in _list(rule, "route")
+            _without_weight(each)
+            for rule in self._known[live["name"]]
+            for each in _list(rule, "route")
         ]
-        for index, each in enumerate(old):
-            if _unweighted(each) not in known:
+        for place, each in enumerate(old):
+            if _without_weight(each) not in known:
                 raise NotOurs(
-                    f"{render_path((*where, index))}: no step of the plan has this destination;"
-                    " take it out, or into the plan"
+                    f"{render_path((*route, place))}: no step of the plan has this destination;"
+                    " remove it, or add it to the plan"
                 )
-        return Change((named, _test(where, old)), (_edit("replace", where, new),))
+        return Patch((name_test, _test(route, old)), (_operation("replace", route, new),))
 
-    def _replace_rules(self, present: Sequence[Json], wanted: Sequence[Json]) -> Change:
+    def _replace_rules(self, present: Sequence[Json], wanted: Sequence[Json]) -> Patch:
+        """Replace the whole list of rules: only an A/B plan may add rules and remove them."""
         names = [rule["name"] for rule in wanted]
         for index, rule in enumerate(present):
-            where = (*_HTTP, index)
+            path = (*_HTTP, index)
             forms = self._known.get(str(rule.get("name")))
             if forms is None:
                 raise NotOurs(
-                    f"{render_path(where)}: no step of the plan has the rule"
-                    f' "{rule.get("name", "")}"; take it out, or into the plan'
+                    f"{render_path(path)}: no step of the plan has the rule"
+                    f' "{rule.get("name", "")}"; remove it, or add it to the plan'
                 )
             if rule["name"] not in names and self._strategy is not Strategy.AB:
                 raise TargetFailed(
-                    f'{render_path(where)}: the step has no rule "{rule["name"]}", and only an A/B'
+                    f'{render_path(path)}: the step has no rule "{rule["name"]}", and only an A/B'
                     " plan may add and remove rules; give all steps the same rules"
                 )
             if self._strategy is Strategy.AB:
-                for each in forms:
-                    if _without(each, "route") == _without(rule, "route"):
+                for form in forms:
+                    if _without(form, "route") == _without(rule, "route"):
                         break
                 else:
-                    _refuse_differences(rule, forms[0], where, besides="route")
+                    _refuse_differences(rule, forms[0], path, ignored="route")
         if self._strategy is not Strategy.AB:
-            here = [rule["name"] for rule in present]
+            live_names = [rule["name"] for rule in present]
             raise TargetFailed(
-                f"spec.http: the rules are {', '.join(here)} where the step has"
+                f"spec.http: the rules are {', '.join(live_names)} where the step has"
                 f" {', '.join(names)}; apply the plan's first step by hand"
             )
-        return Change((_test(_HTTP, list(present)),), (_edit("replace", _HTTP, list(wanted)),))
+        return Patch((_test(_HTTP, list(present)),), (_operation("replace", _HTTP, list(wanted)),))
 
-    def _removals(self, present: Sequence[Json], names: Sequence[str]) -> Change:
-        """Take out what the plan has put in, and leave what others did."""
-        change = Change()
-        # From the last one on, so that the places of the others stay as they are.
-        for place, rule in reversed(list(enumerate(present))):
+    def _remove_rules(self, present: Sequence[Json], names: Sequence[str]) -> Patch:
+        """Remove the plan's rules that the step does not have; keep the rules of others."""
+        patch = Patch()
+        # Backwards, so that each removal keeps the indexes of the rules still to be removed.
+        for index, rule in reversed(list(enumerate(present))):
             name = rule.get("name")
             if name in self._known and name not in names:
-                tests = (_test((*_HTTP, place, "name"), name),)
-                change += Change(tests, (_edit("remove", (*_HTTP, place)),))
-        return change
+                tests = (_test((*_HTTP, index, "name"), name),)
+                patch += Patch(tests, (_operation("remove", (*_HTTP, index)),))
+        return patch
+
+
+def _write_weights(
+    old: Sequence[Json], new: Sequence[Json], route: JsonPath
+) -> Iterator[Operation]:
+    """Yield an operation for each destination whose weight changes."""
+    if len(old) == 1:
+        return  # a single destination gets all requests, whatever its weight
+    for index, (live, wanted) in enumerate(zip(old, new, strict=True)):
+        if live.get("weight", 0) != wanted.get("weight", 0):
+            op = "replace" if "weight" in live else "add"
+            yield _operation(op, (*route, index, "weight"), wanted.get("weight", 0))
 
 
 def _rules(document: Json) -> list[Json]:
@@ -169,7 +188,7 @@ def _name(rule: Json, index: int) -> str:
     return name
 
 
-def _refuse_twins(rules: Sequence[Json], names: Mapping[str, Any]) -> None:
+def _refuse_duplicates(rules: Sequence[Json], names: Mapping[str, Any]) -> None:
     seen = set()
     for index, rule in enumerate(rules):
         name = rule.get("name")
@@ -180,52 +199,44 @@ def _refuse_twins(rules: Sequence[Json], names: Mapping[str, Any]) -> None:
         seen.add(name)
 
 
-def _refuse_differences(live: Json, wanted: Json, steps: Steps, *, besides: str) -> None:
-    different = _first_difference(_without(live, besides), _without(wanted, besides), steps)
+def _refuse_differences(live: Json, wanted: Json, path: JsonPath, *, ignored: str) -> None:
+    different = _first_difference(_without(live, ignored), _without(wanted, ignored), path)
     if different is not None:
         raise TargetFailed(
             f"{render_path(different)}: the cluster and the step differ, and a rollout changes"
-            " weights only; apply the plan's first step by hand, or bring the change into the plan"
+            " weights only; apply the plan's first step by hand, or make the change in the plan"
         )
 
 
-def _first_difference(live: Any, wanted: Any, steps: Steps) -> Steps | None:
+def _first_difference(live: Any, wanted: Any, path: JsonPath) -> JsonPath | None:
     """Return the path of the first value that differs, None if there is none."""
     if isinstance(live, dict) and isinstance(wanted, dict):
         for key in sorted({*live, *wanted}):
             if key not in live or key not in wanted:
-                return (*steps, key)
-            if (found := _first_difference(live[key], wanted[key], (*steps, key))) is not None:
+                return (*path, key)
+            if (found := _first_difference(live[key], wanted[key], (*path, key))) is not None:
                 return found
         return None
     if isinstance(live, list) and isinstance(wanted, list) and len(live) == len(wanted):
         pairs = enumerate(zip(live, wanted, strict=True))
-        ways = (_first_difference(one, other, (*steps, index)) for index, (one, other) in pairs)
-        return next((way for way in ways if way is not None), None)
-    return None if live == wanted else steps
+        paths = (_first_difference(one, other, (*path, index)) for index, (one, other) in pairs)
+        return next((each for each in paths if each is not None), None)
+    return None if live == wanted else path
 
 
 def _without(part: Json, name: str) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key != name}
 
 
-def _unweighted(entry: Json) -> dict[str, Any]:
-    return _without(entry, "weight")
+def _without_weight(destination: Json) -> dict[str, Any]:
+    return _without(destination, "weight")
 
 
-def _reweighted(old: Sequence[Json], new: Sequence[Json], where: Steps) -> Iterator[Operation]:
-    if len(old) == 1:
-        return  # a single destination gets everything, whatever its weight
-    for index, (live, wanted) in enumerate(zip(old, new, strict=True)):
-        if live.get("weight", 0) != wanted.get("weight", 0):
-            op = "replace" if "weight" in live else "add"
-            yield _edit(op, (*where, index, "weight"), wanted.get("weight", 0))
+def _test(path: JsonPath, value: Any) -> Operation:
+    return _operation("test", path, value)
 
 
-def _test(steps: Steps, value: Any) -> Operation:
-    return _edit("test", steps, value)
-
-
-def _edit(op: str, steps: Steps, value: Any = None) -> Operation:
-    path = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-    return {"op": op, "path": path} | ({} if op == "remove" else {"value": value})
+def _operation(op: str, path: JsonPath, value: Any = None) -> Operation:
+    """Build one operation; ``path`` becomes a JSON pointer (RFC 6901)."""
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return {"op": op, "path": pointer} | ({} if op == "remove" else {"value": value})

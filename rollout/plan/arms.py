@@ -8,9 +8,8 @@ from ..lint.subjects import Subject
 from ..manifests.destination_rule import DestinationRule, Subset
 from ..manifests.hosts import ServiceName, expand_host, service_of
 from ..manifests.kubernetes import Workload
-from ..prometheus.query import Arms
 from .loading import Planned
-from .model import Plan
+from .model import Plan, ReleaseLabel
 from .plan_file import PlanInvalid
 
 #: Labels that name a release's version, the first of them that is there.
@@ -30,7 +29,7 @@ def service_of_plan(plan: Plan) -> ServiceName:
     raise PlanInvalid(f"no step leads to the subset {plan.canary}")
 
 
-def arms_of(planned: Planned, metrics: str) -> Arms:
+def arms_of(planned: Planned, metrics: str) -> ReleaseLabel:
     """Return the label and its values: Istio's workload, or the subset's own label for ``app``."""
     plan = planned.plan
     host = service_of_plan(plan).host
@@ -40,7 +39,7 @@ def arms_of(planned: Planned, metrics: str) -> Arms:
             raise PlanInvalid(f"no DestinationRule of {host} has the subset {name}; {_REMEDY}")
     stable, canary = subsets[plan.stable], subsets[plan.canary]
     if metrics == "istio":
-        return Arms(
+        return ReleaseLabel(
             "destination_workload",
             _workload(planned.subjects, plan.namespace, stable),
             _workload(planned.subjects, plan.namespace, canary),
@@ -48,7 +47,7 @@ def arms_of(planned: Planned, metrics: str) -> Arms:
     for label, value in stable.labels.items():
         other = canary.labels.get(label)
         if other is not None and other != value and label.isidentifier():
-            return Arms(label, value, other)
+            return ReleaseLabel(label, value, other)
     raise PlanInvalid(
         f"no label tells the subsets {stable.name} and {canary.name} apart; {_REMEDY}"
     )

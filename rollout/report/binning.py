@@ -8,7 +8,7 @@ from statistics import median
 
 from ..evidence.counts import Counts
 from ..runner.events import total
-from .samples import Sample, Side
+from .samples import ArmSample, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def of(arm: str) -> Callable[[Sample], int]:
     """Return what counts a release's requests in a sample."""
 
     def requests(sample: Sample) -> int:
-        side: Side = getattr(sample, arm)
+        side: ArmSample = getattr(sample, arm)
         return side.counts.requests
 
     return requests

@@ -9,7 +9,8 @@ from ..evidence.counts import Counts
 from ..runner.events import EvidenceValues
 from . import formats
 from .binning import gather, of
-from .samples import About, Sample
+from .plan_summary import PlanSummary
+from .samples import Sample
 from .scales import ceiling, decades, linear_ticks
 from .svg_chart import Format, Frame, Hold, Point, Sheet, values
 from .timeline import Story
@@ -55,7 +56,7 @@ def draw_split(frame: Frame, form: Format, story: Story, samples: Sequence[Sampl
 
 
 def draw_errors(
-    frame: Frame, form: Format, story: Story, samples: Sequence[Sample], about: About
+    frame: Frame, form: Format, story: Story, samples: Sequence[Sample], about: PlanSummary
 ) -> str:
     """Draw each release's share of failed requests, and the objective."""
     curves: list[tuple[str, Counts, list[Hold]]] = []

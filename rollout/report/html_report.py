@@ -9,13 +9,14 @@ from ..runner.events import Event, EventKind
 from . import formats
 from .charts import build_frame, draw_errors, draw_evidence, draw_latency, draw_split
 from .markup import Markup, element, join
-from .samples import About, Sample
+from .plan_summary import PlanSummary
+from .samples import Sample
 from .stylesheet import STYLE
 from .svg_chart import NARROW, WIDE, Format
 from .timeline import Story, headline, sentence, tell
 
 
-def render_report(events: Sequence[Event], samples: Sequence[Sample], about: About) -> str:
+def render_html(events: Sequence[Event], samples: Sequence[Sample], about: PlanSummary) -> str:
     """Render a page that is well-formed XML too; raise ValueError without events."""
     story = tell(events)
     title = headline(story)
@@ -42,7 +43,7 @@ def render_report(events: Sequence[Event], samples: Sequence[Sample], about: Abo
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
-def _header(story: Story, about: About, title: str) -> Markup:
+def _header(story: Story, about: PlanSummary, title: str) -> Markup:
     return element(
         "header",
         element(
@@ -91,7 +92,7 @@ def _short(value: float) -> str:
     )
 
 
-def _charts(story: Story, samples: Sequence[Sample], about: About) -> Iterator[Markup]:
+def _charts(story: Story, samples: Sequence[Sample], about: PlanSummary) -> Iterator[Markup]:
     frame = build_frame(story)
 
     def chart(title: str, what: str, draw: Callable[[Format], str]) -> Markup:
@@ -183,7 +184,7 @@ def _failed(counts: Counts) -> Markup:
     return join(f"{formats.count(counts.failures)} ", element("small", f"({whole})"))
 
 
-def _edges(story: Story, about: About) -> Markup:
+def _edges(story: Story, about: PlanSummary) -> Markup:
     edges = about.objective.slow_seconds
     old, new, told = story.stable.slow, story.canary.slow, story.evidence.harm_slow
     if not edges or not len(edges) == len(old) == len(new):
@@ -231,7 +232,7 @@ def _log(story: Story) -> Markup:
     )
 
 
-def _plan(about: About) -> Markup:
+def _plan(about: PlanSummary) -> Markup:
     objective = about.objective
     steps = [
         element(
@@ -253,7 +254,7 @@ def _plan(about: About) -> Markup:
     )
 
 
-def _rehearsed(about: About) -> Markup:
+def _rehearsed(about: PlanSummary) -> Markup:
     if not about.not_rehearsed:
         return Markup("")
     return element(
@@ -264,7 +265,7 @@ def _rehearsed(about: About) -> Markup:
     )
 
 
-def _reading(about: About) -> Markup:
+def _reading(about: PlanSummary) -> Markup:
     objective = about.objective
     fair = """Both releases are compared over the same time, so what hurts both, as a database that
         is down, is no evidence against either. A request counts once, however often it was tried.
@@ -284,6 +285,6 @@ def _reading(about: About) -> Markup:
     )
 
 
-def _origin(story: Story, about: About) -> str:
+def _origin(story: Story, about: PlanSummary) -> str:
     source = f" Evidence from {about.source}." if about.source else ""
     return f"From {formats.moment(story.since)} to {formats.moment(story.until)}.{source}"

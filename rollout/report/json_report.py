@@ -10,12 +10,13 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from ..runner.events import Event
-from .samples import About, Sample
+from .plan_summary import PlanSummary
+from .samples import Sample
 from .timeline import headline, sentence, tell
 
 _EVENTS: Final = TypeAdapter(list[Event])
 _SAMPLES: Final = TypeAdapter(list[Sample])
-_ABOUT: Final = TypeAdapter(About)
+_ABOUT: Final = TypeAdapter(PlanSummary)
 
 
 class DocumentInvalid(Exception):
@@ -26,10 +27,10 @@ class DocumentInvalid(Exception):
 class Record:
     events: tuple[Event, ...]
     samples: tuple[Sample, ...]
-    about: About
+    about: PlanSummary
 
 
-def render_json(events: Sequence[Event], samples: Sequence[Sample], about: About) -> str:
+def render_json(events: Sequence[Event], samples: Sequence[Sample], about: PlanSummary) -> str:
     """Render one object; raise ValueError without events."""
     story = tell(events)
     document: dict[str, Any] = {

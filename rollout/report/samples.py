@@ -1,4 +1,4 @@
-"""What a report draws: a row a second, and what the rollout was to be."""
+"""Requests and latencies of each second: a rehearsal records them, a report draws them. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from ..evidence.counts import Counts
-from ..evidence.objective import Objective
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One release's second; latencies in milliseconds, None where nothing was answered."""
+class ArmSample:
+    """One arm's second; latencies in milliseconds, None if no request was completed."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -26,42 +25,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The second that begins at ``time`` (Unix); ``share`` is the canary's as desired, 0 to 1."""
+    """The second that begins at ``time`` (Unix time).
+
+    ``share`` is the desired share of the canary, 0 to 1, None if the step has no weights.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     time: float
     share: float | None
-    stable: Side
-    canary: Side
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-
-    name: str
-    share: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What the rollout was to be; ``stable`` and ``canary`` are the releases' names or versions.
-
-    ``not_rehearsed`` are sentences, each about something that only a cluster would show.
-    ``source`` says where the evidence came from.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-
-    rollout: str
-    namespace: str
-    strategy: str
-    stable: str
-    canary: str
-    steps: tuple[PlannedStep, ...]
-    objective: Objective
-    step_seconds: float
-    deadline_seconds: float
-    source: str = ""
-    not_rehearsed: tuple[str, ...] = ()
+    stable: ArmSample
+    canary: ArmSample

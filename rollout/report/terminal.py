@@ -11,17 +11,18 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ..runner.events import Event
-from .samples import About, Sample
+from .plan_summary import PlanSummary
+from .samples import Sample
 from .terminal_view import Seen, describe, draw
 
 
 class Progress(Protocol):
     """Who shows how it goes."""
 
-    def tell(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Show an event."""
 
-    def sample(self, sample: Sample) -> None:
+    def show_sample(self, sample: Sample) -> None:
         """Show the last second."""
 
 
@@ -32,7 +33,7 @@ class PlainProgress:
         self._console = console
         self._since: float | None = None
 
-    def tell(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Print the event."""
         if self._since is None:
             self._since = event.time
@@ -40,23 +41,23 @@ class PlainProgress:
         line = describe(event, self._since)
         self._console.out(line, highlight=False)
 
-    def sample(self, sample: Sample) -> None:
+    def show_sample(self, sample: Sample) -> None:
         """Show nothing: a line a second is no news."""
 
 
 class LiveProgress:
     """Redrawn in place, four times a second; the last state stays when it ends."""
 
-    def __init__(self, about: About, clock: Callable[[], float]) -> None:
+    def __init__(self, about: PlanSummary, clock: Callable[[], float]) -> None:
         self._about = about
         self._clock = clock
         self._seen = Seen()
 
-    def tell(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Take the event in."""
         self._seen = self._seen.after(event)
 
-    def sample(self, sample: Sample) -> None:
+    def show_sample(self, sample: Sample) -> None:
         """Take the second in."""
         self._seen = self._seen.with_sample(sample)
 
@@ -67,7 +68,7 @@ class LiveProgress:
 
 @contextlib.contextmanager
 def open_progress(
-    about: About, console: Console | None = None, clock: Callable[[], float] = time.time
+    about: PlanSummary, console: Console | None = None, clock: Callable[[], float] = time.time
 ) -> Iterator[Progress]:
     """Show progress until the block ends: live in a terminal, else in lines.
 

@@ -15,7 +15,8 @@ from ..evidence.counts import Counts
 from ..runner.events import VERDICTS, Event, EventKind, EvidenceValues, total
 from . import formats
 from .markup import printable
-from .samples import About, Sample
+from .plan_summary import PlanSummary
+from .samples import Sample
 
 _BAR: Final = 30
 _NOTHING: Final = Counts(0, 0)
@@ -94,12 +95,12 @@ def describe(event: Event, since: float) -> str:
     return printable(line).replace("\n", " ").replace("\u00a0", " ")
 
 
-def draw(seen: Seen, about: About, now: float) -> RenderableType:
+def draw(seen: Seen, about: PlanSummary, now: float) -> RenderableType:
     """Draw the whole view for a terminal of 80 columns or more."""
     return Group(*_parts(seen, about, now))
 
 
-def _parts(seen: Seen, about: About, now: float) -> Iterator[RenderableType]:
+def _parts(seen: Seen, about: PlanSummary, now: float) -> Iterator[RenderableType]:
     took = formats.clock(max(0.0, now - seen.since)) if seen.since is not None else "0:00"
     yield Text.assemble(
         (_safe(f"{about.namespace}/{about.rollout}"), "bold"),
@@ -124,7 +125,7 @@ def _parts(seen: Seen, about: About, now: float) -> Iterator[RenderableType]:
         yield Text(describe(seen.told, seen.since), style=_STYLES.get(seen.told.kind, ""))
 
 
-def _plan(seen: Seen, about: About) -> Text:
+def _plan(seen: Seen, about: PlanSummary) -> Text:
     """Draw the steps by their shares, as their names would be too long; the current one's, too."""
     line = Text("  ")
     done = seen.told is not None and seen.told.kind in VERDICTS

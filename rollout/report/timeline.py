@@ -9,7 +9,7 @@ from typing import Final
 from ..evidence.counts import Counts
 from ..runner.events import VERDICTS, Event, EventKind, EvidenceValues, total
 from . import formats
-from .samples import About
+from .plan_summary import PlanSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def headline(story: Story) -> str:
     return words[story.verdict]
 
 
-def sentence(story: Story, about: About) -> str:
+def sentence(story: Story, about: PlanSummary) -> str:
     """Return the numbers that decided, in one sentence."""
     old, new = about.stable, about.canary
     what, mine, theirs = _measure(story, about)
@@ -130,7 +130,7 @@ _REASONS: Final = {"aborted": "Somebody ordered it", "deadline": "The plan's tim
 _ROUNDING: Final = 1 - 1e-9
 
 
-def _measure(story: Story, about: About) -> tuple[str, int, int]:
+def _measure(story: Story, about: PlanSummary) -> tuple[str, int, int]:
     """Return what decided: failures, or slow answers beyond the edge that told most."""
     slow = story.evidence.harm_slow
     edges = about.objective.slow_seconds

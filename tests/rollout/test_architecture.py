@@ -48,6 +48,7 @@ PURE_PLACES: Final = (
     "report/html_report.py",
     "report/json_report.py",
     "report/markup.py",
+    "report/plan_summary.py",
     "report/samples.py",
     "report/scales.py",
     "report/stylesheet.py",

@@ -14,9 +14,9 @@ from rollout.evidence.counts import Arm, Counts, Reading, Series
 from rollout.evidence.windows import difference
 from rollout.plan.arms import version_of
 from rollout.plan.loading import Planned, load_plan
-from rollout.plan.model import Asked, Plan
+from rollout.plan.model import Asked, Plan, ReleaseLabel
 from rollout.plan.plan_file import PlanInvalid
-from rollout.prometheus.query import Arms, ask_istio
+from rollout.prometheus.query import istio_query
 from rollout.runner.reasons import still_gets, why_ended, why_held
 from tests.rollout.cli.shops import TIMES, write_rollout
 
@@ -104,8 +104,10 @@ class _Counted:
 
 async def test_strays_are_spoken_of_while_they_come_and_a_minute_longer() -> None:
     counted = _Counted()
-    question = ask_istio("kv", "shop", Arms("destination_workload", "kv-stable", "kv-canary"))
-    source = StraysSource(counted, question)
+    query = istio_query(
+        "kv", "shop", ReleaseLabel("destination_workload", "kv-stable", "kv-canary")
+    )
+    source = StraysSource(counted, query)
 
     async def remark_after(seconds: float, more: int) -> str:
         counted.at += seconds

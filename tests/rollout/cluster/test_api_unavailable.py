@@ -10,7 +10,7 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.kubeconfig import open_client
-from rollout.cluster.target import ClusterTarget, Patience
+from rollout.cluster.target import ClusterTarget, Timeouts
 from rollout.runner.ports import NotOurs, TargetFailed
 from tests.rollout.cluster.virtual_services import (
     COLLECTION,
@@ -24,7 +24,9 @@ from tests.rollout.cluster.virtual_services import (
 from tests.support.api_server import ApiServer, Faults, listening
 
 KEY: Final = (COLLECTION, "shop", "kv")
-IMPATIENT: Final = Patience(away_seconds=0.3, pause_seconds=0.01, tries=4, settle_seconds=0)
+IMPATIENT: Final = Timeouts(
+    retry_seconds=0.3, backoff_seconds=0.01, max_attempts=4, propagation_seconds=0
+)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +80,7 @@ async def test_proxies_have_their_time_also_if_the_answer_was_lost(
     if lost:
         server.faults = Faults(reset=True, after=True, matching=frozenset({"PATCH"}), times=1)
     steps = canary_plan()
-    target = ClusterTarget(client, steps, Patience(pause_seconds=0.01, settle_seconds=0.5))
+    target = ClusterTarget(client, steps, Timeouts(backoff_seconds=0.01, propagation_seconds=0.5))
     began = asyncio.get_running_loop().time()
 
     await target.apply(step(steps, "w10"))
@@ -93,7 +95,9 @@ async def test_what_does_not_pass_is_told(
     server.faults = Faults(status=503, matching=frozenset(matching))
     steps = canary_plan()
 
-    with pytest.raises(TargetFailed, match=r"the API server is away.*run it again") as caught:
+    with pytest.raises(
+        TargetFailed, match=r"the API server is unavailable.*run the same command again"
+    ) as caught:
         await ClusterTarget(client, steps, IMPATIENT).apply(step(steps, "w10"))
 
     assert not isinstance(caught.value, NotOurs)
@@ -119,7 +123,7 @@ async def test_a_server_that_is_gone_for_three_seconds_is_waited_for(tmp_path: P
     asyncio.get_running_loop().call_later(3.0, back.set)
 
     async with open_client(kubeconfig=kubeconfig) as client:
-        target = ClusterTarget(client, steps, Patience(pause_seconds=0.05, settle_seconds=0))
+        target = ClusterTarget(client, steps, Timeouts(backoff_seconds=0.05, propagation_seconds=0))
         applying = asyncio.create_task(target.apply(step(steps, "w10")))
         await back.wait()
         assert not applying.done()

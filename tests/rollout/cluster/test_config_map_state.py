@@ -9,16 +9,16 @@ from typing import Any, Final
 import pytest
 from lightkube import AsyncClient
 
-from rollout.cluster.config_map_state import ConfigMapState
-from rollout.cluster.lease import Lease
+from rollout.cluster.config_map_state import ConfigMapStateStore
+from rollout.cluster.lease import LeaseTimes
 from rollout.runner.state import Order, StateFailed, StateHeld
 from tests.support.api_server import ApiServer, Asked, Faults
 from tests.support.waiting import eventually
 
 KEY: Final = ("/v1/configmaps", "shop", "tallykv-rollout-kv")
 #: Long enough for a busy machine, and renewed so often that others see it soon.
-LEASE: Final = Lease(seconds=20, renew_seconds=0.05)
-SHORT: Final = Lease(seconds=3, renew_seconds=0.05)
+LEASE: Final = LeaseTimes(duration_seconds=20, renew_seconds=0.05)
+SHORT: Final = LeaseTimes(duration_seconds=3, renew_seconds=0.05)
 #: Who died held it for 0.3 s.
 DEAD: Final = {
     "tallykv-rollout/holder": "process 1 on gone",
@@ -26,8 +26,10 @@ DEAD: Final = {
 }
 
 
-def store(client: AsyncClient, lease: Lease = LEASE) -> ConfigMapState:
-    return ConfigMapState(client, "shop", "kv", lease=lease, away_seconds=0.5, pause_seconds=0.01)
+def store(client: AsyncClient, lease: LeaseTimes = LEASE) -> ConfigMapStateStore:
+    return ConfigMapStateStore(
+        client, "shop", "kv", lease=lease, retry_seconds=0.5, backoff_seconds=0.01
+    )
 
 
 def notes(server: ApiServer) -> dict[str, str]:
@@ -41,7 +43,7 @@ def succeed(server: ApiServer) -> None:
     server.edit(*KEY, lambda found: found["metadata"]["annotations"].update(other))
 
 
-async def hold_and(client: AsyncClient, happen: Callable[[], None], lease: Lease) -> None:
+async def hold_and(client: AsyncClient, happen: Callable[[], None], lease: LeaseTimes) -> None:
     """Hold, have something happen, and stay for as long as we may."""
     async with store(client, lease).hold():
         happen()
@@ -121,11 +123,11 @@ async def test_who_can_not_renew_is_stopped_before_another_may_begin(
     with pytest.raises(StateHeld, match="the hold on ConfigMap shop/tallykv-rollout-kv is lost"):
         await hold_and(client, lambda: setattr(server, "faults", Faults(status=503)), SHORT)
 
-    assert asyncio.get_running_loop().time() - began < SHORT.seconds
+    assert asyncio.get_running_loop().time() - began < SHORT.duration_seconds
 
 
 async def test_who_was_succeeded_writes_no_more(server: ApiServer, client: AsyncClient) -> None:
-    mine = store(client, Lease(seconds=60, renew_seconds=50))
+    mine = store(client, LeaseTimes(duration_seconds=60, renew_seconds=50))
     async with mine.hold():
         await mine.save({"step": 1})
         succeed(server)
@@ -145,7 +147,7 @@ async def test_who_was_succeeded_is_stopped(server: ApiServer, client: AsyncClie
 async def test_a_state_that_is_deleted_under_its_runner_is_not_written_anew(
     server: ApiServer, client: AsyncClient
 ) -> None:
-    mine = store(client, Lease(seconds=60, renew_seconds=50))
+    mine = store(client, LeaseTimes(duration_seconds=60, renew_seconds=50))
     async with mine.hold():
         server.objects.clear()
         with pytest.raises(StateHeld, match="it was deleted"):
@@ -225,7 +227,7 @@ async def test_of_the_history_the_last_two_hundred_stay(
 async def test_what_is_forbidden_is_told(server: ApiServer, client: AsyncClient, verb: str) -> None:
     server.forbidden = {(verb, "configmaps")}
 
-    with pytest.raises(StateFailed, match="it takes get, create and patch on configmaps in shop"):
+    with pytest.raises(StateFailed, match="you may get, create and patch configmaps in shop"):
         async with store(client).hold():
             pytest.fail("held nothing")
 
@@ -233,5 +235,5 @@ async def test_what_is_forbidden_is_told(server: ApiServer, client: AsyncClient,
 async def test_an_api_server_that_is_away_is_told(server: ApiServer, client: AsyncClient) -> None:
     server.faults = Faults(status=503)
 
-    with pytest.raises(StateFailed, match="an API server that answers"):
+    with pytest.raises(StateFailed, match="check that the API server answers"):
         await store(client).load()

@@ -77,7 +77,7 @@ async def test_who_loses_every_race_gives_up(server: ApiServer, client: AsyncCli
         await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
 
     assert not isinstance(caught.value, NotOurs)
-    assert len(server.writes()) == QUICK.tries
+    assert len(server.writes()) == QUICK.max_attempts
     assert weights(server.objects[KEY]) == [[100, 0]] * 2
 
 
@@ -122,7 +122,7 @@ async def test_a_step_is_in_force_once_istiod_has_seen_it(
     steps = canary_plan()
     target = ClusterTarget(client, steps, QUICK)
 
-    with pytest.raises(TargetFailed, match="istiod has not taken it up"):
+    with pytest.raises(TargetFailed, match="istiod has not seen it"):
         await target.apply(step(steps, "w10"))
     server.edit(*KEY, observe)
     await target.apply(step(steps, "w10"))

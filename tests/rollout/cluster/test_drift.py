@@ -9,7 +9,7 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
-from rollout.cluster.virtual_service_patch import Changes
+from rollout.cluster.virtual_service_patch import PatchBuilder
 from rollout.plan.model import Plan, Strategy
 from rollout.runner.ports import NotOurs, TargetFailed
 from tests.rollout.cluster.virtual_services import (
@@ -192,4 +192,4 @@ def test_a_plan_of_rules_without_names_is_refused() -> None:
     )
 
     with pytest.raises(TargetFailed, match=r"spec\.http\[1\]: a rule without a name"):
-        Changes(nameless)
+        PatchBuilder(nameless)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollout.cluster.kubeconfig import find_cluster, open_client
+from rollout.cluster.kubeconfig import load_config, open_client
 from rollout.cluster.target import ClusterTarget
 from rollout.runner.ports import TargetFailed
 from tests.rollout.cluster.virtual_services import COLLECTION, QUICK, canary_plan, live, share, step
@@ -47,7 +47,7 @@ async def test_the_current_context_is_taken(server: ApiServer, tmp_path: Path) -
 def test_a_context_can_be_chosen(server: ApiServer, tmp_path: Path) -> None:
     named = str(server.kubeconfig(tmp_path / "config"))
 
-    found = find_cluster(kubeconfig=None, context="elsewhere", environ={"KUBECONFIG": named})
+    found = load_config(kubeconfig=None, context="elsewhere", environ={"KUBECONFIG": named})
 
     assert found.cluster.server == "http://127.0.0.1:1"
 
@@ -66,14 +66,14 @@ async def test_a_plugin_without_a_token_is_told(
 ) -> None:
     run = plugin(tmp_path / "plugin.py", "v1beta1", answer)
 
-    with pytest.raises(TargetFailed, match="the credentials' plugin gives no token"):
+    with pytest.raises(TargetFailed, match="the credentials plugin returned no token"):
         await reached(server, server.kubeconfig(tmp_path / "config", exec=run))
 
 
 async def test_a_plugin_that_is_not_there_is_told(server: ApiServer, tmp_path: Path) -> None:
     run = plugin(tmp_path / "plugin.py", "v1", "{}") | {"command": str(tmp_path / "none")}
 
-    with pytest.raises(TargetFailed, match="the credentials' plugin can't be run"):
+    with pytest.raises(TargetFailed, match="the credentials plugin can't be run"):
         await reached(server, server.kubeconfig(tmp_path / "config", exec=run))
 
 
@@ -106,12 +106,12 @@ def test_without_a_cluster_it_says_what_to_do(tmp_path: Path, text: str | None, 
         file.write_text(text)
 
     with pytest.raises(TargetFailed, match=f"{said}.*; try kubectl with the same"):
-        find_cluster(kubeconfig=str(file), context=None, environ={})
+        load_config(kubeconfig=str(file), context=None, environ={})
 
 
 def test_several_files_are_refused() -> None:
     with pytest.raises(TargetFailed, match="kubectl config view --flatten"):
-        find_cluster(kubeconfig=None, context=None, environ={"KUBECONFIG": "/a:/b"})
+        load_config(kubeconfig=None, context=None, environ={"KUBECONFIG": "/a:/b"})
 
 
 def test_in_a_pod_its_own_account_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_in_a_pod_its_own_account_is_taken(tmp_path: Path, monkeypatch: pytest.M
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
-    found = find_cluster(kubeconfig=None, context=None, environ=environ)
+    found = load_config(kubeconfig=None, context=None, environ=environ)
 
     assert found.cluster.server == "https://10.0.0.1:443"
     assert found.user is not None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rollout.cluster.config_map_state import ConfigMapState
-from rollout.cluster.lease import Lease
+from rollout.cluster.config_map_state import ConfigMapStateStore
+from rollout.cluster.lease import LeaseTimes
 from rollout.runner.file_state import DirectoryState
 from rollout.runner.state import (
     Order,
@@ -23,7 +23,7 @@ from tests.rollout.cluster.virtual_services import Json
 from tests.support.api_server import ApiServer
 
 #: Long enough for a busy machine, and renewed so often that a second one sees it soon.
-LEASE = Lease(seconds=20, renew_seconds=0.05)
+LEASE = LeaseTimes(duration_seconds=20, renew_seconds=0.05)
 CONFIG_MAP = ("/v1/configmaps", "shop", "tallykv-rollout-kv")
 #: Opens the same store again, as another process would.
 Again = Callable[[], StateStore]
@@ -56,7 +56,9 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Again, Place
     client = request.getfixturevalue("client")
 
     def again() -> StateStore:
-        return ConfigMapState(client, "shop", "kv", lease=LEASE, away_seconds=1, pause_seconds=0.01)
+        return ConfigMapStateStore(
+            client, "shop", "kv", lease=LEASE, retry_seconds=1, backoff_seconds=0.01
+        )
 
     return again, Place(directory, server)
 
@@ -100,7 +102,7 @@ async def test_only_a_holder_saves(again: Again) -> None:
 
 
 async def test_the_second_runner_is_refused_and_told_by_whom(again: Again) -> None:
-    async with asyncio.timeout(LEASE.seconds / 2), again().hold():
+    async with asyncio.timeout(LEASE.duration_seconds / 2), again().hold():
         with pytest.raises(StateHeld, match=r"process \d+ on .* runs the rollout"):
             async with again().hold():
                 pytest.fail("two runners")

@@ -6,7 +6,7 @@ import copy
 import json
 from typing import Any, Final
 
-from rollout.cluster.target import Patience
+from rollout.cluster.target import Timeouts
 from rollout.evidence.objective import Objective
 from rollout.manifests.reading import read_manifest
 from rollout.manifests.virtual_service import VirtualService
@@ -14,8 +14,12 @@ from rollout.plan.model import Plan, Step, Strategy
 
 Json = dict[str, Any]
 COLLECTION: Final = "networking.istio.io/v1/virtualservices"
-QUICK: Final = Patience(
-    away_seconds=5, pause_seconds=0.01, tries=6, confirm_seconds=0.3, settle_seconds=0
+QUICK: Final = Timeouts(
+    retry_seconds=5,
+    backoff_seconds=0.01,
+    max_attempts=6,
+    confirm_seconds=0.3,
+    propagation_seconds=0,
 )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from rollout.prometheus.query import ISTIO, Flavour
+from rollout.prometheus.query import ISTIO, MetricNames
 
 APP_BOUNDS = (0.1, 0.25, 0.5, 1.0)
 ISTIO_BOUNDS = (100, 250, 500, 1000)
@@ -104,7 +104,7 @@ class Pool:
 
 
 def histogram(
-    flavour: Flavour, status: int | str, buckets: Sequence[int], count: int, labels: str = ""
+    flavour: MetricNames, status: int | str, buckets: Sequence[int], count: int, labels: str = ""
 ) -> str:
     """Expose one series of a histogram; ``buckets`` cumulative, by the flavour's bounds."""
     bounds = ISTIO_BOUNDS if flavour is ISTIO else APP_BOUNDS

@@ -6,8 +6,8 @@ import contextlib
 from typing import Any
 
 from rollout.evidence.counts import Reading
-from rollout.prometheus.query import Question
-from rollout.prometheus.source import Server, open_source
+from rollout.prometheus.query import Query
+from rollout.prometheus.source import PrometheusServer, open_source
 from rollout.runner.ports import SourceFailed
 from tests.rollout.prometheus.exporters import Exporter, Pool
 from tests.support.prometheus import Prometheus
@@ -25,14 +25,14 @@ class Scraping:
         """Return a target with these labels; it shows nothing yet."""
         return self._pool.take(labels)
 
-    def server(self, **more: Any) -> Server:
-        return Server(url=self.prometheus.base, **more)
+    def server(self, **more: Any) -> PrometheusServer:
+        return PrometheusServer(url=self.prometheus.base, **more)
 
-    async def read(self, question: Question, **more: Any) -> Reading:
+    async def read(self, question: Query, **more: Any) -> Reading:
         async with open_source(self.server(**more), question) as source:
             return await source.read()
 
-    async def read_until(self, question: Question, requests: int) -> Reading:
+    async def read_until(self, question: Query, requests: int) -> Reading:
         """Read until so many requests are seen in all; refusals until then don't count."""
 
         async def look() -> Reading | None:

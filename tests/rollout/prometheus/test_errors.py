@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rollout.prometheus.query import APP, Arms, Question, ask_app
-from rollout.prometheus.source import Server, open_source
+from rollout.plan.model import ReleaseLabel
+from rollout.prometheus.query import APP, Query, app_query
+from rollout.prometheus.source import PrometheusServer, open_source
 from rollout.runner.ports import SourceFailed
 from tests.rollout.prometheus.exporters import fresh_namespace, histogram
 from tests.rollout.prometheus.scraped_prometheus import Scraping
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
-TRACKS = Arms("track", "stable", "canary")
+TRACKS = ReleaseLabel("track", "stable", "canary")
 ROW = {"rollout_part": "requests", "job": "kv", "pod": "a", "track": "canary"}
 TIME = {**ROW, "rollout_part": "sampled"}
 
@@ -29,8 +30,10 @@ def vector(*rows: tuple[dict[str, str], str], **more: Any) -> str:
     return json.dumps({"status": "success", "data": data, **more})
 
 
-async def read(url: str, question: Question | None = None, **more: Any) -> Any:
-    async with open_source(Server(url=url, **more), question or ask_app("shop", TRACKS)) as source:
+async def read(url: str, query: Query | None = None, **more: Any) -> Any:
+    async with open_source(
+        PrometheusServer(url=url, **more), query or app_query("shop", TRACKS)
+    ) as source:
         return await source.read()
 
 
@@ -57,11 +60,11 @@ async def read(url: str, question: Question | None = None, **more: Any) -> Any:
         (
             200,
             vector((ROW, "1"), (TIME, "999"), warnings=["store 2 is unreachable"]),
-            r"may not be whole: \['store 2 is unreachable'\]",
+            r"may be incomplete: \['store 2 is unreachable'\]",
         ),
         (200, json.dumps({"status": "success", "data": {"resultType": "scalar"}}), r"scalar"),
         (200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": [{}]}}),
-         r"another shape"),
+         r"shape of Prometheus' API"),
         (200, json.dumps(["no", "object"]), r"no Prometheus"),
         (200, "<html>Sign in</html>", r"no Prometheus: not a JSON object; check the address"),
         (200, json.dumps({"status": "error", "error": "query timed out"}), r"query timed out"),
@@ -131,13 +134,13 @@ async def test_an_endless_answer_is_cut_off(
 
 
 async def test_nobody_listening_is_told_as_such() -> None:
-    with pytest.raises(SourceFailed, match=r"can't be asked: .*check the address"):
+    with pytest.raises(SourceFailed, match=r"can't be queried: .*check the address"):
         await read(f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.parametrize("url", ["", "prometheus:9090", "http://", "http://a b/"])
 async def test_what_is_no_address_is_told_as_such(url: str) -> None:
-    with pytest.raises(SourceFailed, match=r"can't be asked"):
+    with pytest.raises(SourceFailed, match=r"can't be queried"):
         await read(url)
 
 
@@ -145,32 +148,32 @@ async def test_an_edge_that_is_no_bound_names_those_that_are(scraping: Scraping)
     namespace = fresh_namespace()
     pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = histogram(APP, 200, (1,) * 4, 1)
-    await scraping.read_until(ask_app(namespace, TRACKS), 1)
+    await scraping.read_until(app_query(namespace, TRACKS), 1)
 
     with pytest.raises(SourceFailed, match=r"0\.3 s is no bucket bound .*0\.1, 0\.25, 0\.5, 1$"):
-        await scraping.read(ask_app(namespace, TRACKS, (0.1, 0.3)))
+        await scraping.read(app_query(namespace, TRACKS, (0.1, 0.3)))
 
 
 async def test_a_label_nobody_bears_is_named(scraping: Scraping) -> None:
     namespace = fresh_namespace()
     pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = histogram(APP, 200, (1,) * 4, 1)
-    await scraping.read_until(ask_app(namespace, TRACKS), 1)
+    await scraping.read_until(app_query(namespace, TRACKS), 1)
 
     with pytest.raises(SourceFailed, match=r"no series whose version is '1' or '2': check"):
-        await scraping.read(ask_app(namespace, Arms("version", "1", "2")))
+        await scraping.read(app_query(namespace, ReleaseLabel("version", "1", "2")))
 
 
 async def test_pods_of_which_none_answers_are_no_evidence(scraping: Scraping) -> None:
     namespace = fresh_namespace()
     pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = histogram(APP, 200, (1,) * 4, 1)
-    await scraping.read_until(ask_app(namespace, TRACKS), 1)
+    await scraping.read_until(app_query(namespace, TRACKS), 1)
     pod.status = 500
 
     async def look() -> str:
         try:
-            await scraping.read(ask_app(namespace, TRACKS))
+            await scraping.read(app_query(namespace, TRACKS))
         except SourceFailed as failed:
             return str(failed)
         return ""
@@ -183,19 +186,19 @@ async def test_pods_of_which_none_answers_are_no_evidence(scraping: Scraping) ->
 @pytest.mark.parametrize("name", ['shop"} or vector(1) #', "a\\", r"\d", "two\nlines"])
 async def test_hostile_names_stay_names(scraping: Scraping, name: str) -> None:
     """Quotes, backslashes and newlines of a matcher don't end its string."""
-    question = ask_app(name, TRACKS)
+    query = app_query(name, TRACKS)
 
     with pytest.raises(SourceFailed, match="Prometheus has no http_server"):
-        await scraping.read(question)
+        await scraping.read(query)
 
 
 @pytest.mark.parametrize("label", ["", "a-b", "track) or vector(1) or sum by (x", "1a"])
 def test_what_is_no_label_is_refused_at_once(label: str) -> None:
-    with pytest.raises(ValueError, match="can't be a label"):
+    with pytest.raises(ValueError, match="can't be a label name"):
         open_expression(label)
 
 
 def open_expression(label: str) -> str:
-    from rollout.prometheus.promql import build_expression
+    from rollout.prometheus.promql import build_promql
 
-    return build_expression(ask_app("shop", Arms(label, "a", "b")))
+    return build_promql(app_query("shop", ReleaseLabel(label, "a", "b")))

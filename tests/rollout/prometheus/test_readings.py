@@ -10,7 +10,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from rollout.evidence.counts import Arm, Counts, Reading, Series
-from rollout.prometheus.query import APP, ISTIO, Arms, ask_app, ask_istio
+from rollout.plan.model import ReleaseLabel
+from rollout.prometheus.query import APP, ISTIO, app_query, istio_query
 from rollout.prometheus.source import open_source
 from rollout.runner.ports import SourceFailed
 from svc.telemetry.metrics import Metrics
@@ -18,8 +19,8 @@ from tests.rollout.prometheus.exporters import fresh_namespace, histogram, istio
 from tests.rollout.prometheus.scraped_prometheus import Scraping
 from tests.support.waiting import eventually
 
-TRACKS = Arms("track", "stable", "canary")
-VERSIONS = Arms("destination_version", "1.4.0", "1.5.0")
+TRACKS = ReleaseLabel("track", "stable", "canary")
+VERSIONS = ReleaseLabel("destination_version", "1.4.0", "1.5.0")
 EDGES = (0.1, 0.25, 0.5)
 
 
@@ -39,7 +40,7 @@ async def test_pods_of_both_tracks_are_read_as_they_counted(scraping: Scraping) 
         + histogram(APP, 503, (3, 3, 4, 4), 4)
     )
 
-    reading = await scraping.read_until(ask_app(namespace, TRACKS, EDGES), 120)
+    reading = await scraping.read_until(app_query(namespace, TRACKS, EDGES), 120)
 
     # 15 requests, 4 failed: of the 11 others 7, 8, 9 were in time.
     assert by_arm(reading, Arm.CANARY) == [Counts(15, 4, (8, 7, 6))]
@@ -53,7 +54,7 @@ async def test_each_pod_is_an_instance_of_its_own(scraping: Scraping) -> None:
     for n, pod in enumerate(pods):
         pod.text = histogram(APP, 200, (n + 1,) * 4, n + 1)
 
-    reading = await scraping.read_until(ask_app(namespace, TRACKS), 6)
+    reading = await scraping.read_until(app_query(namespace, TRACKS), 6)
 
     assert reading.counts == {
         Series(Arm.STABLE, f"kv/{namespace}/kv-{n}/{pod.instance}"): Counts(n + 1, 0)
@@ -83,16 +84,16 @@ async def test_a_gateway_tells_what_each_release_answered(
         + f'istio_requests_total{{response_code="503",{lost}}} 7\n'
         + f'istio_requests_total{{response_code="200",{istio_labels("1.5.0", "web")}}} 900\n'
     )
-    question = ask_istio("kv", namespace, VERSIONS, edges)
+    query = istio_query("kv", namespace, VERSIONS, edges)
 
-    reading = await scraping.read_until(question, 58)
+    reading = await scraping.read_until(query, 58)
 
     name = f"kv/istio-ingress/gateway-0/{gateway.instance}"
     assert reading.counts == {
         Series(Arm.STABLE, name): Counts(50, 0, (10, 5, 0) if edges else ()),
         Series(Arm.CANARY, name): Counts(8, 3, (3, 3, 3) if edges else ()),
     }
-    async with open_source(scraping.server(), question) as source:
+    async with open_source(scraping.server(), query) as source:
         await source.read()
         assert source.unattributed == 7
 
@@ -105,8 +106,8 @@ async def test_with_edges_the_histogram_alone_is_read(scraping: Scraping) -> Non
     gateway.text = histogram(ISTIO, 200, (5, 5, 5, 5), 5, labels)
     gateway.text += f'istio_requests_total{{response_code="200",{labels}}} 90\n'
 
-    with_edges = await scraping.read_until(ask_istio("kv", namespace, VERSIONS, (0.1,)), 5)
-    without = await scraping.read_until(ask_istio("kv", namespace, VERSIONS), 90)
+    with_edges = await scraping.read_until(istio_query("kv", namespace, VERSIONS, (0.1,)), 5)
+    without = await scraping.read_until(istio_query("kv", namespace, VERSIONS), 90)
 
     assert by_arm(with_edges, Arm.CANARY) == [Counts(5, 0, (0,))]
     assert by_arm(without, Arm.CANARY) == [Counts(90, 0)]
@@ -116,10 +117,10 @@ async def test_a_restarted_pod_is_read_from_zero_and_tells_when(scraping: Scrapi
     namespace = fresh_namespace()
     pod = scraping.target(namespace=namespace, pod="kv-1", track="canary")
     pod.text = "process_start_time_seconds 1000\n" + histogram(APP, 200, (50,) * 4, 50)
-    before = await scraping.read_until(ask_app(namespace, TRACKS), 50)
+    before = await scraping.read_until(app_query(namespace, TRACKS), 50)
 
     pod.text = "process_start_time_seconds 2000\n" + histogram(APP, 200, (3,) * 4, 3)
-    after = await scraping.read_until(ask_app(namespace, TRACKS), 3)
+    after = await scraping.read_until(app_query(namespace, TRACKS), 3)
 
     assert before.counts.keys() == after.counts.keys()
     assert [list(each.started.values()) for each in (before, after)] == [[1000], [2000]]
@@ -128,25 +129,25 @@ async def test_a_restarted_pod_is_read_from_zero_and_tells_when(scraping: Scrapi
 
 async def test_a_missed_scrape_leaves_a_pod_out_and_never_reads_zero(scraping: Scraping) -> None:
     namespace = fresh_namespace()
-    question = ask_app(namespace, TRACKS)
+    query = app_query(namespace, TRACKS)
     well = scraping.target(namespace=namespace, pod="kv-1", track="stable")
     sick = scraping.target(namespace=namespace, pod="kv-2", track="canary")
     well.text, sick.text = (histogram(APP, 200, (n,) * 4, n) for n in (10, 20))
-    await scraping.read_until(question, 30)
+    await scraping.read_until(query, 30)
 
     sick.status = 500
-    missed = await scraping.read_until(question, 10)
+    missed = await scraping.read_until(query, 10)
     sick.status, sick.text = 200, histogram(APP, 200, (21,) * 4, 21)
-    back = await scraping.read_until(question, 31)
+    back = await scraping.read_until(query, 31)
 
     assert by_arm(missed, Arm.CANARY) == []
     assert by_arm(back, Arm.CANARY) == [Counts(21, 0)]
 
 
 async def test_the_reading_bears_the_time_of_the_samples(scraping: Scraping) -> None:
-    """Where only old samples are left, ``at`` stands still; it isn't the time of the question."""
+    """Where only old samples are left, ``at`` stands still; it isn't the time of the query."""
     namespace = fresh_namespace()
-    question = ask_app(namespace, TRACKS)
+    query = app_query(namespace, TRACKS)
     pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = f'{APP.counter}{{{APP.status}="200"}} 5 {1_000 * 1_000}\n'
     now = scraping.prometheus.query("time()")[0].value
@@ -156,20 +157,20 @@ async def test_the_reading_bears_the_time_of_the_samples(scraping: Scraping) -> 
 
     async def look() -> Reading | None:
         with contextlib.suppress(SourceFailed):
-            return await scraping.read(question, stale_seconds=3600)
+            return await scraping.read(query, stale_seconds=3600)
         return None
 
     reading = await eventually(look, what="the old sample")
 
     assert reading.at == pytest.approx(exposed_at, abs=0.001)
     with pytest.raises(SourceFailed, match=r"youngest sample .* is 1\d\d s old, more than 60 s"):
-        await scraping.read(question)
+        await scraping.read(query)
 
 
 async def test_every_number_of_a_reading_is_of_one_scrape(scraping: Scraping) -> None:
     """All counters grow alike with each scrape; a reading that mixed two would show it."""
     namespace = fresh_namespace()
-    question = ask_app(namespace, TRACKS, EDGES)
+    query = app_query(namespace, TRACKS, EDGES)
     pod = scraping.target(namespace=namespace, pod="kv-1", track="canary")
 
     def grow() -> None:
@@ -181,7 +182,7 @@ async def test_every_number_of_a_reading_is_of_one_scrape(scraping: Scraping) ->
     async def look() -> bool:
         grow()
         with contextlib.suppress(SourceFailed):
-            (counts,) = (await scraping.read(question)).counts.values()
+            (counts,) = (await scraping.read(query)).counts.values()
             assert counts == Counts(2 * counts.failures, counts.failures, (counts.failures,) * 3)
             seen.add(counts.requests)
         return len(seen) >= 8
@@ -197,7 +198,7 @@ async def test_what_the_service_itself_shows_is_read(scraping: Scraping) -> None
     pod = scraping.target(namespace=namespace, pod="kv-1", track="canary")
     pod.text = generate_latest(metrics.registry).decode()
 
-    reading = await scraping.read_until(ask_app(namespace, TRACKS, (0.1, 0.5)), 4)
+    reading = await scraping.read_until(app_query(namespace, TRACKS, (0.1, 0.5)), 4)
 
     assert by_arm(reading, Arm.CANARY) == [Counts(4, 1, (2, 1))]
     (started,) = reading.started.values()

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from rollout.evidence.counts import Counts
 from rollout.evidence.objective import Objective
-from rollout.report.samples import About, PlannedStep, Sample, Side
+from rollout.report.plan_summary import PlannedStep, PlanSummary
+from rollout.report.samples import ArmSample, Sample
 from rollout.runner.events import Event, EventKind, EvidenceValues
 
 START = 1_790_000_000.0
@@ -28,11 +29,11 @@ EDGES = (0.1, 0.25, 0.5)
 class Telling:
     events: list[Event]
     samples: list[Sample]
-    about: About
+    about: PlanSummary
 
 
-def about(**more: object) -> About:
-    plain = About(
+def about(**more: object) -> PlanSummary:
+    plain = PlanSummary(
         rollout="kv",
         namespace="shop",
         strategy="canary",
@@ -110,7 +111,7 @@ class _Drawing:
     def _window(self, number: int) -> EvidenceValues:
         share = STEPS[number][1]
         since = self._now
-        sides: list[tuple[Side, Side]] = []
+        sides: list[tuple[ArmSample, ArmSample]] = []
         for _ in range(self._poll):
             sides.append(
                 (self._side(1 - share, 0.001, 0.0), self._side(share, self._failing, self._slow))
@@ -150,17 +151,17 @@ class _Drawing:
         kept = canary.requests - canary.failures
         self._logs["merit"] += canary.failures * math.log(0.1) + kept * math.log(0.999 / 0.99)
 
-    def _side(self, share: float, failing: float, slow: float) -> Side:
+    def _side(self, share: float, failing: float, slow: float) -> ArmSample:
         drawn = self._chance
         requests = sum(drawn.random() < share for _ in range(round(self._rate)))
         failures = sum(drawn.random() < failing for _ in range(requests))
         late = failures + sum(drawn.random() < slow for _ in range(requests - failures))
         counts = Counts(requests, failures, (late, late, failures))
         if not requests:
-            return Side(counts)
+            return ArmSample(counts)
         p50 = drawn.lognormvariate(math.log(1.4), 0.08)
         p99 = drawn.lognormvariate(math.log(300 if slow > 0.01 else 9), 0.2)
-        return Side(counts, p50, p99)
+        return ArmSample(counts, p50, p99)
 
 
 def sum_of(counts: list[Counts]) -> Counts:

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from rollout.report.html_report import render_report
-from rollout.report.samples import PlannedStep
+from rollout.report.html_report import render_html
+from rollout.report.plan_summary import PlannedStep
 from rollout.runner.events import EventKind
 from tests.rollout.report.simulated_rollout import START, Telling, about, tell_rollout
 
@@ -26,7 +26,7 @@ TELLINGS = {
 
 
 def page_of(telling: Telling) -> ET.Element:
-    text = render_report(telling.events, telling.samples, telling.about)
+    text = render_html(telling.events, telling.samples, telling.about)
     doctype, _, rest = text.partition("\n")
     assert doctype == "<!DOCTYPE html>"
     return ET.fromstring(rest)  # noqa: S314 - our own page
@@ -48,7 +48,7 @@ def test_every_page_is_well_formed_and_draws_each_chart_for_both_screens(telling
 
 @pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
 def test_nothing_is_fetched_and_nothing_is_run(telling: Telling) -> None:
-    text = render_report(telling.events, telling.samples, telling.about)
+    text = render_html(telling.events, telling.samples, telling.about)
 
     assert not re.search(
         r"(?i)https?:|//[a-z]|url\(|@import|<(script|link|img|iframe|object)", text
@@ -142,7 +142,7 @@ def test_hostile_names_are_only_text() -> None:
         for each in plain.events
     ]
 
-    text = render_report(events, plain.samples, names)
+    text = render_html(events, plain.samples, names)
 
     assert "<script" not in text
     assert "\x1b" not in text
@@ -157,4 +157,4 @@ def test_without_samples_the_evidence_is_still_drawn() -> None:
 
 def test_a_log_without_events_is_refused() -> None:
     with pytest.raises(ValueError, match="no events"):
-        render_report([], [], about())
+        render_html([], [], about())

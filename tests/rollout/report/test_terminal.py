@@ -46,8 +46,8 @@ def test_a_log_gets_one_line_an_event() -> None:
 
     with open_progress(telling.about, where) as progress:
         for event in telling.events:
-            progress.tell(event)
-        progress.sample(telling.samples[0])
+            progress.show_event(event)
+        progress.show_sample(telling.samples[0])
 
     lines = shown(where).splitlines()
     assert len(lines) == len(telling.events)
@@ -101,7 +101,7 @@ def test_a_terminal_is_redrawn_in_place() -> None:
 
     with open_progress(telling.about, where, clock=lambda: START + 130) as progress:
         for event in telling.events:
-            progress.tell(event)
+            progress.show_event(event)
 
     assert "\x1b[" in shown(where)
     assert "233 of 100" in shown(where)
@@ -113,7 +113,7 @@ def test_who_wants_no_colour_gets_none(environ: dict[str, str]) -> None:
 
     with open_progress(about(), where) as progress:
         for event in tell_rollout(failing=0.08).events:
-            progress.tell(event)
+            progress.show_event(event)
 
     assert "\x1b[31" not in shown(where)
     assert "\x1b[1;31" not in shown(where)
