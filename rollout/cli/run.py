@@ -12,10 +12,10 @@ from typing import Final
 
 from ..cluster.kubeconfig import open_client
 from ..cluster.target import ClusterTarget, Timeouts
-from ..plan.arms import arms_of, service_of_plan, version_of
 from ..plan.loading import Planned, load_plan
-from ..plan.model import Plan, ReleaseLabel
-from ..prometheus.query import Query, app_query, istio_query
+from ..plan.model import Plan
+from ..prometheus.arm_labels import arms_of, service_of_plan, version_of
+from ..prometheus.query import Query, ReleaseLabel, app_query, istio_query
 from ..prometheus.source import PrometheusServer, open_source
 from ..report.plan_summary import summarize_plan
 from ..report.terminal import open_progress

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ..evidence.counts import Arm
 from ..evidence.objective import Objective
 from ..manifests.virtual_service import VirtualService
 
@@ -82,21 +81,3 @@ class Plan:
     @property
     def virtual_service(self) -> str:
         return self.steps[0].routes.name
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseLabel:
-    """The metric label that names the release, and its value for each arm.
-
-    Examples of ``name``: ``track``, ``destination_workload``.
-    """
-
-    name: str
-    stable: str
-    canary: str
-
-    def arm_of(self, value: str) -> Arm | None:
-        """Return the arm with this label value, None if neither has it."""
-        if value == self.stable:
-            return Arm.STABLE
-        return Arm.CANARY if value == self.canary else None

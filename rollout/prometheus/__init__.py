@@ -1,4 +1,4 @@
 """Evidence from Prometheus: one instant query of raw counters per reading.
 
-May import: evidence, plan, runner.
+May import: evidence, lint, manifests, plan, runner.
 """

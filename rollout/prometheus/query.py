@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from ..plan.model import ReleaseLabel
+from ..evidence.counts import Arm
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -49,6 +49,24 @@ APP: Final = MetricNames(
     unit_seconds=1.0,
     started="process_start_time_seconds",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLabel:
+    """The metric label that names the release, and its value for each arm.
+
+    Examples of ``name``: ``track``, ``destination_workload``.
+    """
+
+    name: str
+    stable: str
+    canary: str
+
+    def arm_of(self, value: str) -> Arm | None:
+        """Return the arm with this label value, None if neither has it."""
+        if value == self.stable:
+            return Arm.STABLE
+        return Arm.CANARY if value == self.canary else None
 
 
 @dataclass(frozen=True, slots=True)

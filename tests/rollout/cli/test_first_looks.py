@@ -12,11 +12,11 @@ from rollout.cli.exit_codes import Refused
 from rollout.cli.unattributed import StraysSource
 from rollout.evidence.counts import Arm, Counts, Reading, Series
 from rollout.evidence.windows import difference
-from rollout.plan.arms import version_of
 from rollout.plan.loading import Planned, load_plan
-from rollout.plan.model import Asked, Plan, ReleaseLabel
+from rollout.plan.model import Asked, Plan
 from rollout.plan.plan_file import PlanInvalid
-from rollout.prometheus.query import istio_query
+from rollout.prometheus.arm_labels import version_of
+from rollout.prometheus.query import ReleaseLabel, istio_query
 from rollout.runner.reasons import still_gets, why_ended, why_held
 from tests.rollout.cli.shops import TIMES, write_rollout
 

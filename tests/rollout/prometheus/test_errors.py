@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rollout.plan.model import ReleaseLabel
-from rollout.prometheus.query import APP, Query, app_query
+from rollout.prometheus.query import APP, Query, ReleaseLabel, app_query
 from rollout.prometheus.source import PrometheusServer, open_source
 from rollout.runner.ports import SourceFailed
 from tests.rollout.prometheus.exporters import fresh_namespace, histogram

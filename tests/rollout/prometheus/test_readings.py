@@ -10,8 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from rollout.evidence.counts import Arm, Counts, Reading, Series
-from rollout.plan.model import ReleaseLabel
-from rollout.prometheus.query import APP, ISTIO, app_query, istio_query
+from rollout.prometheus.query import APP, ISTIO, ReleaseLabel, app_query, istio_query
 from rollout.prometheus.source import open_source
 from rollout.runner.ports import SourceFailed
 from svc.telemetry.metrics import Metrics

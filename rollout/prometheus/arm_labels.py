@@ -1,4 +1,4 @@
-"""By which labels the two releases are told apart in metrics: pure."""
+"""Choose the metric label that tells the two releases apart. Pure."""
 
 from __future__ import annotations
 
@@ -8,29 +8,36 @@ from ..lint.subjects import Subject
 from ..manifests.destination_rule import DestinationRule, Subset
 from ..manifests.hosts import ServiceName, expand_host, service_of
 from ..manifests.kubernetes import Workload
-from .loading import Planned
-from .model import Plan, ReleaseLabel
-from .plan_file import PlanInvalid
+from ..plan.loading import Planned
+from ..plan.model import Plan
+from ..plan.plan_file import PlanInvalid
+from .query import ReleaseLabel
 
-#: Labels that name a release's version, the first of them that is there.
+#: The labels that may hold a release's version; the first one present is used.
 _VERSION: Final = ("app.kubernetes.io/version", "version")
-_REMEDY = "say it with --label NAME=STABLE,CANARY"
+_REMEDY: Final = "say it with --label NAME=STABLE,CANARY"
 
 
 def service_of_plan(plan: Plan) -> ServiceName:
-    """Return the Service whose subsets the releases are; raise PlanInvalid for no Service."""
+    """Return the Service whose subsets are the releases; raise PlanInvalid if there is none."""
     for rule in plan.steps[-1].routes.spec.http:
         for each in rule.route:
             if each.destination.subset == plan.canary:
                 host = expand_host(each.destination.host, plan.namespace)
                 if service := service_of(host):
                     return service
-                raise PlanInvalid(f"{host} is no Service of the cluster")
-    raise PlanInvalid(f"no step leads to the subset {plan.canary}")
+                raise PlanInvalid(f"{host} is no Service of the cluster; route the canary to one")
+    raise PlanInvalid(
+        f"the last step sends no request to the subset {plan.canary}; add it to the step's routes"
+    )
 
 
 def arms_of(planned: Planned, metrics: str) -> ReleaseLabel:
-    """Return the label and its values: Istio's workload, or the subset's own label for ``app``."""
+    """Return the label and its values; ``metrics`` is "istio" or "app".
+
+    Istio's metrics name the workload. The service's own metrics have a label of the subsets. Raise
+    PlanInvalid if neither tells the releases apart.
+    """
     plan = planned.plan
     host = service_of_plan(plan).host
     subsets = {each.name: each for each in _subsets(planned.subjects, host)}
@@ -54,7 +61,7 @@ def arms_of(planned: Planned, metrics: str) -> ReleaseLabel:
 
 
 def version_of(planned: Planned, subset: str) -> str | None:
-    """Return the version on the labels of a subset's pods, None if there is none, or several."""
+    """Return the version in the labels of a subset's pods, None if there are none or several."""
     host = service_of_plan(planned.plan).host
     selected = [
         each.view.labels
@@ -89,5 +96,7 @@ def _workload(subjects: tuple[Subject, ...], namespace: str, subset: Subset) -> 
     ]
     if len(names) != 1:
         found = ", ".join(names) or "none"
-        raise PlanInvalid(f"the subset {subset.name} is of one workload, not {found}; {_REMEDY}")
+        raise PlanInvalid(
+            f"the subset {subset.name} must select one workload, not {found}; {_REMEDY}"
+        )
     return names[0]
