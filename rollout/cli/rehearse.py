@@ -24,7 +24,7 @@ from ..rehearsal.seconds import Seconds
 from ..report.html_report import render_html
 from ..report.json_report import render_json
 from ..report.plan_summary import PlanSummary, summarize_plan
-from ..report.terminal import Progress, open_progress
+from ..report.terminal import ProgressView, open_progress
 from ..runner.controller import Controller, Verdict, World
 from ..runner.event_recorder import Telling
 from ..runner.events import Event
@@ -189,7 +189,7 @@ class _Rehearsed:
         return CODES[verdict] if sound else ERROR
 
     @contextlib.contextmanager
-    def _sampling(self, progress: Progress) -> Iterator[None]:
+    def _sampling(self, progress: ProgressView) -> Iterator[None]:
         """Show the last whole second, each second."""
 
         async def show() -> None:

@@ -1,4 +1,4 @@
-"""The report as one HTML file: nothing is fetched, nothing is run."""
+"""The report as one HTML file: no script, nothing to fetch, well-formed XML. Pure."""
 
 from __future__ import annotations
 
@@ -7,284 +7,258 @@ from collections.abc import Callable, Iterator, Sequence
 from ..evidence.counts import Counts
 from ..runner.events import Event, EventKind
 from . import formats
-from .charts import build_frame, draw_errors, draw_evidence, draw_latency, draw_split
+from .charts import build_time_axis, draw_errors, draw_evidence, draw_latency, draw_split
 from .markup import Markup, element, join
 from .plan_summary import PlanSummary
 from .samples import Sample
-from .stylesheet import STYLE
-from .svg_chart import NARROW, WIDE, Format
-from .timeline import Story, headline, sentence, tell
+from .stylesheet import STYLESHEET
+from .svg_chart import NARROW, WIDE, Layout
+from .timeline import StepPeriod, Timeline, build_timeline
+from .verdict_text import headline, summary
+
+#: Indexes of the steps table's columns that a phone has no room for.
+_HIDDEN_ON_PHONES = frozenset({2, 5})
 
 
-def render_html(events: Sequence[Event], samples: Sequence[Sample], about: PlanSummary) -> str:
-    """Render a page that is well-formed XML too; raise ValueError without events."""
-    story = tell(events)
-    title = headline(story)
-    verdict = story.verdict.value if story.verdict else "running"
+def render_html(events: Sequence[Event], samples: Sequence[Sample], plan: PlanSummary) -> str:
+    """Render the page; raise ValueError without events."""
+    timeline = build_timeline(events)
+    title = headline(timeline)
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{about.rollout}: {title}"),
-        element("style", Markup(STYLE)),
+        element("title", f"{plan.rollout}: {title}"),
+        element("style", Markup(STYLESHEET)),
     )
     body = element(
         "body",
-        _header(story, about, title),
-        *_charts(story, samples, about),
-        _steps(story),
-        _edges(story, about),
-        _log(story),
-        element("div", _plan(about), _rehearsed(about), class_="columns"),
-        _reading(about),
-        element("footer", _origin(story, about)),
-        class_=verdict,
+        _header(timeline, plan, title),
+        *_charts(timeline, samples, plan),
+        _steps(timeline),
+        _slow_requests(timeline, plan),
+        _events(timeline),
+        element("div", _plan(plan), _not_rehearsed(plan), class_="columns"),
+        _explanation(plan),
+        element("footer", _origin(timeline, plan)),
+        class_=timeline.verdict.value if timeline.verdict else "running",
     )
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
-def _header(story: Story, about: PlanSummary, title: str) -> Markup:
+def _header(timeline: Timeline, plan: PlanSummary, title: str) -> Markup:
     return element(
         "header",
         element(
             "p",
-            f"{about.namespace}/{about.rollout} · {about.strategy} of ",
-            element("span", about.canary, class_="key canary"),
+            f"{plan.namespace}/{plan.rollout} · {plan.strategy} of ",
+            element("span", plan.canary, class_="key canary"),
             " beside ",
-            element("span", about.stable, class_="key stable"),
+            element("span", plan.stable, class_="key stable"),
             " · ",
-            element("span", formats.moment(story.since), class_="one"),
+            element("span", formats.timestamp(timeline.since), class_="one"),
             class_="over",
         ),
         element("h1", title),
-        element("p", sentence(story, about), class_="lead"),
-        _facts(story),
+        element("p", summary(timeline, plan), class_="lead"),
+        _facts(timeline),
     )
 
 
-def _facts(story: Story) -> Markup:
+def _facts(timeline: Timeline) -> Markup:
     def fact(name: str, value: str, more: str) -> Markup:
         return element("div", element("dt", name), element("dd", value, element("small", more)))
 
-    def side(name: str, counts: Counts) -> Markup:
-        failed = f"of {formats.count(counts.requests, 'request')} failed"
-        return fact(name, formats.ratio(counts.failures, counts.requests), failed)
+    def failed(name: str, counts: Counts) -> Markup:
+        of = f"of {formats.count(counts.requests, 'request')} failed"
+        return fact(name, formats.ratio(counts.failures, counts.requests), of)
 
-    evidence, need = story.evidence, story.thresholds
-
-    def enough(kind: str) -> str:
-        return "so far" if need is None else f"{formats.evidence(getattr(need, kind))} is enough"
+    def evidence(kind: str) -> Markup:
+        needed = "so far"
+        if timeline.thresholds is not None:
+            needed = f"{formats.e_value(getattr(timeline.thresholds, kind))} needed"
+        value = formats.e_value(getattr(timeline.evidence, kind))
+        return fact(f"Evidence of {kind}", value, needed)
 
     return element(
         "dl",
-        side("Canary", story.canary),
-        side("Stable", story.stable),
-        fact("Evidence of harm", _short(evidence.harm), enough("harm")),
-        fact("Evidence of merit", _short(evidence.merit), enough("merit")),
+        failed("Canary", timeline.canary),
+        failed("Stable", timeline.stable),
+        evidence("harm"),
+        evidence("merit"),
         class_="facts",
     )
 
 
-def _short(value: float) -> str:
-    text = formats.evidence(value)
-    return {"more than a million": ">\u00a01,000,000", "less than 0.01": "<\u00a00.01"}.get(
-        text, text
-    )
+def _charts(timeline: Timeline, samples: Sequence[Sample], plan: PlanSummary) -> Iterator[Markup]:
+    axis = build_time_axis(timeline)
 
-
-def _charts(story: Story, samples: Sequence[Sample], about: PlanSummary) -> Iterator[Markup]:
-    frame = build_frame(story)
-
-    def chart(title: str, what: str, draw: Callable[[Format], str]) -> Markup:
-        return element(
-            "section",
-            element("h2", title),
-            element("p", what, class_="what"),
-            draw(WIDE),
-            draw(NARROW),
-        )
+    def chart(title: str, caption: str, draw: Callable[[Layout], str]) -> Markup:
+        return _section(title, caption, draw(WIDE), draw(NARROW))
 
     yield chart(
         "Evidence",
-        "How strongly the requests speak, on a logarithmic scale: 1 says nothing. Times count from"
-        " the start.",
-        lambda form: draw_evidence(frame, form, story),
+        "E-values, on a logarithmic scale: 1 is no evidence. Times count from the start.",
+        lambda layout: draw_evidence(axis, layout, timeline),
     )
     if not samples:
         return
     yield chart(
-        "Split",
+        "Traffic split",
         "Share of the requests that went to the canary.",
-        lambda form: draw_split(frame, form, story, samples),
+        lambda layout: draw_split(axis, layout, timeline, samples),
     )
     yield chart(
         "Errors",
-        "Share of requests that were answered with 5xx or not at all.",
-        lambda form: draw_errors(frame, form, story, samples, about),
+        "Share of the requests that were answered with 5xx or not at all.",
+        lambda layout: draw_errors(axis, layout, timeline, samples, plan),
     )
     yield chart(
         "Latency",
         "Median (thin) and 99th percentile (bold) of each release, on a logarithmic scale.",
-        lambda form: draw_latency(frame, form, samples),
+        lambda layout: draw_latency(axis, layout, samples),
     )
 
 
-def _steps(story: Story) -> Markup:
-    def row(place: int) -> Markup:
-        stage = story.stages[place]
-        judged = story.decision is not None and stage is story.last
-        cells = (
-            stage.name,
-            "by request" if stage.share is None else formats.percent(stage.share),
-            formats.duration(stage.until - stage.since),
-            formats.count(stage.canary.requests),
-            _failed(stage.canary),
-            formats.count(stage.stable.requests),
-            _failed(stage.stable),
-        )
-        markup = [
-            element("td", cell, class_="long") if index in _LONG else element("td", cell)
-            for index, cell in enumerate(cells)
+def _steps(timeline: Timeline) -> Markup:
+    def cells(tag: str, values: Sequence[str]) -> list[Markup]:
+        return [
+            element(tag, value, **({"class_": "long"} if index in _HIDDEN_ON_PHONES else {}))
+            for index, value in enumerate(values)
         ]
-        return element("tr", *markup, **({"class_": "judged"} if judged else {}))
 
-    names = ("Step", "Share", "For", "Canary", "Canary failed", "Stable", "Stable failed")
-    heads = [
-        element("th", name, class_="long") if index in _LONG else element("th", name)
-        for index, name in enumerate(names)
-    ]
-    return element(
-        "section",
-        element("h2", "Steps"),
-        element(
-            "p",
-            "Requests that were evidence, step by step. In bold: where it was decided.",
-            class_="what",
-        ),
-        element(
-            "div",
-            element(
-                "table",
-                element("thead", element("tr", *heads)),
-                element("tbody", *(row(place) for place in range(len(story.stages)))),
-            ),
-            class_="scroll",
-        ),
+    def row(period: StepPeriod) -> Markup:
+        values = (
+            period.name,
+            "by request" if period.share is None else formats.percent(period.share),
+            formats.duration(period.until - period.since),
+            formats.count(period.canary.requests),
+            _failed(period.canary),
+            formats.count(period.stable.requests),
+            _failed(period.stable),
+        )
+        judged = timeline.decision is not None and period is timeline.judged
+        return element("tr", *cells("td", values), **({"class_": "judged"} if judged else {}))
+
+    names = ("Step", "Share", "Duration", "Canary", "Canary failed", "Stable", "Stable failed")
+    table = _table(cells("th", names), map(row, timeline.periods))
+    return _section(
+        "Steps",
+        "The requests of each step that are evidence. Bold: the step at which it was decided.",
+        element("div", table, class_="scroll"),
     )
-
-
-#: Columns that a phone has no room for.
-_LONG = frozenset({2, 5})
 
 
 def _failed(counts: Counts) -> Markup:
     if not counts.requests:
         return join("no data")
-    whole = formats.ratio(counts.failures, counts.requests)
-    return join(f"{formats.count(counts.failures)} ", element("small", f"({whole})"))
+    ratio = formats.ratio(counts.failures, counts.requests)
+    return join(f"{formats.count(counts.failures)} ", element("small", f"({ratio})"))
 
 
-def _edges(story: Story, about: PlanSummary) -> Markup:
-    edges = about.objective.slow_seconds
-    old, new, told = story.stable.slow, story.canary.slow, story.evidence.harm_slow
-    if not edges or not len(edges) == len(old) == len(new):
+def _slow_requests(timeline: Timeline, plan: PlanSummary) -> Markup:
+    edges = plan.objective.slow_seconds
+    stable, canary = timeline.stable, timeline.canary
+    harm = timeline.evidence.harm_slow
+    if not edges or not len(edges) == len(stable.slow) == len(canary.slow):
         return Markup("")
-    rows = [
-        element(
-            "tr",
-            element("td", f"over {formats.milliseconds(edge * 1000)}"),
-            element("td", formats.ratio(old[place], story.stable.requests)),
-            element("td", formats.ratio(new[place], story.canary.requests)),
-            element("td", _short(told[place]) if len(told) == len(edges) else "unknown"),
+
+    def row(index: int) -> Markup:
+        values = (
+            f"over {formats.milliseconds(edges[index] * 1000)}",
+            formats.ratio(stable.slow[index], stable.requests),
+            formats.ratio(canary.slow[index], canary.requests),
+            formats.e_value(harm[index]) if len(harm) == len(edges) else "unknown",
         )
-        for place, edge in enumerate(edges)
-    ]
+        return element("tr", *(element("td", value) for value in values))
+
     names = ("Failed or took", "stable", "canary", "evidence of harm")
-    return element(
-        "section",
-        element("h2", "Slow answers"),
-        element("p", "Share of requests beyond each latency edge of the plan.", class_="what"),
-        element(
-            "table",
-            element("thead", element("tr", *(element("th", name) for name in names))),
-            element("tbody", *rows),
-        ),
+    return _section(
+        "Slow requests",
+        "Share of the requests beyond each latency edge of the plan.",
+        _table([element("th", name) for name in names], map(row, range(len(edges)))),
     )
 
 
-def _log(story: Story) -> Markup:
-    def line(event: Event) -> Markup:
+def _events(timeline: Timeline) -> Markup:
+    def item(event: Event) -> Markup:
         share = "" if event.share is None else f" ({formats.percent(event.share)} to the canary)"
-        place = f"{event.step}{share}" if event.step else ""
-        words = [place, event.reason, event.detail]
+        step = f"{event.step}{share}" if event.step else ""
         return element(
             "li",
-            element("time", formats.clock(event.time - story.since)),
+            element("time", formats.elapsed(event.time - timeline.since)),
             element("b", event.kind.value.replace("_", " ")),
-            element("span", ": ".join(filter(None, words))),
+            element("span", ": ".join(filter(None, (step, event.reason, event.detail)))),
         )
 
-    told = [event for event in story.events if event.kind is not EventKind.WINDOW]
-    return element(
-        "section",
-        element("h2", "What happened"),
-        element("ol", *map(line, told), class_="log"),
-    )
+    shown = [event for event in timeline.events if event.kind is not EventKind.WINDOW]
+    return _section("Events", None, element("ol", *map(item, shown), class_="log"))
 
 
-def _plan(about: PlanSummary) -> Markup:
-    objective = about.objective
+def _plan(plan: PlanSummary) -> Markup:
     steps = [
-        element(
-            "li",
-            step.name if step.share is None else f"{step.name}: {formats.percent(step.share)}",
-        )
-        for step in about.steps
+        step.name if step.share is None else f"{step.name}: {formats.percent(step.share)}"
+        for step in plan.steps
     ]
-    return element(
-        "section",
-        element("h2", "The plan"),
+    return _section(
+        "The plan",
+        None,
         element(
             "p",
-            f"At most {formats.percent(objective.error_ratio)} of the requests may fail. Each step"
-            f" takes {formats.duration(about.step_seconds)} or longer, all of them"
-            f" {formats.duration(about.deadline_seconds)} at most.",
+            f"At most {formats.percent(plan.objective.error_ratio)} of the requests may fail. Each"
+            f" step lasts at least {formats.duration(plan.step_seconds)}, the whole rollout at most"
+            f" {formats.duration(plan.deadline_seconds)}.",
         ),
-        element("ol", *steps),
+        element("ol", *(element("li", step) for step in steps)),
     )
 
 
-def _rehearsed(about: PlanSummary) -> Markup:
-    if not about.not_rehearsed:
+def _not_rehearsed(plan: PlanSummary) -> Markup:
+    if not plan.not_rehearsed:
         return Markup("")
-    return element(
-        "section",
-        element("h2", "What was not rehearsed"),
-        element("p", "Only a cluster shows these.", class_="what"),
-        element("ul", *(element("li", each) for each in about.not_rehearsed)),
+    items = element("ul", *(element("li", each) for each in plan.not_rehearsed))
+    return _section("What was not rehearsed", "Only a cluster can show these.", items)
+
+
+def _explanation(plan: PlanSummary) -> Markup:
+    objective = plan.objective
+    comparison = (
+        "Both releases are compared over the same time. A fault that hurts both, such as a database"
+        " that is down, is evidence against neither. A request counts once, however often it was"
+        " retried."
     )
-
-
-def _reading(about: PlanSummary) -> Markup:
-    objective = about.objective
-    fair = """Both releases are compared over the same time, so what hurts both, as a database that
-        is down, is no evidence against either. A request counts once, however often it was tried.
-        """
-    sure = f"""Evidence is an e-value: the factor by which a bet against the claim would have grown.
-        It may be looked at any time, as often as one likes. A canary as good as stable is rolled
-        back with a chance of {formats.percent(objective.false_rollback)} at most, over the whole
-        rollout; one that fails {formats.percent(objective.error_ratio)} of its requests or more is
-        promoted with a chance of {formats.percent(objective.false_promotion)} at most."""
-    none = """Where there are no requests there is no evidence, for or against: the step waits. A
-        curve's single points are a few requests each and jump about; the sums decide.
-        What is far beyond all that decides is drawn at a chart's border."""
-    return element(
-        "section",
-        element("h2", "How to read this"),
-        *(element("p", " ".join(text.split())) for text in (fair, sure, none)),
+    e_values = (
+        "Evidence is measured by e-values. An e-value is the factor by which a bet against a"
+        " hypothesis has grown: harm bets against “the canary is as good as stable”, merit bets"
+        " against “the canary misses the objective”. You may look at it at any time, as often as"
+        " you like. A canary as good as stable is rolled back with a probability of at most"
+        f" {formats.percent(objective.false_rollback)} over the whole rollout. A canary that fails"
+        f" {formats.percent(objective.error_ratio)} of its requests or more is promoted with a"
+        f" probability of at most {formats.percent(objective.false_promotion)}."
     )
+    limits = (
+        "Without requests there is no evidence for or against the canary, and the step waits. A"
+        " single point of a curve comes from few requests and scatters; the sums decide. A value"
+        " beyond a chart's range is drawn at its border."
+    )
+    paragraphs = (element("p", each) for each in (comparison, e_values, limits))
+    return _section("How to read this report", None, *paragraphs)
 
 
-def _origin(story: Story, about: PlanSummary) -> str:
-    source = f" Evidence from {about.source}." if about.source else ""
-    return f"From {formats.moment(story.since)} to {formats.moment(story.until)}.{source}"
+def _origin(timeline: Timeline, plan: PlanSummary) -> str:
+    source = f" Evidence from {plan.source}." if plan.source else ""
+    since, until = formats.timestamp(timeline.since), formats.timestamp(timeline.until)
+    return f"From {since} to {until}.{source}"
+
+
+def _section(title: str, caption: str | None, *content: str) -> Markup:
+    captions = [element("p", caption, class_="what")] if caption else []
+    return element("section", element("h2", title), *captions, *content)
+
+
+def _table(heads: Sequence[Markup], rows: Iterator[Markup]) -> Markup:
+    return element(
+        "table",
+        element("thead", element("tr", *heads)),
+        element("tbody", *rows),
+    )

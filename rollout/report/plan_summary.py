@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-from pydantic import ConfigDict
 
 from ..evidence.objective import Objective
 from ..plan.model import Plan
-
-_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """``share`` is the canary's share of the requests, 0 to 1, None if the step has no weights."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
     share: float | None
@@ -30,8 +23,6 @@ class PlanSummary:
     ``source`` says where the evidence came from. ``not_rehearsed`` are sentences about what only a
     cluster can show.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     rollout: str
     namespace: str

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-from pydantic import ConfigDict
 
 from ..evidence.counts import Counts
-
-_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ArmSample:
     """One arm's second; latencies in milliseconds, None if no request was completed."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     counts: Counts
     p50_ms: float | None = None
@@ -29,8 +22,6 @@ class Sample:
 
     ``share`` is the desired share of the canary, 0 to 1, None if the step has no weights.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     time: float
     share: float | None

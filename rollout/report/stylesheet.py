@@ -1,10 +1,10 @@
-"""How the report looks: light, dark, on a phone, on paper. One page of CSS, nothing fetched."""
+"""The CSS of the report: light, dark, phone and print. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-STYLE: Final = """
+STYLESHEET: Final = """
 :root {
   color-scheme: light dark;
   --paper: #fcfcfb; --ink: #1c1f23; --soft: #5d646e; --faint: #e4e6e9; --card: #f3f4f5;

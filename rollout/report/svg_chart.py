@@ -1,4 +1,4 @@
-"""One chart's sheet: its frame, its lines, and labels at the ends of them, as inline SVG."""
+"""One chart as inline SVG: axes, lines, thresholds, and labels at the ends of the lines. Pure."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .formats import clock
+from .formats import elapsed
 from .markup import Markup, element
 from .scales import Scale, spread, time_ticks
 
-#: Pixels between two labels' baselines.
-LINE: Final = 15
-TOP: Final = 18
-BOTTOM: Final = 24
-#: Samples are a second each; further apart, there was nothing between them.
+#: Pixels between the baselines of two labels.
+_LABEL_GAP: Final = 15
+_TOP: Final = 18
+_BOTTOM: Final = 24
+#: Samples are one second apart. A longer pause is a gap in the line.
 _GAP_SECONDS: Final = 1.5
 
+#: A time and its value.
 Point = tuple[float, float | None]
-#: From when, until when, which value.
-Hold = tuple[float, float, float | None]
+#: Since when, until when, and the value between.
+Interval = tuple[float, float, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """A chart is drawn twice, for wide and narrow screens: scaled down, its text is too small."""
+class Layout:
+    """Sizes in pixels. A chart is drawn for wide and for narrow screens: scaling makes text small.
+
+    ``bins`` and ``time_ticks`` are the most that the width has room for.
+    """
 
     name: str
     width: int
     height: int
     left: int
     right: int
-    spans: int
+    bins: int
     time_ticks: int
 
     @property
@@ -40,130 +44,136 @@ class Format:
         return self.name == "wide"
 
 
-WIDE: Final = Format("wide", 1040, 220, 56, 166, 90, 10)
-NARROW: Final = Format("narrow", 358, 220, 46, 102, 36, 4)
+WIDE: Final = Layout("wide", 1040, 220, 56, 166, 90, 10)
+NARROW: Final = Layout("narrow", 358, 220, 46, 102, 36, 4)
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class TimeAxis:
     """What all charts of a report share: the time axis, the steps, and the decision."""
 
     since: float
     until: float
+    #: When each step began, and its name.
     steps: tuple[tuple[float, str], ...]
     decided: float | None
     verdict: str
 
-    def scale(self, form: Format) -> Scale:
-        # A rollout that ended as it began still needs an axis.
+    def scale(self, layout: Layout) -> Scale:
+        # A rollout that ended in the second it began still needs an axis.
         until = max(self.until, self.since + 1)
-        return Scale(self.since, until, form.left, form.width - form.right)
+        return Scale(self.since, until, layout.left, layout.width - layout.right)
 
 
-class Sheet:
-    """Draws upwards from the frame; ``label`` reads the chart to those who don't see it."""
+class SvgChart:
+    """Collects the shapes of one chart; ``label`` describes it to screen readers.
 
-    def __init__(self, frame: Frame, form: Format, y: Scale, label: str) -> None:
-        self.x = frame.scale(form)
-        self.y = y
-        self._frame = frame
-        self._form = form
+    The value axis goes from ``low`` to ``high``. A ``name`` is the CSS class of a shape.
+    """
+
+    def __init__(
+        self,
+        axis: TimeAxis,
+        layout: Layout,
+        label: str,
+        *,
+        low: float = 0.0,
+        high: float,
+        log: bool = False,
+    ) -> None:
+        self.x = axis.scale(layout)
+        self.y = Scale(low, high, layout.height - _BOTTOM, _TOP, log)
+        self._axis = axis
+        self._layout = layout
         self._label = label
         self._shapes: list[Markup] = []
-        self._ends: list[tuple[float, str, str]] = []
-        self._draw_times()
+        self._end_labels: list[tuple[float, str, str]] = []
+        self._add_time_axis()
 
-    def grid(self, ticks: Sequence[tuple[float, str]]) -> None:
-        """Draw the values' lines, their numbers at the left."""
-        form = self._form
+    def add_grid(self, ticks: Sequence[tuple[float, str]]) -> None:
+        """Draw a horizontal line for each tick, with its text at the left."""
+        layout = self._layout
         for value, text in ticks:
             y = self.y(value)
-            self._line(form.left, y, form.width - form.right, y, "grid")
-            self.text(form.left - 7, y + 4, text, "axis", anchor="end")
+            self._add_segment(layout.left, y, layout.width - layout.right, y, "grid")
+            self._add_text(layout.left - 7, y + 4, text, "axis", anchor="end")
 
-    def curve(self, points: Sequence[Point], name: str, label: str = "") -> None:
-        """Draw a line, broken where there is no value; its label stands at its end."""
-        commands, pen, last = [], "M", None
+    def add_line(self, points: Sequence[Point], name: str, label: str) -> None:
+        """Draw a line with its label at its end; a missing or infinite value makes a gap."""
+        commands, pen = [], "M"
+        last: tuple[float, float] | None = None
         for at, value in points:
             if value is None or not math.isfinite(value):
                 pen = "M"
                 continue
             commands.append(f"{pen}{self.x(at):.1f} {self.y(value):.1f}")
-            pen, last = "L", value
-            lone = (at, value)
+            pen, last = "L", (at, value)
         if last is None:
             return
         if len(commands) == 1:
-            self.dot(*lone, name)
+            self.add_dot(*last, name)
         self._shapes.append(element("path", d="".join(commands), class_=f"line {name}"))
-        if label:
-            self._ends.append((self.y(last) + 4, label, name))
+        self._end_labels.append((self.y(last[1]) + 4, label, name))
 
-    def stairs(self, holds: Sequence[Hold], name: str, label: str) -> None:
-        """Draw a line that jumps: each value holds over its time; where none does, it is broken."""
+    def add_steps(self, intervals: Sequence[Interval], name: str, label: str) -> None:
+        """Draw a line that is constant in each interval."""
         points: list[Point] = []
-        for since, until, value in holds:
+        for since, until, value in intervals:
             if points and since - points[-1][0] > _GAP_SECONDS:
                 points.append((since, None))
             points += [(since, value), (until, value)]
-        self.curve(points, name, label)
+        self.add_line(points, name, label)
 
-    def level(self, value: float, name: str, label: str, *, above: bool = True) -> None:
-        """Draw a threshold across, its label on it at the left."""
-        form, y = self._form, self.y(value)
-        self._line(form.left, y, form.width - form.right, y, f"level {name}")
-        self.text(form.left + 6, y - 5 if above else y + 14, label, f"note {name}")
+    def add_threshold(self, value: float, name: str, label: str, *, above: bool = True) -> None:
+        """Draw a horizontal line with its label above or below it, at the left."""
+        layout, y = self._layout, self.y(value)
+        self._add_segment(layout.left, y, layout.width - layout.right, y, f"level {name}")
+        self._add_text(layout.left + 6, y - 5 if above else y + 14, label, f"note {name}")
 
-    def dot(self, at: float, value: float, name: str) -> None:
+    def add_dot(self, at: float, value: float, name: str) -> None:
         self._shapes.append(
             element("circle", cx=self.x(at), cy=self.y(value), r=4.5, class_=f"dot {name}")
         )
 
-    def text(self, x: float, y: float, text: str, name: str, *, anchor: str = "start") -> None:
-        self._shapes.append(element("text", text, x=x, y=y, class_=name, text_anchor=anchor))
-
-    def name_steps(self) -> None:
-        """Write each step's name above the time it begins, as far as there is room."""
+    def add_step_names(self) -> None:
+        """Write each step's name above its beginning, where there is room."""
         free = -math.inf
-        end = self._form.width
-        for at, name in self._frame.steps:
+        for at, name in self._axis.steps:
             x = self.x(at)
             width = 6.4 * len(name) + 10
-            if x >= free and x + width <= end:
-                self.text(x + 4, TOP - 6, name, "axis")
+            if x >= free and x + width <= self._layout.width:
+                self._add_text(x + 4, _TOP - 6, name, "axis")
                 free = x + width
 
-    def markup(self) -> Markup:
-        form = self._form
-        if self._frame.decided is not None:
-            x = self.x(self._frame.decided)
-            self._line(x, TOP, x, form.height - BOTTOM, f"decision {self._frame.verdict}")
-        places = spread([y for y, _, _ in self._ends], LINE, TOP + 4, form.height - BOTTOM)
-        for y, (_, label, name) in zip(places, self._ends, strict=True):
-            self.text(form.width - form.right + 8, y, label, f"end {name}")
+    def render(self) -> Markup:
+        layout = self._layout
+        floor = layout.height - _BOTTOM
+        if self._axis.decided is not None:
+            x = self.x(self._axis.decided)
+            self._add_segment(x, _TOP, x, floor, f"decision {self._axis.verdict}")
+        places = spread([y for y, _, _ in self._end_labels], _LABEL_GAP, _TOP + 4, floor)
+        for y, (_, label, name) in zip(places, self._end_labels, strict=True):
+            self._add_text(layout.width - layout.right + 8, y, label, f"end {name}")
         return element(
             "svg",
             *self._shapes,
-            viewBox=f"0 0 {form.width} {form.height}",
-            class_=f"chart {form.name}",
+            viewBox=f"0 0 {layout.width} {layout.height}",
+            class_=f"chart {layout.name}",
             role="img",
             aria_label=self._label,
         )
 
-    def _draw_times(self) -> None:
-        form, frame = self._form, self._frame
-        floor = form.height - BOTTOM
-        for at, _ in frame.steps:
-            self._line(self.x(at), TOP, self.x(at), floor, "step")
-        for seconds in time_ticks(self.x.high - self.x.low, form.time_ticks):
-            x = self.x(frame.since + seconds)
-            self._line(x, floor, x, floor + 4, "tick")
-            self.text(x, floor + 17, clock(seconds), "axis", anchor="middle")
+    def _add_time_axis(self) -> None:
+        floor = self._layout.height - _BOTTOM
+        for at, _ in self._axis.steps:
+            self._add_segment(self.x(at), _TOP, self.x(at), floor, "step")
+        for seconds in time_ticks(self.x.high - self.x.low, self._layout.time_ticks):
+            x = self.x(self._axis.since + seconds)
+            self._add_segment(x, floor, x, floor + 4, "tick")
+            self._add_text(x, floor + 17, elapsed(seconds), "axis", anchor="middle")
 
-    def _line(self, x1: float, y1: float, x2: float, y2: float, name: str) -> None:
+    def _add_segment(self, x1: float, y1: float, x2: float, y2: float, name: str) -> None:
         self._shapes.append(element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=name))
 
-
-def values(form: Format, low: float, high: float, *, log: bool = False) -> Scale:
-    """Return the scale of a chart's values, from its floor upwards."""
-    return Scale(low, high, form.height - BOTTOM, TOP, log)
+    def _add_text(self, x: float, y: float, text: str, name: str, *, anchor: str = "start") -> None:
+        self._shapes.append(element("text", text, x=x, y=y, class_=name, text_anchor=anchor))

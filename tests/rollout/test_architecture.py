@@ -54,6 +54,7 @@ PURE_PLACES: Final = (
     "report/stylesheet.py",
     "report/terminal_view.py",
     "report/timeline.py",
+    "report/verdict_text.py",
     "runner/decisions.py",
     "runner/reasons.py",
     "runner/status.py",

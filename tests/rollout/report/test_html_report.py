@@ -1,4 +1,4 @@
-"""The page is sound whatever it is told: well-formed, alone, and deaf to what names try."""
+"""The page is well-formed and self-contained, and names in it are only text."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ import pytest
 from rollout.report.html_report import render_html
 from rollout.report.plan_summary import PlannedStep
 from rollout.runner.events import EventKind
-from tests.rollout.report.simulated_rollout import START, Telling, about, tell_rollout
+from tests.rollout.report.simulated_rollout import (
+    START,
+    SimulatedRollout,
+    plan_summary,
+    simulate_rollout,
+)
 
 HOSTILE = "<script>alert('x')</script>\"&\x1b[31m"
 
-TELLINGS = {
-    "promoted": tell_rollout(),
-    "rolled back": tell_rollout(failing=0.08),
-    "slow": tell_rollout(slow=0.05),
-    "inconclusive": tell_rollout(rate=2, last=EventKind.INCONCLUSIVE),
-    "running": tell_rollout(last=EventKind.WINDOW),
-    "silent": tell_rollout(rate=0, last=EventKind.INCONCLUSIVE),
+ROLLOUTS = {
+    "promoted": simulate_rollout(),
+    "rolled back": simulate_rollout(failing=0.08),
+    "slow": simulate_rollout(slow=0.05),
+    "inconclusive": simulate_rollout(rate=2, last=EventKind.INCONCLUSIVE),
+    "running": simulate_rollout(last=EventKind.WINDOW),
+    "silent": simulate_rollout(rate=0, last=EventKind.INCONCLUSIVE),
 }
 
 
-def page_of(telling: Telling) -> ET.Element:
-    text = render_html(telling.events, telling.samples, telling.about)
+def page_of(rollout: SimulatedRollout) -> ET.Element:
+    text = render_html(rollout.events, rollout.samples, rollout.plan)
     doctype, _, rest = text.partition("\n")
     assert doctype == "<!DOCTYPE html>"
     return ET.fromstring(rest)  # noqa: S314 - our own page
@@ -38,28 +43,30 @@ def said(page: ET.Element, tag: str) -> str:
     return "".join(found.itertext()).replace("\u00a0", " ")
 
 
-@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
-def test_every_page_is_well_formed_and_draws_each_chart_for_both_screens(telling: Telling) -> None:
-    page = page_of(telling)
+@pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
+def test_every_page_is_well_formed_and_draws_each_chart_for_both_screens(
+    rollout: SimulatedRollout,
+) -> None:
+    page = page_of(rollout)
 
     charts = [each.get("class") for each in page.iter("svg")]
     assert charts == ["chart wide", "chart narrow"] * 4
 
 
-@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
-def test_nothing_is_fetched_and_nothing_is_run(telling: Telling) -> None:
-    text = render_html(telling.events, telling.samples, telling.about)
+@pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
+def test_nothing_is_fetched_and_nothing_is_run(rollout: SimulatedRollout) -> None:
+    text = render_html(rollout.events, rollout.samples, rollout.plan)
 
     assert not re.search(
         r"(?i)https?:|//[a-z]|url\(|@import|<(script|link|img|iframe|object)", text
     )
-    attributes = {name for each in page_of(telling).iter() for name in each.attrib}
+    attributes = {name for each in page_of(rollout).iter() for name in each.attrib}
     assert not {name for name in attributes if name.startswith("on") or name in {"href", "src"}}
 
 
-@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
-def test_no_number_of_a_chart_is_out_of_its_sheet(telling: Telling) -> None:
-    for chart in page_of(telling).iter("svg"):
+@pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
+def test_no_number_of_a_chart_is_out_of_its_sheet(rollout: SimulatedRollout) -> None:
+    for chart in page_of(rollout).iter("svg"):
         _, _, width, height = map(float, chart.attrib["viewBox"].split())
         for path in chart.iter("path"):
             numbers = [float(each) for each in re.findall(r"-?[\d.]+", path.attrib["d"])]
@@ -67,21 +74,21 @@ def test_no_number_of_a_chart_is_out_of_its_sheet(telling: Telling) -> None:
             assert all(0 <= y <= height for y in numbers[1::2])
 
 
-@pytest.mark.parametrize("telling", TELLINGS.values(), ids=TELLINGS)
-def test_no_label_lies_on_another(telling: Telling) -> None:
-    for chart in page_of(telling).iter("svg"):
+@pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
+def test_no_label_lies_on_another(rollout: SimulatedRollout) -> None:
+    for chart in page_of(rollout).iter("svg"):
         ends = [each for each in chart.iter("text") if each.attrib["class"].startswith("end ")]
         heights = sorted(float(each.attrib["y"]) for each in ends)
         assert all(later - sooner >= 14.8 for sooner, later in zip(heights, heights[1:]))  # noqa: RUF007, B905 - plain pairs
 
 
 def test_a_roll_back_tells_where_and_by_which_numbers() -> None:
-    page = page_of(TELLINGS["rolled back"])
+    page = page_of(ROLLOUTS["rolled back"])
 
     assert said(page, "h1") == "Rolled back at canary-05 after 2 min 10 s"
     assert said(page, "header/p[@class='lead']") == (
         "4 of 62 requests to 1.5.0 failed (6.5 %), 8 of 7,718 to 1.4.0 (0.1 %);"
-        " evidence of harm: 233, 100 being enough."
+        " evidence of harm: 233 (100 needed)."
     )
     judged = page.find(".//tr[@class='judged']")
     assert judged is not None
@@ -89,26 +96,30 @@ def test_a_roll_back_tells_where_and_by_which_numbers() -> None:
 
 
 def test_a_slow_canary_is_told_by_the_edge_it_broke() -> None:
-    lead = said(page_of(TELLINGS["slow"]), "header/p[@class='lead']")
+    lead = said(page_of(ROLLOUTS["slow"]), "header/p[@class='lead']")
 
     assert "failed or took over 250 ms" in lead
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
-    [("aborted", "Somebody ordered it: 4 of 62"), ("deadline", "The plan's time was up: 4 of 62")],
+    ("reason", "detail", "words"),
+    [
+        ("aborted", "somebody ordered it", "Somebody ordered it: 4 of 62"),
+        ("deadline", "the plan's time was up", "The plan's time was up: 4 of 62"),
+    ],
 )
-def test_what_no_number_says_is_said_first(reason: str, words: str) -> None:
-    plain = TELLINGS["rolled back"]
+def test_the_reason_in_words_comes_before_the_numbers(reason: str, detail: str, words: str) -> None:
+    plain = ROLLOUTS["rolled back"]
     *before, last = plain.events
+    ended = replace(last, reason=reason, detail=detail)
 
-    page = page_of(replace(plain, events=[*before, replace(last, reason=reason)]))
+    page = page_of(replace(plain, events=[*before, ended]))
 
     assert said(page, "header/p[@class='lead']").startswith(words)
 
 
 def test_a_line_is_broken_where_nothing_was_counted() -> None:
-    plain = TELLINGS["inconclusive"]
+    plain = ROLLOUTS["inconclusive"]
     without = [each for each in plain.samples if not 60 <= each.time - START < 180]
 
     page = page_of(replace(plain, samples=without))
@@ -118,7 +129,7 @@ def test_a_line_is_broken_where_nothing_was_counted() -> None:
 
 
 def test_without_requests_nothing_is_made_up() -> None:
-    page = page_of(TELLINGS["silent"])
+    page = page_of(ROLLOUTS["silent"])
 
     lead = said(page, "header/p[@class='lead']")
     assert lead.startswith("The plan's time was up: no request to 1.5.0 was counted, 0 to 1.4.0")
@@ -126,8 +137,8 @@ def test_without_requests_nothing_is_made_up() -> None:
 
 
 def test_hostile_names_are_only_text() -> None:
-    plain = TELLINGS["rolled back"]
-    names = about(
+    plain = ROLLOUTS["rolled back"]
+    names = plan_summary(
         rollout=HOSTILE,
         namespace=HOSTILE,
         canary=HOSTILE,
@@ -146,15 +157,17 @@ def test_hostile_names_are_only_text() -> None:
 
     assert "<script" not in text
     assert "\x1b" not in text
-    assert said(page_of(Telling(events, plain.samples, names)), "h1").count("alert('x')") == 1
+    assert (
+        said(page_of(SimulatedRollout(events, plain.samples, names)), "h1").count("alert('x')") == 1
+    )
 
 
 def test_without_samples_the_evidence_is_still_drawn() -> None:
-    telling = replace(TELLINGS["promoted"], samples=[])
+    rollout = replace(ROLLOUTS["promoted"], samples=[])
 
-    assert len(list(page_of(telling).iter("svg"))) == 2
+    assert len(list(page_of(rollout).iter("svg"))) == 2
 
 
 def test_a_log_without_events_is_refused() -> None:
     with pytest.raises(ValueError, match="no events"):
-        render_html([], [], about())
+        render_html([], [], plan_summary())

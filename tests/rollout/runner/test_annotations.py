@@ -13,7 +13,7 @@ from aiohttp import web
 
 from rollout.runner.annotations import Grafana, open_annotations
 from rollout.runner.events import Event, EventKind
-from tests.rollout.report.simulated_rollout import tell_rollout
+from tests.rollout.report.simulated_rollout import simulate_rollout
 from tests.support.ports import free_port
 
 STEP = Event(
@@ -56,7 +56,7 @@ async def listener() -> AsyncIterator[Listener]:
 
 async def test_what_changes_something_is_marked_with_its_tags(listener: Listener) -> None:
     async with open_annotations(Grafana(listener.url, "secret"), ["version:1.5.0"]) as marks:
-        for event in tell_rollout(failing=0.08).events:
+        for event in simulate_rollout(failing=0.08).events:
             marks.tell(event)
 
     kinds = [each["tags"][-1] for each in listener.heard]

@@ -10,7 +10,7 @@ import pytest
 from rollout.evidence.counts import Counts
 from rollout.runner.events import Event, EventKind, EvidenceValues
 from rollout.runner.metrics import RolloutMetrics, serve_metrics
-from tests.rollout.report.simulated_rollout import THRESHOLDS, tell_rollout
+from tests.rollout.report.simulated_rollout import THRESHOLDS, simulate_rollout
 from tests.support.prometheus import check_metrics
 
 
@@ -35,13 +35,13 @@ def test_shares_and_step_follow_the_rollout() -> None:
 
 
 def test_windows_are_summed_up() -> None:
-    telling = tell_rollout(failing=0.08)
-    metrics = told(*telling.events)
+    rollout = simulate_rollout(failing=0.08)
+    metrics = told(*rollout.events)
 
     assert value(metrics, "requests_total", track="canary") == 62
     assert value(metrics, "failures_total", track="canary") == 4
     assert value(metrics, "requests_total", track="stable") == 7718
-    windows = [each for each in telling.events if each.kind is EventKind.WINDOW]
+    windows = [each for each in rollout.events if each.kind is EventKind.WINDOW]
     assert value(metrics, "last_poll_timestamp_seconds") == windows[-1].until
 
 
@@ -77,7 +77,7 @@ def test_reasons_nobody_foresaw_dont_grow_without_end() -> None:
 
 
 async def test_a_scrape_is_sound_and_has_what_the_dashboards_ask_for() -> None:
-    metrics = told(*tell_rollout(failing=0.08).events)
+    metrics = told(*simulate_rollout(failing=0.08).events)
 
     async with (
         serve_metrics(metrics, "127.0.0.1", 0) as port,
