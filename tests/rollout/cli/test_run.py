@@ -12,7 +12,7 @@ import pytest
 from tests.rollout.cli.processes import finished, started
 from tests.rollout.cli.running import Cluster, called
 from tests.rollout.cli.shops import TIMES, Shop, write_rollout
-from tests.rollout.cluster.virtual_services import foreign
+from tests.rollout.cluster.virtual_services import unmanaged
 from tests.support.waiting import until
 
 CANARY: Final = {
@@ -41,13 +41,13 @@ def events(state: Path) -> list[dict[str, Any]]:
 def test_a_good_canary_is_promoted_and_nothing_but_weights_changed(
     cluster: Cluster, shop: Shop, plan: Path, tmp_path: Path, state: Path
 ) -> None:
-    before = foreign(shop.document)
+    before = unmanaged(shop.document)
 
     run = finished(tmp_path, *cluster.run(plan, state))
 
     assert run.process.returncode == 0, run.err
     assert shop.history == [0, 50, 100]
-    assert foreign(shop.document) == before
+    assert unmanaged(shop.document) == before
     assert run.out.rstrip().splitlines()[-1].split("  ")[1:3] == [
         "promoted",
         "100 (100 % to the canary)",
@@ -62,7 +62,7 @@ def test_a_good_canary_is_promoted_and_nothing_but_weights_changed(
 def test_a_canary_that_turns_bad_is_rolled_back_and_may_be_tried_again(
     cluster: Cluster, shop: Shop, plan: Path, tmp_path: Path, state: Path
 ) -> None:
-    before = foreign(shop.document)
+    before = unmanaged(shop.document)
     with started(tmp_path, *cluster.run(plan, state)) as run:
         until(lambda: shop.share == 50, seconds=30, what="the step")
         shop.errors["canary"] = 0.05
@@ -73,7 +73,7 @@ def test_a_canary_that_turns_bad_is_rolled_back_and_may_be_tried_again(
 
     assert called(*cluster.run(plan, state)).code == 1
     assert shop.history == [0, 50, 0]
-    assert foreign(shop.document) == before
+    assert unmanaged(shop.document) == before
     last = events(state)[-1]
     assert (last["kind"], last["reason"]) == ("rolled_back", "harm: errors")
     assert last["detail"] == "the canary fails more of its requests than the stable release does"

@@ -1,4 +1,4 @@
-"""Which cluster it is, and who we are there."""
+"""Which cluster and which credentials are used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.api_server import TOKEN, ApiServer
 
 
 async def reached(server: ApiServer, kubeconfig: Path) -> bool:
-    """Tell whether the routes can be read with this kubeconfig."""
+    """Return True if the routes can be read with this kubeconfig."""
     server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
     async with open_client(kubeconfig=str(kubeconfig), environ={}) as client:
@@ -23,7 +23,7 @@ async def reached(server: ApiServer, kubeconfig: Path) -> bool:
 
 
 def plugin(path: Path, version: str, answer: str) -> dict[str, object]:
-    """Make a credentials' plugin that answers so if it is told its version."""
+    """Make a credentials plugin that prints ``answer`` if it gets its own version."""
     path.write_text(
         f"import os, sys\n"
         f"assert os.environ['FLAVOUR'] == 'mine'\n"
@@ -61,7 +61,7 @@ async def test_a_plugin_gives_the_token(server: ApiServer, tmp_path: Path, versi
 
 
 @pytest.mark.parametrize("answer", ["", "{}", '{"status": {"clientCertificateData": "x"}}'])
-async def test_a_plugin_without_a_token_is_told(
+async def test_a_plugin_without_a_token_is_reported(
     server: ApiServer, tmp_path: Path, answer: str
 ) -> None:
     run = plugin(tmp_path / "plugin.py", "v1beta1", answer)
@@ -70,7 +70,7 @@ async def test_a_plugin_without_a_token_is_told(
         await reached(server, server.kubeconfig(tmp_path / "config", exec=run))
 
 
-async def test_a_plugin_that_is_not_there_is_told(server: ApiServer, tmp_path: Path) -> None:
+async def test_a_missing_plugin_is_reported(server: ApiServer, tmp_path: Path) -> None:
     run = plugin(tmp_path / "plugin.py", "v1", "{}") | {"command": str(tmp_path / "none")}
 
     with pytest.raises(TargetFailed, match="the credentials plugin can't be run"):
@@ -78,7 +78,7 @@ async def test_a_plugin_that_is_not_there_is_told(server: ApiServer, tmp_path: P
 
 
 @pytest.mark.parametrize("user", [{"token": "another"}, {"username": "me", "password": "x"}])
-async def test_who_is_not_let_in_is_told(
+async def test_wrong_credentials_are_reported(
     server: ApiServer, tmp_path: Path, user: dict[str, str]
 ) -> None:
     with pytest.raises(TargetFailed, match=r"no permission to get .*401"):
@@ -114,7 +114,9 @@ def test_several_files_are_refused() -> None:
         load_config(kubeconfig=None, context=None, environ={"KUBECONFIG": "/a:/b"})
 
 
-def test_in_a_pod_its_own_account_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_pod_its_service_account_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "namespace").write_text("shop")
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -126,5 +128,5 @@ def test_in_a_pod_its_own_account_is_taken(tmp_path: Path, monkeypatch: pytest.M
 
     assert found.cluster.server == "https://10.0.0.1:443"
     assert found.user is not None
-    # Read again when it is rotated.
+    # The file is read again when the token is rotated.
     assert found.user.token_file == str(tmp_path / "token")

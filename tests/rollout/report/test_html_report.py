@@ -37,7 +37,7 @@ def page_of(rollout: SimulatedRollout) -> ET.Element:
     return ET.fromstring(rest)  # noqa: S314 - our own page
 
 
-def said(page: ET.Element, tag: str) -> str:
+def text_of(page: ET.Element, tag: str) -> str:
     found = page.find(f".//{tag}")
     assert found is not None
     return "".join(found.itertext()).replace("\u00a0", " ")
@@ -65,7 +65,7 @@ def test_nothing_is_fetched_and_nothing_is_run(rollout: SimulatedRollout) -> Non
 
 
 @pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
-def test_no_number_of_a_chart_is_out_of_its_sheet(rollout: SimulatedRollout) -> None:
+def test_no_line_leaves_its_chart(rollout: SimulatedRollout) -> None:
     for chart in page_of(rollout).iter("svg"):
         _, _, width, height = map(float, chart.attrib["viewBox"].split())
         for path in chart.iter("path"):
@@ -75,18 +75,18 @@ def test_no_number_of_a_chart_is_out_of_its_sheet(rollout: SimulatedRollout) -> 
 
 
 @pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
-def test_no_label_lies_on_another(rollout: SimulatedRollout) -> None:
+def test_labels_do_not_overlap(rollout: SimulatedRollout) -> None:
     for chart in page_of(rollout).iter("svg"):
         ends = [each for each in chart.iter("text") if each.attrib["class"].startswith("end ")]
         heights = sorted(float(each.attrib["y"]) for each in ends)
         assert all(later - sooner >= 14.8 for sooner, later in zip(heights, heights[1:]))  # noqa: RUF007, B905 - plain pairs
 
 
-def test_a_roll_back_tells_where_and_by_which_numbers() -> None:
+def test_a_rollback_is_reported_with_its_step_and_numbers() -> None:
     page = page_of(ROLLOUTS["rolled back"])
 
-    assert said(page, "h1") == "Rolled back at canary-05 after 2 min 10 s"
-    assert said(page, "header/p[@class='lead']") == (
+    assert text_of(page, "h1") == "Rolled back at canary-05 after 2 min 10 s"
+    assert text_of(page, "header/p[@class='lead']") == (
         "4 of 62 requests to 1.5.0 failed (6.5 %), 8 of 7,718 to 1.4.0 (0.1 %);"
         " evidence of harm: 233 (100 needed)."
     )
@@ -95,8 +95,8 @@ def test_a_roll_back_tells_where_and_by_which_numbers() -> None:
     assert "".join(judged.itertext()).startswith("canary-05")
 
 
-def test_a_slow_canary_is_told_by_the_edge_it_broke() -> None:
-    lead = said(page_of(ROLLOUTS["slow"]), "header/p[@class='lead']")
+def test_a_slow_canary_is_reported_with_the_latency_edge() -> None:
+    lead = text_of(page_of(ROLLOUTS["slow"]), "header/p[@class='lead']")
 
     assert "failed or took over 250 ms" in lead
 
@@ -115,10 +115,10 @@ def test_the_reason_in_words_comes_before_the_numbers(reason: str, detail: str, 
 
     page = page_of(replace(plain, events=[*before, ended]))
 
-    assert said(page, "header/p[@class='lead']").startswith(words)
+    assert text_of(page, "header/p[@class='lead']").startswith(words)
 
 
-def test_a_line_is_broken_where_nothing_was_counted() -> None:
+def test_a_line_has_a_gap_where_nothing_was_counted() -> None:
     plain = ROLLOUTS["inconclusive"]
     without = [each for each in plain.samples if not 60 <= each.time - START < 180]
 
@@ -128,12 +128,12 @@ def test_a_line_is_broken_where_nothing_was_counted() -> None:
     assert observed.attrib["d"].count("M") == 2
 
 
-def test_without_requests_nothing_is_made_up() -> None:
+def test_without_requests_no_ratio_is_shown() -> None:
     page = page_of(ROLLOUTS["silent"])
 
-    lead = said(page, "header/p[@class='lead']")
+    lead = text_of(page, "header/p[@class='lead']")
     assert lead.startswith("The plan's time was up: no request to 1.5.0 was counted, 0 to 1.4.0")
-    assert "0 %" not in said(page, "dl")
+    assert "0 %" not in text_of(page, "dl")
 
 
 def test_hostile_names_are_only_text() -> None:
@@ -158,7 +158,8 @@ def test_hostile_names_are_only_text() -> None:
     assert "<script" not in text
     assert "\x1b" not in text
     assert (
-        said(page_of(SimulatedRollout(events, plain.samples, names)), "h1").count("alert('x')") == 1
+        text_of(page_of(SimulatedRollout(events, plain.samples, names)), "h1").count("alert('x')")
+        == 1
     )
 
 

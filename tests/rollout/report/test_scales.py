@@ -36,7 +36,7 @@ def test_a_logarithmic_axis_has_a_few_round_ticks(
 
 
 @given(st.lists(st.floats(0, 200), max_size=6))
-def test_labels_are_moved_apart_and_stay_on_the_sheet(wanted: list[float]) -> None:
+def test_labels_are_moved_apart_and_stay_in_the_chart(wanted: list[float]) -> None:
     places = spread(wanted, 15, 0, 200)
 
     ordered = sorted(places)

@@ -46,7 +46,7 @@ def drawn(rollout: SimulatedRollout, events: int | None = None) -> str:
     return shown(where)
 
 
-def test_a_log_gets_one_line_an_event() -> None:
+def test_a_log_gets_one_line_per_event() -> None:
     rollout = simulate_rollout(failing=0.08)
     where = console(terminal=False)
 
@@ -91,7 +91,7 @@ def test_a_bar_is_as_long_as_the_share() -> None:
 
 
 def test_a_window_between_two_steps_leaves_the_desired_share() -> None:
-    """Its share is unknown, for the weights changed within it; what is desired now is not."""
+    """The weights changed within the window, so it has no share; the desired share is known."""
     rollout = simulate_rollout()
     half = next(n for n, each in enumerate(rollout.events) if each.number == 4)
     window = replace(rollout.events[half + 1], step="canary-50", number=4, share=None)
@@ -115,7 +115,7 @@ def test_a_terminal_is_redrawn_in_place() -> None:
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_who_wants_no_colour_gets_none(environ: dict[str, str]) -> None:
+def test_colours_can_be_turned_off(environ: dict[str, str]) -> None:
     where = console(terminal=True, _environ=environ)
 
     with open_progress(plan_summary(), where) as progress:
