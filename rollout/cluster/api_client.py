@@ -54,15 +54,25 @@ Kind = type[Any]
 
 
 class ApiClient:
-    """Reads and writes objects of one namespace, as plain JSON."""
+    """Reads and writes objects of one namespace, as plain JSON.
 
-    def __init__(self, client: AsyncClient, namespace: str) -> None:
+    A read is repeated for ``retry_seconds`` while the server is unavailable. A write is not: read
+    the object again first.
+    """
+
+    def __init__(
+        self, client: AsyncClient, namespace: str, *, retry_seconds: float, backoff_seconds: float
+    ) -> None:
         self._client: Any = client  # its overloads do not accept classes made at run time
+        self._retry_seconds = retry_seconds
+        self._backoff_seconds = backoff_seconds
         self.namespace = namespace
 
     async def get(self, kind: Kind, name: str) -> Json:
         """Return an object; raise ApiError."""
-        return await _json(self._client.get(kind, name, namespace=self.namespace))
+        return await self._retry(
+            lambda: _json(self._client.get(kind, name, namespace=self.namespace))
+        )
 
     async def list(self, kind: Kind) -> list[Json]:
         """Return all objects of a kind; raise ApiError."""
@@ -70,7 +80,8 @@ class ApiClient:
         async def pages() -> list[Any]:
             return [each async for each in self._client.list(kind, namespace=self.namespace)]
 
-        return [_to_dict(each) for each in await _translate_errors(pages())]
+        found = await self._retry(lambda: _translate_errors(pages()))
+        return [_to_dict(each) for each in found]
 
     async def json_patch(self, kind: Kind, name: str, operations: Sequence[Json]) -> Json:
         """Apply a JSON patch (RFC 6902), all of it or nothing; raise ApiError."""
@@ -88,33 +99,28 @@ class ApiClient:
         made = kind.from_dict(dict(body))
         return await _json(self._client.create(made, namespace=self.namespace))
 
+    def backoff(self, attempts: int) -> float:
+        """Return the pause after so many attempts, in seconds: exponential with jitter, <= 5 s."""
+        longest = min(self._backoff_seconds * 2.0 ** min(attempts, 16), _MAX_BACKOFF_SECONDS)
+        return longest * random.uniform(0.5, 1.0)
+
+    async def _retry(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        deadline = asyncio.get_running_loop().time() + self._retry_seconds
+        attempts = 0
+        while True:
+            try:
+                return await request()
+            except Unavailable:
+                attempts += 1
+                pause = self.backoff(attempts)
+                if asyncio.get_running_loop().time() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+
     async def _patch(self, kind: Kind, name: str, body: Any, patch_type: PatchType) -> Json:
         return await _json(
             self._client.patch(kind, name, body, namespace=self.namespace, patch_type=patch_type)
         )
-
-
-async def retry_while_unavailable(
-    request: Callable[[], Awaitable[Result]], *, retry_seconds: float, backoff_seconds: float
-) -> Result:
-    """Repeat a request while it raises Unavailable; raise that after ``retry_seconds``."""
-    deadline = asyncio.get_running_loop().time() + retry_seconds
-    attempts = 0
-    while True:
-        try:
-            return await request()
-        except Unavailable:
-            attempts += 1
-            pause = backoff(attempts, backoff_seconds)
-            if asyncio.get_running_loop().time() + pause > deadline:
-                raise
-        await asyncio.sleep(pause)
-
-
-def backoff(attempts: int, first_seconds: float) -> float:
-    """Return the pause after so many attempts: exponential, at most 5 s, with jitter."""
-    longest = min(first_seconds * 2.0 ** min(attempts, 16), _MAX_BACKOFF_SECONDS)
-    return longest * random.uniform(0.5, 1.0)
 
 
 async def _json(request: Awaitable[Any]) -> Json:

@@ -5,20 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lightkube import AsyncClient
 from lightkube.resources.core_v1 import ConfigMap
 
 from ..runner.state import StateFailed
-from .api_client import (
-    ApiClient,
-    ApiError,
-    Conflict,
-    Json,
-    NotFound,
-    Unavailable,
-    backoff,
-    retry_while_unavailable,
-)
+from .api_client import ApiClient, ApiError, Conflict, Json, NotFound, Unavailable
 from .kubeconfig import FIELD_MANAGER
 
 #: Takes the ConfigMap (None if absent); returns the merge patch to apply, None for no change.
@@ -28,31 +18,16 @@ Change = Callable[[Json | None], Json | None]
 class SharedConfigMap:
     """Writes with optimistic concurrency: each write names the resourceVersion that was read."""
 
-    def __init__(
-        self,
-        client: AsyncClient,
-        namespace: str,
-        name: str,
-        *,
-        retry_seconds: float,
-        backoff_seconds: float,
-        max_attempts: int,
-    ) -> None:
-        self._api = ApiClient(client, namespace)
+    def __init__(self, api: ApiClient, name: str, max_attempts: int) -> None:
+        self._api = api
         self._name = name
-        self.title = f"ConfigMap {namespace}/{name}"
-        self._retry_seconds = retry_seconds
-        self.backoff_seconds = backoff_seconds
+        self.title = f"ConfigMap {api.namespace}/{name}"
         self._max_attempts = max_attempts
 
     async def get(self) -> Json | None:
         """Return the ConfigMap, None if there is none; raise StateFailed."""
         try:
-            return await retry_while_unavailable(
-                lambda: self._api.get(ConfigMap, self._name),
-                retry_seconds=self._retry_seconds,
-                backoff_seconds=self.backoff_seconds,
-            )
+            return await self._api.get(ConfigMap, self._name)
         except NotFound:
             return None
         except ApiError as error:
@@ -66,7 +41,7 @@ class SharedConfigMap:
         failed: ApiError | None = None
         for attempts in range(self._max_attempts):
             if attempts:
-                await asyncio.sleep(backoff(attempts, self.backoff_seconds))
+                await asyncio.sleep(self._api.backoff(attempts))
             found = await self.get()
             patch = change(found)
             if patch is None:

@@ -21,7 +21,7 @@ from ..runner.state import (
     write_order,
     write_state,
 )
-from .api_client import Json
+from .api_client import ApiClient, Json
 from .config_map import SharedConfigMap, data_of
 from .lease import Lease, LeaseTimes
 
@@ -46,15 +46,12 @@ class ConfigMapStateStore:
         backoff_seconds: float = 0.2,
         max_attempts: int = 12,
     ) -> None:
-        self._config_map = SharedConfigMap(
-            client,
-            namespace,
-            f"tallykv-rollout-{virtual_service}",
-            retry_seconds=retry_seconds,
-            backoff_seconds=backoff_seconds,
-            max_attempts=max_attempts,
+        api = ApiClient(
+            client, namespace, retry_seconds=retry_seconds, backoff_seconds=backoff_seconds
         )
-        self._lease = Lease(self._config_map, lease or LeaseTimes())
+        name = f"tallykv-rollout-{virtual_service}"
+        self._config_map = SharedConfigMap(api, name, max_attempts)
+        self._lease = Lease(self._config_map, lease or LeaseTimes(), backoff_seconds)
 
     async def load(self) -> dict[str, Any] | None:
         """Return the state saved last, None if there never was one."""

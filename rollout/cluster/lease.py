@@ -36,9 +36,10 @@ class LeaseTimes:
 class Lease:
     """Acquires, renews and releases the lease, which is kept in the ConfigMap's annotations."""
 
-    def __init__(self, config_map: SharedConfigMap, times: LeaseTimes) -> None:
+    def __init__(self, config_map: SharedConfigMap, times: LeaseTimes, poll_seconds: float) -> None:
         self._config_map = config_map
         self._times = times
+        self._poll_seconds = poll_seconds
         self._identity = f"process {os.getpid()} on {socket.gethostname()} ({secrets.token_hex(4)})"
 
     def require(self, found: Json | None) -> None:
@@ -90,7 +91,7 @@ class Lease:
                     raise _held_by(holder)
                 seen = renewal
                 if clock() - since < _duration(found, self._times.duration_seconds):
-                    await asyncio.sleep(self._config_map.backoff_seconds)
+                    await asyncio.sleep(self._poll_seconds)
                     continue
             await self._take(expired=seen)
             return

@@ -8,7 +8,7 @@ from typing import Any, Final
 from lightkube.generic_resource import create_namespaced_resource
 
 from ..runner.ports import NotOurs
-from .api_client import ApiClient, Forbidden, Json, Kind, NotFound, retry_while_unavailable
+from .api_client import ApiClient, Forbidden, Json, Kind, NotFound
 
 #: The controllers by the field manager name that they write with (metadata.managedFields).
 _FIELD_MANAGERS: Final = {
@@ -70,9 +70,7 @@ def gitops_warnings(live: Json) -> Iterator[str]:
             )
 
 
-async def refuse_claimed(
-    api: ApiClient, virtual_service: str, *, retry_seconds: float, backoff_seconds: float
-) -> list[str]:
+async def refuse_claimed(api: ApiClient, virtual_service: str) -> list[str]:
     """Raise NotOurs if a Canary or a Rollout names the VirtualService; return warnings.
 
     A kind that the cluster does not know is skipped. A list that is forbidden is a warning. Raise
@@ -81,11 +79,7 @@ async def refuse_claimed(
     warnings = []
     for kind, claims in ((_CANARY, _flagger_claims), (_ROLLOUT, _argo_claims)):
         try:
-            found = await retry_while_unavailable(
-                lambda kind=kind: api.list(kind),  # type: ignore[misc]
-                retry_seconds=retry_seconds,
-                backoff_seconds=backoff_seconds,
-            )
+            found = await api.list(kind)
         except NotFound:
             continue
         except Forbidden:

@@ -21,8 +21,6 @@ from .api_client import (
     Kind,
     NotFound,
     Unavailable,
-    backoff,
-    retry_while_unavailable,
 )
 from .kubeconfig import FIELD_MANAGER
 from .other_controllers import (
@@ -61,12 +59,17 @@ class ClusterTarget:
     """
 
     def __init__(self, client: AsyncClient, plan: Plan, timeouts: Timeouts | None = None) -> None:
-        self._api = ApiClient(client, plan.namespace)
+        self._timeouts = timeouts or Timeouts()
+        self._api = ApiClient(
+            client,
+            plan.namespace,
+            retry_seconds=self._timeouts.retry_seconds,
+            backoff_seconds=self._timeouts.backoff_seconds,
+        )
         self._name = plan.virtual_service
         self._title = f"VirtualService {plan.namespace}/{plan.virtual_service}"
         self._kind = _kind(str(plan.steps[0].document["apiVersion"]))
         self._patches = PatchBuilder(plan)
-        self._timeouts = timeouts or Timeouts()
         self._warnings: dict[str, None] = {}
 
     @property
@@ -107,7 +110,7 @@ class ClusterTarget:
         failed: ApiError | None = None
         for attempts in range(self._timeouts.max_attempts):
             if attempts:
-                await asyncio.sleep(backoff(attempts, self._timeouts.backoff_seconds))
+                await asyncio.sleep(self._api.backoff(attempts))
             live = await self._read()
             refuse_controlled(live)
             patch = self._patches.build(live, step)
@@ -146,7 +149,7 @@ class ClusterTarget:
             if not overwritten and not _istiod_lags(live):
                 return
             attempts += 1
-            pause = backoff(attempts, self._timeouts.backoff_seconds)
+            pause = self._api.backoff(attempts)
             if asyncio.get_running_loop().time() + pause > deadline:
                 break
             await asyncio.sleep(pause)
@@ -164,11 +167,7 @@ class ClusterTarget:
 
     async def _read(self) -> Json:
         try:
-            live = await retry_while_unavailable(
-                lambda: self._api.get(self._kind, self._name),
-                retry_seconds=self._timeouts.retry_seconds,
-                backoff_seconds=self._timeouts.backoff_seconds,
-            )
+            live = await self._api.get(self._kind, self._name)
         except ApiError as error:
             raise self._failed(error, "get") from error
         self._warnings |= dict.fromkeys(gitops_warnings(live))
@@ -176,12 +175,7 @@ class ClusterTarget:
 
     async def _refuse_claimed(self) -> None:
         try:
-            warnings = await refuse_claimed(
-                self._api,
-                self._name,
-                retry_seconds=self._timeouts.retry_seconds,
-                backoff_seconds=self._timeouts.backoff_seconds,
-            )
+            warnings = await refuse_claimed(self._api, self._name)
         except ApiError as error:
             raise self._failed(error, "list") from error
         self._warnings |= dict.fromkeys(warnings)

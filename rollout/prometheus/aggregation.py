@@ -102,7 +102,7 @@ def _refuse_double_scrapes(targets: Iterable[_Target]) -> None:
         if len(names) > 1:
             raise SourceFailed(
                 f"pod {namespace}/{pod} is scraped by the jobs {', '.join(sorted(names))}:"
-                " say which one counts (matcher job)"
+                " let only one job scrape it"
             )
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final
 
 from ..evidence.counts import Arm
-
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +68,12 @@ class ReleaseLabel:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """``edges`` are bounds of the histogram, in seconds; ``matchers`` are labels and values."""
+    """``matchers`` are labels and values; ``edges`` are bounds of the histogram, in seconds."""
 
     metrics: MetricNames
     release_label: ReleaseLabel
+    matchers: Mapping[str, str]
     edges: tuple[float, ...] = ()
-    matchers: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
     @property
     def counter(self) -> str:
@@ -90,30 +87,21 @@ class Query:
 
 
 def istio_query(
-    service: str,
-    namespace: str,
-    release_label: ReleaseLabel,
-    edges: tuple[float, ...] = (),
-    matchers: Mapping[str, str] = _NONE,
+    service: str, namespace: str, release_label: ReleaseLabel, edges: tuple[float, ...] = ()
 ) -> Query:
     """Query what callers of a Service saw, from Istio's standard metrics.
 
     Istio sets the release label to ``unknown`` for a request that reached no pod. Such requests are
     evidence for neither release.
     """
-    service_matchers = {
+    matchers = {
         "reporter": "source",
         "destination_service_name": service,
         "destination_service_namespace": namespace,
     }
-    return Query(ISTIO, release_label, edges, MappingProxyType({**service_matchers, **matchers}))
+    return Query(ISTIO, release_label, matchers, edges)
 
 
-def app_query(
-    namespace: str,
-    release_label: ReleaseLabel,
-    edges: tuple[float, ...] = (),
-    matchers: Mapping[str, str] = _NONE,
-) -> Query:
+def app_query(namespace: str, release_label: ReleaseLabel, edges: tuple[float, ...] = ()) -> Query:
     """Query what the releases' own pods counted, from the service's request histogram."""
-    return Query(APP, release_label, edges, MappingProxyType({"namespace": namespace, **matchers}))
+    return Query(APP, release_label, {"namespace": namespace}, edges)

@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import Final
 
 from ..evidence.counts import Counts
-from ..runner.events import EvidenceValues
+from ..runner.events import EventKind, EvidenceValues
 from . import formats
 from .binning import ArmName, Bin, bin_samples
 from .plan_summary import PlanSummary
 from .samples import Sample
 from .scales import linear_ticks, log_ticks, round_up
-from .svg_chart import Interval, Layout, Point, SvgChart, TimeAxis
+from .svg_chart import Interval, Layout, Point, SvgChart
 from .timeline import Timeline
 
 _ARMS: Final[tuple[ArmName, ...]] = ("stable", "canary")
@@ -33,27 +33,16 @@ _ACTIONS: Final = {
 }
 
 
-def build_time_axis(timeline: Timeline) -> TimeAxis:
-    """Build the time axis that all charts share."""
-    return TimeAxis(
-        since=timeline.since,
-        until=max(timeline.until, *(each.until for each in timeline.periods), timeline.since),
-        steps=tuple((each.since, each.name) for each in timeline.periods),
-        decided=timeline.decision.time if timeline.decision else None,
-        verdict=timeline.verdict.value if timeline.verdict else "running",
-    )
-
-
-def draw_split(
-    axis: TimeAxis, layout: Layout, timeline: Timeline, samples: Sequence[Sample]
-) -> str:
+def draw_split(timeline: Timeline, layout: Layout, samples: Sequence[Sample]) -> str:
     """Draw the canary's share of the requests, desired and observed."""
-    bins = _bins(samples, axis, layout, _MIN_REQUESTS * 4, _ARMS)
+    bins = _bins(samples, timeline, layout, _MIN_REQUESTS * 4, _ARMS)
     observed: list[Interval] = [(each.since, each.until, _canary_share(each)) for each in bins]
     desired: list[Interval] = [(each.since, each.until, each.share) for each in timeline.periods]
     known = [value for _, _, value in (*observed, *desired) if value is not None]
     top = min(1.0, round_up(max(known, default=0.1) * 1.05))
-    chart = SvgChart(axis, layout, "Share of the requests that the canary got, over time", high=top)
+    chart = SvgChart(
+        timeline, layout, "Share of the requests that the canary got, over time", high=top
+    )
     chart.add_grid([(tick, formats.percent(tick)) for tick in linear_ticks(top)])
     chart.add_step_names()
     for name, line, intervals in (
@@ -66,22 +55,21 @@ def draw_split(
 
 
 def draw_errors(
-    axis: TimeAxis,
-    layout: Layout,
     timeline: Timeline,
+    layout: Layout,
     samples: Sequence[Sample],
     plan: PlanSummary,
 ) -> str:
     """Draw each release's error ratio, and the objective."""
     lines: list[tuple[ArmName, Counts, list[Interval]]] = []
     for arm, counts in zip(_ARMS, (timeline.stable, timeline.canary), strict=True):
-        bins = _bins(samples, axis, layout, _MIN_REQUESTS, (arm,))
+        bins = _bins(samples, timeline, layout, _MIN_REQUESTS, (arm,))
         ratios = [(each.since, each.until, _error_ratio(each.counts(arm))) for each in bins]
         lines.append((arm, counts, ratios))
     limit = plan.objective.error_ratio
     top = max([limit * 2, *(ratio or 0 for _, _, ratios in lines for _, _, ratio in ratios)])
     top = min(1.0, round_up(top))
-    chart = SvgChart(axis, layout, "Share of failed requests by release", high=top)
+    chart = SvgChart(timeline, layout, "Share of failed requests by release", high=top)
     chart.add_grid([(tick, formats.percent(tick)) for tick in linear_ticks(top)])
     chart.add_threshold(limit, "objective", f"objective {formats.percent(limit)}")
     for arm, counts, ratios in lines:
@@ -90,11 +78,11 @@ def draw_errors(
     return chart.render()
 
 
-def draw_latency(axis: TimeAxis, layout: Layout, samples: Sequence[Sample]) -> str:
+def draw_latency(timeline: Timeline, layout: Layout, samples: Sequence[Sample]) -> str:
     """Draw each release's median and 99th percentile, on a logarithmic scale."""
     lines: list[tuple[str, str, list[Point]]] = []
     for arm in _ARMS:
-        bins = _bins(samples, axis, layout, _MIN_REQUESTS, (arm,))
+        bins = _bins(samples, timeline, layout, _MIN_REQUESTS, (arm,))
         lines += [
             (arm, f"{arm} p99", [(each.middle, each.latency(arm, "p99_ms")) for each in bins]),
             (
@@ -107,7 +95,7 @@ def draw_latency(axis: TimeAxis, layout: Layout, samples: Sequence[Sample]) -> s
     low = 10.0 ** math.floor(math.log10(min(known, default=1.0)))
     high = max(round_up(max(known, default=10.0)), low * 10)
     label = "Latency by release: median and 99th percentile"
-    chart = SvgChart(axis, layout, label, low=low, high=high, log=True)
+    chart = SvgChart(timeline, layout, label, low=low, high=high, log=True)
     chart.add_grid([(tick, formats.milliseconds(tick)) for tick in log_ticks(low, high)])
     for name, title, points in lines:
         last = [value for _, value in points]
@@ -115,7 +103,7 @@ def draw_latency(axis: TimeAxis, layout: Layout, samples: Sequence[Sample]) -> s
     return chart.render()
 
 
-def draw_evidence(axis: TimeAxis, layout: Layout, timeline: Timeline) -> str:
+def draw_evidence(timeline: Timeline, layout: Layout) -> str:
     """Draw the e-values of harm and merit, of breach and mismatch if relevant, and thresholds."""
     values = [(e.until or e.time, e.evidence) for e in timeline.events if e.evidence is not None]
     thresholds = timeline.thresholds
@@ -129,29 +117,31 @@ def draw_evidence(axis: TimeAxis, layout: Layout, timeline: Timeline) -> str:
     high = min(max([10.0, *all_values]) * 2, max([10.0, *needed]) * _ABOVE_THRESHOLD)
     low = max(min([1.0, *all_values]) / 2, _LEAST_E_VALUE)
     label = "E-values of the evidence over time, with their thresholds"
-    chart = SvgChart(axis, layout, label, low=low, high=high, log=True)
+    chart = SvgChart(timeline, layout, label, low=low, high=high, log=True)
     chart.add_grid(
         [(tick, f"{tick:,.0f}" if tick >= 1 else f"{tick:g}") for tick in log_ticks(low, high)]
     )
     if thresholds is not None:
         _add_thresholds(chart, thresholds, kinds)
     for kind in kinds:
-        points = [(axis.since, 1.0), *((at, getattr(value, kind)) for at, value in values)]
+        points = [(timeline.since, 1.0), *((at, getattr(value, kind)) for at, value in values)]
         chart.add_line(points, kind, f"{kind} {formats.e_value(points[-1][1])}")
-    decided = {"rolled_back": "harm", "promoted": "merit"}.get(axis.verdict)
-    if decided and axis.decided is not None and values:
-        chart.add_dot(axis.decided, getattr(values[-1][1], decided), decided)
+    decision = timeline.decision
+    decided = {EventKind.ROLLED_BACK: "harm", EventKind.PROMOTED: "merit"}
+    if decision is not None and decision.kind in decided and values:
+        kind = decided[decision.kind]
+        chart.add_dot(decision.time, getattr(values[-1][1], kind), kind)
     return chart.render()
 
 
 def _bins(
     samples: Sequence[Sample],
-    axis: TimeAxis,
+    timeline: Timeline,
     layout: Layout,
     min_requests: int,
     arms: Sequence[ArmName],
 ) -> list[Bin]:
-    seconds = max(1.0, (axis.until - axis.since) / layout.bins)
+    seconds = max(1.0, (timeline.end - timeline.since) / layout.bins)
     return bin_samples(samples, seconds=seconds, min_requests=min_requests, arms=arms)
 
 

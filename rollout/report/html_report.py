@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ..evidence.counts import Counts
 from ..runner.events import Event, EventKind
 from . import formats
-from .charts import build_time_axis, draw_errors, draw_evidence, draw_latency, draw_split
+from .charts import draw_errors, draw_evidence, draw_latency, draw_split
 from .markup import Markup, element, join
 from .plan_summary import PlanSummary
 from .samples import Sample
@@ -91,32 +91,30 @@ def _facts(timeline: Timeline) -> Markup:
 
 
 def _charts(timeline: Timeline, samples: Sequence[Sample], plan: PlanSummary) -> Iterator[Markup]:
-    axis = build_time_axis(timeline)
-
     def chart(title: str, caption: str, draw: Callable[[Layout], str]) -> Markup:
         return _section(title, caption, draw(WIDE), draw(NARROW))
 
     yield chart(
         "Evidence",
         "E-values, on a logarithmic scale: 1 is no evidence. Times count from the start.",
-        lambda layout: draw_evidence(axis, layout, timeline),
+        lambda layout: draw_evidence(timeline, layout),
     )
     if not samples:
         return
     yield chart(
         "Traffic split",
         "Share of the requests that went to the canary.",
-        lambda layout: draw_split(axis, layout, timeline, samples),
+        lambda layout: draw_split(timeline, layout, samples),
     )
     yield chart(
         "Errors",
         "Share of the requests that were answered with 5xx or not at all.",
-        lambda layout: draw_errors(axis, layout, timeline, samples, plan),
+        lambda layout: draw_errors(timeline, layout, samples, plan),
     )
     yield chart(
         "Latency",
         "Median (thin) and 99th percentile (bold) of each release, on a logarithmic scale.",
-        lambda layout: draw_latency(axis, layout, samples),
+        lambda layout: draw_latency(timeline, layout, samples),
     )
 
 

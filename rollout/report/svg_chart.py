@@ -10,6 +10,7 @@ from typing import Final
 from .formats import elapsed
 from .markup import Markup, element
 from .scales import Scale, spread, time_ticks
+from .timeline import Timeline
 
 #: Pixels between the baselines of two labels.
 _LABEL_GAP: Final = 15
@@ -48,32 +49,16 @@ WIDE: Final = Layout("wide", 1040, 220, 56, 166, 90, 10)
 NARROW: Final = Layout("narrow", 358, 220, 46, 102, 36, 4)
 
 
-@dataclass(frozen=True, slots=True)
-class TimeAxis:
-    """What all charts of a report share: the time axis, the steps, and the decision."""
-
-    since: float
-    until: float
-    #: When each step began, and its name.
-    steps: tuple[tuple[float, str], ...]
-    decided: float | None
-    verdict: str
-
-    def scale(self, layout: Layout) -> Scale:
-        # A rollout that ended in the second it began still needs an axis.
-        until = max(self.until, self.since + 1)
-        return Scale(self.since, until, layout.left, layout.width - layout.right)
-
-
 class SvgChart:
     """Collects the shapes of one chart; ``label`` describes it to screen readers.
 
-    The value axis goes from ``low`` to ``high``. A ``name`` is the CSS class of a shape.
+    The time axis, the steps and the decision are those of the timeline. The value axis goes from
+    ``low`` to ``high``. A ``name`` is the CSS class of a shape.
     """
 
     def __init__(
         self,
-        axis: TimeAxis,
+        timeline: Timeline,
         layout: Layout,
         label: str,
         *,
@@ -81,9 +66,11 @@ class SvgChart:
         high: float,
         log: bool = False,
     ) -> None:
-        self.x = axis.scale(layout)
+        # A rollout that ended in the second it began still needs an axis.
+        until = max(timeline.end, timeline.since + 1)
+        self.x = Scale(timeline.since, until, layout.left, layout.width - layout.right)
         self.y = Scale(low, high, layout.height - _BOTTOM, _TOP, log)
-        self._axis = axis
+        self._timeline = timeline
         self._layout = layout
         self._label = label
         self._shapes: list[Markup] = []
@@ -138,19 +125,19 @@ class SvgChart:
     def add_step_names(self) -> None:
         """Write each step's name above its beginning, where there is room."""
         free = -math.inf
-        for at, name in self._axis.steps:
-            x = self.x(at)
-            width = 6.4 * len(name) + 10
+        for period in self._timeline.periods:
+            x = self.x(period.since)
+            width = 6.4 * len(period.name) + 10
             if x >= free and x + width <= self._layout.width:
-                self._add_text(x + 4, _TOP - 6, name, "axis")
+                self._add_text(x + 4, _TOP - 6, period.name, "axis")
                 free = x + width
 
     def render(self) -> Markup:
         layout = self._layout
         floor = layout.height - _BOTTOM
-        if self._axis.decided is not None:
-            x = self.x(self._axis.decided)
-            self._add_segment(x, _TOP, x, floor, f"decision {self._axis.verdict}")
+        if decision := self._timeline.decision:
+            x = self.x(decision.time)
+            self._add_segment(x, _TOP, x, floor, f"decision {decision.kind.value}")
         places = spread([y for y, _, _ in self._end_labels], _LABEL_GAP, _TOP + 4, floor)
         for y, (_, label, name) in zip(places, self._end_labels, strict=True):
             self._add_text(layout.width - layout.right + 8, y, label, f"end {name}")
@@ -165,10 +152,11 @@ class SvgChart:
 
     def _add_time_axis(self) -> None:
         floor = self._layout.height - _BOTTOM
-        for at, _ in self._axis.steps:
-            self._add_segment(self.x(at), _TOP, self.x(at), floor, "step")
+        for period in self._timeline.periods:
+            x = self.x(period.since)
+            self._add_segment(x, _TOP, x, floor, "step")
         for seconds in time_ticks(self.x.high - self.x.low, self._layout.time_ticks):
-            x = self.x(self._axis.since + seconds)
+            x = self.x(self._timeline.since + seconds)
             self._add_segment(x, floor, x, floor + 4, "tick")
             self._add_text(x, floor + 17, elapsed(seconds), "axis", anchor="middle")
 

@@ -40,6 +40,11 @@ class Timeline:
         return None if self.decision is None else self.decision.kind
 
     @property
+    def end(self) -> float:
+        """Return the end of the last period, which may be after the decision."""
+        return max(self.until, *(each.until for each in self.periods), self.since)
+
+    @property
     def judged(self) -> StepPeriod | None:
         """Return the last period with requests: the one that the decision is about."""
         counted = [each for each in self.periods if each.stable.requests or each.canary.requests]

@@ -55,7 +55,7 @@ async def read(url: str, query: Query | None = None, **more: Any) -> Any:
             200,
             vector((ROW, "1"), (TIME, "999"), ({**ROW, "job": "again"}, "1"),
                    ({**TIME, "job": "again"}, "999")),
-            r"scraped by the jobs again, kv: say which one counts",
+            r"scraped by the jobs again, kv: let only one job scrape it",
         ),
         (
             200,
