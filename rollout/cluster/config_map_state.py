@@ -56,7 +56,7 @@ class ConfigMapStateStore:
     async def load(self) -> dict[str, Any] | None:
         """Return the state saved last, None if there never was one."""
         text = data_of(await self._config_map.get(), _STATE)
-        return None if text is None else read_state(text, self._place(_STATE))
+        return None if text is None else read_state(text, self._title(_STATE))
 
     async def save(self, state: Mapping[str, Any]) -> None:
         """Replace the state; raise StateHeld if another runner has taken over."""
@@ -83,39 +83,39 @@ class ConfigMapStateStore:
     async def events(self) -> list[dict[str, Any]]:
         """Return the history, oldest first."""
         text = data_of(await self._config_map.get(), _EVENTS)
-        return read_events(text or "", self._place(_EVENTS))
+        return read_events(text or "", self._title(_EVENTS))
 
     async def order(self) -> Given | None:
-        """Return the order that stands."""
-        return self._standing(await self._config_map.get())
+        """Return the pending command, None if there is none."""
+        return self._pending(await self._config_map.get())
 
     async def give_order(self, order: Order) -> None:
-        """Ask something of the runner."""
+        """Send a command to the runner; raise OrderRefused if an abort is pending."""
         text = write_order(order)
 
         def change(found: Json | None) -> Json:
-            # A damaged order can be replaced: no runner can obey it.
+            # A damaged command may be replaced: no runner can carry it out.
             with contextlib.suppress(StateCorrupt):
-                may_replace(self._standing(found), order)
+                may_replace(self._pending(found), order)
             return {"data": {_ORDER: text}}
 
         await self._config_map.update(change)
 
     async def obeyed(self, given: Given) -> None:
-        """Let an order stand no longer; a newer one stays."""
+        """Remove a command that was carried out; a newer one stays."""
 
         def change(found: Json | None) -> Json | None:
-            return {"data": {_ORDER: None}} if self._standing(found) == given else None
+            return {"data": {_ORDER: None}} if self._pending(found) == given else None
 
         await self._config_map.update(change)
 
     def hold(self) -> AbstractAsyncContextManager[None]:
-        """Be the only runner; a runner that can't renew its hold in time is cancelled."""
+        """Hold the lease inside the block: see Lease.hold."""
         return self._lease.hold()
 
-    def _standing(self, found: Json | None) -> Given | None:
+    def _pending(self, found: Json | None) -> Given | None:
         text = data_of(found, _ORDER)
-        return None if text is None else read_order(text, self._place(_ORDER))
+        return None if text is None else read_order(text, self._title(_ORDER))
 
-    def _place(self, key: str) -> str:
+    def _title(self, key: str) -> str:
         return f"{key} of {self._config_map.title}"

@@ -193,8 +193,8 @@ class ClusterTarget:
             )
         if isinstance(error, Unavailable):
             return TargetFailed(
-                f"the API server is unavailable ({error}) and the routes stay as they are; run the"
-                " same command again when kubectl get works"
+                f"the API server is unavailable ({error}); run the same command again when kubectl"
+                " get works"
             )
         return TargetFailed(
             f"the cluster refuses to {verb} {self._title}: {error}; try the same with kubectl"

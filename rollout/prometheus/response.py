@@ -12,10 +12,10 @@ from ..runner.ports import SourceFailed
 
 #: What to do about an HTTP status. The other statuses below 500 need no more than their message.
 _REMEDIES: Final = {
-    401: "it wants other credentials: check the token",
+    401: "the credentials are wrong: check the token",
     403: "the token may not query: grant it, or check which namespace it is for",
     404: "there is no query API at that address: give Prometheus' own address, without /api",
-    422: "it could not evaluate the expression",
+    422: "it could not evaluate the expression: see its log",
     429: "too many queries: poll less often, or raise its limit",
     502: "the proxy in front of it can't reach it",
     503: "it is overloaded or starting: try again, or poll less often",
@@ -53,7 +53,10 @@ def parse_response(status: int, body: bytes) -> Response:
     try:
         data = document["data"]
         if data["resultType"] != "vector":
-            raise SourceFailed(f"Prometheus returned a {data['resultType']}, not a vector")
+            raise SourceFailed(
+                f"the query returned a {data['resultType']}, not a vector; check that the address"
+                " is Prometheus"
+            )
         vector = tuple(_sample(each) for each in data["result"])
         times = {float(each["value"][0]) for each in data["result"]}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
