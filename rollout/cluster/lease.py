@@ -46,9 +46,9 @@ class Lease:
         """Raise StateHeld unless this process holds the lease in the ConfigMap as it was read."""
         holder = annotation_of(found, _HOLDER)
         if holder != self._identity:
-            whose = holder or "nobody: it was deleted, or never held"
+            reason = f", but by {holder}" if holder else ": it was deleted, or never held"
             raise StateHeld(
-                f"{self._config_map.title} is not held by this runner, but by {whose};"
+                f"{self._config_map.title} is not held by this runner{reason};"
                 " see tallykv-rollout status"
             )
 

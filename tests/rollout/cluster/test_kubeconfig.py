@@ -27,8 +27,9 @@ def plugin(path: Path, version: str, answer: str) -> dict[str, object]:
     path.write_text(
         f"import os, sys\n"
         f"assert os.environ['FLAVOUR'] == 'mine'\n"
-        f"told = os.environ.get('KUBERNETES_EXEC_INFO', '')\n"
-        f"if {version!r} == 'v1' and 'client.authentication.k8s.io/v1\"' not in told: sys.exit(7)\n"
+        f"exec_info = os.environ.get('KUBERNETES_EXEC_INFO', '')\n"
+        f"if {version!r} == 'v1' and 'client.authentication.k8s.io/v1\"' not in exec_info:\n"
+        f"    sys.exit(7)\n"
         f"print('{answer}')\n"
     )
     return {
