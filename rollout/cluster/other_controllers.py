@@ -28,7 +28,7 @@ _ROLLOUT: Final[Kind] = create_namespaced_resource("argoproj.io", "v1alpha1", "R
 
 
 def refuse_controlled(live: Json) -> None:
-    """Raise NotOurs if the VirtualService's own metadata shows that a controller writes it."""
+    """Raise NotOurs if the object's own metadata shows that a controller writes it."""
     metadata = _mapping(live.get("metadata"))
     for reference in _mappings(metadata.get("ownerReferences")):
         group = str(reference.get("apiVersion")).partition("/")[0]

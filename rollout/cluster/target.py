@@ -77,7 +77,7 @@ class ClusterTarget:
         return tuple(self._warnings)
 
     async def check(self) -> tuple[str, ...]:
-        """Return warnings; raise NotOurs if somebody else sets the weights, else TargetFailed."""
+        """Return warnings; raise NotOurs if another tool sets the weights, or TargetFailed."""
         refuse_controlled(await self._read())
         await self._refuse_claimed()
         return self.warnings

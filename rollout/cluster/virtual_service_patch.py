@@ -62,8 +62,8 @@ class PatchBuilder:
     def build(self, live: Json, step: Step) -> Patch:
         """Return the patch that puts ``step`` in force; it is empty if the step is in force.
 
-        Raise NotOurs for rules and destinations that are in no step of the plan, and TargetFailed
-        for other differences. Both name the path.
+        Raise NotOurs for rules and destinations that are in no step of the plan.
+        Raise TargetFailed for other differences. Both name the path.
         """
         strict = not self.is_rollback(step)
         present, wanted = _rules(live), _rules(step.document)
