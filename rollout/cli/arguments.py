@@ -14,8 +14,8 @@ from typing import Final
 from lightkube import AsyncClient
 from pydantic_core import PydanticCustomError
 
+from ..cluster.config_map_state import ConfigMapStateStore
 from ..cluster.kubeconfig import open_client
-from ..cluster.state_store import ConfigMapState
 from ..manifests.values import parse_duration
 from ..plan.loading import LoadedPlan, load_plan
 from ..plan.model import Plan
@@ -155,4 +155,4 @@ async def open_state_store(
             client = await stack.enter_async_context(
                 open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
             )
-        yield ConfigMapState(client, plan.namespace, plan.virtual_service)
+        yield ConfigMapStateStore(client, plan.namespace, plan.virtual_service)

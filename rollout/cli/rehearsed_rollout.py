@@ -16,10 +16,10 @@ import aiohttp
 from ..plan.model import Plan
 from ..rehearsal.rehearsal import Rehearsal
 from ..rehearsal.seconds import Seconds
-from ..report.html import render_report
+from ..report.html_report import render_html
 from ..report.json_report import render_json
-from ..report.samples import About
-from ..report.terminal import Progress, open_progress
+from ..report.plan_summary import PlanSummary, summarize_plan
+from ..report.terminal import ProgressView, open_progress
 from ..runner.controller import Controller
 from ..runner.decisions import Verdict
 from ..runner.directory_state_store import DirectoryStateStore
@@ -29,7 +29,6 @@ from ..runner.metrics import RolloutMetrics
 from ..runner.ports import Ports
 from ..runner.smoke_tests import open_smoke_tester
 from .exit_codes import ERROR, VERDICT_CODES
-from .plan_summary import about_of
 
 #: Attempts to read all counters at the end.
 _COUNTER_TRIES: Final = 5
@@ -54,7 +53,7 @@ class RehearsedRollout:
     async def run(self, *, keep: bool) -> int:
         """Run the steps to the verdict; return the exit code. ``keep`` writes the report."""
         plan, rehearsal = self.plan, self.rehearsal
-        about = about_of(plan, "the access log of the rehearsal's Envoy", rehearsal.notes)
+        about = summarize_plan(plan, "the access log of the rehearsal's Envoy", rehearsal.notes)
         events: list[Event] = []
         store = DirectoryStateStore(self.directory)
         verdict: Verdict | None = None
@@ -64,7 +63,7 @@ class RehearsedRollout:
                     events.append,
                     self.metrics.observe_event,
                     self._set_share,
-                    progress.tell,
+                    progress.show_event,
                 ]
                 recorder = EventRecorder(plan, store, time.time, listeners)
                 ports = Ports(rehearsal.target, rehearsal.source, store, recorder, run_smoke_test)
@@ -80,14 +79,14 @@ class RehearsedRollout:
         return VERDICT_CODES[verdict] if correct else ERROR
 
     @contextlib.contextmanager
-    def _showing_seconds(self, progress: Progress) -> Iterator[None]:
+    def _showing_seconds(self, progress: ProgressView) -> Iterator[None]:
         """Show the last complete second, once per second."""
 
         async def show() -> None:
             while True:
                 await asyncio.sleep(1)
                 if last := self.seconds.last():
-                    progress.sample(last)
+                    progress.show_sample(last)
 
         task = asyncio.get_running_loop().create_task(show())
         try:
@@ -98,9 +97,9 @@ class RehearsedRollout:
     def _set_share(self, event: Event) -> None:
         self.seconds.share = event.share
 
-    def _write_reports(self, events: list[Event], about: About) -> None:
+    def _write_reports(self, events: list[Event], about: PlanSummary) -> None:
         samples = self.seconds.samples()
-        page, document = render_report(events, samples, about), render_json(events, samples, about)
+        page, document = render_html(events, samples, about), render_json(events, samples, about)
         (self.directory / "report.html").write_text(page, encoding="utf-8")
         (self.directory / "report.json").write_text(document, encoding="utf-8")
 

@@ -10,13 +10,14 @@ import time
 from typing import Final
 
 from ..cluster.kubeconfig import open_client
-from ..cluster.target import ClusterTarget, Patience
+from ..cluster.target import ClusterTarget, Timeouts
 from ..plan.loading import LoadedPlan
 from ..plan.model import Plan
 from ..prometheus.arm_labels import arms_of, service_of_plan, version_of
-from ..prometheus.query import Arms, Question, ask_app, ask_istio
-from ..prometheus.source import Server, open_source
+from ..prometheus.query import Query, ReleaseLabel, app_query, istio_query
+from ..prometheus.source import PrometheusServer, open_source
 from ..prometheus.unattributed_requests import UnattributedRequests
+from ..report.plan_summary import summarize_plan
 from ..report.terminal import open_progress
 from ..runner.annotations import Grafana, open_annotations
 from ..runner.controller import Controller
@@ -35,7 +36,6 @@ from .arguments import (
     parse_seconds,
 )
 from .exit_codes import EXIT_CODES_HELP, VERDICT_CODES, UsageError, run_command
-from .plan_summary import about_of
 
 NAME: Final = "run"
 SUMMARY: Final = "roll out a release in a cluster, and roll back if the canary is worse"
@@ -123,7 +123,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     loaded = await load_plan_of(arguments)
     plan = loaded.plan
     question = _question(arguments, loaded)
-    server = Server(
+    server = PrometheusServer(
         url=arguments.prometheus,
         token=os.environ.get("PROMETHEUS_TOKEN", ""),
         stale_seconds=arguments.stale,
@@ -133,7 +133,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
         )
         store = await stack.enter_async_context(open_state_store(arguments, plan, client))
-        target = ClusterTarget(client, plan, Patience(settle_seconds=arguments.settle))
+        target = ClusterTarget(client, plan, Timeouts(propagation_seconds=arguments.settle))
         await _check_weights_are_free(target, store, plan)
         source = UnattributedRequests(
             await stack.enter_async_context(open_source(server, question)), question
@@ -151,9 +151,9 @@ async def _run(arguments: argparse.Namespace) -> int:
             annotations = await stack.enter_async_context(open_annotations(grafana, _tags(loaded)))
             listeners.append(annotations.post_event)
         progress = stack.enter_context(
-            open_progress(about_of(plan, f"Prometheus at {arguments.prometheus}"))
+            open_progress(summarize_plan(plan, f"Prometheus at {arguments.prometheus}"))
         )
-        listeners.append(progress.tell)
+        listeners.append(progress.show_event)
         ports = Ports(
             target=target,
             source=source,
@@ -204,19 +204,19 @@ async def _serve_metrics(
         ) from None
 
 
-def _question(arguments: argparse.Namespace, loaded: LoadedPlan) -> Question:
+def _question(arguments: argparse.Namespace, loaded: LoadedPlan) -> Query:
     plan = loaded.plan
     edges = plan.objective.slow_seconds
     arms = _label(arguments.label) if arguments.label else arms_of(loaded, arguments.metrics)
     if arguments.metrics == "app":
-        return ask_app(plan.namespace, arms, edges)
+        return app_query(plan.namespace, arms, edges)
     service = service_of_plan(plan)
-    return ask_istio(service.name, service.namespace, arms, edges)
+    return istio_query(service.name, service.namespace, arms, edges)
 
 
-def _label(text: str) -> Arms:
+def _label(text: str) -> ReleaseLabel:
     name, _, values = text.partition("=")
     stable, comma, canary = values.partition(",")
     if not (name.isidentifier() and stable and comma and canary) or stable == canary:
         raise UsageError(f"--label {text}: write it as NAME=STABLE,CANARY")
-    return Arms(name, stable, canary)
+    return ReleaseLabel(name, stable, canary)

@@ -9,7 +9,7 @@ import time
 from typing import Any, Final
 
 from ..plan.model import Plan
-from ..report.figures import duration, percent
+from ..report.formats import duration, percent
 from ..runner.event_recorder import e_values_of, thresholds_of
 from ..runner.rollout_state import RolloutState
 from ..runner.state_store import ControlCommand

@@ -1,4 +1,4 @@
-"""Finds the metric label, and its two values, that distinguish the releases. Pure."""
+"""Choose the metric label that tells the two releases apart. Pure."""
 
 from __future__ import annotations
 
@@ -11,27 +11,33 @@ from ..manifests.kubernetes import Workload
 from ..plan.loading import LoadedPlan
 from ..plan.model import Plan
 from ..plan.plan_file import PlanInvalid
-from .query import Arms
+from .query import ReleaseLabel
 
-#: Labels that name a release's version, the first of them that is there.
+#: The labels that may hold a release's version; the first one present is used.
 _VERSION: Final = ("app.kubernetes.io/version", "version")
-_REMEDY = "say it with --label NAME=STABLE,CANARY"
+_REMEDY: Final = "say it with --label NAME=STABLE,CANARY"
 
 
 def service_of_plan(plan: Plan) -> ServiceName:
-    """Return the Service whose subsets the releases are; raise PlanInvalid for no Service."""
+    """Return the Service whose subsets are the releases; raise PlanInvalid if there is none."""
     for rule in plan.steps[-1].routes.spec.http:
         for each in rule.route:
             if each.destination.subset == plan.canary:
                 host = expand_host(each.destination.host, plan.namespace)
                 if service := service_of(host):
                     return service
-                raise PlanInvalid(f"{host} is no Service of the cluster")
-    raise PlanInvalid(f"no step leads to the subset {plan.canary}")
+                raise PlanInvalid(f"{host} is no Service of the cluster; route the canary to one")
+    raise PlanInvalid(
+        f"the last step sends no request to the subset {plan.canary}; add it to the step's routes"
+    )
 
 
-def arms_of(planned: LoadedPlan, metrics: str) -> Arms:
-    """Return the label and its values: Istio's workload, or the subset's own label for ``app``."""
+def arms_of(planned: LoadedPlan, metrics: str) -> ReleaseLabel:
+    """Return the label and its values; ``metrics`` is "istio" or "app".
+
+    Istio's metrics name the workload. The service's own metrics have a label of the subsets. Raise
+    PlanInvalid if neither tells the releases apart.
+    """
     plan = planned.plan
     host = service_of_plan(plan).host
     subsets = {each.name: each for each in _subsets(planned.subjects, host)}
@@ -40,7 +46,7 @@ def arms_of(planned: LoadedPlan, metrics: str) -> Arms:
             raise PlanInvalid(f"no DestinationRule of {host} has the subset {name}; {_REMEDY}")
     stable, canary = subsets[plan.stable], subsets[plan.canary]
     if metrics == "istio":
-        return Arms(
+        return ReleaseLabel(
             "destination_workload",
             _workload(planned.subjects, plan.namespace, stable),
             _workload(planned.subjects, plan.namespace, canary),
@@ -48,14 +54,14 @@ def arms_of(planned: LoadedPlan, metrics: str) -> Arms:
     for label, value in stable.labels.items():
         other = canary.labels.get(label)
         if other is not None and other != value and label.isidentifier():
-            return Arms(label, value, other)
+            return ReleaseLabel(label, value, other)
     raise PlanInvalid(
         f"no label tells the subsets {stable.name} and {canary.name} apart; {_REMEDY}"
     )
 
 
 def version_of(planned: LoadedPlan, subset: str) -> str | None:
-    """Return the version on the labels of a subset's pods, None if there is none, or several."""
+    """Return the version in the labels of a subset's pods, None if there are none or several."""
     host = service_of_plan(planned.plan).host
     selected = [
         each.view.labels
@@ -90,5 +96,7 @@ def _workload(subjects: tuple[Subject, ...], namespace: str, subset: Subset) -> 
     ]
     if len(names) != 1:
         found = ", ".join(names) or "none"
-        raise PlanInvalid(f"the subset {subset.name} is of one workload, not {found}; {_REMEDY}")
+        raise PlanInvalid(
+            f"the subset {subset.name} must select one workload, not {found}; {_REMEDY}"
+        )
     return names[0]

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from ..evidence.counts import CounterSnapshot
 from ..runner.ports import Source
-from .query import Question
+from .query import Query
 
 #: How long, in seconds, such requests are reported after the last one.
 _REPORT_SECONDS: Final = 60.0
@@ -21,9 +21,9 @@ class CountsUnattributed(Source, Protocol):
 class UnattributedRequests:
     """A Source that remembers when the number of unattributed requests last grew."""
 
-    def __init__(self, source: CountsUnattributed, question: Question) -> None:
+    def __init__(self, source: CountsUnattributed, query: Query) -> None:
         self._source = source
-        self._arms = question.arms
+        self._label = query.release_label
         self._previous: int | None = None
         self._at = 0.0
         self._grew_at: float | None = None
@@ -41,9 +41,9 @@ class UnattributedRequests:
         """Return a sentence about such requests in the last minute, empty if there were none."""
         if self._grew_at is None or self._at - self._grew_at > _REPORT_SECONDS:
             return ""
-        arms = self._arms
+        label = self._label
         return (
-            f"some requests reach neither release ({arms.label} is neither {arms.stable} nor"
-            f" {arms.canary}); check that the canary has ready pods, and that the DestinationRule's"
-            " subset selects them"
+            f"some requests reach neither release ({label.name} is neither {label.stable} nor"
+            f" {label.canary}); check that the canary has ready pods, and that the subset of the"
+            " DestinationRule selects them"
         )

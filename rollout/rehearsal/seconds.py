@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..evidence.counts import Arm, Counts
-from ..report.samples import Sample, Side
+from ..report.samples import ArmSample, Sample
 from .access_log import Access
 
 
@@ -16,12 +16,12 @@ class _Bin:
     slow: list[int] = field(default_factory=list)
     milliseconds: list[float] = field(default_factory=list)
 
-    def side(self) -> Side:
+    def side(self) -> ArmSample:
         times = sorted(self.milliseconds)
         counts = Counts(len(times), self.failures, tuple(self.slow))
         if not times:
-            return Side(counts)
-        return Side(counts, times[len(times) // 2], times[len(times) * 99 // 100])
+            return ArmSample(counts)
+        return ArmSample(counts, times[len(times) // 2], times[len(times) * 99 // 100])
 
 
 class Seconds:

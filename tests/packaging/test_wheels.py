@@ -61,10 +61,14 @@ def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     environment = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=COMMAND_SECONDS)
     programs = environment / "bin"
-    pip = [programs / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [programs / "python", "-m", "pip", "--quiet"]
     locked = [f"--requirement={ROOT}/requirements/{name}.txt" for name in ("run", "rollout")]
     for arguments in (["--require-hashes", *locked], ["--no-deps", *wheels.values()]):
-        subprocess.run([*pip, "install", *arguments], check=True, timeout=INSTALL_SECONDS)
+        subprocess.run(
+            [*pip, "--disable-pip-version-check", "install", *arguments],
+            check=True,
+            timeout=INSTALL_SECONDS,
+        )
     return programs
 
 

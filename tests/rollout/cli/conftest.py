@@ -12,7 +12,7 @@ import pytest
 
 from tests.rollout.cli.cli_runner import Cluster
 from tests.rollout.cli.example_service import ExampleService, FakeIngressGateway
-from tests.support.api_server import ApiServer, listening
+from tests.support.api_server import ApiServer, serving
 from tests.support.prometheus import running_prometheus
 
 
@@ -24,7 +24,7 @@ def listening_beside(server: ApiServer) -> Iterator[None]:
     up = threading.Event()
 
     async def serve() -> None:
-        async with listening(server):
+        async with serving(server):
             up.set()
             await stop.wait()
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from tests.rollout.cluster.estates import COLLECTION, live, rule, to, virtual_service
+from tests.rollout.cluster.virtual_services import COLLECTION, live, rule, to, virtual_service
 from tests.support.api_server import ApiServer
 
 #: Bucket boundaries of Istio's histogram, in milliseconds.

@@ -12,12 +12,12 @@ from typing import Final
 import pytest
 import yaml
 
-from rollout.report.json_report import parse_json
 from tests.rollout.cli.cli_process import finished, started
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.example_service import write_rollout
-from tests.rollout.cluster.estates import rule, to, virtual_service
+from tests.rollout.cluster.virtual_services import rule, to, virtual_service
 from tests.rollout.rehearsal.plans import ECHO, need_programs
+from tests.rollout.report.json_reader import read_json_report
 from tests.support.waiting import until
 
 QUICK: Final = ["--rate", "300", "--step-time", "500ms", "--poll", "250ms"]
@@ -56,12 +56,12 @@ def test_a_bad_release_leaves_with_1_and_a_report(plan: Path, tmp_path: Path) ->
     assert said.process.returncode == 1, said.out + said.err
     assert f"report: {directory / 'report.html'}" in said.out
     text = (directory / "report.json").read_text()
-    document, record = json.loads(text), parse_json(text)
+    document, samples = json.loads(text), read_json_report(text).samples
     assert document["verdict"] == "rolled_back"
     assert document["sentence"].startswith(
         "The canary fails more of its requests than the stable release does: "
     )
-    assert record.samples
+    assert samples
     told = [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
     assert told == document["events"]
     assert document["headline"] in (directory / "report.html").read_text()

@@ -12,7 +12,7 @@ import pytest
 from tests.rollout.cli.cli_process import finished, started
 from tests.rollout.cli.cli_runner import Cluster, call
 from tests.rollout.cli.example_service import TIMES, ExampleService, write_rollout
-from tests.rollout.cluster.estates import foreign
+from tests.rollout.cluster.virtual_services import unmanaged
 from tests.support.waiting import until
 
 CANARY: Final = {
@@ -41,13 +41,13 @@ def events(state: Path) -> list[dict[str, Any]]:
 def test_a_good_canary_is_promoted_and_nothing_but_weights_changed(
     cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path, state: Path
 ) -> None:
-    before = foreign(service.document)
+    before = unmanaged(service.document)
 
     run = finished(tmp_path, *cluster.run(plan, state))
 
     assert run.process.returncode == 0, run.err
     assert service.history == [0, 50, 100]
-    assert foreign(service.document) == before
+    assert unmanaged(service.document) == before
     assert run.out.rstrip().splitlines()[-1].split("  ")[1:3] == [
         "promoted",
         "100 (100 % to the canary)",
@@ -62,7 +62,7 @@ def test_a_good_canary_is_promoted_and_nothing_but_weights_changed(
 def test_a_canary_that_turns_bad_is_rolled_back_and_may_be_tried_again(
     cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path, state: Path
 ) -> None:
-    before = foreign(service.document)
+    before = unmanaged(service.document)
     with started(tmp_path, *cluster.run(plan, state)) as run:
         until(lambda: service.share == 50, seconds=30, what="the step")
         service.errors["canary"] = 0.05
@@ -73,7 +73,7 @@ def test_a_canary_that_turns_bad_is_rolled_back_and_may_be_tried_again(
 
     assert call(*cluster.run(plan, state)).code == 1
     assert service.history == [0, 50, 0]
-    assert foreign(service.document) == before
+    assert unmanaged(service.document) == before
     last = events(state)[-1]
     assert (last["kind"], last["reason"]) == ("rolled_back", "harm: errors")
     assert last["detail"] == "the canary fails more of its requests than the stable release does"

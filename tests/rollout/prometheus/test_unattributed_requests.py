@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rollout.evidence.counts import CounterSnapshot
-from rollout.prometheus.query import Arms, ask_istio
+from rollout.prometheus.query import ReleaseLabel, istio_query
 from rollout.prometheus.unattributed_requests import UnattributedRequests
 
 
@@ -20,7 +20,9 @@ class _FakeSource:
 
 async def test_unattributed_requests_are_reported_for_a_minute() -> None:
     fake = _FakeSource()
-    question = ask_istio("kv", "shop", Arms("destination_workload", "kv-stable", "kv-canary"))
+    question = istio_query(
+        "kv", "shop", ReleaseLabel("destination_workload", "kv-stable", "kv-canary")
+    )
     source = UnattributedRequests(fake, question)
 
     async def explanation_after(seconds: float, more: int) -> str:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from rollout.runner.annotations import Grafana, open_annotations
 from rollout.runner.events import Event, EventKind
-from tests.rollout.report.telling import tell_rollout
+from tests.rollout.report.simulated_rollout import simulate_rollout
 from tests.support.ports import free_port
 
 STEP = Event(
@@ -56,7 +56,7 @@ async def grafana() -> AsyncIterator[FakeGrafana]:
 
 async def test_starts_steps_and_verdicts_are_posted_with_their_tags(grafana: FakeGrafana) -> None:
     async with open_annotations(Grafana(grafana.url, "secret"), ["version:1.5.0"]) as annotations:
-        for event in tell_rollout(failing=0.08).events:
+        for event in simulate_rollout(failing=0.08).events:
             annotations.post_event(event)
 
     kinds = [each["tags"][-1] for each in grafana.annotations]

@@ -16,7 +16,7 @@ import pytest
 
 from rollout.runner.directory_state_store import DirectoryStateStore
 from rollout.runner.state_store import StateFailed, StateHeld
-from tests.rollout.cluster.stores import started, state
+from tests.rollout.runner.state_writers import started, state
 from tests.support.waiting import until
 
 KILLS: Final = 60

@@ -10,7 +10,7 @@ import pytest
 from rollout.evidence.counts import Counts
 from rollout.runner.events import Event, EventKind, EvidenceValues
 from rollout.runner.metrics import RolloutMetrics, serve_metrics
-from tests.rollout.report.telling import THRESHOLDS, tell_rollout
+from tests.rollout.report.simulated_rollout import THRESHOLDS, simulate_rollout
 from tests.support.prometheus import check_metrics
 
 
@@ -37,7 +37,7 @@ def test_shares_and_step_follow_the_rollout() -> None:
 
 
 def test_windows_are_summed_up() -> None:
-    telling = tell_rollout(failing=0.08)
+    telling = simulate_rollout(failing=0.08)
     metrics = metrics_of(*telling.events)
 
     assert value(metrics, "requests_total", track="canary") == 62
@@ -79,7 +79,7 @@ def test_the_number_of_reasons_is_bounded() -> None:
 
 
 async def test_a_scrape_is_valid_and_has_the_series_of_the_dashboards() -> None:
-    metrics = metrics_of(*tell_rollout(failing=0.08).events)
+    metrics = metrics_of(*simulate_rollout(failing=0.08).events)
 
     async with (
         serve_metrics(metrics, "127.0.0.1", 0) as port,

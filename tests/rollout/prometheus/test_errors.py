@@ -1,4 +1,4 @@
-"""Where there is no evidence, a reading fails and says what to do; it never invents zeros."""
+"""Without valid data a reading fails and says what to do; it never returns made-up zeros."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rollout.prometheus.query import APP, Arms, Question, ask_app
-from rollout.prometheus.source import Server, open_source
+from rollout.prometheus.promql import build_promql
+from rollout.prometheus.query import APP, Query, ReleaseLabel, app_query
+from rollout.prometheus.source import PrometheusServer, open_source
 from rollout.runner.ports import SourceFailed
-from tests.rollout.prometheus.exposing import fresh_namespace, histogram
-from tests.rollout.prometheus.scraping import Scraping
+from tests.rollout.prometheus.exporters import fresh_namespace, histogram
+from tests.rollout.prometheus.scraped_prometheus import ScrapedPrometheus
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
-TRACKS = Arms("track", "stable", "canary")
+TRACKS = ReleaseLabel("track", "stable", "canary")
 ROW = {"rollout_part": "requests", "job": "kv", "pod": "a", "track": "canary"}
 TIME = {**ROW, "rollout_part": "sampled"}
 
@@ -29,8 +30,10 @@ def vector(*rows: tuple[dict[str, str], str], **more: Any) -> str:
     return json.dumps({"status": "success", "data": data, **more})
 
 
-async def read(url: str, question: Question | None = None, **more: Any) -> Any:
-    async with open_source(Server(url=url, **more), question or ask_app("shop", TRACKS)) as source:
+async def read(url: str, query: Query | None = None, **more: Any) -> Any:
+    async with open_source(
+        PrometheusServer(url=url, **more), query or app_query("shop", TRACKS)
+    ) as source:
         return await source.read()
 
 
@@ -52,16 +55,16 @@ async def read(url: str, question: Question | None = None, **more: Any) -> Any:
             200,
             vector((ROW, "1"), (TIME, "999"), ({**ROW, "job": "again"}, "1"),
                    ({**TIME, "job": "again"}, "999")),
-            r"scraped by the jobs again, kv: say which one counts",
+            r"scraped by the jobs again, kv: let only one job scrape it",
         ),
         (
             200,
             vector((ROW, "1"), (TIME, "999"), warnings=["store 2 is unreachable"]),
-            r"may not be whole: \['store 2 is unreachable'\]",
+            r"may be incomplete: \['store 2 is unreachable'\]",
         ),
         (200, json.dumps({"status": "success", "data": {"resultType": "scalar"}}), r"scalar"),
         (200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": [{}]}}),
-         r"another shape"),
+         r"shape of Prometheus' API"),
         (200, json.dumps(["no", "object"]), r"no Prometheus"),
         (200, "<html>Sign in</html>", r"no Prometheus: not a JSON object; check the address"),
         (200, json.dumps({"status": "error", "error": "query timed out"}), r"query timed out"),
@@ -74,26 +77,26 @@ async def read(url: str, question: Question | None = None, **more: Any) -> Any:
         (302, "", r"redirects to nowhere: give that address"),
     ],
 )  # fmt: skip
-async def test_what_is_no_sound_answer_is_refused(
-    answering: Callable[[Any], Any], status: int, text: str, says: str
+async def test_an_invalid_response_is_refused(
+    serve: Callable[[Any], Any], status: int, text: str, says: str
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=text, status=status)
 
-    url = await answering(handler)
+    url = await serve(handler)
 
     with pytest.raises(SourceFailed, match=says):
         await read(url)
 
 
-async def test_the_sound_answer_itself_is_taken(answering: Any) -> None:
-    """The test of the tests above: without what is wrong in them, it would be read."""
+async def test_a_valid_response_is_read(serve: Any) -> None:
+    """It differs from the responses above only in what is wrong with them."""
 
     async def handler(request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == "Bearer secret"
         return web.Response(text=vector((ROW, "1"), (TIME, "999")))
 
-    url = await answering(handler)
+    url = await serve(handler)
 
     reading = await read(url, token="secret")  # noqa: S106 - a made-up one
 
@@ -101,21 +104,19 @@ async def test_the_sound_answer_itself_is_taken(answering: Any) -> None:
     assert reading.at == 999
 
 
-async def test_a_server_that_never_answers_costs_no_more_than_the_timeout(answering: Any) -> None:
+async def test_a_server_that_never_answers_costs_no_more_than_the_timeout(serve: Any) -> None:
     async def handler(request: web.Request) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError
 
-    url = await answering(handler)
+    url = await serve(handler)
 
     async with asyncio.timeout(5):
         with pytest.raises(SourceFailed, match=r"didn't answer within 0\.1 s"):
             await read(url, timeout_seconds=0.1)
 
 
-async def test_an_endless_answer_is_cut_off(
-    answering: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_endless_response_is_cut_off(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rollout.prometheus.source._MAX_BYTES", 100_000)
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -124,53 +125,53 @@ async def test_an_endless_answer_is_cut_off(
         while True:
             await response.write(b" " * 65536)
 
-    url = await answering(handler)
+    url = await serve(handler)
 
     with pytest.raises(SourceFailed, match=r"more than 100000 bytes: narrow"):
         await read(url)
 
 
-async def test_nobody_listening_is_told_as_such() -> None:
-    with pytest.raises(SourceFailed, match=r"can't be asked: .*check the address"):
+async def test_a_closed_port_is_reported() -> None:
+    with pytest.raises(SourceFailed, match=r"can't be queried: .*check the address"):
         await read(f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.parametrize("url", ["", "prometheus:9090", "http://", "http://a b/"])
-async def test_what_is_no_address_is_told_as_such(url: str) -> None:
-    with pytest.raises(SourceFailed, match=r"can't be asked"):
+async def test_an_invalid_address_is_reported(url: str) -> None:
+    with pytest.raises(SourceFailed, match=r"can't be queried"):
         await read(url)
 
 
-async def test_an_edge_that_is_no_bound_names_those_that_are(scraping: Scraping) -> None:
+async def test_an_edge_that_is_no_bound_names_those_that_are(scraped: ScrapedPrometheus) -> None:
     namespace = fresh_namespace()
-    pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = histogram(APP, 200, (1,) * 4, 1)
-    await scraping.read_until(ask_app(namespace, TRACKS), 1)
+    await scraped.read_until(app_query(namespace, TRACKS), 1)
 
     with pytest.raises(SourceFailed, match=r"0\.3 s is no bucket bound .*0\.1, 0\.25, 0\.5, 1$"):
-        await scraping.read(ask_app(namespace, TRACKS, (0.1, 0.3)))
+        await scraped.read(app_query(namespace, TRACKS, (0.1, 0.3)))
 
 
-async def test_a_label_nobody_bears_is_named(scraping: Scraping) -> None:
+async def test_a_label_that_no_series_has_is_named(scraped: ScrapedPrometheus) -> None:
     namespace = fresh_namespace()
-    pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = histogram(APP, 200, (1,) * 4, 1)
-    await scraping.read_until(ask_app(namespace, TRACKS), 1)
+    await scraped.read_until(app_query(namespace, TRACKS), 1)
 
     with pytest.raises(SourceFailed, match=r"no series whose version is '1' or '2': check"):
-        await scraping.read(ask_app(namespace, Arms("version", "1", "2")))
+        await scraped.read(app_query(namespace, ReleaseLabel("version", "1", "2")))
 
 
-async def test_pods_of_which_none_answers_are_no_evidence(scraping: Scraping) -> None:
+async def test_pods_that_can_not_be_scraped_are_no_evidence(scraped: ScrapedPrometheus) -> None:
     namespace = fresh_namespace()
-    pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = histogram(APP, 200, (1,) * 4, 1)
-    await scraping.read_until(ask_app(namespace, TRACKS), 1)
+    await scraped.read_until(app_query(namespace, TRACKS), 1)
     pod.status = 500
 
     async def look() -> str:
         try:
-            await scraping.read(ask_app(namespace, TRACKS))
+            await scraped.read(app_query(namespace, TRACKS))
         except SourceFailed as failed:
             return str(failed)
         return ""
@@ -181,21 +182,15 @@ async def test_pods_of_which_none_answers_are_no_evidence(scraping: Scraping) ->
 
 
 @pytest.mark.parametrize("name", ['shop"} or vector(1) #', "a\\", r"\d", "two\nlines"])
-async def test_hostile_names_stay_names(scraping: Scraping, name: str) -> None:
-    """Quotes, backslashes and newlines of a matcher don't end its string."""
-    question = ask_app(name, TRACKS)
+async def test_hostile_names_stay_names(scraped: ScrapedPrometheus, name: str) -> None:
+    """Quotes, backslashes and newlines in a matcher do not end its string."""
+    query = app_query(name, TRACKS)
 
     with pytest.raises(SourceFailed, match="Prometheus has no http_server"):
-        await scraping.read(question)
+        await scraped.read(query)
 
 
 @pytest.mark.parametrize("label", ["", "a-b", "track) or vector(1) or sum by (x", "1a"])
-def test_what_is_no_label_is_refused_at_once(label: str) -> None:
-    with pytest.raises(ValueError, match="can't be a label"):
-        open_expression(label)
-
-
-def open_expression(label: str) -> str:
-    from rollout.prometheus.promql import build_expression
-
-    return build_expression(ask_app("shop", Arms(label, "a", "b")))
+def test_an_invalid_label_name_is_refused_at_once(label: str) -> None:
+    with pytest.raises(ValueError, match="can't be a label name"):
+        build_promql(app_query("shop", ReleaseLabel(label, "a", "b")))

@@ -1,4 +1,4 @@
-"""Targets that show the counters they are told to, and fail when they are told to."""
+"""Scrape targets that expose the counters, and the status, that a test sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from rollout.prometheus.query import ISTIO, Flavour
+from rollout.prometheus.query import ISTIO, MetricNames
 
 APP_BOUNDS = (0.1, 0.25, 0.5, 1.0)
 ISTIO_BOUNDS = (100, 250, 500, 1000)
@@ -19,7 +19,7 @@ ISTIO_BOUNDS = (100, 250, 500, 1000)
 
 @dataclass
 class Exporter:
-    """One target of the pool: what it shows, with which labels, and whether it answers well."""
+    """One target of the pool: its exposition, its labels, and its HTTP status."""
 
     path: str
     labels: dict[str, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Exporter:
         return self.path.strip("/")
 
     def exposition(self) -> str:
-        """Return the text, its series labelled; the scrape honours labels."""
+        """Return the text with the labels added to each series (the job has honor_labels)."""
         common = ",".join(f'{name}="{value}"' for name, value in self.labels.items())
         return "".join(f"{_labelled(line, common)}\n" for line in self.text.splitlines())
 
@@ -45,8 +45,8 @@ def _labelled(line: str, common: str) -> str:
     return f"{name}{{{common}}} {rest}"
 
 
-class Pool:
-    """Targets that Prometheus knows from its start: it takes seconds to hear of new ones."""
+class TargetPool:
+    """Targets that Prometheus knows from the start, because it takes seconds to add one."""
 
     def __init__(self, size: int) -> None:
         self.exporters = [Exporter(f"/target-{n}") for n in range(size)]
@@ -95,7 +95,7 @@ class Pool:
         exporter = self._by_path[request.path]
         body = exporter.exposition().encode()
         exporter.scrapes += 1
-        with contextlib.suppress(ConnectionError):  # a Prometheus that ends hangs up
+        with contextlib.suppress(ConnectionError):  # a Prometheus that stops closes the connection
             request.send_response(exporter.status)
             request.send_header("Content-Type", "text/plain; version=0.0.4")
             request.send_header("Content-Length", str(len(body)))
@@ -104,17 +104,17 @@ class Pool:
 
 
 def histogram(
-    flavour: Flavour, status: int | str, buckets: Sequence[int], count: int, labels: str = ""
+    metrics: MetricNames, status: int | str, buckets: Sequence[int], count: int, labels: str = ""
 ) -> str:
-    """Expose one series of a histogram; ``buckets`` cumulative, by the flavour's bounds."""
-    bounds = ISTIO_BOUNDS if flavour is ISTIO else APP_BOUNDS
-    common = f'{flavour.status}="{status}"{"," + labels if labels else ""}'
+    """Return one series of a histogram as text; ``buckets`` are cumulative."""
+    bounds = ISTIO_BOUNDS if metrics is ISTIO else APP_BOUNDS
+    common = f'{metrics.status}="{status}"{"," + labels if labels else ""}'
     lines = [
-        f'{flavour.histogram}_bucket{{{common},le="{bound}"}} {within}'
+        f'{metrics.histogram}_bucket{{{common},le="{bound}"}} {within}'
         for bound, within in zip(bounds, buckets, strict=True)
     ]
-    lines.append(f'{flavour.histogram}_bucket{{{common},le="+Inf"}} {count}')
-    lines.append(f"{flavour.histogram}_count{{{common}}} {count}")
+    lines.append(f'{metrics.histogram}_bucket{{{common},le="+Inf"}} {count}')
+    lines.append(f"{metrics.histogram}_count{{{common}}} {count}")
     return "\n".join(lines) + "\n"
 
 
@@ -126,5 +126,5 @@ def istio_labels(version: str, service: str = "kv", namespace: str = "shop") -> 
 
 
 def fresh_namespace() -> str:
-    """Return a namespace nobody had before: a Prometheus keeps what it was shown."""
+    """Return an unused namespace: Prometheus keeps the samples of earlier tests."""
     return f"shop-{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""Who else holds the weights of a VirtualService: Flagger, Argo Rollouts, a GitOps tool."""
+"""Find who else sets the weights of a VirtualService: Flagger, Argo Rollouts or a GitOps tool."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Final
 from lightkube.generic_resource import create_namespaced_resource
 
 from ..runner.ports import ManagedByOther
-from .api_client import Absent, Api, Forbidden, Json, Kind, patiently
+from .api_client import ApiClient, Forbidden, Json, Kind, NotFound
 
-#: Whoever writes with a controller's own account, as managedFields has it.
-_CONTROLLERS: Final = {
+#: The controllers by the field manager name that they write with (metadata.managedFields).
+_FIELD_MANAGERS: Final = {
     "argo-rollouts": "Argo Rollouts",
     "flagger": "Flagger",
     "rollouts-controller": "Argo Rollouts",
 }
-_OWNING_KINDS: Final = {"flagger.app": "Flagger", "argoproj.io": "Argo Rollouts"}
-#: Labels and annotations of tools that bring back what Git says.
-_GITOPS: Final = {
+_OWNER_GROUPS: Final = {"flagger.app": "Flagger", "argoproj.io": "Argo Rollouts"}
+#: Prefixes of the labels and annotations of GitOps tools, which restore what Git has.
+_GITOPS_PREFIXES: Final = {
     "argocd.argoproj.io/": "Argo CD",
     "kustomize.toolkit.fluxcd.io/": "Flux",
     "helm.toolkit.fluxcd.io/": "Flux",
@@ -27,83 +27,81 @@ _CANARY: Final[Kind] = create_namespaced_resource("flagger.app", "v1beta1", "Can
 _ROLLOUT: Final[Kind] = create_namespaced_resource("argoproj.io", "v1alpha1", "Rollout", "rollouts")
 
 
-def refuse_owned(live: Json) -> None:
-    """Raise ManagedByOther if the object itself says that a controller writes it."""
+def refuse_controlled(live: Json) -> None:
+    """Raise ManagedByOther if the object's own metadata shows that a controller writes it."""
     metadata = _mapping(live.get("metadata"))
     for reference in _mappings(metadata.get("ownerReferences")):
         group = str(reference.get("apiVersion")).partition("/")[0]
-        if owner := _OWNING_KINDS.get(group):
+        if owner := _OWNER_GROUPS.get(group):
             raise ManagedByOther(
                 f"{owner}'s {reference.get('kind')} {reference.get('name')} owns"
-                f" {_title(live)} and sets its weights; leave them to it, or delete it first"
+                f" {_title(live)} and sets its weights; use it for the rollout, or delete it first"
             )
     for entry in _mappings(metadata.get("managedFields")):
-        owner = _CONTROLLERS.get(str(entry.get("manager")))
-        if owner and _routes(entry):
+        owner = _FIELD_MANAGERS.get(str(entry.get("manager")))
+        if owner and _writes_rules(entry):
             raise ManagedByOther(
                 f"{owner} (field manager {entry['manager']}) wrote the routes of {_title(live)};"
-                " leave them to it, or, if it is gone, take them over:"
+                " use it for the rollout, or, if it is gone, take over its fields:"
                 " kubectl apply --server-side --force-conflicts"
             )
 
 
-def last_writer(live: Json, besides: str) -> str | None:
-    """Return the field manager that wrote the routes last, unless it is ``besides``."""
+def last_field_manager(live: Json, other_than: str) -> str | None:
+    """Return the field manager that wrote the rules last, not counting ``other_than``."""
     entries = _mappings(_mapping(live.get("metadata")).get("managedFields"))
     writers = [
         (str(entry.get("time", "")), str(entry["manager"]))
         for entry in entries
-        if entry.get("manager") and _routes(entry) and entry["manager"] != besides
+        if entry.get("manager") and _writes_rules(entry) and entry["manager"] != other_than
     ]
     return max(writers)[1] if writers else None
 
 
 def gitops_warnings(live: Json) -> Iterator[str]:
-    """Yield what to know where a GitOps tool keeps the object as Git has it."""
+    """Yield a warning for each GitOps tool that manages the VirtualService."""
     metadata = _mapping(live.get("metadata"))
     keys = [*_mapping(metadata.get("labels")), *_mapping(metadata.get("annotations"))]
-    for prefix, tool in _GITOPS.items():
+    for prefix, tool in _GITOPS_PREFIXES.items():
         if found := next((key for key in keys if key.startswith(prefix)), None):
             yield (
-                f"{tool} keeps {_title(live)} ({found}) and may bring back the weights that Git"
-                " has: let it ignore them, or roll out by commits"
+                f"{tool} keeps {_title(live)} ({found}) as it is in Git and may restore the weights"
+                " from there: make it ignore the weights, or roll out by commits"
             )
 
 
-async def refuse_claimed(
-    api: Api, virtual_service: str, *, seconds: float, pause_seconds: float
-) -> list[str]:
-    """Raise ManagedByOther if a Canary or Rollout lays claim to a VirtualService; return warnings.
+async def refuse_claimed(api: ApiClient, virtual_service: str) -> list[str]:
+    """Raise ManagedByOther if a Canary or a Rollout names the VirtualService; return warnings.
 
-    Where the kind is unknown nobody does. Where we may not look, that is a warning. Raise Away.
+    A kind that the cluster does not know is skipped. A list that is forbidden is a warning. Raise
+    ApiError if a list fails otherwise.
     """
     warnings = []
-    for kind, claims in ((_CANARY, _flagger), (_ROLLOUT, _argo)):
+    for kind, claims in ((_CANARY, _flagger_claims), (_ROLLOUT, _argo_claims)):
         try:
-            found = await patiently(
-                lambda kind=kind: api.list(kind),  # type: ignore[misc]
-                seconds=seconds,
-                pause_seconds=pause_seconds,
-            )
-        except Absent:
+            found = await api.list(kind)
+        except NotFound:
             continue
         except Forbidden:
-            plural = kind._api_info.plural  # noqa: SLF001 - lightkube has no other name for it
+            plural = kind._api_info.plural  # noqa: SLF001 - lightkube has no public name for it
             warnings.append(
                 f"no permission to list {plural} in {api.namespace}: whether one of them sets the"
-                " weights is unknown"
+                " weights is unknown; grant it, or check by hand"
             )
             continue
-        for owner in claims(found, api.namespace, virtual_service):
+        for claim in claims(found, api.namespace, virtual_service):
             raise ManagedByOther(
-                f"{owner} sets the weights of VirtualService {api.namespace}/{virtual_service};"
-                " leave them to it, or delete it first"
+                f"{claim} sets the weights of VirtualService {api.namespace}/{virtual_service};"
+                " use it for the rollout, or delete it first"
             )
     return warnings
 
 
-def _flagger(canaries: Iterable[Json], namespace: str, name: str) -> Iterator[str]:
-    """Yield the Canaries whose VirtualService is of this name: the Service's, or the target's."""
+def _flagger_claims(canaries: Iterable[Json], namespace: str, name: str) -> Iterator[str]:
+    """Yield the Canaries of this VirtualService.
+
+    Flagger names it after spec.service.name, else spec.targetRef.name, else the Canary.
+    """
     for canary in canaries:
         spec = _mapping(canary.get("spec"))
         service, target = _mapping(spec.get("service")), _mapping(spec.get("targetRef"))
@@ -111,8 +109,8 @@ def _flagger(canaries: Iterable[Json], namespace: str, name: str) -> Iterator[st
             yield f"Flagger's Canary {namespace}/{_name(canary)}"
 
 
-def _argo(rollouts: Iterable[Json], namespace: str, name: str) -> Iterator[str]:
-    """Yield the Rollouts that name this VirtualService, which they may write name.namespace."""
+def _argo_claims(rollouts: Iterable[Json], namespace: str, name: str) -> Iterator[str]:
+    """Yield the Rollouts that route by this VirtualService, as ``name`` or ``name.namespace``."""
     for rollout in rollouts:
         canary = _mapping(_mapping(_mapping(rollout.get("spec")).get("strategy")).get("canary"))
         istio = _mapping(_mapping(canary.get("trafficRouting")).get("istio"))
@@ -123,8 +121,8 @@ def _argo(rollouts: Iterable[Json], namespace: str, name: str) -> Iterator[str]:
                 yield f"Argo's Rollout {namespace}/{_name(rollout)}"
 
 
-def _routes(entry: Mapping[str, Any]) -> bool:
-    """Tell whether a manager's fields include the rules; those of a status don't count."""
+def _writes_rules(entry: Mapping[str, Any]) -> bool:
+    """Return True if a managedFields entry includes spec.http; a subresource entry does not."""
     spec = _mapping(_mapping(entry.get("fieldsV1")).get("f:spec"))
     return not entry.get("subresource") and "f:http" in spec
 

@@ -1,4 +1,4 @@
-"""A state store in processes of their own: they write until they are killed, or hold it."""
+"""Child processes that write to a state store until they are killed, or hold it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def state(number: int) -> dict[str, object]:
 
 
 async def write_for_ever(directory: Path) -> None:
-    """Say each number once it is saved; begin after the last one that was."""
+    """Save rising numbers, printing each one after it is saved; start after the last one saved."""
     store = DirectoryStateStore(directory)
     async with store.hold():
         kept = await store.load()
@@ -34,9 +34,9 @@ async def write_for_ever(directory: Path) -> None:
 
 
 def nursery(directory: Path) -> None:
-    """For each line that is read, fork a writer, say its process, and say when it is gone.
+    """For each line of stdin, fork a writer and print its pid; print when it has ended.
 
-    A fork costs a hundredth of what it takes to start Python.
+    A fork takes a hundredth of the time of starting Python.
     """
     for _ in sys.stdin:
         if (pid := os.fork()) == 0:
@@ -48,7 +48,7 @@ def nursery(directory: Path) -> None:
 
 
 async def hold(directory: Path) -> None:
-    """Say that it is held, and hold it for as long as the caller lives."""
+    """Hold the state until the caller ends; print when it is held."""
     async with DirectoryStateStore(directory).hold():
         sys.stdout.write("held\n")
         sys.stdout.flush()
@@ -56,9 +56,9 @@ async def hold(directory: Path) -> None:
 
 
 def started(call: str, directory: Path) -> subprocess.Popen[str]:
-    """Start one of these functions; ``call`` has ``directory`` in it."""
+    """Start a process that runs ``call``, a statement that uses ``directory``."""
     code = (
-        "import asyncio, pathlib, sys; from tests.rollout.cluster.stores import *;"
+        "import asyncio, pathlib, sys; from tests.rollout.runner.state_writers import *;"
         f" directory = pathlib.Path(sys.argv[1]); {call}"
     )
     return subprocess.Popen(

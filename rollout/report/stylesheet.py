@@ -1,19 +1,19 @@
-"""How the report looks: light, dark, on a phone, on paper. One page of CSS, nothing fetched."""
+"""The CSS of the report: light, dark, phone and print. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-STYLE: Final = """
+STYLESHEET: Final = """
 :root {
   color-scheme: light dark;
-  --paper: #fcfcfb; --ink: #1c1f23; --soft: #5d646e; --faint: #e4e6e9; --card: #f3f4f5;
+  --paper: #fcfcfb; --ink: #1c1f23; --soft: #5d646e; --faint: #e4e6e9;
   --stable: #2c64b4; --canary: #c05a00; --bad: #b3261e; --good: #1b7a4b; --wait: #7a6100;
   --font: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
-    --paper: #15171a; --ink: #e8eaed; --soft: #9aa2ad; --faint: #2b2f35; --card: #1d2024;
+    --paper: #15171a; --ink: #e8eaed; --soft: #9aa2ad; --faint: #2b2f35;
     --stable: #7fb0f5; --canary: #f29a4a; --bad: #f2877f; --good: #62c993; --wait: #d9bb4a;
   }
 }
@@ -100,8 +100,7 @@ footer { margin-top: 48px; color: var(--soft); font-size: 13px; }
   svg.wide { display: none; } svg.narrow { display: block; max-width: 480px; }
 }
 @media print {
-  :root { --paper: #fff; --ink: #000; --soft: #444; --faint: #ccc; --card: #fff;
-    --stable: #2c64b4; --canary: #c05a00; --bad: #b3261e; --good: #1b7a4b; --wait: #7a6100; }
+  :root { --paper: #fff; --ink: #000; --soft: #444; --faint: #ccc; }
   body { padding: 0; max-width: none; font-size: 11pt; }
   section, .facts > div, tr { break-inside: avoid; } section { margin-top: 24px; }
   svg.wide { display: block; } svg.narrow { display: none; }

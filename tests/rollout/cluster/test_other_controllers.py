@@ -1,4 +1,4 @@
-"""Who else holds the weights is found and named; what can't be looked up is a warning."""
+"""Another controller of the weights is found and named; a failed lookup is a warning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
 from rollout.runner.ports import ManagedByOther, TargetFailed
-from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step, weights
+from tests.rollout.cluster.virtual_services import (
+    COLLECTION,
+    QUICK,
+    canary_plan,
+    live,
+    share,
+    step,
+    weights,
+)
 from tests.support.api_server import ApiServer, Faults
 from tests.support.manifests import render
 
@@ -82,7 +90,7 @@ CLAIMS: Final[dict[str, tuple[str, Json, bool]]] = {
 
 @pytest.mark.parametrize("name", ["w0", "w10"])
 @pytest.mark.parametrize("who", OWNED)
-async def test_an_object_that_a_controller_owns_is_left_to_it(
+async def test_an_object_that_a_controller_manages_is_not_changed(
     server: ApiServer, client: AsyncClient, who: str, name: str
 ) -> None:
     metadata, said = OWNED[who]
@@ -101,7 +109,7 @@ async def test_an_object_that_a_controller_owns_is_left_to_it(
 
 
 @pytest.mark.parametrize("what", FREE)
-async def test_an_object_that_nobody_owns_is_ours(
+async def test_an_object_that_no_controller_manages_is_changed(
     server: ApiServer, client: AsyncClient, what: str
 ) -> None:
     document = live(share(0))
@@ -115,7 +123,7 @@ async def test_an_object_that_nobody_owns_is_ours(
 
 
 @pytest.mark.parametrize("what", CLAIMS)
-async def test_who_lays_claim_to_the_routes_gets_them(
+async def test_routes_that_another_controller_names_are_not_changed(
     server: ApiServer, client: AsyncClient, what: str
 ) -> None:
     collection, document, claimed = CLAIMS[what]
@@ -156,9 +164,7 @@ async def test_our_own_manifests_for_other_controllers_are_seen(
         await target.check()
 
 
-async def test_where_nobody_knows_such_kinds_nobody_owns(
-    server: ApiServer, client: AsyncClient
-) -> None:
+async def test_unknown_kinds_are_no_finding(server: ApiServer, client: AsyncClient) -> None:
     server.put(COLLECTION, live(share(0)))
 
     assert await ClusterTarget(client, canary_plan(), QUICK).check() == ()
@@ -201,13 +207,13 @@ async def test_a_gitops_tool_is_a_warning(
     assert warning.startswith(f"{tool} keeps VirtualService shop/kv ({key})")
 
 
-async def test_the_way_back_waits_for_no_lists(server: ApiServer, client: AsyncClient) -> None:
+async def test_a_rollback_makes_no_lists(server: ApiServer, client: AsyncClient) -> None:
     server.put(COLLECTION, live(share(50)))
     steps = canary_plan()
 
     await ClusterTarget(client, steps, QUICK).apply(step(steps, "w0"))
 
-    assert {each.plural for each in server.asked} == {"virtualservices"}
+    assert {each.plural for each in server.requests} == {"virtualservices"}
     assert weights(server.objects[KEY]) == [[100, 0]] * 2
 
 
@@ -215,7 +221,7 @@ async def test_lists_that_fail_keep_a_step_from_being_applied(
     server: ApiServer, client: AsyncClient
 ) -> None:
     server.put(COLLECTION, live(share(0)))
-    server.faults = Faults(status=400, matching=frozenset({"GET"}))
+    server.faults = Faults(status=400, methods=frozenset({"GET"}))
     steps = canary_plan()
 
     with pytest.raises(TargetFailed, match="refuses to list"):

@@ -1,22 +1,22 @@
-"""Numbers as people read them."""
+"""Format numbers and times for people. Pure."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final
 
-#: Beyond this, an e-value's size has nothing more to say.
-MANY: Final = 1e6
+#: E-values above this are all equally convincing.
+MAX_E_VALUE: Final = 1e6
 
 
 def count(number: int, noun: str = "") -> str:
-    """Render 12345 as 12,345, with a noun in its number."""
+    """Format 12345 as 12,345; with the noun "request" as 12,345 requests."""
     plural = "" if number == 1 else "s"
     return f"{number:,} {noun}{plural}" if noun else f"{number:,}"
 
 
 def percent(ratio: float) -> str:
-    """Render 0.0512 as 5.1 %; two figures, and never a zero for what isn't one."""
+    """Format 0.0512 as 5.1 %, with two or three digits; a ratio above 0 never becomes 0 %."""
     value = ratio * 100
     if value == 0 or value >= 99.95:
         return f"{value:.0f}\u00a0%"
@@ -26,12 +26,12 @@ def percent(ratio: float) -> str:
 
 
 def ratio(part: int, whole: int) -> str:
-    """Render a part of a whole as a percentage; of nothing, "no data"."""
+    """Format part / whole as a percentage, or as "no data" if ``whole`` is 0."""
     return percent(part / whole) if whole else "no data"
 
 
 def duration(seconds: float) -> str:
-    """Render 252 as 4 min 12 s."""
+    """Format 252 as 4 min 12 s."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}\u00a0s"
@@ -42,28 +42,28 @@ def duration(seconds: float) -> str:
     return f"{hours}\u00a0h" + (f"\u00a0{minutes}\u00a0min" if minutes else "")
 
 
-def clock(seconds: float) -> str:
-    """Render 252 as 4:12, as times on an axis."""
+def elapsed(seconds: float) -> str:
+    """Format 252 as 4:12."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
 
 
 def milliseconds(value: float) -> str:
-    """Render 0.8, 12, 1500 as 0.8 ms, 12 ms, 1.5 s."""
+    """Format 0.8, 12, 1500 as 0.8 ms, 12 ms, 1.5 s."""
     if value >= 1000:
         return f"{value / 1000:.3g}\u00a0s"
     return f"{value:.2g}\u00a0ms" if value < 100 else f"{value:.0f}\u00a0ms"
 
 
-def evidence(value: float) -> str:
-    """Render an e-value: 0.3, 14, 2,300, more than a million."""
-    if value >= MANY:
-        return "more than a million"
+def e_value(value: float) -> str:
+    """Format an e-value with two digits, or with all from 100 on: < 0.01, 0.3, 14, 2,300, > 1e6."""
+    if value >= MAX_E_VALUE:
+        return ">\u00a01e6"
     if value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.2g}" if value >= 0.01 else "less than 0.01"
+    return f"{value:.2g}" if value >= 0.01 else "<\u00a00.01"
 
 
-def moment(time: float) -> str:
-    """Render Unix time as 2026-11-20 15:53:25 UTC."""
+def timestamp(time: float) -> str:
+    """Format Unix time as 2026-11-20 15:53:25 UTC."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,4 +1,4 @@
-"""VirtualServices as a cluster has them, and plans that move them."""
+"""VirtualServices of a cluster, and plans that change their weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import json
 from typing import Any, Final
 
-from rollout.cluster.target import Patience
+from rollout.cluster.target import Timeouts
 from rollout.evidence.objective import Objective
 from rollout.manifests.reading import read_manifest
 from rollout.manifests.virtual_service import VirtualService
@@ -14,8 +14,12 @@ from rollout.plan.model import Plan, Step, Strategy
 
 Json = dict[str, Any]
 COLLECTION: Final = "networking.istio.io/v1/virtualservices"
-QUICK: Final = Patience(
-    away_seconds=5, pause_seconds=0.01, tries=6, confirm_seconds=0.3, settle_seconds=0
+QUICK: Final = Timeouts(
+    retry_seconds=5,
+    backoff_seconds=0.01,
+    max_attempts=6,
+    confirm_seconds=0.3,
+    propagation_seconds=0,
 )
 
 
@@ -45,7 +49,7 @@ def virtual_service(*http: Json) -> Json:
         "spec": {
             "hosts": ["kv.example.com", "kv"],
             "gateways": ["kv", "mesh"],
-            # Through text, so that no two places are one object.
+            # A copy, so that no two rules share an object.
             "http": json.loads(json.dumps(http)),
         },
     }
@@ -61,7 +65,7 @@ def all_to(subset: str) -> Json:
 
 
 def plan(strategy: Strategy, **documents: Json) -> Plan:
-    """Make a plan of these steps; ``w10`` is the step named so."""
+    """Make a plan with these steps; a keyword is the name of its step."""
     steps = []
     for name, document in documents.items():
         read = read_manifest(document)
@@ -80,8 +84,8 @@ def blue_green_plan() -> Plan:
 
 def ab_plan() -> Plan:
     off = all_to("stable")
-    asked = [{"headers": {"x-variant": {"exact": "b"}}}]
-    chosen = rule("b", to("canary", 100), match=asked, timeout="7s")
+    match = [{"headers": {"x-variant": {"exact": "b"}}}]
+    chosen = rule("b", to("canary", 100), match=match, timeout="7s")
     on = virtual_service(chosen, *off["spec"]["http"])
     return plan(Strategy.AB, off=off, on=on)
 
@@ -91,7 +95,7 @@ def step(of: Plan, name: str) -> Step:
 
 
 def live(document: Json) -> Json:
-    """What the cluster has: the document, and all that others have written to it."""
+    """Return the document as a cluster has it, with metadata that others have written."""
     found = copy.deepcopy(document)
     found["metadata"] |= {
         "labels": {"app": "kv", "team": "shop"},
@@ -121,12 +125,12 @@ def subsets(document: Json) -> dict[str, list[str]]:
     }
 
 
-def foreign(document: Json, *, besides: str = "weight") -> str:
-    """All of an object but what a rollout may change, as bytes would have it."""
+def unmanaged(document: Json, *, managed: str = "weight") -> str:
+    """Return the object as JSON, without what a rollout may change."""
     rest = copy.deepcopy(document)
     for each in ("resourceVersion", "generation", "managedFields"):
         rest["metadata"].pop(each, None)
     for one in rest["spec"]["http"]:
         for entry in one["route"]:
-            entry.pop(besides, None)
+            entry.pop(managed, None)
     return json.dumps(rest)

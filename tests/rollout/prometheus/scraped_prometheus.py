@@ -1,4 +1,4 @@
-"""A Prometheus with targets for the tests, and readings of what it knows."""
+"""A Prometheus with scrape targets, and readings from it."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import contextlib
 from typing import Any
 
 from rollout.evidence.counts import CounterSnapshot
-from rollout.prometheus.query import Question
-from rollout.prometheus.source import Server, open_source
+from rollout.prometheus.query import Query
+from rollout.prometheus.source import PrometheusServer, open_source
 from rollout.runner.ports import SourceFailed
-from tests.rollout.prometheus.exposing import Exporter, Pool
+from tests.rollout.prometheus.exporters import Exporter, TargetPool
 from tests.support.prometheus import Prometheus
 from tests.support.waiting import eventually
 
 
-class Scraping:
-    """The Prometheus, and the targets it scrapes."""
+class ScrapedPrometheus:
+    """A Prometheus, and the targets that it scrapes."""
 
-    def __init__(self, prometheus: Prometheus, pool: Pool) -> None:
+    def __init__(self, prometheus: Prometheus, pool: TargetPool) -> None:
         self.prometheus = prometheus
         self._pool = pool
 
     def target(self, **labels: str) -> Exporter:
-        """Return a target with these labels; it shows nothing yet."""
+        """Return a target with these labels and no series yet."""
         return self._pool.take(labels)
 
-    def server(self, **more: Any) -> Server:
-        return Server(url=self.prometheus.base, **more)
+    def server(self, **more: Any) -> PrometheusServer:
+        return PrometheusServer(url=self.prometheus.base, **more)
 
-    async def read(self, question: Question, **more: Any) -> CounterSnapshot:
+    async def read(self, question: Query, **more: Any) -> CounterSnapshot:
         async with open_source(self.server(**more), question) as source:
             return await source.read()
 
-    async def read_until(self, question: Question, requests: int) -> CounterSnapshot:
-        """Read until so many requests are seen in all; refusals until then don't count."""
+    async def read_until(self, question: Query, requests: int) -> CounterSnapshot:
+        """Read until the requests sum up to this number; ignore SourceFailed until then."""
 
         async def look() -> CounterSnapshot | None:
             with contextlib.suppress(SourceFailed):

@@ -1,4 +1,4 @@
-"""A rollout that never was: its events and samples, drawn from a few ratios."""
+"""A simulated rollout: events and samples, generated from a few ratios."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from rollout.evidence.counts import Counts
 from rollout.evidence.objective import Objective
-from rollout.report.samples import About, PlannedStep, Sample, Side
+from rollout.report.plan_summary import PlannedStep, PlanSummary
+from rollout.report.samples import ArmSample, Sample
 from rollout.runner.events import Event, EventKind, EvidenceValues
 
 START = 1_790_000_000.0
@@ -25,14 +26,14 @@ EDGES = (0.1, 0.25, 0.5)
 
 
 @dataclass(frozen=True)
-class Telling:
+class SimulatedRollout:
     events: list[Event]
     samples: list[Sample]
-    about: About
+    plan: PlanSummary
 
 
-def about(**more: object) -> About:
-    plain = About(
+def plan_summary(**more: object) -> PlanSummary:
+    plain = PlanSummary(
         rollout="kv",
         namespace="shop",
         strategy="canary",
@@ -52,7 +53,7 @@ def about(**more: object) -> About:
     return replace(plain, **more)  # type: ignore[arg-type]  # a test's own field names
 
 
-def tell_rollout(
+def simulate_rollout(
     *,
     failing: float = 0.001,
     slow: float = 0.0,
@@ -61,12 +62,14 @@ def tell_rollout(
     poll_seconds: int = 5,
     seed: int = 1,
     last: EventKind = EventKind.PROMOTED,
-) -> Telling:
-    """Draw a rollout in which the canary fails so often, stable once in a thousand."""
-    return _Drawing(failing, slow, rate, step_seconds, poll_seconds, random.Random(seed)).draw(last)
+) -> SimulatedRollout:
+    """Simulate a canary with these ratios of failed and slow requests; stable fails 0.1 %."""
+    return _Simulation(failing, slow, rate, step_seconds, poll_seconds, random.Random(seed)).run(
+        last
+    )
 
 
-class _Drawing:
+class _Simulation:
     def __init__(
         self,
         failing: float,
@@ -84,41 +87,43 @@ class _Drawing:
         self._samples: list[Sample] = []
         self._logs = {"errors": 0.0, "slow": 0.0, "merit": 0.0}
 
-    def draw(self, last: EventKind) -> Telling:
-        self._say(EventKind.STARTED, 0, thresholds=THRESHOLDS)
+    def run(self, last: EventKind) -> SimulatedRollout:
+        self._add_event(EventKind.STARTED, 0, thresholds=THRESHOLDS)
         for number in range(len(STEPS)):
             if number:
-                self._say(EventKind.STEP, number)
+                self._add_event(EventKind.STEP, number)
             if number == 2:
-                self._say(EventKind.HELD, None, reason="not-proven", detail="299 requests needed")
+                self._add_event(
+                    EventKind.HELD, None, reason="not-proven", detail="299 requests needed"
+                )
             for _ in range(self._step_seconds // self._poll):
                 evidence = self._window(number)
                 if evidence.harm >= THRESHOLDS.harm:
-                    self._say(EventKind.ROLLED_BACK, 0, reason="harm")
-                    return Telling(self._events, self._samples, about())
+                    self._add_event(EventKind.ROLLED_BACK, 0, reason="harm")
+                    return SimulatedRollout(self._events, self._samples, plan_summary())
         if last is EventKind.PROMOTED:
-            self._say(last, None, reason="good")
+            self._add_event(last, None, reason="good")
         elif last is not EventKind.WINDOW:
-            self._say(last, 0, reason="deadline")
-        return Telling(self._events, self._samples, about())
+            self._add_event(last, 0, reason="deadline", detail="the plan's time was up")
+        return SimulatedRollout(self._events, self._samples, plan_summary())
 
-    def _say(self, kind: EventKind, number: int | None, **more: object) -> None:
+    def _add_event(self, kind: EventKind, number: int | None, **more: object) -> None:
         name, share = (None, None) if number is None else STEPS[number]
-        given = {"step": name, "number": number, "share": share, **more}
-        self._events.append(Event(time=self._now, rollout="kv", kind=kind, **given))  # type: ignore[arg-type]  # as above
+        fields = {"step": name, "number": number, "share": share, **more}
+        self._events.append(Event(time=self._now, rollout="kv", kind=kind, **fields))  # type: ignore[arg-type]  # as above
 
     def _window(self, number: int) -> EvidenceValues:
         share = STEPS[number][1]
         since = self._now
-        sides: list[tuple[Side, Side]] = []
+        pairs: list[tuple[ArmSample, ArmSample]] = []
         for _ in range(self._poll):
-            sides.append(
-                (self._side(1 - share, 0.001, 0.0), self._side(share, self._failing, self._slow))
+            pairs.append(
+                (self._arm(1 - share, 0.001, 0.0), self._arm(share, self._failing, self._slow))
             )
-            self._samples.append(Sample(self._now, share, *sides[-1]))
+            self._samples.append(Sample(self._now, share, *pairs[-1]))
             self._now += 1
-        stable, canary = (sum_of([pair[arm].counts for pair in sides]) for arm in (0, 1))
-        self._weigh(stable, canary)
+        stable, canary = (sum_of([pair[arm].counts for pair in pairs]) for arm in (0, 1))
+        self._update_evidence(stable, canary)
         evidence = EvidenceValues(
             harm=0.6 * _exp(self._logs["errors"]) + 0.1 * _exp(self._logs["slow"]) + 0.3,
             harm_errors=_exp(self._logs["errors"]),
@@ -139,7 +144,7 @@ class _Drawing:
         )
         return evidence
 
-    def _weigh(self, stable: Counts, canary: Counts) -> None:
+    def _update_evidence(self, stable: Counts, canary: Counts) -> None:
         ratio = 5.0
         share = canary.requests / max(1, stable.requests + canary.requests)
         for name, bad, both in (
@@ -150,17 +155,17 @@ class _Drawing:
         kept = canary.requests - canary.failures
         self._logs["merit"] += canary.failures * math.log(0.1) + kept * math.log(0.999 / 0.99)
 
-    def _side(self, share: float, failing: float, slow: float) -> Side:
-        drawn = self._chance
-        requests = sum(drawn.random() < share for _ in range(round(self._rate)))
-        failures = sum(drawn.random() < failing for _ in range(requests))
-        late = failures + sum(drawn.random() < slow for _ in range(requests - failures))
+    def _arm(self, share: float, failing: float, slow: float) -> ArmSample:
+        chance = self._chance
+        requests = sum(chance.random() < share for _ in range(round(self._rate)))
+        failures = sum(chance.random() < failing for _ in range(requests))
+        late = failures + sum(chance.random() < slow for _ in range(requests - failures))
         counts = Counts(requests, failures, (late, late, failures))
         if not requests:
-            return Side(counts)
-        p50 = drawn.lognormvariate(math.log(1.4), 0.08)
-        p99 = drawn.lognormvariate(math.log(300 if slow > 0.01 else 9), 0.2)
-        return Side(counts, p50, p99)
+            return ArmSample(counts)
+        p50 = chance.lognormvariate(math.log(1.4), 0.08)
+        p99 = chance.lognormvariate(math.log(300 if slow > 0.01 else 9), 0.2)
+        return ArmSample(counts, p50, p99)
 
 
 def sum_of(counts: list[Counts]) -> Counts:
