@@ -6,14 +6,20 @@ import random
 from dataclasses import replace
 
 from ..plan.model import Asked, Plan, Strategy
-from ..rehearsal.requests import KeyValueMix, Mix, Repeated, Request, RequestInvalid
+from ..rehearsal.request_mix import (
+    KeyValueMix,
+    RepeatedRequest,
+    Request,
+    RequestInvalid,
+    RequestMix,
+)
 from .exit_codes import Refused
 
 
 class Asking:
-    """A Mix of which a share asks for the canary."""
+    """A RequestMix of which a share asks for the canary."""
 
-    def __init__(self, mix: Mix, asked: Asked) -> None:
+    def __init__(self, mix: RequestMix, asked: Asked) -> None:
         self._mix = mix
         self._asked = asked
 
@@ -25,14 +31,14 @@ class Asking:
         return replace(request, headers={**request.headers, **dict(self._asked.headers)})
 
 
-def mix_of(plan: Plan, request: str | None, rate: float) -> Mix:
+def mix_of(plan: Plan, request: str | None, rate: float) -> RequestMix:
     """Return what is asked for at a rate; ``request`` is a flag's, None for tallykv's own mix.
 
     Raise Refused for text that is no request, and where a step needs requests that ask for the
     canary and the plan does not say how they do.
     """
     try:
-        mix: Mix = KeyValueMix() if request is None else Repeated.parse(request)
+        mix: RequestMix = KeyValueMix() if request is None else RepeatedRequest.parse(request)
     except RequestInvalid as error:
         raise Refused(f"--request: {error}") from None
     if plan.asked is not None:

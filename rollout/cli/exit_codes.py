@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..lint.kustomize import CouldNotRun
 from ..plan.plan_file import PlanInvalid
-from ..rehearsal.programs import RehearsalFailed
+from ..rehearsal.errors import RehearsalFailed
 from ..runner.controller import Verdict
 from ..runner.ports import TargetFailed
 from ..runner.state import StateFailed

@@ -18,9 +18,9 @@ import aiohttp
 from ..evidence.counts import Arm
 from ..plan.loading import load_plan
 from ..plan.model import Plan
-from ..rehearsal.pods import ReleaseOptions
+from ..rehearsal.pod_specs import PodOptions
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
-from ..rehearsal.seconds import Seconds
+from ..rehearsal.samples import SampleRecorder
 from ..report.html import render_report
 from ..report.json_report import render_json
 from ..report.samples import About
@@ -120,13 +120,13 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
     )
     plan = _shortened(planned.plan, arguments)
     metrics = RolloutMetrics(plan.namespace, plan.name)
-    drawn = Seconds(
+    drawn = SampleRecorder(
         {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY},
         plan.objective.slow_seconds,
         time.time,
     )
     options = RehearsalOptions(
-        releases=ReleaseOptions(
+        pods=PodOptions(
             replicas=arguments.replicas,
             commands={arm: command for arm in Arm if (command := getattr(arguments, arm.value))},
             environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in Arm},
@@ -135,7 +135,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
         mix=mix_of(plan, arguments.request, arguments.rate),
         prometheus=not arguments.no_prometheus,
         registry=metrics.registry,
-        readers=(drawn.observe,),
+        observers=(drawn.observe,),
     )
     with _directory(arguments.report) as directory:
         documents = [each.document for each in planned.subjects]
@@ -156,7 +156,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
 class _Rehearsed:
     plan: Plan
     rehearsal: Rehearsal
-    drawn: Seconds
+    drawn: SampleRecorder
     metrics: RolloutMetrics
     directory: Path
 
@@ -220,7 +220,7 @@ class _Rehearsed:
         """Say which counters are wrong; return whether none is."""
         for left in reversed(range(_COUNTER_TRIES)):
             try:
-                wrong = await self.rehearsal.traffic.check_counters()
+                wrong = await self.rehearsal.load_generator.check_counters()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 # The release that answers may be one that is rehearsed to fail.
                 if not left:

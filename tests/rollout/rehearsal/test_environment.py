@@ -1,4 +1,4 @@
-"""A container's environment, as its pod would have it."""
+"""A container's environment variables, as they are in its pod."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from rollout.rehearsal.environment import ConfigMaps, PodIdentity, SecretKey, read_environment
+from rollout.rehearsal.container_environment import (
+    ConfigMaps,
+    PodIdentity,
+    SecretKey,
+    read_environment,
+)
 
 POD = PodIdentity(
     name="kv-stable-0",

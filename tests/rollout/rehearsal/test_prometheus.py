@@ -1,4 +1,4 @@
-"""With Prometheus installed, it sees the releases and the gateway as a cluster's would."""
+"""If Prometheus is installed, it has the same series as a Prometheus in a cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry, Gauge
 
-from rollout.rehearsal.programs import find_prometheus
+from rollout.rehearsal.executables import find_prometheus
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
 from tests.rollout.rehearsal.plans import (
     TALLYKV,
