@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from ..manifests.http_match import HttpMatch
-from ..manifests.matches import Exact, Prefix, Present, Regex, StringMatch, ValueMatch
+from ..manifests.matches import Present, StringMatch, ValueMatch
 from .configuration import Resource
 from .protobuf_json import string_match
 
@@ -54,15 +54,8 @@ def is_catch_all(match: Resource) -> bool:
 
 
 def _path(match: StringMatch) -> dict[str, Any]:
-    match match:
-        case Exact(value):
-            return {"path": value}
-        case Prefix(value):
-            return {"prefix": value}
-        case Regex(pattern):
-            return {"safe_regex": {"regex": pattern}}
-        case _:
-            assert_never(match)
+    [(kind, value)] = string_match(match).items()
+    return {"path" if kind == "exact" else kind: value}
 
 
 def _named(name: str, match: ValueMatch) -> dict[str, Any]:

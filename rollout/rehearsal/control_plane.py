@@ -43,10 +43,6 @@ class ControlPlane:
         """Write the files that Envoy reads when it starts."""
         self._publisher.write_initial(self._translate(self._objects, self._endpoints))
 
-    async def wait_initial_applied(self) -> None:
-        """Wait until Envoy has applied the initial files; raise NotApplied."""
-        await self._publisher.wait_initial_applied()
-
     async def validate(self, *virtual_services: VirtualService) -> None:
         """Have Envoy validate the current objects, and again with each VirtualService replaced.
 

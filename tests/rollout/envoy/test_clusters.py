@@ -76,7 +76,9 @@ def test_each_http_port_has_a_cluster_and_each_subset_one_more() -> None:
         ("port: 3306, name: http-db", True, False),
     ],
 )
-def test_what_a_port_speaks_is_read_as_istio_does(port: str, http: bool, http2: bool) -> None:
+def test_the_protocol_of_a_port_is_selected_as_istio_does(
+    port: str, http: bool, http2: bool
+) -> None:
     configuration = translated(service("one", port))
 
     assert bool(configuration.clusters) is http
@@ -132,11 +134,11 @@ def test_without_a_rule_istio_s_defaults_hold() -> None:
         ),
     ],
 )
-def test_load_is_balanced_as_said(policy: str, envoy: dict[str, Any]) -> None:
+def test_load_balancers_are_translated(policy: str, envoy: dict[str, Any]) -> None:
     assert envoy.items() <= cluster_with(f"{{loadBalancer: {policy}}}").items()
 
 
-def test_connections_are_limited_as_said() -> None:
+def test_connection_limits_are_translated() -> None:
     found = cluster_with(
         "{connectionPool: {tcp: {maxConnections: 1, connectTimeout: 250ms},"
         " http: {http1MaxPendingRequests: 2, http2MaxRequests: 3, maxRetries: 4}}}"
@@ -171,7 +173,7 @@ def test_a_limit_of_zero_is_none() -> None:
         ("{http: {h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 7}}", None, {}),
     ],
 )
-def test_connections_live_as_long_as_said(
+def test_http_options_of_connections_are_translated(
     pool: str, common: dict[str, Any] | None, http2: dict[str, Any] | None
 ) -> None:
     found = cluster_with(f"{{connectionPool: {pool}}}")["typed_extension_protocol_options"][
@@ -195,7 +197,7 @@ def test_streams_are_limited_where_a_port_speaks_http2() -> None:
     }
 
 
-def test_idle_connections_are_probed_as_said() -> None:
+def test_tcp_keepalive_is_translated() -> None:
     found = cluster_with("{connectionPool: {tcp: {tcpKeepalive: {probes: 3, time: 7200s}}}}")
 
     assert found["upstream_connection_options"] == {
@@ -203,7 +205,7 @@ def test_idle_connections_are_probed_as_said() -> None:
     }
 
 
-def test_pods_that_fail_are_left_out_as_said() -> None:
+def test_outlier_detection_is_translated() -> None:
     found = cluster_with(
         "{outlierDetection: {consecutive5xxErrors: 5, consecutiveGatewayErrors: 0, interval: 10s,"
         " baseEjectionTime: 30s, maxEjectionPercent: 50, minHealthPercent: 20}}"
@@ -222,7 +224,7 @@ def test_pods_that_fail_are_left_out_as_said() -> None:
     assert found["common_lb_config"] == {"healthy_panic_threshold": {"value": 20}}
 
 
-def test_ejected_pods_get_nothing_for_want_of_others() -> None:
+def test_ejected_pods_get_no_requests_if_no_others_are_left() -> None:
     found = cluster_with("{outlierDetection: {consecutive5xxErrors: 5}}")
 
     assert found["common_lb_config"] == {"healthy_panic_threshold": {"value": 0}}

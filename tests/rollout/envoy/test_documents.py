@@ -49,7 +49,7 @@ def test_a_file_has_its_kind_and_its_version() -> None:
         assert {each["@type"] for each in resources(document)} == {document["type_url"]}
 
 
-def test_endpoints_and_routes_stand_alone_in_their_files() -> None:
+def test_files_of_endpoints_and_routes_have_one_resource() -> None:
     written = discovery(translated(KV_MANIFESTS, EDGE_GATEWAY), "7", "xds")
 
     alone = [name for name in written if name not in {"cds.json", "lds.json"}]
@@ -61,7 +61,7 @@ def test_endpoints_and_routes_stand_alone_in_their_files() -> None:
     }
 
 
-def test_what_is_named_is_written_before_who_names_it() -> None:
+def test_a_resource_is_written_before_one_that_names_it() -> None:
     kinds = [
         name.partition("-")[0]
         for name in discovery(translated(KV_MANIFESTS, EDGE_GATEWAY), "7", "x")

@@ -37,7 +37,7 @@ def translated_documents(found: Sequence[Mapping[str, Any]]) -> Configuration:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_plan_is_sound_at_every_moment(strategy: str, tmp_path: Path) -> None:
+def test_the_configuration_is_valid_after_every_step(strategy: str, tmp_path: Path) -> None:
     applied: dict[tuple[str, str, str], dict[str, Any]] = {}
     valid: list[Configuration] = []
     steps = 0
@@ -68,7 +68,7 @@ def test_a_plan_is_sound_at_every_moment(strategy: str, tmp_path: Path) -> None:
         ("istio/microservices/2-policies", "istio/microservices/steps/split", "|kv-counters"),
     ],
 )
-def test_routes_before_their_clusters_are_refused(
+def test_routes_before_their_clusters_are_rejected(
     before: str, step: str, missing: str, tmp_path: Path
 ) -> None:
     found = [each for directory in ("istio/gateway", before, step) for each in render(directory)]
@@ -81,7 +81,7 @@ def test_routes_before_their_clusters_are_refused(
 
 
 @pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)
-def test_whatever_the_models_take_is_sound(file: Path, tmp_path: Path) -> None:
+def test_what_the_models_accept_is_valid(file: Path, tmp_path: Path) -> None:
     texts = (FIXTURES / "estate.yaml").read_text(), file.read_text()
     written = [each.value for text in texts for each in read_documents(text)]
     found = [one for each in written for one in each.get("items", [each])]
@@ -93,7 +93,7 @@ def test_whatever_the_models_take_is_sound(file: Path, tmp_path: Path) -> None:
     assert "deprecat" not in verdict.output
 
 
-def test_a_field_that_envoy_has_not_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_field_is_rejected(tmp_path: Path) -> None:
     configuration = translated(
         KV_MANIFESTS, EDGE_GATEWAY, virtual_service("- route: [{destination: {host: kv}}]")
     )
@@ -107,7 +107,7 @@ def test_a_field_that_envoy_has_not_is_refused(tmp_path: Path) -> None:
     assert "timeoutx" in verdict.output
 
 
-def test_a_long_pattern_is_taken_as_istio_s_proxies_do(tmp_path: Path) -> None:
+def test_a_long_regex_is_accepted_as_by_istio_s_proxies(tmp_path: Path) -> None:
     pattern = "|".join(f"/v1/things/{number:03}/[a-z]+" for number in range(40))
     rules = f"- match: [{{uri: {{regex: '{pattern}'}}}}]\n  directResponse: {{status: 200}}"
 

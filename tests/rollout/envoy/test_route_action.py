@@ -46,7 +46,7 @@ def test_a_destination_is_a_cluster(destination: str, cluster: str) -> None:
     assert action(f"- route: [{{destination: {destination}}}]")["cluster"] == cluster
 
 
-def test_where_no_port_is_said_a_service_of_several_takes_the_caller_s() -> None:
+def test_without_a_port_a_service_with_several_uses_the_listener_s() -> None:
     two = "spec: {selector: {app: kv}, ports: [{port: 1, name: http-a}, {port: 2, name: http-b}]}"
     service = f"{{apiVersion: v1, kind: Service, metadata: {{name: kv}}, {two}}}"
 
@@ -57,7 +57,7 @@ def test_where_no_port_is_said_a_service_of_several_takes_the_caller_s() -> None
     assert route["route"]["cluster"] == "outbound|2||kv.shop.svc.cluster.local"
 
 
-def test_where_no_port_is_said_a_service_s_only_one_is_meant() -> None:
+def test_without_a_port_the_only_port_of_the_service_is_used() -> None:
     text = virtual_service("- route: [{destination: {host: kv}}]", "[kv.example.com]")
 
     hosts = virtual_hosts(translated(KV_MANIFESTS, EDGE_GATEWAY, text), "http.80")
@@ -65,7 +65,7 @@ def test_where_no_port_is_said_a_service_s_only_one_is_meant() -> None:
     assert hosts["kv.example.com"]["routes"][0]["route"]["cluster"] == WHOLE
 
 
-def test_an_alias_leads_to_what_it_stands_for() -> None:
+def test_an_external_name_service_leads_to_its_target() -> None:
     alias = """
         apiVersion: v1
         kind: Service
@@ -93,7 +93,7 @@ def test_a_single_destination_gets_everything(weight: int) -> None:
         ((100, 0), {STABLE: 100}),
     ],
 )
-def test_weights_are_shares_and_zero_is_left_out(
+def test_weights_are_kept_and_weight_zero_is_omitted(
     weights: tuple[int, int], shares: dict[str, int]
 ) -> None:
     clusters = action(TWO % weights)["weighted_clusters"]["clusters"]
@@ -108,7 +108,7 @@ def test_without_a_timeout_none_ends_the_request(text: str, envoy: str) -> None:
     assert action(f"{ONE}  timeout: {text}" if text else ONE)["timeout"] == envoy
 
 
-def test_istio_s_default_retries_are_told() -> None:
+def test_the_default_retries_are_istio_s() -> None:
     retries = action(ONE)["retry_policy"]
 
     assert retries["num_retries"] == 2
@@ -150,7 +150,7 @@ def test_no_attempts_are_no_retries() -> None:
         ("{attempts: 1, backoff: 25ms}", {"retry_back_off": {"base_interval": "0.025s"}}),
     ],
 )
-def test_retries_are_those_that_are_said(text: str, envoy: dict[str, Any]) -> None:
+def test_the_route_s_own_retries_are_used(text: str, envoy: dict[str, Any]) -> None:
     retries = action(f"{ONE}  retries: {text}")["retry_policy"]
 
     assert envoy.items() <= retries.items()
@@ -164,7 +164,7 @@ def test_retries_are_those_that_are_said(text: str, envoy: dict[str, Any]) -> No
         ("{attempts: 1, retryIgnorePreviousHosts: false}", False),
     ],
 )
-def test_a_retry_goes_to_another_pod_unless_told_not_to(retries: str, other_host: bool) -> None:
+def test_a_retry_goes_to_another_pod_unless_disabled(retries: str, other_host: bool) -> None:
     found = action(f"{ONE}  retries: {retries}")["retry_policy"]
 
     assert ("retry_host_predicate" in found) is other_host
@@ -185,7 +185,7 @@ def test_a_retry_goes_to_another_pod_unless_told_not_to(retries: str, other_host
         ),
     ],
 )
-def test_copies_are_sent_in_their_share(text: str, numerators: list[int]) -> None:
+def test_mirrors_have_their_percentage(text: str, numerators: list[int]) -> None:
     policies = action(f"{ONE}  {text}").get("request_mirror_policies", [])
 
     assert [each["runtime_fraction"]["default_value"] for each in policies] == [
@@ -285,7 +285,7 @@ def test_the_host_among_headers_is_a_rewrite(text: str, host: str) -> None:
         ),
     ],
 )
-def test_a_rewrite_is_one(text: str, envoy: dict[str, Any]) -> None:
+def test_rewrites_are_translated(text: str, envoy: dict[str, Any]) -> None:
     assert envoy.items() <= action(f"{ONE}  rewrite: {text}").items()
 
 
@@ -328,7 +328,7 @@ def test_a_redirect_says_only_what_changes(text: str, envoy: dict[str, Any]) -> 
         ("{status: 200, body: {bytes: b2s=}}", {"status": 200, "body": {"inline_bytes": "b2s="}}),
     ],
 )
-def test_an_answer_is_written_out(text: str, envoy: dict[str, Any]) -> None:
+def test_direct_responses_are_translated(text: str, envoy: dict[str, Any]) -> None:
     assert rule(f"- directResponse: {text}")["direct_response"] == envoy
 
 
@@ -351,7 +351,7 @@ def test_an_answer_is_written_out(text: str, envoy: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_a_fault_without_a_percentage_meets_nobody(text: str, envoy: dict[str, Any]) -> None:
+def test_a_fault_without_a_percentage_has_zero_percent(text: str, envoy: dict[str, Any]) -> None:
     for each in envoy.values():
         each["percentage"] = {"numerator": each["percentage"], "denominator": "MILLION"}
 
@@ -361,7 +361,7 @@ def test_a_fault_without_a_percentage_meets_nobody(text: str, envoy: dict[str, A
     assert len(found) == 1 + len(envoy)
 
 
-def test_cors_is_the_filter_s() -> None:
+def test_a_cors_policy_becomes_the_filter_s_settings() -> None:
     text = f"""{ONE}  corsPolicy:
     allowOrigins: [{{exact: 'https://a'}}, {{regex: 'https://.*'}}]
     allowMethods: [GET, POST]
@@ -400,7 +400,7 @@ HASHED: Final = "{loadBalancer: {consistentHash: %s}}"
         ("{httpCookie: {name: pin}}", {"cookie": {"name": "pin"}}),
     ],
 )
-def test_what_is_hashed_stands_in_the_route(text: str, envoy: dict[str, Any]) -> None:
+def test_the_route_has_the_hash_policy(text: str, envoy: dict[str, Any]) -> None:
     hashed = destination_rule(HASHED % text)
     shop = KV_MANIFESTS.rpartition("---")[0]
 
@@ -413,7 +413,7 @@ def test_what_is_hashed_stands_in_the_route(text: str, envoy: dict[str, Any]) ->
     assert plain["route"]["hash_policy"] == [envoy]
 
 
-def test_each_of_several_destinations_adds_what_it_hashes() -> None:
+def test_each_destination_adds_its_hash_policy() -> None:
     hashed = destination_rule(HASHED % "{httpHeaderName: x-user}")
     text = """
     - route:

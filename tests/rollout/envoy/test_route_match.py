@@ -93,7 +93,7 @@ ANY: Final = {"prefix": "/", **CASED}
         ),
     ],
 )
-def test_a_match_says_the_same(match: str, envoy: dict[str, Any]) -> None:
+def test_matches_are_translated(match: str, envoy: dict[str, Any]) -> None:
     route = routes_of(KV_MANIFESTS, virtual_service(f"- match: [{{{match}}}]\n  {TO_KV}"))[0]
 
     assert route["match"] == envoy
@@ -119,13 +119,13 @@ def test_each_match_is_a_route_in_the_order_written() -> None:
 @pytest.mark.parametrize(
     "match", ["", "match: [{uri: {prefix: /}}]", "match: [{uri: {regex: '.*'}}]"]
 )
-def test_nothing_is_sent_behind_a_catch_all(match: str) -> None:
+def test_routes_after_a_catch_all_are_omitted(match: str) -> None:
     rules = f"- {{name: all, {TO_KV}{', ' if match else ''}{match}}}\n- {{name: late, {TO_KV}}}"
 
     assert named(rules) == ["all"]
 
 
-def test_alternatives_behind_a_catch_all_are_dropped_too() -> None:
+def test_matches_after_a_catch_all_are_omitted() -> None:
     rules = f"""
     - name: all
       match: [{{uri: {{prefix: /}}}}, {{uri: {{exact: /a}}}}]
@@ -138,13 +138,13 @@ def test_alternatives_behind_a_catch_all_are_dropped_too() -> None:
 @pytest.mark.parametrize(
     "match", ["headers: {x-a: {}}", "queryParams: {a: {}}", "uri: {regex: /.*}"]
 )
-def test_a_condition_makes_it_no_catch_all(match: str) -> None:
+def test_a_match_with_a_condition_is_not_a_catch_all(match: str) -> None:
     rules = f"- {{name: some, match: [{{{match}}}], {TO_KV}}}\n- {{name: rest, {TO_KV}}}"
 
     assert named(rules) == ["some", "rest"]
 
 
-def test_a_rule_for_a_gateway_is_none_of_the_mesh() -> None:
+def test_a_match_for_a_gateway_does_not_apply_in_the_mesh() -> None:
     rules = f"""
     - {{name: edge, match: [{{gateways: [edge]}}], {TO_KV}}}
     - {{name: mesh, match: [{{gateways: [mesh], uri: {{exact: /a}}}}], {TO_KV}}}
@@ -161,7 +161,7 @@ def test_a_rule_for_a_gateway_is_none_of_the_mesh() -> None:
     assert [each["name"] for each in outside] == ["edge"]
 
 
-def test_a_rule_for_a_port_is_none_of_another() -> None:
+def test_a_match_for_a_port_does_not_apply_to_another() -> None:
     rules = f"- {{name: one, match: [{{port: 80}}], {TO_KV}}}\n- {{name: rest, {TO_KV}}}"
 
     configuration = translated(
@@ -244,7 +244,7 @@ def _header_fits(each: Resource, headers: dict[str, str]) -> bool:
 
 @given(rules=st.lists(st.lists(MATCHES, max_size=2), min_size=1, max_size=4))
 @settings(max_examples=40, deadline=None)
-def test_envoy_picks_the_rule_that_is_meant(rules: list[list[dict[str, Any]]]) -> None:
+def test_envoy_selects_the_same_rule_as_istio(rules: list[list[dict[str, Any]]]) -> None:
     text = "\n".join(
         f"- {{name: '{index}', match: {json.dumps(match)}, {TO_KV}}}"
         for index, match in enumerate(rules)

@@ -82,7 +82,7 @@ def ask(
         ("a=1, variant=b", 299),
     ],
 )
-def test_a_cookie_counts_as_a_whole(envoy: LocalAddresses, cookie: str, status: int) -> None:
+def test_a_cookie_matches_as_a_whole(envoy: LocalAddresses, cookie: str, status: int) -> None:
     assert ask(envoy, "/", Cookie=cookie).status == status
 
 
@@ -105,11 +105,11 @@ def test_a_cookie_counts_as_a_whole(envoy: LocalAddresses, cookie: str, status: 
         ("/late", 299),
     ],
 )
-def test_a_path_is_matched_as_its_kind_says(envoy: LocalAddresses, path: str, status: int) -> None:
+def test_paths_match_by_their_kind(envoy: LocalAddresses, path: str, status: int) -> None:
     assert ask(envoy, path).status == status
 
 
-def test_methods_are_told_apart(envoy: LocalAddresses) -> None:
+def test_methods_are_matched(envoy: LocalAddresses) -> None:
     assert [ask(envoy, "/v1/x", each).status for each in ("GET", "PUT", "POST")] == [214, 214, 299]
 
 
@@ -125,7 +125,7 @@ def test_methods_are_told_apart(envoy: LocalAddresses) -> None:
         ("/absent", "1", 299),
     ],
 )
-def test_headers_are_there_or_not(
+def test_headers_match_by_presence_and_value(
     envoy: LocalAddresses, path: str, header: str | None, status: int
 ) -> None:
     headers = {} if header is None else {"x_a": header}
@@ -148,13 +148,13 @@ def test_a_host_leads_to_its_gateway(envoy: LocalAddresses, host: str, status: i
     assert ask(envoy, "/where", host=host).status == status
 
 
-def test_a_cluster_that_is_not_there_and_one_without_pods_fail_apart(envoy: LocalAddresses) -> None:
+def test_a_missing_cluster_and_one_without_pods_fail_differently(envoy: LocalAddresses) -> None:
     nobody, unready = ask(envoy, "/nobody"), ask(envoy, "/unready")
 
     assert (nobody.status, nobody.body) == (503, b"")
     assert (unready.status, unready.body) == (503, b"no healthy upstream")
 
 
-def test_a_fault_without_a_percentage_spares_everybody(envoy: LocalAddresses) -> None:
+def test_a_fault_without_a_percentage_affects_no_request(envoy: LocalAddresses) -> None:
     assert ask(envoy, "/aborted").status == 418
     assert ask(envoy, "/spared").status == 503

@@ -68,7 +68,9 @@ def names(host: Resource) -> list[str]:
         ("['*/kv.example.com']", "[kv.example.com]", {"kv.example.com"}),
     ],
 )
-def test_a_gateway_answers_for_what_both_name(offered: str, wanted: str, domains: set[str]) -> None:
+def test_a_gateway_serves_the_hosts_that_both_have(
+    offered: str, wanted: str, domains: set[str]
+) -> None:
     assert outside(gateway(offered), bound("kv", wanted, ANSWER % "a")).keys() == domains
 
 
@@ -82,7 +84,7 @@ def test_a_gateway_answers_for_what_both_name(offered: str, wanted: str, domains
         ("['*']", bound("kv", "['*']", "- {match: [{port: 81}], directResponse: {status: 200}}")),
     ],
 )
-def test_nothing_in_common_is_404_for_all(offered: str, service: str) -> None:
+def test_without_common_hosts_every_request_is_404(offered: str, service: str) -> None:
     hosts = outside(gateway(offered), service)
 
     assert hosts.keys() == {"*"}
@@ -125,7 +127,7 @@ def test_gateways_of_one_port_share_a_listener() -> None:
     assert [each["name"] for each in configuration.listeners] == ["gateway_80", "mesh"]
 
 
-def test_a_redirect_to_https_is_asked_of_every_host() -> None:
+def test_https_redirect_applies_to_every_host() -> None:
     hosts = outside(
         gateway("['*.org']", ", tls: {httpsRedirect: true}"), bound("kv", "[a.org]", ANSWER % "a")
     )
@@ -135,7 +137,7 @@ def test_a_redirect_to_https_is_asked_of_every_host() -> None:
     assert "require_tls" not in outside(EDGE_GATEWAY, bound("kv", "[a.org]", ANSWER % "a"))["a.org"]
 
 
-def test_only_ports_that_have_a_place_are_listened_on() -> None:
+def test_only_ports_with_a_local_address_have_a_listener() -> None:
     secure = "{number: 443, name: s, protocol: HTTPS}"
     text = f"""
         apiVersion: networking.istio.io/v1
@@ -186,7 +188,7 @@ def manager(listener: Resource) -> dict[str, Any]:
     return settings
 
 
-def test_strangers_are_trusted_less_than_callers_inside() -> None:
+def test_external_callers_are_not_trusted() -> None:
     edge, mesh = (manager(each) for each in translated(KV_MANIFESTS, EDGE_GATEWAY).listeners)
 
     assert (edge["use_remote_address"], mesh["use_remote_address"]) == (True, False)
@@ -235,7 +237,7 @@ def test_a_name_without_a_port_is_port_80_or_the_first(ports: str, bare: int) ->
     assert route["route"]["cluster"] == f"outbound|{bare}||kv.shop.svc.cluster.local"
 
 
-def test_a_short_name_of_two_namespaces_is_nobody_s() -> None:
+def test_a_short_name_of_two_namespaces_is_omitted() -> None:
     other = KV_MANIFESTS.replace(
         "{name: kv}\nspec:\n  selector", "{name: kv, namespace: two}\nspec:\n  selector"
     )
@@ -246,7 +248,7 @@ def test_a_short_name_of_two_namespaces_is_nobody_s() -> None:
     assert not {"kv", "kv:8080"} & hosts.keys()
 
 
-def test_a_virtual_service_governs_the_mesh_only_if_bound_to_it() -> None:
+def test_a_virtual_service_applies_in_the_mesh_only_if_bound_to_it() -> None:
     to_edge = bound("kv", "[kv]", ANSWER % "said")
     to_mesh = bound("kv", "[kv]", ANSWER % "said", "[mesh]")
 
@@ -254,14 +256,14 @@ def test_a_virtual_service_governs_the_mesh_only_if_bound_to_it() -> None:
     assert names(inside(KV_MANIFESTS, to_mesh)["kv"]) == ["said"]
 
 
-def test_a_host_of_nobody_s_is_answered_beside_the_service() -> None:
+def test_a_host_without_a_service_is_served_too() -> None:
     hosts = inside(KV_MANIFESTS, bound("kv", "[kv.example.com, kv]", ANSWER % "said", "[mesh]"))
 
     for name in ("kv.example.com", "kv.example.com:8080", "kv", "kv.shop:8080"):
         assert names(hosts[name]) == ["said"]
 
 
-def test_of_two_virtual_services_inside_the_first_counts() -> None:
+def test_in_the_mesh_the_first_virtual_service_of_a_host_counts() -> None:
     one, two = (bound(name, "[kv]", ANSWER % name, "[mesh]") for name in ("one", "two"))
 
     assert names(inside(KV_MANIFESTS, one, two)["kv"]) == ["one"]
@@ -277,7 +279,7 @@ def test_a_host_in_full_counts_before_a_wildcard() -> None:
     assert (names(hosts["kv"]), names(hosts["two"])) == (["narrow"], ["wide"])
 
 
-def test_no_rule_for_the_mesh_leaves_the_service_as_it_is() -> None:
+def test_without_a_route_for_the_mesh_a_service_has_its_default_route() -> None:
     rules = "- {match: [{gateways: [edge]}], directResponse: {status: 200}}"
 
     assert names(inside(KV_MANIFESTS, bound("kv", "[kv]", rules, "[edge, mesh]"))["kv"]) == [
@@ -285,7 +287,7 @@ def test_no_rule_for_the_mesh_leaves_the_service_as_it_is() -> None:
     ]
 
 
-def test_an_alias_is_another_name() -> None:
+def test_an_external_name_service_is_another_name() -> None:
     alias = """
         apiVersion: v1
         kind: Service
@@ -296,7 +298,7 @@ def test_an_alias_is_another_name() -> None:
     assert names(inside(KV_MANIFESTS, alias)["old:8080"]) == ["default"]
 
 
-def test_without_a_place_there_is_no_mesh() -> None:
+def test_without_an_address_there_is_no_mesh_listener() -> None:
     objects = read_objects(documents(KV_MANIFESTS))
     found = local_addresses(objects)
 

@@ -34,7 +34,7 @@ def line(**fields: Any) -> bytes:
     return json.dumps({**known, **fields}).encode()
 
 
-def test_a_line_says_what_became_of_a_request() -> None:
+def test_an_entry_has_the_outcome_of_a_request() -> None:
     assert parse_entry(line()) == AccessLogEntry(
         ClusterName("8080", "canary", "kv.shop.svc.cluster.local"),
         "127.0.0.1:8080",
@@ -57,7 +57,7 @@ def test_no_answer_is_a_failure(status: int | None) -> None:
 
 
 @pytest.mark.parametrize("other", [b"", b"starting\n", b"[]", b"{}", b'"x"', b"7"])
-def test_what_is_no_line_of_the_log_is_passed_over(other: bytes) -> None:
+def test_lines_in_another_format_are_ignored(other: bytes) -> None:
     seen: list[AccessLogEntry] = []
     log = AccessLog(seen.append)
 
@@ -90,7 +90,7 @@ def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
     assert counts.unattributed.requests == 2
 
 
-def test_seconds_without_requests_are_samples_too() -> None:
+def test_seconds_without_requests_are_recorded_too() -> None:
     results = ClientResults()
 
     results.add(ClientResponse(200, "stable", "1"), 0)
@@ -105,7 +105,7 @@ def test_seconds_without_requests_are_samples_too() -> None:
 @pytest.mark.parametrize(
     ("value", "wrong"), [(9, {"a": -1}), (10, {}), (12, {}), (13, {"a": 1}), (None, {"a": -10})]
 )
-def test_a_counter_may_have_what_nobody_knows_of_and_no_more(
+def test_a_counter_may_include_indeterminate_increments_and_no_more(
     value: int | None, wrong: dict[str, int]
 ) -> None:
     results = ClientResults()
@@ -126,7 +126,7 @@ def test_the_mix_keeps_to_its_own_keys() -> None:
     assert KeyValueMix().prefix != mix.prefix
 
 
-def test_one_request_is_read_and_repeated() -> None:
+def test_one_request_is_parsed_and_repeated() -> None:
     repeated = RepeatedRequest.parse("GET /things?of=mine")
 
     assert {(each.method, each.path) for each in (repeated.draw(), repeated.draw())} == {
@@ -135,6 +135,6 @@ def test_one_request_is_read_and_repeated() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "/things", "GET things", "get /things", "GET /a b"])
-def test_what_is_no_request_is_refused(text: str) -> None:
+def test_text_that_is_not_a_request_is_rejected(text: str) -> None:
     with pytest.raises(RequestInvalid, match="GET /path"):
         RepeatedRequest.parse(text)

@@ -68,7 +68,7 @@ async def _completed(tallykv: Rehearsal) -> int:
     return await tallykv.admin.sum_of(r"^http\.gateway_80\.downstream_rq_completed$")
 
 
-async def test_traffic_is_even_and_settles_to_the_truth(tallykv: Rehearsal) -> None:
+async def test_load_has_no_failures_and_correct_counters(tallykv: Rehearsal) -> None:
     await tallykv.target.apply(canary_step(50))
     load = LoadGenerator(tallykv.gateway, HOST, KeyValueMix(), rate=200)
 
@@ -85,7 +85,9 @@ async def test_traffic_is_even_and_settles_to_the_truth(tallykv: Rehearsal) -> N
     assert sum(sample.requests.total() for sample in results.seconds) == results.requests
 
 
-async def test_traffic_that_outruns_its_bound_is_skipped_and_counted(tallykv: Rehearsal) -> None:
+async def test_requests_over_the_limit_in_flight_are_skipped_and_counted(
+    tallykv: Rehearsal,
+) -> None:
     load = LoadGenerator(tallykv.gateway, HOST, KeyValueMix(), rate=20_000)
 
     async with load.running() as results:

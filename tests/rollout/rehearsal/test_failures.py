@@ -80,7 +80,7 @@ async def test_with_retries_on_5xx_it_is_tried_twice(echoes: Rehearsal) -> None:
     assert await calls(echoes, "POST") - before == 2
 
 
-async def test_a_failure_is_the_arms_that_was_chosen(echoes: Rehearsal) -> None:
+async def test_a_failure_counts_for_the_chosen_arm(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(100))
     before = await echoes.source.read()
 
@@ -107,7 +107,7 @@ async def test_clients_count_their_failures_by_the_second(echoes: Rehearsal) -> 
     assert sum(each.failures["stable"] for each in results.seconds) == results.failures
 
 
-async def test_a_pod_that_dies_is_noticed_and_started_again(echoes: Rehearsal) -> None:
+async def test_a_pod_that_ends_is_restarted(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(100))
     pod = pod_of(echoes, Arm.CANARY)
     restarts, events = pod.restarts, len(echoes.events)
@@ -145,7 +145,7 @@ async def _unhealthy(echoes: Rehearsal) -> object:
     return seen if known == 10 else None
 
 
-async def test_a_request_that_goes_nowhere_is_no_arms(echoes: Rehearsal) -> None:
+async def test_a_request_without_a_route_counts_for_no_arm(echoes: Rehearsal) -> None:
     """Envoy chose no cluster for it, so it counts for no arm."""
     await echoes.target.apply(canary_step(100))
     before, lost = await echoes.source.read(), echoes.counts.unattributed.requests

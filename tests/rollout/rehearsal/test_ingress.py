@@ -62,6 +62,12 @@ def test_the_host_is_one_that_both_have(domain: str, host: str, sent: str) -> No
     assert ingress_of(gateway({"port": HTTP, "hosts": [domain]}), host) == (80, sent)
 
 
+def test_of_several_domains_the_one_that_matches_is_used() -> None:
+    objects = gateway({"port": HTTP, "hosts": ["*.example.org", "kv.example.com"]})
+
+    assert ingress_of(objects, "*.example.com") == (80, "kv.example.com")
+
+
 def test_a_port_that_only_redirects_is_not_used() -> None:
     objects = gateway(
         {"port": HTTP, "hosts": ["*"], "tls": {"httpsRedirect": True}},
@@ -79,7 +85,7 @@ def test_hosts_that_no_gateway_has_are_skipped() -> None:
 
 
 @pytest.mark.parametrize("gateways", [("mesh",), ("elsewhere/edge",), ("edge",)])
-def test_without_a_way_in_it_says_so(gateways: tuple[str, ...]) -> None:
+def test_without_ingress_the_error_names_the_virtual_service(gateways: tuple[str, ...]) -> None:
     objects = gateway({"port": HTTP, "hosts": ["other.example.com"]})
 
     with pytest.raises(NoIngress, match="shop/kv"):

@@ -66,7 +66,7 @@ async def _idle(mirrored: Rehearsal) -> bool:
     return not await mirrored.admin.sum_of(r"^cluster\..*upstream_rq_(active|pending_active)$")
 
 
-async def test_as_many_reads_are_copied_as_it_says(mirrored: Rehearsal) -> None:
+async def test_the_percentage_of_reads_is_mirrored(mirrored: Rehearsal) -> None:
     # 1 of 1000 samples is outside the interval by chance: then a second sample decides.
     assert await _within(mirrored) or await _within(mirrored)
 

@@ -74,7 +74,7 @@ def test_tls_is_named_by_its_path() -> None:
     ]
 
 
-def test_a_note_is_a_line() -> None:
+def test_each_is_one_line() -> None:
     first, *_ = not_rehearsed(documents(SECURE))
 
     assert str(first).startswith("Gateway shop/edge spec.servers[0].tls.httpsRedirect: ")

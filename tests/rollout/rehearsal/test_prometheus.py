@@ -49,7 +49,7 @@ async def query(rehearsal: Rehearsal, expression: str) -> list[dict[str, Any]]:
         return found
 
 
-async def test_each_release_is_told_apart(scraped: Rehearsal) -> None:
+async def test_the_series_of_each_release_have_its_labels(scraped: Rehearsal) -> None:
     expression = "sum by (track, version, namespace, pod) (kv_build_info) > 0"
 
     found = await eventually(lambda: _two(scraped, expression), what="both releases")

@@ -39,7 +39,7 @@ def configuration_of(plane: ControlPlane, objects: Objects) -> Configuration:
     return translate(objects, LocalAddresses(plane._endpoints, plane._listeners))
 
 
-async def test_reloads_in_time(echoes: Rehearsal) -> None:
+async def test_updates_are_applied_in_time(echoes: Rehearsal) -> None:
     # Load of other programs may slow down one round, hardly all of them.
     worst = [await _worst_reload(echoes) for _ in range(3)]
 
@@ -129,7 +129,7 @@ async def test_a_bad_configuration_never_replaces_a_good_one(echoes: Rehearsal) 
 
 
 @pytest.mark.parametrize("spoil", [_misspelt, _without_clusters])
-async def test_a_bad_configuration_is_seen_before_it_is_published(
+async def test_a_bad_configuration_is_detected_before_it_is_published(
     echoes: Rehearsal, spoil: Any
 ) -> None:
     plane = echoes.control_plane

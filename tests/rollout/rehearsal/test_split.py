@@ -38,7 +38,7 @@ async def _within(echoes: Rehearsal, percent: int) -> bool:
     return abs(seen.tracks["canary"] - expected) <= spread
 
 
-async def test_a_weight_of_zero_is_none_at_all(echoes: Rehearsal) -> None:
+async def test_weight_zero_gets_no_request(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(0))
 
     seen = await send_times(echoes.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))

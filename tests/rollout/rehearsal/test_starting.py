@@ -78,7 +78,7 @@ async def test_a_command_that_is_not_there_says_so() -> None:
             pass
 
 
-async def test_a_step_that_envoy_would_refuse_is_seen_before_the_first() -> None:
+async def test_an_invalid_step_is_detected_before_the_first() -> None:
     need_programs()
     plan, broken = canary_plan(), copy.deepcopy(routes_of("canary/steps/50"))
     broken["spec"]["http"][0]["route"][1]["destination"]["subset"] = "cannary"
@@ -91,7 +91,7 @@ async def test_a_step_that_envoy_would_refuse_is_seen_before_the_first() -> None
             pass
 
 
-async def test_refused_manifests_are_named() -> None:
+async def test_invalid_manifests_are_named() -> None:
     need_programs()
     documents = canary_documents()
     of_kind(documents, "DestinationRule")[-1]["spec"]["subsets"][0]["nmae"] = "x"
@@ -101,7 +101,7 @@ async def test_refused_manifests_are_named() -> None:
             pass
 
 
-async def test_without_a_gateway_there_is_no_way_in() -> None:
+async def test_without_a_gateway_there_is_no_ingress() -> None:
     need_programs()
     documents = [each for each in canary_documents() if each["kind"] != "Gateway"]
 
@@ -155,7 +155,7 @@ def _listeners(pid: int) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize("attempts", [1, 3])
-async def test_a_port_that_was_taken_meanwhile_is_not_insisted_on(
+async def test_a_port_that_was_taken_meanwhile_is_replaced(
     monkeypatch: pytest.MonkeyPatch, attempts: int
 ) -> None:
     need_programs()
