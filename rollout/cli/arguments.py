@@ -19,7 +19,7 @@ from ..cluster.kubeconfig import open_client
 from ..manifests.values import parse_duration
 from ..plan.loading import LoadedPlan, load_plan
 from ..plan.model import Plan
-from ..rehearsal.requests import Repeated, RequestInvalid
+from ..rehearsal.request_mix import RepeatedRequest, RequestInvalid
 from ..runner.directory_state_store import DirectoryStateStore
 from ..runner.state_store import StateStore
 
@@ -66,10 +66,10 @@ def parse_command(text: str) -> tuple[str, ...]:
     return words
 
 
-def parse_request(text: str) -> Repeated:
+def parse_request(text: str) -> RepeatedRequest:
     """Parse ``GET /path``, the request that a rehearsal repeats."""
     try:
-        return Repeated.parse(text)
+        return RepeatedRequest.parse(text)
     except RequestInvalid as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..lint.kustomize import CouldNotRun
 from ..plan.plan_file import PlanInvalid
-from ..rehearsal.programs import RehearsalFailed
+from ..rehearsal.errors import RehearsalFailed
 from ..runner.decisions import Verdict
 from ..runner.ports import TargetFailed
 from ..runner.rollout_state import PlanChanged

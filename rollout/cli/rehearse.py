@@ -15,10 +15,10 @@ from typing import Final
 
 from ..evidence.counts import Arm
 from ..plan.model import Plan, Strategy
-from ..rehearsal.pods import ReleaseOptions
+from ..rehearsal.pod_specs import PodOptions
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
-from ..rehearsal.requests import CanaryRequestMix, KeyValueMix, Mix
-from ..rehearsal.seconds import Seconds
+from ..rehearsal.request_mix import CanaryRequestMix, KeyValueMix, RequestMix
+from ..rehearsal.samples import SampleRecorder
 from ..runner.metrics import RolloutMetrics
 from .arguments import (
     add_plan_arguments,
@@ -116,13 +116,13 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
     loaded = await load_plan_of(arguments)
     plan = _adapt_plan(loaded.plan, arguments)
     metrics = RolloutMetrics(plan.namespace, plan.name)
-    seconds = Seconds(
+    seconds = SampleRecorder(
         {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY},
         plan.objective.slow_seconds,
         time.time,
     )
     options = RehearsalOptions(
-        releases=ReleaseOptions(
+        pods=PodOptions(
             replicas=arguments.replicas,
             commands={arm: command for arm in Arm if (command := getattr(arguments, arm.value))},
             environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in Arm},
@@ -131,7 +131,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
         mix=build_request_mix(plan, arguments.request or KeyValueMix(), arguments.rate),
         prometheus=not arguments.no_prometheus,
         registry=metrics.registry,
-        readers=(seconds.observe,),
+        observers=(seconds.observe,),
     )
     with _open_directory(arguments.report) as directory:
         documents = [each.document for each in loaded.subjects]
@@ -150,7 +150,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
     return code
 
 
-def build_request_mix(plan: Plan, base: Mix, rate: float) -> Mix:
+def build_request_mix(plan: Plan, base: RequestMix, rate: float) -> RequestMix:
     """Return the requests of a rehearsal: ``base``, partly with headers for the canary.
 
     Raise UsageError if a step needs such requests and the plan has none, unless ``rate`` is 0.

@@ -15,7 +15,7 @@ import aiohttp
 
 from ..plan.model import Plan
 from ..rehearsal.rehearsal import Rehearsal
-from ..rehearsal.seconds import Seconds
+from ..rehearsal.samples import SampleRecorder
 from ..report.html_report import render_html
 from ..report.json_report import render_json
 from ..report.plan_summary import PlanSummary, summarize_plan
@@ -40,7 +40,7 @@ class RehearsedRollout:
 
     plan: Plan
     rehearsal: Rehearsal
-    seconds: Seconds
+    seconds: SampleRecorder
     metrics: RolloutMetrics
     directory: Path
 
@@ -107,7 +107,7 @@ class RehearsedRollout:
         """Compare the service's counters with the requests; return False if one is wrong."""
         for left in reversed(range(_COUNTER_TRIES)):
             try:
-                wrong = await self.rehearsal.traffic.check_counters()
+                wrong = await self.rehearsal.load_generator.check_counters()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 # The release that answers may be one that fails on purpose.
                 if not left:

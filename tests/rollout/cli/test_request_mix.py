@@ -11,7 +11,7 @@ from rollout.cli.exit_codes import UsageError
 from rollout.cli.rehearse import build_request_mix
 from rollout.plan.loading import load_plan
 from rollout.plan.model import CanaryRequests, Plan
-from rollout.rehearsal.requests import KeyValueMix, Repeated
+from rollout.rehearsal.request_mix import KeyValueMix, RepeatedRequest
 from tests.rollout.cli.example_service import write_rollout
 
 
@@ -22,7 +22,7 @@ def plan(tmp_path: Path) -> Plan:
 
 def test_a_share_of_the_requests_selects_the_canary(plan: Plan) -> None:
     by_header = replace(plan, canary_requests=CanaryRequests((("x-variant", "b"),), 0.3))
-    mix = build_request_mix(by_header, Repeated.parse("GET /v1/limits"), 100)
+    mix = build_request_mix(by_header, RepeatedRequest.parse("GET /v1/limits"), 100)
 
     drawn = [mix.draw() for _ in range(2000)]
 
