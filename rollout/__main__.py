@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from . import __version__
+
 
 class Command(Protocol):
     """The interface of a subcommand's module."""
@@ -39,6 +41,7 @@ def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
         prog="tallykv-rollout",
         description="lint, rehearse and run a rollout over Istio",
     )
+    parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands:
         subparser = subparsers.add_parser(
@@ -54,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         commands = load_commands()
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"tallykv-rollout needs {error.name}: pip install 'tallykv[rollout]'\n")
+        sys.stderr.write(f"tallykv-rollout needs {error.name}: pip install tallykv-rollout\n")
         return 2
     arguments = build_parser(commands).parse_args(argv)
     code: int = arguments.run(arguments)

@@ -197,13 +197,14 @@ def test_the_installed_tool_rehearses_with_the_installed_service(
     said = output(
         [
             *(installed / "tallykv-rollout", "rehearse", ROOT / "istio" / "canary"),
-            *("--step", "10", "--until", "step", "--step-time", "2s", "--no-prometheus"),
+            *("--step", "10", "--step-time", "1s", "--deadline", "4s", "--no-prometheus"),
         ],
         elsewhere,
         code=3,
     )
 
-    assert "10" in said
+    assert "step  10 (10 % to the canary)" in said
+    assert "stable 0/" in said
 
 
 def output(command: list[str | Path], directory: Path, code: int = 0) -> str:
