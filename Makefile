@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench observe load load-web faults soak scale rehearse evidence manifests generated lock clean system-packages
+.PHONY: help run test check lint types bench observe load load-web faults soak scale rehearse evidence manifests generated docs lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ generated: $(VENV)/dev.stamp ## write the dashboards, the PrometheusRule and the
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m kustomize.components.monitoring.build
 	$(BIN)/python -m tests.kustomize.test_summary
+
+docs: $(VENV)/dev.stamp ## build the documentation's site in build/docs; a broken link fails
+	$(BIN)/python -m sphinx -n -W --keep-going -q -b html docs build/docs
 
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
