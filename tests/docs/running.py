@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import doctest
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.docs.outputs import OutputDiffers, Outputs
 from tests.docs.pages import Block, Command, blocks_of
 from tests.docs.shells import CommandFailed, Shell
+from tests.support.waiting import POLL_SECONDS
+
+END_SECONDS: Final = 10.0
 
 #: Called with a command whose output differs, and the output.
 Differs = Callable[[Command, str], None]
@@ -18,7 +22,8 @@ Differs = Callable[[Command, str], None]
 def run_page(page: Path, directory: Path, differs: Differs | None = None) -> None:
     """Run what can run here; raise AssertionError with the block's place.
 
-    With ``differs``, an output that is not the one shown is handed to it instead.
+    With ``differs``, an output that is not the one shown is handed to it instead; the output of
+    commands in the background is not compared then.
     """
     names: dict[str, Any] = {}
     outputs = Outputs()
@@ -37,7 +42,7 @@ def run_page(page: Path, directory: Path, differs: Differs | None = None) -> Non
                         _run(shell, block, command, outputs, differs)
             except AssertionError as error:
                 raise AssertionError(f"{block.place}: {error}") from error
-        for end in ends:
+        for end in ends if differs is None else []:
             end()
 
 
@@ -62,21 +67,23 @@ def _start(shell: Shell, block: Block, outputs: Outputs) -> Callable[[], None]:
     [command] = block.commands
     shown = "\n".join(command.output or [])
 
-    def has_shown(output: str) -> bool:
+    def compare(output: str, ids: Outputs) -> str:
         try:
-            Outputs().compare(shown, output, is_complete=False)
-        except OutputDiffers:
-            return False
-        return bool(shown)
+            ids.compare(shown, output, is_complete=False)
+        except OutputDiffers as error:
+            return str(error)
+        return ""
 
-    background = shell.start(command.text, has_shown)
+    background = shell.start(
+        command.text, lambda said: bool(shown) and not compare(said, Outputs())
+    )
 
     def end() -> None:
-        output = shell.translate_back(background.output())
-        try:
-            outputs.compare(shown, output, is_complete=False)
-        except OutputDiffers as error:
-            raise AssertionError(f"{block.place}: {error}") from error
+        """Wait for the output: a line of the log is written a little after its request."""
+        give_up = time.monotonic() + END_SECONDS
+        while shown and (difference := compare(shell.translate_back(background.output()), outputs)):
+            assert time.monotonic() < give_up, f"{block.place}: {difference}"
+            time.sleep(POLL_SECONDS)
 
     return end
 

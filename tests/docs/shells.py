@@ -106,7 +106,7 @@ class Shell:
         """
         while self._backgrounds:
             self._backgrounds.pop().stop()
-        log = self._directory / "background.log"
+        log = self._directory / f"background-{len(list(self._directory.glob('*.log')))}.log"
         with log.open("wb") as stdout:
             process = self._start(["bash", "-c", self._translate(command)], None, stdout.fileno())
         background = Background(process, log)
