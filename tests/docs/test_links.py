@@ -13,6 +13,7 @@ import pytest
 from markdown_it.token import Token
 
 from tests.docs.pages import PAGES, ROOT, name_of, tokens_of
+from tests.docs.unrun import Checker
 
 DOCS: Final = ROOT / "docs"
 
@@ -75,6 +76,21 @@ def test_a_link_of_the_site_leads_to_a_file(page: Path) -> None:
     ]
 
     assert directories == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_sentence_names_exists(page: Path, tmp_path: Path) -> None:
+    """Paths and commands in code, such as `svc/app.py` or `make bench`."""
+    checker = Checker(tmp_path)
+
+    problems = [
+        problem
+        for token in inline_tokens(page)
+        if token.type == "code_inline"
+        for problem in checker.problems_of(token.content)
+    ]
+
+    assert problems == []
 
 
 @pytest.mark.parametrize("page", markdown_files(), ids=name_of)
