@@ -182,7 +182,7 @@ class Shell:
         # On a reader's terminal curl shows no progress either.
         (home / ".curlrc").write_text("no-progress-meter\n")
         beside = Path(sys.executable).parent
-        environ = {name: text for name, text in os.environ.items() if not _FOREIGN.match(name)}
+        environ = own_environ()
         return environ | {
             "PATH": f"{programs}:{beside}:{environ.get('PATH', os.defpath)}",
             "HOME": str(home),
@@ -199,6 +199,11 @@ class Shell:
             "COLUMNS": "100",
             "no_proxy": "*",
         }
+
+
+def own_environ() -> dict[str, str]:
+    """Return the environment without what would change the commands, as a surrounding make's."""
+    return {name: text for name, text in os.environ.items() if not _FOREIGN.match(name)}
 
 
 def virtual_environment(directory: Path) -> Path:

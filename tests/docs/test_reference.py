@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -110,3 +112,30 @@ def test_an_error_of_http_itself_has_a_row(status: int, code: str) -> None:
 @pytest.mark.parametrize("limit", [field.name for field in msgspec.structs.fields(Limits)])
 def test_a_limit_has_a_row(limit: str) -> None:
     assert f"`{limit}`" in first_cells(REFERENCE / "limits.md")
+
+
+BENCHES = ("cost", "scale", "signals", "faults", "evidence")
+
+
+def parts_of(bench: str) -> list[str]:
+    """Return the parts that the bench's section names, alone in a first cell or by family."""
+    section = (REFERENCE / "bench.md").read_text().partition(f"\n## {bench.title()}\n")[2]
+    section = section.partition("\n## ")[0]
+    families = section.partition("| Family | Parts |")[2].partition("\n\n")[0]
+    return re.findall(r"(?m)^\| `([a-z-]+)` \|", section) + re.findall(r"`([a-z-]+)`", families)
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_the_parts_of_a_bench_exist(bench: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"bench.{bench}", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # argparse breaks long words at their hyphens.
+    explained = re.sub(r"-\n\s+", "-", done.stdout)
+
+    assert parts_of(bench)
+    assert [part for part in parts_of(bench) if not re.search(rf"\b{part}\b", explained)] == []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from svc.settings import FIELDS, env_name
-from tests.docs.shells import ROOT, virtual_environment
+from tests.docs.shells import ROOT, own_environ, virtual_environment
 from tests.support.manifests import RenderFailed, render_text
 
 HELP_SECONDS: Final = 60.0
@@ -61,6 +61,7 @@ class Checker:
         done = subprocess.run(
             [*self._make, *arguments],
             cwd=ROOT,
+            env=own_environ(),
             capture_output=True,
             text=True,
             check=False,
