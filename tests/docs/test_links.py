@@ -96,19 +96,3 @@ def test_what_a_sentence_names_exists(page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", markdown_files(), ids=name_of)
 def test_every_picture_is_described(page: Path) -> None:
     assert [each for each in inline_tokens(page) if each.type == "image" and not each.content] == []
-
-
-def test_the_front_page_of_the_docs_lists_every_page() -> None:
-    listed = {(DOCS / target).resolve() for target in targets_of(DOCS / "index.md")}
-    listed |= {
-        (DOCS / "explanation" / target).resolve()
-        for target in targets_of(DOCS / "explanation/decisions.md")
-    }
-
-    missing = [
-        name_of(page)
-        for page in PAGES
-        if page.is_relative_to(DOCS) and page != DOCS / "index.md" and page not in listed
-    ]
-
-    assert missing == []
