@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,7 +101,8 @@ class Shell:
     def start(self, command: str, has_started: Callable[[str], bool]) -> Background:
         """Run a command in the background, instead of earlier ones.
 
-        Return when ``has_started`` is true of its output, or when it answers as the service does.
+        Return when ``has_started`` is true of its output, or when it answers as a service that is
+        ready; of two workers, both.
         """
         while self._backgrounds:
             self._backgrounds.pop().stop()
@@ -110,12 +110,16 @@ class Shell:
         with log.open("wb") as stdout:
             process = self._start(["bash", "-c", self._translate(command)], None, stdout.fileno())
         background = Background(process, log)
+        workers = re.search(r"(?:--workers |KV_WORKERS=)(\d)", command)
+        admin_ports = ["9102", "9103"] if workers and workers[1] == "2" else ["9102"]
         self._backgrounds.append(background)
 
         def look() -> bool:
             if process.poll() is not None:
                 raise CommandFailed(f"it ended: {command}\n{background.output()}")
-            return has_started(self.translate_back(background.output())) or self._is_ready()
+            return has_started(self.translate_back(background.output())) or all(
+                _is_ready(self._ports[port]) for port in admin_ports
+            )
 
         until(look, seconds=START_SECONDS, what=command)
         return background
@@ -199,6 +203,15 @@ class Shell:
             "COLUMNS": "100",
             "no_proxy": "*",
         }
+
+
+def _is_ready(admin_port: str) -> bool:
+    url = f"http://127.0.0.1:{admin_port}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def own_environ() -> dict[str, str]:
