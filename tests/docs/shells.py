@@ -208,7 +208,7 @@ class Shell:
 def _is_ready(admin_port: str) -> bool:
     url = f"http://127.0.0.1:{admin_port}/readyz"
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=1) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
