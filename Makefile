@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench observe load load-web faults soak scale rehearse evidence manifests generated docs lock clean system-packages
+.PHONY: help run test check lint types bench signals load load-web faults soak scale rehearse evidence manifests generated docs lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
 	$(BIN)/python -m bench.cost $(ARGS)
 
-observe: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
+signals: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
 	$(BIN)/python -m bench.signals $(ARGS)
 
 load: $(VENV)/dev.stamp system-packages ## half a minute of locust: by route and by version, wrong answers fail (ARGS='--host URL')

@@ -6,6 +6,7 @@ The pages are plain Markdown that reads well on a code host. What only the site 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from sphinx import addnodes
@@ -23,21 +24,20 @@ html_show_copyright = False
 #: Headings get the anchors that code hosts give them.
 myst_heading_anchors = 4
 
-CONTENTS = {
-    "index": [
-        ("Tutorials", "tutorial/*"),
-        ("How-to guides", "how-to/*"),
-        ("Reference", "reference/*"),
-        ("Explanation", "explanation/*"),
-    ],
-    "explanation/decisions": [("Decisions", "decisions/*")],
-}
+#: Pages whose lists of links are the site's table of contents, by heading.
+CONTENTS = ("index", "explanation/decisions")
 
 
 def add_contents(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Append the table of contents, which a code host would show as text, to the pages above."""
-    for caption, pattern in CONTENTS.get(page, []):
-        source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{pattern}\n```\n"
+    """Append a table of contents, which a code host would show as text, to the pages above."""
+    if page not in CONTENTS:
+        return
+    for section in re.split(r"(?m)^#+ ", source[0])[1:]:
+        heading, _, text = section.partition("\n")
+        pages = re.findall(r"\]\((?!\.\./|\w+:)([^)#]+)\.md\)", text)
+        if pages:
+            entries = "\n".join(pages)
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n{entries}\n```\n"
 
 
 def offer_files(app: Sphinx, page: nodes.document) -> None:

@@ -1,8 +1,8 @@
 """Compare a command's output with what a page shows.
 
-ETags, ids, times and ports differ from run to run, so they are compared by form. An id that a page
-shows twice has to be one id in the output, too. In what a page shows, ``…`` stands for any text of
-a line, and for any lines where it is alone on one.
+ETags, ids, times and versions differ from run to run, so they are compared by form. An id that a
+page shows twice has to be one id in the output, too. In what a page shows, ``…`` stands for any
+text of a line, and for any lines where it is alone on one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ _VOLATILE: Final = {
     "date": r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT",
     "moment": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z",
     "number": r'(?<="last_updated":)\d+|(?<=_ms":)[\d.]+|(?<="uptime_seconds":)[\d.]+',
+    "version": r'(?<=KV-Version: )\d+\.\d+\.\d+|(?<=version":")\d+\.\d+\.\d+'
+    r"|(?<=tallykv )\d+\.\d+\.\d+",
     "lines": r"(?m:^…\n)",
     "text": r"…",
 }

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,7 +101,8 @@ class Shell:
     def start(self, command: str, has_started: Callable[[str], bool]) -> Background:
         """Run a command in the background, instead of earlier ones.
 
-        Return when ``has_started`` is true of its output, or when it answers as the service does.
+        Return when ``has_started`` is true of its output, or when it answers as a service that is
+        ready; of two workers, both.
         """
         while self._backgrounds:
             self._backgrounds.pop().stop()
@@ -110,12 +110,16 @@ class Shell:
         with log.open("wb") as stdout:
             process = self._start(["bash", "-c", self._translate(command)], None, stdout.fileno())
         background = Background(process, log)
+        workers = re.search(r"(?:--workers |KV_WORKERS=)(\d)", command)
+        admin_ports = ["9102", "9103"] if workers and workers[1] == "2" else ["9102"]
         self._backgrounds.append(background)
 
         def look() -> bool:
             if process.poll() is not None:
                 raise CommandFailed(f"it ended: {command}\n{background.output()}")
-            return has_started(self.translate_back(background.output())) or self._is_ready()
+            return has_started(self.translate_back(background.output())) or all(
+                _is_ready(self._ports[port]) for port in admin_ports
+            )
 
         until(look, seconds=START_SECONDS, what=command)
         return background
@@ -182,7 +186,7 @@ class Shell:
         # On a reader's terminal curl shows no progress either.
         (home / ".curlrc").write_text("no-progress-meter\n")
         beside = Path(sys.executable).parent
-        environ = {name: text for name, text in os.environ.items() if not _FOREIGN.match(name)}
+        environ = own_environ()
         return environ | {
             "PATH": f"{programs}:{beside}:{environ.get('PATH', os.defpath)}",
             "HOME": str(home),
@@ -199,6 +203,20 @@ class Shell:
             "COLUMNS": "100",
             "no_proxy": "*",
         }
+
+
+def _is_ready(admin_port: str) -> bool:
+    url = f"http://127.0.0.1:{admin_port}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def own_environ() -> dict[str, str]:
+    """Return the environment without what would change the commands, as a surrounding make's."""
+    return {name: text for name, text in os.environ.items() if not _FOREIGN.match(name)}
 
 
 def virtual_environment(directory: Path) -> Path:

@@ -13,6 +13,7 @@ import pytest
 from markdown_it.token import Token
 
 from tests.docs.pages import PAGES, ROOT, name_of, tokens_of
+from tests.docs.unrun import Checker
 
 DOCS: Final = ROOT / "docs"
 
@@ -77,22 +78,21 @@ def test_a_link_of_the_site_leads_to_a_file(page: Path) -> None:
     assert directories == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_sentence_names_exists(page: Path, tmp_path: Path) -> None:
+    """Paths and commands in code, such as `svc/app.py` or `make bench`."""
+    checker = Checker(tmp_path)
+
+    problems = [
+        problem
+        for token in inline_tokens(page)
+        if token.type == "code_inline"
+        for problem in checker.problems_of(token.content)
+    ]
+
+    assert problems == []
+
+
 @pytest.mark.parametrize("page", markdown_files(), ids=name_of)
 def test_every_picture_is_described(page: Path) -> None:
     assert [each for each in inline_tokens(page) if each.type == "image" and not each.content] == []
-
-
-def test_the_front_page_of_the_docs_lists_every_page() -> None:
-    listed = {(DOCS / target).resolve() for target in targets_of(DOCS / "index.md")}
-    listed |= {
-        (DOCS / "explanation" / target).resolve()
-        for target in targets_of(DOCS / "explanation/decisions.md")
-    }
-
-    missing = [
-        name_of(page)
-        for page in PAGES
-        if page.is_relative_to(DOCS) and page != DOCS / "index.md" and page not in listed
-    ]
-
-    assert missing == []

@@ -15,6 +15,7 @@ ONE, OTHER = "1d0a874ef1c01dc21ee0000000000001", "1d0a874ef1c01dc21ee00000000000
         (f'{{"etag":"{ONE}"}}', f'{{"etag":"{OTHER}"}}'),
         ("Date: Fri, 20 Nov 2026 10:37:24 GMT", "Date: Sat, 21 Nov 2026 00:00:00 GMT"),
         ('{"ttl":60}', '{"ttl":59}'),
+        ("tallykv 0.1.0 serves", "tallykv 1.2.3 serves"),
         ("first\n…\nlast", "first\n1\n2\nlast"),
         ("first\n…\nlast", "first\nlast"),
         ("took … s", "took 1.5 s"),

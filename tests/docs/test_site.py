@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.docs.pages import PAGES, ROOT
-from tests.docs.shells import missing_programs, virtual_environment
+from tests.docs.shells import missing_programs, own_environ, virtual_environment
 
 BUILD_SECONDS: Final = 120.0
 
@@ -41,6 +41,7 @@ def test_make_docs_builds_a_page_for_every_page(tmp_path: Path) -> None:
     done = subprocess.run(
         ["make", "docs", f"VENV={virtual_environment(tmp_path)}"],
         cwd=ROOT,
+        env=own_environ(),
         capture_output=True,
         text=True,
         check=False,

@@ -16,6 +16,7 @@ from tests.docs.unrun import Checker
         "python -m bench.nothing",
         "tallykv-rollout rehearse istio/canary --nothing",
         "tallykv serve --nothing",
+        "tallykv nothing --port 1",
         "kubectl apply -k kustomize/overlays/nothing",
         "kubectl apply -k istio/canary",
         "cat docs/nothing.md",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from svc.settings import FIELDS, env_name
-from tests.docs.shells import ROOT, virtual_environment
+from tests.docs.shells import ROOT, own_environ, virtual_environment
 from tests.support.manifests import RenderFailed, render_text
 
 HELP_SECONDS: Final = 60.0
@@ -61,6 +61,7 @@ class Checker:
         done = subprocess.run(
             [*self._make, *arguments],
             cwd=ROOT,
+            env=own_environ(),
             capture_output=True,
             text=True,
             check=False,
@@ -106,10 +107,13 @@ def _check_module(module: str, arguments: list[str]) -> Iterator[str]:
     if module.split(".", maxsplit=1)[0] not in _OWN:
         return
     subcommand = arguments[0] if arguments and re.fullmatch(r"[a-z]+", arguments[0]) else None
-    explained = _help_of(module, subcommand)
-    for argument in arguments:
-        flag = argument.split("=")[0]
-        if re.match(r"--?[a-z]", flag) and not re.search(rf"{re.escape(flag)}(?![\w-])", explained):
+    flags = [each.split("=")[0] for each in arguments if re.match(r"--?[a-z]", each)]
+    explained = _help_of(module, subcommand) if flags or subcommand else ""
+    if subcommand and not explained:
+        yield f"{module} has no {subcommand}"
+        return
+    for flag in flags:
+        if not re.search(rf"{re.escape(flag)}(?![\w-])", explained):
             yield f"{module} has no {flag}"
 
 
@@ -123,7 +127,6 @@ def _help_of(module: str, subcommand: str | None) -> str:
         check=False,
         timeout=HELP_SECONDS,
     )
-    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
@@ -137,9 +140,13 @@ def _check_kustomization(arguments: list[str]) -> Iterator[str]:
 
 
 def _check_extras(arguments: list[str]) -> Iterator[str]:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for argument in arguments:
-        if found := re.fullmatch(r"\.\[(.+)\]", argument):
-            for extra in found[1].split(","):
-                if extra not in declared["optional-dependencies"]:
-                    yield f"no such extra: {extra}"
+        if found := re.fullmatch(r"(\.(?:/\w+)*)(?:\[(.+)\])?", argument):
+            file = ROOT / found[1] / "pyproject.toml"
+            project = tomllib.loads(file.read_text()).get("project") if file.exists() else None
+            if project is None:
+                yield f"no distribution in {found[1]}"
+                continue
+            for extra in found[2].split(",") if found[2] else []:
+                if extra not in project.get("optional-dependencies", {}):
+                    yield f"{found[1]} has no extra {extra}"
