@@ -13,7 +13,11 @@ from tests.docs.shells import missing_programs
 from tests.docs.unrun import Checker
 
 UNRUN = Path(__file__).with_name("unrun.txt")
-WITH_COMMANDS = [page for page in PAGES if any(block.commands for block in blocks_of(page))]
+WITH_COMMANDS = [
+    page
+    for page in PAGES
+    if any(block.commands or block.language == "pycon" for block in blocks_of(page))
+]
 
 
 @pytest.fixture(autouse=True)
