@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from svc.api.context import Limits
+from svc.api.limits import Limits
 from svc.api.problems import HTTP_CODES, STATUS
 from svc.api.routes import admin_routes, traffic_routes
 from svc.domain import errors
