@@ -1,10 +1,9 @@
-"""One runner in its own process: ``python -m … SERVICE STATE ERRORS [KILL_AT]``."""
+"""One run of a rollout, to be killed: the body of a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -15,16 +14,12 @@ from tests.rollout.runner.simulated_service import Killer, SimulatedService, pla
 SHARES: Final = (0.0, 0.1, 0.5, 1.0)
 
 
-def main() -> None:
-    """Run to the verdict, or to the moment of the kill; print it."""
-    file, state, errors, *kill_at = sys.argv[1:]
-    killer = Killer(int(kill_at[0]) if kill_at else None)
-    service = SimulatedService(Path(file), errors={"canary": float(errors)}, killer=killer)
+def run_rollout(directory: Path, errors: float, kill_at: int | None) -> None:
+    """Run to the verdict and write it to ``result.json``, or to the moment of the kill."""
+    killer = Killer(kill_at)
+    service = SimulatedService(directory / "service.json", errors={"canary": errors}, killer=killer)
     plan = plan_of(*SHARES, step_seconds=20)
-    ports = service.ports(DirectoryStateStore(Path(state)))
+    ports = service.ports(DirectoryStateStore(directory / "state"))
     verdict = asyncio.run(Controller(plan, ports).run())
-    print(json.dumps({"verdict": verdict.value, "changes": killer.changes}))  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
+    result = {"verdict": verdict.value, "changes": killer.changes}
+    (directory / "result.json").write_text(json.dumps(result))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -14,33 +13,24 @@ from typing import Any, Final
 import pytest
 
 from rollout.runner.directory_state_store import DirectoryStateStore
+from tests.rollout.runner.runner_process import run_rollout
 
-ROOT: Final = Path(__file__).parents[3]
 SECONDS: Final = 60
+#: Starts processes that have imported everything already.
+PROCESSES: Final = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.rollout.runner.runner_process"])
 
 
 def run(directory: Path, errors: float, kill_at: int | None = None) -> dict[str, Any] | None:
-    """Run a runner; return what it prints at the end, None if it was killed."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.rollout.runner.runner_process",
-            str(directory / "service.json"),
-            str(directory / "state"),
-            str(errors),
-            *([] if kill_at is None else [str(kill_at)]),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    if done.returncode == -signal.SIGKILL:
+    """Run a runner in a process; return its result, None if it was killed."""
+    process = PROCESSES.Process(target=run_rollout, args=(directory, errors, kill_at))
+    process.start()
+    process.join(SECONDS)
+    assert process.exitcode is not None, "the runner did not end"
+    if process.exitcode == -signal.SIGKILL:
         return None
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
+    assert process.exitcode == 0
+    result: dict[str, Any] = json.loads((directory / "result.json").read_text())
     return result
 
 
