@@ -7,7 +7,7 @@ import shlex
 
 from pydantic_core import PydanticCustomError
 
-from ..manifests.values import parse_duration
+from ..manifests.field_types import parse_duration
 
 
 def seconds(text: str) -> float:

@@ -138,7 +138,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
         readers=(drawn.observe,),
     )
     with _directory(arguments.report) as directory:
-        documents = [each.document for each in planned.subjects]
+        documents = [each.document for each in planned.resources]
         async with rehearsing(documents, plan, options) as rehearsal:
             _say_where(rehearsal, time.monotonic() - began)
             rehearsed = _Rehearsed(plan, rehearsal, drawn, metrics, directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..manifests.cors import CorsPolicy
+from ..manifests.http_route import CorsPolicy
 from .protobuf import string_match, typed, whole_seconds
 
 FILTER: Final = "envoy.filters.http.cors"

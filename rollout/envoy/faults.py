@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..manifests.faults import GRPC_STATUSES, Abort, Delay, Fault
-from ..manifests.values import Percent
+from ..manifests.field_types import Percent
 from .protobuf import duration, share, typed
 
 FILTER: Final = "envoy.filters.http.fault"

@@ -34,19 +34,21 @@ class Forwarding:
         changes = header_changes(route.headers)
         if route.rewrite and route.rewrite.authority:
             changes = replace(changes, authority=route.rewrite.authority)
-        hashes = [each for one in route.live for each in self._hashes(one.destination)]
+        hashes = [
+            each for one in route.active_destinations for each in self._hashes(one.destination)
+        ]
         if len(route.route) == 1:
             [only] = route.route
             # The destination's own host counts only where the route says none.
             changes = changes.then(header_changes(only.headers))
             where: dict[str, Any] = {"cluster": self._cluster(only.destination)}
         else:
-            weighted = [self._weighted(each) for each in route.live]
+            weighted = [self._weighted(each) for each in route.active_destinations]
             where = {"weighted_clusters": {"clusters": weighted}}
         retries = retry_policy(route.retries, hashed=len(route.route) == 1 and bool(hashes))
         mirrors = [
             self._mirror(destination, percent)
-            for destination, percent in route.mirroring
+            for destination, percent in route.mirror_destinations
             if percent
         ]
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, assert_never
 
 from ..manifests.http_match import HttpMatch
-from ..manifests.matches import Exact, Prefix, Present, Regex, StringMatch, ValueMatch
+from ..manifests.string_match import Exact, Prefix, Present, Regex, StringMatch, ValueMatch
 from .configuration import Resource
 from .protobuf import string_match
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
 from ..manifests.metadata import DEFAULT_NAMESPACE
-from ..manifests.reading import is_istio, read_manifest
+from ..manifests.parsing import is_istio, parse_manifest
 
 #: Why a whole object does nothing here, by its API group and kind.
 _WHOLE: Final = {
@@ -58,7 +58,7 @@ def _of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     group, slash, _ = str(document["apiVersion"]).partition("/")
     if why := _WHOLE.get((group if slash else "", str(document["kind"]))):
         yield "", why
-    manifest = read_manifest(document).manifest if is_istio(group) else None
+    manifest = parse_manifest(document).manifest if is_istio(group) else None
     if isinstance(manifest, Gateway):
         yield from _of_gateway(manifest)
     elif isinstance(manifest, DestinationRule):
@@ -68,16 +68,22 @@ def _of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _of_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for server in gateway.spec.servers:
         if server.tls and server.tls.https_redirect:
-            yield server.tls.at("httpsRedirect"), "callers are redirected to an https nobody serves"
+            yield (
+                server.tls.json_path("httpsRedirect"),
+                "callers are redirected to an https nobody serves",
+            )
         elif server.tls:
-            yield server.tls.at(), "the port speaks plaintext: no certificate is shown or checked"
+            yield (
+                server.tls.json_path(),
+                "the port speaks plaintext: no certificate is shown or checked",
+            )
 
 
 def _of_rule(rule: DestinationRule) -> Iterator[tuple[str, str]]:
     policies = [rule.spec.traffic_policy, *(each.traffic_policy for each in rule.spec.subsets)]
     for policy in policies:
         if policy and policy.tls:
-            yield policy.tls.at(), "connections to pods are plaintext"
+            yield policy.tls.json_path(), "connections to pods are plaintext"
 
 
 def _title(document: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final, assert_never
 
-from ..manifests.matches import Exact, Prefix, Regex, StringMatch
+from ..manifests.string_match import Exact, Prefix, Regex, StringMatch
 
 #: What istiod sends where nothing limits a number.
 UINT32_MAX: Final = 2**32 - 1

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from ..evidence.objective import Objective
-from ..lint.documents import Assembling
 from ..lint.findings import Severity
-from ..lint.kustomize import CouldNotRun, kustomization_in
-from ..lint.linting import Bundle, Report, lint
+from ..lint.kustomize import CouldNotRun, find_kustomization
+from ..lint.linter import Bundle, Report, lint
 from ..lint.rendering import render_text
+from ..lint.resource import Resource
+from ..lint.resource_parser import ResourceParser
 from ..lint.schemas import Schemas
 from ..lint.sources import collect, collect_steps
-from ..lint.subjects import Subject
-from ..lint.yaml_text import YamlInvalid, read_documents
+from ..lint.yaml_documents import YamlInvalid, parse_documents
 from ..manifests.virtual_service import VirtualService
 from .model import Asked, Check, Plan, Step, Strategy
 from .plan_file import NAME, PlanFile, PlanInvalid, read_plan_file
@@ -32,11 +32,11 @@ _MAKING: Final = ("1-", "2-", "3-")
 class Planned:
     """A plan, and the objects that the cluster has when its first step is due.
 
-    ``subjects`` are without the VirtualService that the steps replace.
+    ``resources`` are without the VirtualService that the steps replace.
     """
 
     plan: Plan
-    subjects: tuple[Subject, ...]
+    resources: tuple[Resource, ...]
 
 
 def load_plan(path: str, *, given: Sequence[str] = (), namespace: str = "default") -> Planned:
@@ -52,18 +52,18 @@ def load_plan(path: str, *, given: Sequence[str] = (), namespace: str = "default
     before = list(given) or [str(directory / each) for each in written.given]
     bundles = collect_steps([str(each) for each in (*made, *steps)])
     known = collect(before)
-    assembling = Assembling(Schemas(None), namespace)
-    _refuse_errors(lint(bundles, assembling, given=known, plan=True))
-    subjects = [
-        _subjects(assembling, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
+    parser = ResourceParser(Schemas(None), namespace)
+    _refuse_errors(lint(bundles, parser, existing=known, plan=True))
+    resources = [
+        _resources(parser, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
     ]
     services = {
-        step.name: _virtual_service(step.name, _subjects(assembling, bundle))
+        step.name: _virtual_service(step.name, _resources(parser, bundle))
         for step, bundle in zip(steps, bundles[-len(steps) :], strict=True)
     }
     plan = _plan(directory, written, services)
-    routes = next(iter(services.values())).identity
-    cluster = {each.identity: each for some in subjects for each in some}
+    routes = next(iter(services.values())).id
+    cluster = {each.id: each for some in resources for each in some}
     cluster.pop(routes, None)
     return Planned(plan, tuple(cluster.values()))
 
@@ -74,7 +74,7 @@ def _written(file: Path) -> PlanFile:
             raise CouldNotRun(f"{file} does not exist")
         return PlanFile()
     try:
-        documents = [each.value for each in read_documents(file.read_text(encoding="utf-8"))]
+        documents = [each.value for each in parse_documents(file.read_text(encoding="utf-8"))]
     except (OSError, UnicodeDecodeError, YamlInvalid) as error:
         raise PlanInvalid(f"{file} can't be read: {error}") from None
     if len(documents) > 1:
@@ -88,7 +88,7 @@ def _made(directory: Path, written: PlanFile) -> list[Path]:
     return sorted(
         each
         for each in directory.iterdir()
-        if each.is_dir() and each.name.startswith(_MAKING) and kustomization_in(each)
+        if each.is_dir() and each.name.startswith(_MAKING) and find_kustomization(each)
     )
 
 
@@ -119,20 +119,20 @@ def _refuse_errors(report: Report) -> None:
         )
 
 
-def _subjects(assembling: Assembling, bundle: Bundle) -> tuple[Subject, ...]:
-    return tuple(each for text in bundle.texts for each in assembling.read(text)[0])
+def _resources(parser: ResourceParser, bundle: Bundle) -> tuple[Resource, ...]:
+    return tuple(each for text in bundle.texts for each in parser.parse(text)[0])
 
 
-def _virtual_service(step: str, subjects: Sequence[Subject]) -> Subject:
-    services = [each for each in subjects if isinstance(each.manifest, VirtualService)]
-    if len(services) != 1 or len(subjects) != 1:
-        named = ", ".join(f"{each.kind}/{each.name}" for each in subjects) or "nothing"
+def _virtual_service(step: str, resources: Sequence[Resource]) -> Resource:
+    services = [each for each in resources if isinstance(each.istio_object, VirtualService)]
+    if len(services) != 1 or len(resources) != 1:
+        named = ", ".join(f"{each.kind}/{each.name}" for each in resources) or "nothing"
         raise PlanInvalid(f"{step}: a step is one VirtualService and nothing else; it is {named}")
     return services[0]
 
 
-def _plan(directory: Path, written: PlanFile, services: Mapping[str, Subject]) -> Plan:
-    if len({each.identity for each in services.values()}) > 1:
+def _plan(directory: Path, written: PlanFile, services: Mapping[str, Resource]) -> Plan:
+    if len({each.id for each in services.values()}) > 1:
         names = ", ".join(dict.fromkeys(each.name for each in services.values()))
         raise PlanInvalid(f"the steps are of different VirtualServices: {names}")
     manifests = {name: _manifest(each) for name, each in services.items()}
@@ -168,7 +168,7 @@ def _plan(directory: Path, written: PlanFile, services: Mapping[str, Subject]) -
     )
 
 
-def _manifest(subject: Subject) -> VirtualService:
-    if not isinstance(subject.manifest, VirtualService):  # pragma: no cover - chosen as one
-        raise PlanInvalid(f"{subject.name} is no VirtualService")
-    return subject.manifest
+def _manifest(resource: Resource) -> VirtualService:
+    if not isinstance(resource.istio_object, VirtualService):  # pragma: no cover - chosen as one
+        raise PlanInvalid(f"{resource.name} is no VirtualService")
+    return resource.istio_object

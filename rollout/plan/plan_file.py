@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from ..manifests.part import Part
-from ..manifests.refusals import Reason, refuse, render_path
-from ..manifests.values import DnsLabel, Duration
+from ..manifests.field_errors import Reason, field_error
+from ..manifests.field_types import DnsLabel, Duration
+from ..manifests.json_path import render_path
+from ..manifests.strict_model import StrictModel
 from .model import Strategy
 
 NAME: Final = "plan.yaml"
@@ -24,13 +25,13 @@ class PlanInvalid(Exception):
 
 def _growing(value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
     if list(value) != sorted(set(value)):
-        raise refuse(
+        raise field_error(
             Reason.BAD_VALUE, "the latency edges do not grow", "list each once, the smallest first"
         )
     return value
 
 
-class WrittenObjective(Part):
+class WrittenObjective(StrictModel):
     """See ``rollout.evidence.Objective``; ``slow`` are latency edges: bounds of buckets."""
 
     error_ratio: Chance = 0.01
@@ -43,7 +44,7 @@ class WrittenObjective(Part):
     false_promotion: Chance = 0.05
 
 
-class WrittenCheck(Part):
+class WrittenCheck(StrictModel):
     """A request to the release that comes, before anybody else meets it."""
 
     path: Annotated[str, Field(pattern="^/")] = "/"
@@ -52,14 +53,14 @@ class WrittenCheck(Part):
     status: Annotated[int, Field(ge=100, le=599)] = 200
 
 
-class WrittenAsked(Part):
+class WrittenAsked(StrictModel):
     """Which of a rehearsal's requests ask for the release that comes, and how."""
 
     headers: Annotated[dict[str, str], Field(min_length=1)]
     share: Chance = 0.3
 
 
-class PlanFile(Part):
+class PlanFile(StrictModel):
     """Directories are named relative to the file."""
 
     strategy: Literal["canary", "blue-green", "ab", "walk"] = "canary"
@@ -81,11 +82,11 @@ class PlanFile(Part):
     @model_validator(mode="after")
     def _agrees(self) -> PlanFile:
         if self.stable == self.canary:
-            raise refuse(
+            raise field_error(
                 Reason.BAD_VALUE, "stable and canary are one subset", "name the two that differ"
             )
         if self.poll > self.step_time:
-            raise refuse(
+            raise field_error(
                 Reason.BAD_DURATION, "poll is longer than stepTime", "look more often than that"
             )
         return self

@@ -10,9 +10,9 @@ from ..envoy.configuration import Objects
 from ..envoy.notes import notes
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
-from ..manifests.kubernetes import WORKLOADS, Service, Workload, read_service, read_workload
+from ..manifests.kubernetes import WORKLOADS, Service, Workload, parse_service, parse_workload
 from ..manifests.metadata import DEFAULT_NAMESPACE, IstioObject
-from ..manifests.reading import is_istio, read_manifest
+from ..manifests.parsing import is_istio, parse_manifest
 from ..manifests.virtual_service import VirtualService
 from .programs import RehearsalFailed
 
@@ -44,10 +44,10 @@ def read_objects(documents: Iterable[Document]) -> Manifests:
     refused: list[str] = []
     for each in latest:
         if is_istio(str(each["apiVersion"])):
-            reading = read_manifest(each)
-            if reading.manifest is not None:
-                models.append(reading.manifest)
-            refused += [f"{_title(each)}: {one.path}: {one.what}" for one in reading.refusals]
+            parsed = parse_manifest(each)
+            if parsed.manifest is not None:
+                models.append(parsed.manifest)
+            refused += [f"{_title(each)}: {one.path}: {one.what}" for one in parsed.errors]
     if refused:
         raise ManifestsRefused("; ".join(refused))
     objects = Objects(
@@ -66,7 +66,7 @@ def _of(models: Iterable[IstioObject], kind: type[Model]) -> tuple[Model, ...]:
 
 def _services(documents: Iterable[Document]) -> tuple[Service, ...]:
     return tuple(
-        read_service(each, namespace_of(each))
+        parse_service(each, namespace_of(each))
         for each in documents
         if each["kind"] == "Service" and each["apiVersion"] == "v1"
     )
@@ -74,7 +74,7 @@ def _services(documents: Iterable[Document]) -> tuple[Service, ...]:
 
 def _workloads(documents: Iterable[Document]) -> tuple[Workload, ...]:
     return tuple(
-        read_workload(each, namespace_of(each)) for each in documents if each["kind"] in WORKLOADS
+        parse_workload(each, namespace_of(each)) for each in documents if each["kind"] in WORKLOADS
     )
 
 

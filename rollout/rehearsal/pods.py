@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..evidence.counts import Arm
 from ..manifests.destination_rule import DestinationRule
-from ..manifests.kubernetes import WORKLOADS, Workload, read_workload
+from ..manifests.kubernetes import WORKLOADS, Workload, parse_workload
 from .environment import ConfigMaps, PodIdentity, read_environment
 from .objects import Document, Manifests, namespace_of
 
@@ -74,7 +74,7 @@ def plan_pods(
     for document in manifests.latest:
         if document["kind"] not in WORKLOADS:
             continue
-        workload = read_workload(document, namespace_of(document))
+        workload = parse_workload(document, namespace_of(document))
         arm = arm_of(workload, manifests.objects.destination_rules, subsets)
         command = options.commands.get(arm) if arm else None
         container = _chosen(document, any_image=command is not None)
@@ -101,7 +101,7 @@ def arm_of(
                 rule.namespace == workload.namespace
                 and subset.name in subsets
                 and subset.labels
-                and workload.carries(subset.labels)
+                and workload.has_labels(subset.labels)
             ):
                 return subsets[subset.name]
     return None

@@ -267,7 +267,7 @@ class _Starting:
                 found[host, subset.name] = [
                     each.name
                     for each in objects.workloads
-                    if each.namespace == rule.namespace and each.carries(subset.labels)
+                    if each.namespace == rule.namespace and each.has_labels(subset.labels)
                 ]
         return {key: names[0] for key, names in found.items() if len(names) == 1}
 

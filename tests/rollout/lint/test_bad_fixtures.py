@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from rollout.lint.rules.table import BY_ID, RULES
-from rollout.manifests.refusals import Reason
-from tests.rollout.lint.linted import ESTATE, Fixture, fixtures, lint
+from rollout.manifests.field_errors import Reason
+from tests.rollout.lint.lint_runner import CLUSTER, Fixture, fixtures, lint
 
 FIXTURES: Final = list(fixtures())
 
@@ -19,9 +19,9 @@ def test_the_defect_is_found_and_nothing_else(fixture: Fixture) -> None:
     if (fixture.path / "kustomization.yaml").exists() and shutil.which("kubectl") is None:
         pytest.skip("needs kubectl 1.21 or later")
 
-    linted = lint("--with", ESTATE, *fixture.arguments, fixture.path)
+    linted = lint("--with", CLUSTER, *fixture.arguments, fixture.path)
 
-    assert tuple(linted.told()) == fixture.expected
+    assert tuple(linted.findings_of()) == fixture.expected
     errors = any(BY_ID[rule].severity == "error" for rule in fixture.rules)
     assert linted.code == (1 if errors else 0)
 
@@ -46,7 +46,7 @@ def test_every_reason_of_the_models_is_a_rule() -> None:
     assert set(Reason) <= BY_ID.keys()
 
 
-def test_the_estate_itself_is_sound() -> None:
+def test_the_cluster_fixture_itself_is_valid() -> None:
     unused = "gateway-unused Gateway shop/kv -"
 
-    assert lint(ESTATE).told("error", "warning") == [unused]
+    assert lint(CLUSTER).findings_of("error", "warning") == [unused]

@@ -10,25 +10,25 @@ from pathlib import Path
 import pytest
 
 from rollout.lint.rules.table import RULES
-from tests.rollout.lint.linted import ESTATE, FIXTURES, lint, run
+from tests.rollout.lint.lint_runner import CLUSTER, FIXTURES, lint, run
 
 BAD = FIXTURES / "bad"
 CLEAN = FIXTURES / "valid" / "blue-green.yaml"
 
 
 def test_no_findings_leave_with_0() -> None:
-    assert run("--with", ESTATE, CLEAN).code == 0
+    assert run("--with", CLUSTER, CLEAN).code == 0
 
 
 def test_warnings_alone_leave_with_0() -> None:
-    linted = run("--with", ESTATE, BAD / "weight-of-one.yaml")
+    linted = run("--with", CLUSTER, BAD / "weight-of-one.yaml")
 
     assert linted.code == 0
     assert linted.out.endswith("1 object: 0 errors, 1 warning, 0 infos\n")
 
 
 def test_an_error_leaves_with_1() -> None:
-    assert run("--with", ESTATE, BAD / "negative-weight.yaml").code == 1
+    assert run("--with", CLUSTER, BAD / "negative-weight.yaml").code == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere.yaml"], ["--format", "xml", "nowhere.yaml"]])
@@ -71,12 +71,12 @@ def test_without_kubectl_it_says_what_to_install(
 def test_files_need_no_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert run("--with", ESTATE, CLEAN).code == 0
+    assert run("--with", CLUSTER, CLEAN).code == 0
 
 
 @pytest.mark.parametrize(("version", "code"), [("1.30", 0), ("v1.33.2", 0), ("1.2", 2), ("new", 2)])
 def test_the_version_of_kubernetes_can_be_chosen(version: str, code: int) -> None:
-    assert run("--kubernetes-version", version, "--with", ESTATE, CLEAN).code == code
+    assert run("--kubernetes-version", version, "--with", CLUSTER, CLEAN).code == code
 
 
 def test_without_its_extra_it_says_what_to_install() -> None:
@@ -104,13 +104,13 @@ def test_all_rules_are_listed() -> None:
 def test_text_says_where_what_and_what_to_do() -> None:
     path = BAD / "negative-weight.yaml"
 
-    linted = run("--with", ESTATE, path)
+    linted = run("--with", CLUSTER, path)
 
     assert linted.out == (
         "error: negative-weight: VirtualService shop/kv spec.http[0].route[1].weight"
         f" ({path}:8)\n"
         "  the weight is -5\n"
-        "  → make it 0 or more\n"
+        "  → set it to 0 or more\n"
         "\n"
         "1 object: 1 error, 0 warnings, 0 infos\n"
     )
@@ -119,7 +119,7 @@ def test_text_says_where_what_and_what_to_do() -> None:
 def test_json_has_a_field_for_each_of_these() -> None:
     path = BAD / "negative-weight.yaml"
 
-    linted = json.loads(lint("--with", ESTATE, path).out)
+    linted = json.loads(lint("--with", CLUSTER, path).out)
 
     assert linted == {
         "findings": [
@@ -133,7 +133,7 @@ def test_json_has_a_field_for_each_of_these() -> None:
                 "line": 8,
                 "path": "spec.http[0].route[1].weight",
                 "what": "the weight is -5",
-                "remedy": "make it 0 or more",
+                "remedy": "set it to 0 or more",
                 "also_in": [],
             }
         ],
@@ -148,7 +148,7 @@ def test_github_gets_a_command_a_finding(tmp_path: Path) -> None:
     odd = tmp_path / "a,b.yaml"
     odd.write_text((BAD / "weights-not-100.yaml").read_text())
 
-    linted = run("--format", "github", "--with", ESTATE, odd)
+    linted = run("--format", "github", "--with", CLUSTER, odd)
 
     [command, summary] = linted.out.splitlines()
     assert command.startswith(
@@ -163,7 +163,7 @@ def test_github_gets_a_command_a_finding(tmp_path: Path) -> None:
 def test_manifests_can_come_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     with (BAD / "weight-of-one.yaml").open() as stream:
         monkeypatch.setattr("sys.stdin", stream)
-        linted = lint("--with", ESTATE, "-")
+        linted = lint("--with", CLUSTER, "-")
 
     assert [finding["file"] for finding in linted.findings] == ["<stdin>"]
 
@@ -172,8 +172,8 @@ def test_objects_without_a_namespace_get_the_one_that_is_named(tmp_path: Path) -
     bare = tmp_path / "kv.yaml"
     bare.write_text(CLEAN.read_text().replace(", namespace: shop", ""))
 
-    assert run("--namespace", "shop", "--with", ESTATE, bare).code == 0
-    assert lint("--with", ESTATE, bare).told("warning") == [
+    assert run("--namespace", "shop", "--with", CLUSTER, bare).code == 0
+    assert lint("--with", CLUSTER, bare).findings_of("warning") == [
         "host-not-in-input DestinationRule default/kv spec.host",
         "host-not-in-input VirtualService default/kv spec.http[0].route[0].destination.host",
     ]
@@ -192,11 +192,11 @@ def test_an_unsupported_kind_can_be_allowed(tmp_path: Path) -> None:
     linted = lint(allowed)
 
     assert linted.code == 0
-    assert linted.told("info") == ["unsupported-kind EnvoyFilter shop/kv kind"]
+    assert linted.findings_of("info") == ["unsupported-kind EnvoyFilter shop/kv kind"]
 
 
 def test_what_is_given_has_to_be_readable(tmp_path: Path) -> None:
-    linted = lint("--with", BAD / "yaml-broken.yaml", "--with", ESTATE, CLEAN)
+    linted = lint("--with", BAD / "yaml-broken.yaml", "--with", CLUSTER, CLEAN)
 
     assert linted.code == 1
-    assert linted.told() == ["yaml-invalid - -"]
+    assert linted.findings_of() == ["yaml-invalid - -"]

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.lint.linted import lint
+from tests.rollout.lint.lint_runner import lint
 
 ROOT: Final = Path(__file__).parents[3]
 ENVIRONMENTS: Final = [ROOT / "kustomize" / "overlays" / each for each in ("dev", "staging")]
-#: Steps in the order in which the README of each directory has them applied.
+#: PathSegments in the order in which the README of each directory has them applied.
 PLANS: Final = {
     "canary": [
         "1-workloads",
@@ -48,7 +48,7 @@ def given() -> list[str]:
 def test_a_tree_has_no_errors_and_no_warnings(tree: str) -> None:
     linted = lint(*given(), ROOT / tree)
 
-    assert linted.told("error", "warning") == []
+    assert linted.findings_of("error", "warning") == []
 
 
 @pytest.mark.parametrize("strategy", PLANS)
@@ -57,4 +57,4 @@ def test_a_strategy_makes_before_it_breaks(strategy: str) -> None:
 
     linted = lint("--with", ROOT / "istio" / "gateway", "--plan", *steps)
 
-    assert linted.told("error") == []
+    assert linted.findings_of("error") == []

@@ -10,21 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from rollout.lint.yaml_text import read_documents
+from rollout.lint.yaml_documents import parse_documents
 from rollout.manifests.destination_rule import DestinationRule
+from rollout.manifests.field_types import parse_duration
 from rollout.manifests.hosts import ServiceName, expand_host, half_qualified, overlap, service_of
-from rollout.manifests.matches import Exact, Prefix, Present, Regex
-from rollout.manifests.reading import read_manifest
-from rollout.manifests.values import parse_duration
+from rollout.manifests.parsing import parse_manifest
+from rollout.manifests.string_match import Exact, Prefix, Present, Regex
 from rollout.manifests.virtual_service import VirtualService
-from tests.rollout.lint.linted import FIXTURES
+from tests.rollout.lint.lint_runner import FIXTURES
 
 VALID: Final = FIXTURES / "valid"
 
 
 def read(name: str) -> list[Any]:
-    documents = read_documents((VALID / f"{name}.yaml").read_text())
-    return [read_manifest(document.value).manifest for document in documents]
+    documents = parse_documents((VALID / f"{name}.yaml").read_text())
+    return [parse_manifest(document.value).manifest for document in documents]
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_regex_matches_the_whole_text(cookie: str, hit: bool) -> None:
 def test_a_part_knows_its_place() -> None:
     [service] = read("weighted-canary")
 
-    assert service.spec.http[1].route[0].at("weight") == "spec.http[1].route[0].weight"
-    assert service.spec.http[0].retries.at("retryOn") == "spec.http[0].retries.retryOn"
-    assert service.at("metadata", "annotations", "a.b/c") == 'metadata.annotations["a.b/c"]'
+    assert service.spec.http[1].route[0].json_path("weight") == "spec.http[1].route[0].weight"
+    assert service.spec.http[0].retries.json_path("retryOn") == "spec.http[0].retries.retryOn"
+    assert service.json_path("metadata", "annotations", "a.b/c") == 'metadata.annotations["a.b/c"]'
 
 
 def test_parts_are_compared_by_what_they_say() -> None:
@@ -83,7 +83,7 @@ def test_parts_are_compared_by_what_they_say() -> None:
     first, second = (rule.route[0].destination for rule in service.spec.http)
 
     assert first == second
-    assert first.at() != second.at()
+    assert first.json_path() != second.json_path()
 
 
 def test_a_model_can_not_be_changed() -> None:
@@ -108,22 +108,25 @@ def test_copies_are_the_same_however_they_are_written() -> None:
     [service] = read("mirror-of-reads")
     one, several, _ = service.spec.http
 
-    assert [(to.subset, share) for to, share in one.mirroring] == [("canary", 10.0)]
-    assert [(to.subset, share) for to, share in several.mirroring] == [("canary", 0.5), ("idle", 0)]
+    assert [(to.subset, share) for to, share in one.mirror_destinations] == [("canary", 10.0)]
+    assert [(to.subset, share) for to, share in several.mirror_destinations] == [
+        ("canary", 0.5),
+        ("idle", 0),
+    ]
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    [document] = read_documents((VALID / "weighted-canary.yaml").read_text())
+    [document] = parse_documents((VALID / "weighted-canary.yaml").read_text())
     broken = document.value
     broken["spec"]["http"][0]["timeout"] = "soon"
     broken["spec"]["http"][0]["route"][0]["weight"] = -1
     broken["spec"]["http"][1]["retry"] = {}
     broken["spec"]["hostz"] = []
 
-    reading = read_manifest(broken)
+    parsed = parse_manifest(broken)
 
-    assert reading.manifest is None
-    assert [each.path for each in reading.refusals] == [
+    assert parsed.manifest is None
+    assert [each.path for each in parsed.errors] == [
         "spec.http[0].route[0].weight",
         "spec.http[0].timeout",
         "spec.http[1].retry",

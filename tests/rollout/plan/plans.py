@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from tests.rollout.lint.linted import ESTATE
+from tests.rollout.lint.lint_runner import CLUSTER
 
 RULE: Final = """\
     - name: {name}
@@ -43,9 +43,11 @@ def split(canary: int) -> str:
     return routes(rule("all", {"stable": 100 - canary, "canary": canary}))
 
 
-def write_plan(directory: Path, steps: dict[str, str], plan: str = "given: [estate.yaml]\n") -> str:
+def write_plan(
+    directory: Path, steps: dict[str, str], plan: str = "given: [cluster.yaml]\n"
+) -> str:
     """Write a rollout of these steps, the estate beside it; return its directory."""
-    (directory / "estate.yaml").write_text(ESTATE.read_text())
+    (directory / "cluster.yaml").write_text(CLUSTER.read_text())
     (directory / "plan.yaml").write_text(plan)
     for name, text in steps.items():
         step = directory / "steps" / name
