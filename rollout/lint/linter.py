@@ -177,7 +177,7 @@ def _check_annotation(resource: Resource, broken: set[tuple[Resource, str]]) -> 
                 if rule is None
                 else f'the rule "{rule_id}" can\'t be suppressed'
             )
-            remedy = "remove it; tallykv-rollout lint --rules lists all rules"
+            remedy = "correct or remove the id; tallykv-rollout lint --rules lists all rules"
             yield _finding(BY_ID["allow-unknown-rule"], Problem(resource, path, what, remedy))
         elif (resource, rule_id) not in broken:
             what = f'the annotation allows "{rule_id}", but the object does not break that rule'

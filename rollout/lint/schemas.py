@@ -160,13 +160,13 @@ def _field_errors(error: Any) -> Iterator[FieldError]:
         if name not in instance:
             yield missing_field((*path, name))
     elif error.validator == "type":
-        yield wrong_type(path, f"set it to a value of type {_joined(error.validator_value)}")
+        yield wrong_type(path, f"it must be of type {_joined(error.validator_value)}")
     elif error.validator in {"oneOf", "anyOf"}:
         yield wrong_type(path, "look up the types of the field with kubectl explain")
     elif error.validator == "enum":
-        yield bad_value(path, f"set it to {_joined(error.validator_value)}")
+        yield bad_value(path, f"it must be {_joined(error.validator_value)}")
     else:
-        yield bad_value(path, f"{error.validator} must be {error.validator_value}")
+        yield bad_value(path, f"it must satisfy {error.validator}: {error.validator_value}")
 
 
 def _joined(expected: Any) -> str:

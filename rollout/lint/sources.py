@@ -156,7 +156,7 @@ def _built(kustomization: Path, tree: str | None) -> Bundle:
     deprecations = tuple(
         InputProblem(
             "kustomize-deprecated",
-            Problem(location, "", warning, "run kustomize edit fix, which repairs most of these"),
+            Problem(location, "", warning, "run kustomize edit fix"),
         )
         for warning in result.warnings
     )

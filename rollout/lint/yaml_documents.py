@@ -48,7 +48,7 @@ class _Loader(_SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen and key.value != "<<":
                     raise yaml.constructor.ConstructorError(
-                        None, None, f'the key "{key.value}" is duplicate', key.start_mark
+                        None, None, f'the key "{key.value}" occurs twice', key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)

@@ -101,7 +101,7 @@ def _check_exported_to_all(value: tuple[str, ...]) -> tuple[str, ...]:
     if value not in {(), ("*",)}:
         raise field_error(
             Reason.UNSUPPORTED_VALUE,
-            f"exportTo {list(value)}",
+            "exporting to only some namespaces",
             'remove exportTo, or write ["*"]',
         )
     return value

@@ -89,7 +89,7 @@ def _kind_error(group: str, version: str, kind: str, supported: SupportedKind | 
         return FieldError(Reason.UNSUPPORTED_KIND, "kind", f"{kind} is not supported", remedy)
     known = (*SUPPORTED, *UNSUPPORTED)
     if elsewhere := [its_group for its_group, its_kind in known if its_kind == kind]:
-        remedy = f"write the group {elsewhere[0]}, which has the kind {kind}"
+        remedy = f"did you mean the group {elsewhere[0]}?"
     else:
         kinds = [its_kind for its_group, its_kind in known if its_group == group]
         remedy = _did_you_mean(kind, kinds) or _use_one_of(name for _, name in SUPPORTED)
@@ -135,8 +135,8 @@ def _field_error(model: type[StrictModel], error: ErrorDetails) -> FieldError:
         return FieldError(Reason.MISSING_FIELD, path, "the list is empty", "add an item")
     expected = _TYPES.get(kind) or error["msg"].removeprefix("Input should be ")
     if kind.startswith(_VALUE_ERRORS) or kind.endswith(_VALUE_ERRORS):
-        return bad_value(segments, f"set it to {expected}")
-    return wrong_type(segments, f"set it to {expected}")
+        return bad_value(segments, f"it must be {expected}")
+    return wrong_type(segments, f"it must be {expected}")
 
 
 def unknown_field(segments: PathSegments, fields: Sequence[str]) -> FieldError:
@@ -166,7 +166,7 @@ def bad_value(segments: PathSegments, remedy: str) -> FieldError:
 
 
 def _use_one_of(names: Iterable[str]) -> str:
-    return "use one of: " + ", ".join(sorted(names))
+    return "use one of: " + ", ".join(sorted(set(names)))
 
 
 def _did_you_mean(written: str, known: Sequence[str]) -> str:

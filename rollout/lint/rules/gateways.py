@@ -77,8 +77,8 @@ def gateway_host_mismatch(context: LintContext) -> Iterator[Problem]:
                     resource,
                     service.spec.json_path("gateways", index),
                     f"Gateway {written} accepts {_render_domains(gateway)}, but the hosts of the"
-                    f" VirtualService are {', '.join(service.spec.hosts)}: it gets no request from"
-                    " there",
+                    f" VirtualService are {', '.join(service.spec.hosts)}: no request from"
+                    " that Gateway reaches it",
                     "name the same host in both",
                 )
 

@@ -46,8 +46,8 @@ def unsafe_write_retries(context: LintContext) -> Iterator[Problem]:
             yield Problem(
                 resource,
                 retries.json_path("retryOn"),
-                f"the route accepts {methods} and retries on {', '.join(unsafe)}, even after the"
-                " server applied the write: the write is then applied twice",
+                f"the route accepts {methods} and retries on {', '.join(unsafe)}, which may occur"
+                " after the server applied the write: the retry then applies it again",
                 f"give writes their own route with attempts: 0, or use {_SAFE_RETRIES}",
             )
 

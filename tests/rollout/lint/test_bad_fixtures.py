@@ -1,4 +1,4 @@
-"""Each fixture has one defect, and the linter names it: rule, object and JSON path."""
+"""Each fixture has one defect; the linter reports its rule, its object and its JSON path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIXTURES: Final = list(fixtures())
 
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda fixture: fixture.path.stem)
-def test_the_defect_is_found_and_nothing_else(fixture: Fixture) -> None:
+def test_the_linter_reports_the_defect_and_nothing_else(fixture: Fixture) -> None:
     if (fixture.path / "kustomization.yaml").exists() and shutil.which("kubectl") is None:
         pytest.skip("needs kubectl 1.21 or later")
 
@@ -27,7 +27,7 @@ def test_the_defect_is_found_and_nothing_else(fixture: Fixture) -> None:
 
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda fixture: fixture.path.stem)
-def test_a_fixture_expects_something_that_the_table_lists(fixture: Fixture) -> None:
+def test_a_fixture_expects_existing_rules(fixture: Fixture) -> None:
     assert fixture.rules
     assert fixture.rules <= BY_ID.keys()
 
@@ -38,7 +38,7 @@ def test_every_rule_has_a_fixture() -> None:
     assert {rule.id for rule in RULES} - covered == set()
 
 
-def test_no_id_is_given_twice() -> None:
+def test_every_rule_has_its_own_id() -> None:
     assert len(BY_ID) == len(RULES)
 
 

@@ -1,4 +1,4 @@
-"""``lint`` as a command: exit codes, formats, and what it says when it can't run."""
+"""The command ``lint``: its exit codes, its formats, and its messages when it can't run."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ BAD = FIXTURES / "bad"
 CLEAN = FIXTURES / "valid" / "blue-green.yaml"
 
 
-def test_no_findings_leave_with_0() -> None:
+def test_no_findings_exit_with_0() -> None:
     assert run("--with", CLUSTER, CLEAN).code == 0
 
 
-def test_warnings_alone_leave_with_0() -> None:
+def test_warnings_alone_exit_with_0() -> None:
     linted = run("--with", CLUSTER, BAD / "weight-of-one.yaml")
 
     assert linted.code == 0
     assert linted.out.endswith("1 object: 0 errors, 1 warning, 0 infos\n")
 
 
-def test_an_error_leaves_with_1() -> None:
+def test_an_error_exits_with_1() -> None:
     assert run("--with", CLUSTER, BAD / "negative-weight.yaml").code == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere.yaml"], ["--format", "xml", "nowhere.yaml"]])
-def test_what_can_not_be_run_leaves_with_2(arguments: list[str]) -> None:
+def test_unusable_arguments_exit_with_2(arguments: list[str]) -> None:
     linted = run(*arguments)
 
     assert linted.code == 2
@@ -40,7 +40,7 @@ def test_what_can_not_be_run_leaves_with_2(arguments: list[str]) -> None:
     assert "tallykv-rollout lint: " in linted.err
 
 
-def test_a_file_that_is_not_text_leaves_with_2(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_exits_with_2(tmp_path: Path) -> None:
     (tmp_path / "kv.yaml").write_bytes(b"\xff\xfe\x00")
 
     linted = run(tmp_path / "kv.yaml")
@@ -49,7 +49,7 @@ def test_a_file_that_is_not_text_leaves_with_2(tmp_path: Path) -> None:
     assert "not UTF-8" in linted.err
 
 
-def test_an_empty_directory_leaves_with_2(tmp_path: Path) -> None:
+def test_an_empty_directory_exits_with_2(tmp_path: Path) -> None:
     linted = run(tmp_path)
 
     assert linted.code == 2
@@ -101,7 +101,7 @@ def test_all_rules_are_listed() -> None:
     assert all(line[2] for line in lines)
 
 
-def test_text_says_where_what_and_what_to_do() -> None:
+def test_text_names_the_place_the_problem_and_the_remedy() -> None:
     path = BAD / "negative-weight.yaml"
 
     linted = run("--with", CLUSTER, path)
@@ -116,7 +116,7 @@ def test_text_says_where_what_and_what_to_do() -> None:
     )
 
 
-def test_json_has_a_field_for_each_of_these() -> None:
+def test_json_has_all_fields_of_a_finding() -> None:
     path = BAD / "negative-weight.yaml"
 
     linted = json.loads(lint("--with", CLUSTER, path).out)
@@ -144,7 +144,7 @@ def test_json_has_a_field_for_each_of_these() -> None:
     }
 
 
-def test_github_gets_a_command_a_finding(tmp_path: Path) -> None:
+def test_github_gets_one_command_per_finding(tmp_path: Path) -> None:
     odd = tmp_path / "a,b.yaml"
     odd.write_text((BAD / "weights-not-100.yaml").read_text())
 
@@ -168,7 +168,7 @@ def test_manifests_can_come_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None
     assert [finding["file"] for finding in linted.findings] == ["<stdin>"]
 
 
-def test_objects_without_a_namespace_get_the_one_that_is_named(tmp_path: Path) -> None:
+def test_objects_without_a_namespace_get_the_namespace_of_the_option(tmp_path: Path) -> None:
     bare = tmp_path / "kv.yaml"
     bare.write_text(CLEAN.read_text().replace(", namespace: shop", ""))
 
@@ -179,7 +179,7 @@ def test_objects_without_a_namespace_get_the_one_that_is_named(tmp_path: Path) -
     ]
 
 
-def test_an_unsupported_kind_can_be_allowed(tmp_path: Path) -> None:
+def test_an_unsupported_kind_can_be_suppressed(tmp_path: Path) -> None:
     text = (BAD / "kind-envoyfilter.yaml").read_text()
     allowed = tmp_path / "filter.yaml"
     allowed.write_text(
@@ -195,7 +195,7 @@ def test_an_unsupported_kind_can_be_allowed(tmp_path: Path) -> None:
     assert linted.findings_of("info") == ["unsupported-kind EnvoyFilter shop/kv kind"]
 
 
-def test_what_is_given_has_to_be_readable(tmp_path: Path) -> None:
+def test_existing_manifests_must_be_readable(tmp_path: Path) -> None:
     linted = lint("--with", BAD / "yaml-broken.yaml", "--with", CLUSTER, CLEAN)
 
     assert linted.code == 1

@@ -39,14 +39,14 @@ def writes(*matches: list[dict[str, Any]]) -> list[set[str]]:
     return [set(reachable.writes) for reachable in reachable_routes(service(*matches))]
 
 
-def test_writes_taken_above_do_not_arrive_below() -> None:
+def test_writes_matched_above_do_not_reach_the_routes_below() -> None:
     assert writes([{"method": {"regex": "POST|PUT|PATCH|DELETE"}}], []) == [
         {"POST", "PUT", "PATCH", "DELETE"},
         set(),
     ]
 
 
-def test_writes_taken_for_one_path_arrive_for_others() -> None:
+def test_writes_matched_above_for_one_path_reach_the_routes_below_for_other_paths() -> None:
     assert writes([{"method": {"exact": "POST"}, "uri": {"prefix": "/a/"}}], [])[1] == {
         "POST",
         "PUT",
@@ -55,7 +55,7 @@ def test_writes_taken_for_one_path_arrive_for_others() -> None:
     }
 
 
-def test_a_rule_for_one_gateway_takes_nothing_from_another() -> None:
+def test_a_route_for_one_gateway_takes_no_requests_of_another() -> None:
     both = service([{"gateways": ["edge"]}], [{"gateways": ["mesh"]}])
 
     assert [bool(reachable.matches[0].methods) for reachable in reachable_routes(both)] == [
@@ -144,6 +144,6 @@ def test_whatever_reaches_a_route_is_reported_as_reaching_it(
 
 
 @pytest.mark.parametrize("prefix", ["/", "/v1/"])
-def test_matches_compare_by_what_they_say(prefix: str) -> None:
+def test_equal_matches_compare_equal(prefix: str) -> None:
     assert Prefix(prefix) == Prefix(prefix)
     assert Prefix(prefix) != Prefix(prefix + "x")

@@ -43,7 +43,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
-def test_a_value_replaced_by_any_other_is_survived(data: st.DataObject) -> None:
+def test_a_value_replaced_by_any_other_does_not_crash_the_linter(data: st.DataObject) -> None:
     document = deepcopy(data.draw(st.sampled_from(DOCUMENTS)))
     *path, last = data.draw(st.sampled_from(paths(document)[1:]))
     parent = document

@@ -1,4 +1,4 @@
-"""YAML as Kubernetes reads it, and the line of every path."""
+"""YAML documents as Kubernetes reads them, and the line number of every JSON path."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_path_has_a_line(path: str, line: int) -> None:
     assert second.line_of("second") == 13
 
 
-def test_texts_that_look_like_dates_and_times_stay_texts() -> None:
+def test_dates_and_times_stay_texts() -> None:
     [document] = parse_documents("{a: 2026-11-20, b: 12:30, c: 010, d: yes, 1: one}")
 
     assert document.value == {"a": "2026-11-20", "b": "12:30", "c": 8, "d": True, "1": "one"}
@@ -59,7 +59,7 @@ def test_texts_that_look_like_dates_and_times_stay_texts() -> None:
         ("a: \x00", None),
     ],
 )
-def test_what_kubernetes_would_not_read_is_invalid(text: str, line: int | None) -> None:
+def test_what_kubernetes_rejects_is_invalid(text: str, line: int | None) -> None:
     with pytest.raises(YamlInvalid) as caught:
         list(parse_documents(text))
 

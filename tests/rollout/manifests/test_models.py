@@ -1,4 +1,4 @@
-"""The models: durations parsed, matches as one of their kinds, parts that know their place."""
+"""The models: durations, string matches, JSON paths, hosts, and field errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_duration_is_parsed(text: str, milliseconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1d", "1us", "s", "0.1ms", 5, None, "1s "])
-def test_what_is_no_duration_is_refused(text: object) -> None:
+def test_an_invalid_duration_is_an_error(text: object) -> None:
     with pytest.raises(PydanticCustomError):
         parse_duration(text)
 
@@ -46,7 +46,7 @@ def test_whole_milliseconds_are_kept(milliseconds: int) -> None:
     assert parse_duration(f"{milliseconds}ms") == timedelta(milliseconds=milliseconds)
 
 
-def test_a_match_is_one_of_its_kinds() -> None:
+def test_a_match_has_one_of_its_kinds() -> None:
     [service] = read("header-and-cookie-routes")
     by_header, by_cookie, by_parameter = service.spec.http[0].match
 
@@ -70,7 +70,7 @@ def test_a_regex_matches_the_whole_text(cookie: str, hit: bool) -> None:
     assert Regex(r"^(.*?;\s*)?(variant=b)(;.*)?$").matches(cookie) is hit
 
 
-def test_a_part_knows_its_place() -> None:
+def test_a_model_knows_its_json_path() -> None:
     [service] = read("weighted-canary")
 
     assert service.spec.http[1].route[0].json_path("weight") == "spec.http[1].route[0].weight"
@@ -78,7 +78,7 @@ def test_a_part_knows_its_place() -> None:
     assert service.json_path("metadata", "annotations", "a.b/c") == 'metadata.annotations["a.b/c"]'
 
 
-def test_parts_are_compared_by_what_they_say() -> None:
+def test_models_compare_by_their_fields_not_by_their_paths() -> None:
     [service] = read("weighted-canary")
     first, second = (rule.route[0].destination for rule in service.spec.http)
 
@@ -104,7 +104,7 @@ def test_defaults_are_istio_s() -> None:
     assert read("weighted-canary")[0].gateways == ("mesh",)
 
 
-def test_copies_are_the_same_however_they_are_written() -> None:
+def test_mirror_and_mirrors_have_the_same_form() -> None:
     [service] = read("mirror-of-reads")
     one, several, _ = service.spec.http
 
@@ -115,7 +115,7 @@ def test_copies_are_the_same_however_they_are_written() -> None:
     ]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_field_errors_are_reported_at_once() -> None:
     [document] = parse_documents((VALID / "weighted-canary.yaml").read_text())
     broken = document.value
     broken["spec"]["http"][0]["timeout"] = "soon"
@@ -132,6 +132,16 @@ def test_all_mistakes_are_told_at_once() -> None:
         "spec.http[1].retry",
         "spec.hostz",
     ]
+
+
+def test_the_remedy_names_each_possible_field_once() -> None:
+    [document] = parse_documents((VALID / "header-and-cookie-routes.yaml").read_text())
+    document.value["spec"]["http"][0]["match"][0]["headers"] = {"x-beta": {"equals": "1"}}
+
+    [error] = parse_manifest(document.value).errors
+
+    assert error.path == "spec.http[0].match[0].headers.x-beta.equals"
+    assert error.remedy == "use one of: exact, prefix, regex"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +176,7 @@ def test_short_hosts_are_completed(host: str, full: str, service: ServiceName | 
     assert service_of(full) == service
 
 
-def test_half_a_name_is_recognised() -> None:
+def test_a_half_qualified_host_is_recognised() -> None:
     assert half_qualified("kv.shop") == ServiceName("shop", "kv")
     assert half_qualified("kv.shop.svc") == ServiceName("shop", "kv")
     assert half_qualified("kv") is None
