@@ -1,7 +1,4 @@
-"""What a rule sees: the objects to check, and all objects that it can look up.
-
-Pure.
-"""
+"""What a rule sees: the objects to check, and all objects that it can look up. Pure."""
 
 from __future__ import annotations
 

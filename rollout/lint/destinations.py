@@ -1,7 +1,4 @@
-"""The destinations and mirrors that VirtualServices send requests to.
-
-Pure.
-"""
+"""The destinations and mirrors that VirtualServices send requests to. Pure."""
 
 from __future__ import annotations
 

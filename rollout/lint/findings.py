@@ -1,7 +1,4 @@
-"""What the linter reports: findings with their severity and location.
-
-Pure.
-"""
+"""What the linter reports: findings with their severity and location. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Checks bundles of manifests with all rules and returns a sorted report.
-
-Pure.
-"""
+"""Checks bundles of manifests with all rules and returns a sorted report. Pure."""
 
 from __future__ import annotations
 

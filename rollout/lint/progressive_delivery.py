@@ -1,6 +1,7 @@
-"""Flagger and Argo Rollouts: which VirtualServices, Services and pods their objects control.
+"""Flagger and Argo Rollouts: which VirtualServices, Services and pods they control. Pure.
 
-https://docs.flagger.app/usage/how-it-works, https://argo-rollouts.readthedocs.io/ (spec). Pure.
+https://docs.flagger.app/usage/how-it-works
+https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/istio/
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Which requests reach each route of a VirtualService after the routes above it took theirs.
+"""Which requests reach each route of a VirtualService, past the routes above it. Pure.
 
 The analysis is conservative: it may report a request that never arrives, but it never misses one.
-Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Renders reports as text, as JSON and as GitHub annotations, and renders the list of rules.
-
-Pure.
-"""
+"""Renders reports as text, JSON or GitHub annotations, and the list of rules. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A Kubernetes object that the linter checks: its document, its parsed form, and its file.
-
-Pure.
-"""
+"""A Kubernetes object that the linter checks: its document, its parsed form, and its file. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A lint rule: its id, its severity, a summary, and the function that finds problems.
-
-Pure.
-"""
+"""A lint rule: its id, its severity, a summary, and the function that finds problems. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""YAML documents as Kubernetes reads them, with the line number of every JSON path.
-
-Pure.
-"""
+"""YAML documents as Kubernetes reads them, with the line number of every JSON path. Pure."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _field_error(model: type[StrictModel], error: ErrorDetails) -> FieldError:
         what = f"{error['msg']} is not supported" if names_feature else error["msg"]
         return FieldError(reason, path, what, error["ctx"]["remedy"])
     if kind == "extra_forbidden":
-        return unknown_field(segments, fields_at(model, segments[:-1]))
+        return unknown_field(segments, _fields_at(model, segments[:-1]))
     if kind == "missing":
         return missing_field(segments)
     if kind == "too_short":
@@ -174,7 +174,7 @@ def _did_you_mean(written: str, known: Sequence[str]) -> str:
     return f'did you mean "{close[0]}"?' if close else ""
 
 
-def fields_at(model: type[StrictModel], path: PathSegments) -> list[str]:
+def _fields_at(model: type[StrictModel], path: PathSegments) -> list[str]:
     """Return the names of the supported fields of the model at ``path``."""
     models = [model]
     for segment in path:

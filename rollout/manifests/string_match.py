@@ -70,7 +70,7 @@ def compile_regex(pattern: str) -> Any:
     return re2.compile(pattern, _QUIET)
 
 
-def check_regex(pattern: str) -> str:
+def _check_regex(pattern: str) -> str:
     """Return the pattern; raise a field error if RE2 or Istio would reject it."""
     if len(pattern) > MAX_REGEX_LENGTH:
         raise field_error(
@@ -91,7 +91,7 @@ def check_regex(pattern: str) -> str:
     return pattern
 
 
-Re2Pattern = Annotated[str, AfterValidator(check_regex)]
+Re2Pattern = Annotated[str, AfterValidator(_check_regex)]
 
 
 class StringMatchManifest(StrictModel):
@@ -120,7 +120,7 @@ class StringMatchManifest(StrictModel):
 
 
 def _check_regex_or_star(pattern: str) -> str:
-    return pattern if pattern == "*" else check_regex(pattern)
+    return pattern if pattern == "*" else _check_regex(pattern)
 
 
 class HeaderMatchManifest(StringMatchManifest):

@@ -38,8 +38,8 @@ def test_a_value_is_read(read: Callable[[str], Any], text: str, value: Any) -> N
 @pytest.mark.parametrize(
     ("read", "text", "said"),
     [
-        (seconds, "90", '"90" is no duration; write it as 1h, 1m, 1s or 1ms'),
-        (seconds, "-1s", '"-1s" is no duration'),
+        (seconds, "90", '"90" is not a duration; write it like 1h, 1m, 1s or 1ms'),
+        (seconds, "-1s", '"-1s" is not a duration'),
         (rate, "fast", "0 to 10000 requests a second"),
         (rate, "-1", "is no rate"),
         (rate, "nan", "is no rate"),
