@@ -1,4 +1,4 @@
-# The service alone: no tests, no rollout tools, no compiler, no Redis. CONTRIBUTING.md: how to check.
+# The service alone: no tests, no rollout tools, no compiler, no Redis. docs/how-to/build-the-image.md: how to check.
 # BASE may be any image whose python3 is 3.11 or later and has venv with ensurepip.
 ARG BASE=python:3.13-slim
 

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench observe load load-web faults soak scale rehearse evidence manifests generated lock clean system-packages
+.PHONY: help run test check lint types bench signals load load-web faults soak scale rehearse evidence manifests generated docs wheels lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
 	$(BIN)/python -m bench.cost $(ARGS)
 
-observe: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
+signals: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
 	$(BIN)/python -m bench.signals $(ARGS)
 
 load: $(VENV)/dev.stamp system-packages ## half a minute of locust: by route and by version, wrong answers fail (ARGS='--host URL')
@@ -62,10 +62,18 @@ manifests: $(VENV)/dev.stamp ## render, lint and judge everything in kustomize/ 
 	$(BIN)/python -m rollout lint --plan istio/canary/1-workloads istio/canary/2-subsets istio/canary/steps --with istio/gateway
 	$(BIN)/python -m pytest tests/kustomize tests/istio tests/rollout
 
-generated: $(VENV)/dev.stamp ## write the dashboards, the PrometheusRule and the manifests' summary anew
+generated: $(VENV)/dev.stamp ## write the dashboards, the PrometheusRule, the summary of the manifests and the folder map
 	$(BIN)/python -m grafana.build
 	$(BIN)/python -m kustomize.components.monitoring.build
 	$(BIN)/python -m tests.kustomize.test_summary
+	$(BIN)/python -m docs.folder_map
+
+docs: $(VENV)/dev.stamp ## build the documentation's site in build/docs; a broken link fails
+	$(BIN)/python -m sphinx -n -W --keep-going -q -b html docs build/docs
+
+wheels: $(VENV)/dev.stamp ## build both distributions into dist/
+	cd svc && ../$(BIN)/python -m hatchling build -d ../dist
+	cd rollout && ../$(BIN)/python -m hatchling build -d ../dist
 
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,4 +1,4 @@
-"""``tallykv-rollout``: start reading here: one subcommand a package."""
+"""The command line ``tallykv-rollout``. Start reading here: each subcommand is a module of cli."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from . import __version__
+
 
 class Command(Protocol):
-    """What a subcommand's module has."""
+    """The interface of a subcommand's module."""
 
     @property
     def NAME(self) -> str: ...  # noqa: N802 - a module's constant
@@ -18,25 +20,28 @@ class Command(Protocol):
     def SUMMARY(self) -> str: ...  # noqa: N802
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the flags."""
+        """Declare the arguments."""
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Do it; return the exit code."""
+        """Run the subcommand; return the exit code."""
 
 
 def load_commands() -> tuple[Command, ...]:
-    """Return the subcommands; what they need is an extra of the package."""
-    # Here, so that main can say what is missing.
-    from .cli import control, lint, rehearse, run  # noqa: PLC0415
+    """Import and return the subcommands."""
+    # Imported here, so that ``main`` can name a dependency that is not installed.
+    from .cli import control_commands, lint, rehearse, run, status  # noqa: PLC0415
 
-    return (lint, rehearse, run, control.STATUS, control.PAUSE, control.RESUME, control.ABORT)
+    controls = (control_commands.PAUSE, control_commands.RESUME, control_commands.ABORT)
+    return (lint, rehearse, run, status, *controls)
 
 
 def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
-    """Build the command line of all subcommands."""
+    """Build the parser of all subcommands."""
     parser = argparse.ArgumentParser(
-        prog="tallykv-rollout", description="check, rehearse and run a release's rollout"
+        prog="tallykv-rollout",
+        description="lint, rehearse and run a rollout over Istio",
     )
+    parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands:
         subparser = subparsers.add_parser(
@@ -48,11 +53,11 @@ def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
+    """Run a subcommand; return its exit code."""
     try:
         commands = load_commands()
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"tallykv-rollout needs {error.name}: pip install 'tallykv[rollout]'\n")
+        sys.stderr.write(f"tallykv-rollout needs {error.name}: pip install tallykv-rollout\n")
         return 2
     arguments = build_parser(commands).parse_args(argv)
     code: int = arguments.run(arguments)

@@ -1,4 +1,4 @@
-"""``tallykv``: start reading here: settings, serve, exit code."""
+"""The command line, where reading starts: settings, then serve, then the exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from . import __version__
 from .serving.server import ListenFailed, serve
 from .serving.supervisor import CANT_START, WorkersFailed, supervise
-from .serving.worker_channel import Tether
+from .serving.worker_channel import WorkerChannel
 from .settings import (
     FIELDS,
     SettingInvalid,
@@ -24,51 +24,53 @@ from .settings import (
     shown_default,
 )
 from .stores.embedded import EmbeddedUnavailable
-from .stores.opening import StoreUrlInvalid, mode_of
+from .stores.store_url import StoreUrlInvalid, mode_of
 from .telemetry.logs import set_up_logs
-from .tracing_settings import load_tracing, service_name
+from .telemetry.settings import TracingSettingInvalid, load_tracing, service_name
 
-log = logging.getLogger("svc")
+log = logging.getLogger(__package__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code.
 
-    0 after a drain, 1 when the workers could not be kept alive, 2 when it could not start.
+    0 after a drain, 1 if the workers kept ending, 2 if the service could not start.
     """
     arguments = vars(build_parser().parse_args(argv))
-    tether = Tether(arguments["tether"], arguments["parent"]) if "tether" in arguments else None
+    channel = (
+        WorkerChannel(arguments["channel"], arguments["parent"]) if "channel" in arguments else None
+    )
     try:
         settings = load_settings(os.environ, arguments)
         tracing = load_tracing(os.environ)
-    except SettingInvalid as error:
+    except (SettingInvalid, TracingSettingInvalid) as error:
         print(f"tallykv: {error}", file=sys.stderr)
         return 2
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
-    resource = _speaker(settings)
-    if tether is not None:
+    resource = _resource(settings)
+    if channel is not None:
         resource["process.pid"] = str(os.getpid())
-    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=tether is not None)
-    tell = _log_ready if as_json else _print_ready
+    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=channel is not None)
+    show = _log_ready if as_json else _print_ready
 
     def announce(port: int, admin_port: int) -> None:
-        if tether is None:
-            tell(settings, port, [admin_port])
+        if channel is None:
+            show(settings, port, [admin_port])
         else:
-            tether.tell_serving(admin_port)
+            channel.send_serving(admin_port)
 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             if settings.workers > 1:
                 command = _worker_command(arguments)
-                runner.run(supervise(settings, command, lambda *ports: tell(settings, *ports)))
+                runner.run(supervise(settings, command, lambda *ports: show(settings, *ports)))
             else:
                 _warn_of_faults(settings)
-                runner.run(serve(settings, announce, tracing, logs, tether))
+                runner.run(serve(settings, announce, tracing, logs, channel))
     except WorkersFailed as error:
-        if error.code != CANT_START:  # the worker has said why
+        if error.code != CANT_START:  # else the worker has printed the reason
             print(f"tallykv: {error}", file=sys.stderr)
         return error.code
     except (ListenFailed, EmbeddedUnavailable) as error:
@@ -83,17 +85,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _worker_command(arguments: Mapping[str, str | None]) -> list[str]:
-    """Return what starts a worker: this package, the environment as it is, and the same flags."""
-    # python -m looks into the current directory first. Found elsewhere, this package must not lose
-    # to one of the same name that happens to lie there.
+    """Return the command that starts a worker: this package, with the flags of this process.
+
+    The worker inherits the environment.
+    """
+    # python -m looks into the current directory first. Unless this package is in it, -P keeps
+    # another one of the same name there from being started instead.
     found_here = Path(__file__).parents[1] == Path.cwd()
     flags = [f"{flag_name(name)}={text}" for name in FIELDS if (text := arguments[name])]
     python = [sys.executable] if found_here else [sys.executable, "-P"]
-    return [*python, "-m", "svc", "worker", f"--parent={os.getpid()}", *flags]
+    return [*python, "-m", str(__package__), "worker", f"--parent={os.getpid()}", *flags]
 
 
-def _speaker(settings: Settings) -> dict[str, str]:
-    """Return what every log line says of who wrote it."""
+def _resource(settings: Settings) -> dict[str, str]:
+    """Return the OpenTelemetry resource attributes that every log line has."""
     return {
         "service.name": service_name(os.environ),
         "service.version": settings.version or __version__,
@@ -115,8 +120,10 @@ def _warn_of_faults(settings: Settings) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the command line: one flag for each setting, read as text and checked later."""
-    parser = argparse.ArgumentParser(prog="tallykv", description="key-value and counter service")
+    """Build the command line: one flag for each setting, whose value load_settings parses."""
+    parser = argparse.ArgumentParser(
+        prog=_program(), description="key-value and counter service over Redis"
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="serve")
     serving = commands.add_parser(
@@ -124,13 +131,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="serve until SIGTERM or SIGINT",
         description="Serve until SIGTERM or SIGINT. Each flag is also an environment variable.",
     )
-    # How a supervisor starts a worker; without help it is not listed.
+    # The supervisor starts workers with it. A command without help is not listed.
     worker = commands.add_parser("worker")
     worker.add_argument("--parent", type=int, required=True)
-    worker.add_argument("--tether", type=int, required=True)
+    worker.add_argument("--channel", type=int, required=True)
     for command in (serving, worker):
         _add_settings(command)
     return parser
+
+
+def _program() -> str:
+    """Return the name by which this program was started: as a module, or as a script."""
+    return f"python -m {__package__}" if Path(sys.argv[0]).name == "__main__.py" else "tallykv"
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -148,7 +160,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
-    except ImportError:  # not on every platform; asyncio's own loop serves as well, slower
+    except ImportError:  # not available on every platform; asyncio's own loop is slower
         return None
     return uvloop.Loop
 
@@ -174,9 +186,9 @@ def _print_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> N
     host = "localhost" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
     where = f"http://{host}:{port}"
     version = settings.version or __version__
-    crew = f" with {len(admin_ports)} workers" if len(admin_ports) > 1 else ""
+    workers = f" with {len(admin_ports)} workers" if len(admin_ports) > 1 else ""
     admin = ", ".join(f"http://{host}:{each}" for each in admin_ports)
-    lines = [f"tallykv {version} serves {where}{crew} (probes and metrics: {admin})"]
+    lines = [f"tallykv {version} serves {where}{workers} (probes and metrics: {admin})"]
     if mode_of(settings.store_url) == "embedded":
         lines.append(f"data: {settings.data_dir.absolute()}")
     else:

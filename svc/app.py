@@ -1,4 +1,4 @@
-"""All the wiring: settings in, two applications out."""
+"""All wiring: builds the traffic and the admin application from the settings."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from .api import admin
 from .api.context import (
     IDENTITY,
     LIFECYCLE,
-    LIMITS,
     ROLES,
     SIGNALS,
     STORE,
     Identity,
     Lifecycle,
-    Limits,
 )
+from .api.limits import LIMITS, Limits
 from .api.middlewares import inject_faults, observe_request, render_problems
 from .api.routes import admin_routes, traffic_routes
 from .api.strict_json import MAX_DEPTH
@@ -28,11 +27,11 @@ from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
 from .domain.store import Store
 from .settings import Settings
 from .stores.measured import MeasuredStore
-from .stores.opening import describe_database, mode_of, open_store
+from .stores.store_url import describe_database, mode_of, open_store
 from .telemetry.metrics import Metrics
 from .telemetry.sampling import Sampler
+from .telemetry.settings import TracingSettings
 from .telemetry.signals import Signals, Tracing
-from .tracing_settings import TracingSettings
 
 
 def build_app(settings: Settings, store: Store, signals: Signals | None = None) -> web.Application:
@@ -69,7 +68,7 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
 
 
 def build_admin_app(settings: Settings, traffic: web.Application) -> web.Application:
-    """Build the admin application, which shows the traffic application's state."""
+    """Build the admin application, which shows the state of the traffic application."""
     app = web.Application(middlewares=[render_problems])
     app[STORE] = traffic[STORE]
     app[IDENTITY] = traffic[IDENTITY]
@@ -85,9 +84,9 @@ def build_admin_app(settings: Settings, traffic: web.Application) -> web.Applica
 async def open_apps(
     settings: Settings, tracing: TracingSettings | None = None
 ) -> AsyncIterator[tuple[web.Application, web.Application]]:
-    """Open the store and build both applications over it; close the store at the end.
+    """Open the store, and yield the traffic and the admin application over it.
 
-    Raises StoreUrlInvalid, EmbeddedUnavailable.
+    Close the store at the end. Raises StoreUrlInvalid, EmbeddedUnavailable.
     """
     signals = build_signals(settings, tracing)
     async with open_store(
@@ -103,15 +102,15 @@ async def open_apps(
 
 
 def build_signals(settings: Settings, tracing: TracingSettings | None = None) -> Signals:
-    """Build what observes; with tracing only if there are settings for it."""
+    """Build metrics, access lines and, if there are settings for it, tracing."""
     metrics = Metrics(settings.revision)
-    drawn: Tracing | None = None
+    exporter: Tracing | None = None
     sampler: Sampler | None = None
     if tracing is not None and settings.telemetry:
-        from .telemetry.tracing import OtelTracing  # noqa: PLC0415 - weighs 25 MiB
+        from .telemetry.tracing import OtelTracing  # noqa: PLC0415 - the SDK takes 25 MiB of memory
 
         identity = build_identity(settings)
-        drawn = OtelTracing(
+        exporter = OtelTracing(
             metrics,
             resource={
                 "service.version": identity.version,
@@ -131,7 +130,7 @@ def build_signals(settings: Settings, tracing: TracingSettings | None = None) ->
         )
     return Signals(
         metrics,
-        drawn,
+        exporter,
         sampler,
         slow_seconds=settings.slow_ms / 1000,
         log_all=settings.access_log == "all",

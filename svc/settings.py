@@ -1,4 +1,4 @@
-"""Every knob of the service; the only reader of the environment."""
+"""All settings of the service, read from ``KV_*`` variables and flags."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ _TOKEN: Final = re.compile(r"[!-~]{1,128}")
 
 
 class SettingInvalid(ValueError):
-    """A setting can't be used; the message names it and says what would do."""
+    """A setting can't be used. The message names it and says what is allowed."""
 
 
-def knob(parse: Callable[[str], Any], default: Any, doc: str) -> Any:
-    """Declare a setting: how its text is read, its default, and its line of documentation."""
+def setting(parse: Callable[[str], Any], default: Any, doc: str) -> Any:
+    """Declare a setting: its parser, its default (or a function that returns it), and its doc.
+
+    The parser raises ValueError, whose message completes "… is not".
+    """
     metadata = {"parse": parse, "doc": doc}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
@@ -85,89 +88,92 @@ def on_or_off(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator decided; each field is ``KV_<NAME>`` and ``--<name>``."""
+    """The settings. Each field is the variable ``KV_<NAME>`` and the flag ``--<name>``."""
 
-    store_url: str = knob(
+    store_url: str = setting(
         anything,
         "embedded:",
         "where the data lives: embedded:, redis://, rediss://, unix://,"
         " redis+sentinel://host:port,host:port/service, redis+cluster://host:port,…",
     )
-    data_dir: Path = knob(
+    data_dir: Path = setting(
         a_path, Path("tallykv-data"), "directory of the embedded store's append-only file"
     )
-    roles: frozenset[str] = knob(
+    roles: frozenset[str] = setting(
         roles, frozenset(ROLES), "which resources this process serves: kv, counters, or both"
     )
-    host: str = knob(anything, "0.0.0.0", "address both listeners bind")  # noqa: S104
-    port: int = knob(whole(0, 65535), 8080, "traffic port; 0 takes a free one")
-    admin_port: int = knob(
+    host: str = setting(anything, "0.0.0.0", "address that both ports are bound to")  # noqa: S104
+    port: int = setting(whole(0, 65535), 8080, "traffic port; 0 takes a free one")
+    admin_port: int = setting(
         whole(0, 65535), 9102, "port of probes, metrics and version; 0 takes a free one"
     )
-    workers: int = knob(
+    workers: int = setting(
         whole(1, 256),
         1,
-        "processes that share the traffic port, one for each core; the n-th one's admin port is"
-        " n - 1 above KV_ADMIN_PORT",
+        "processes that share the traffic port, one for each core; the admin port of number n is"
+        " KV_ADMIN_PORT + n - 1",
     )
-    version: str = knob(token, "", "version this release calls itself; default: the package's")
-    track: str = knob(token, "stable", "this pod's lane: stable, canary, blue, green, shadow")
-    pod: str = knob(token, socket.gethostname, "this pod's name; default: the host name")
-    drain_seconds: float = knob(
-        decimal(0, 3600), 5.0, "how long to go on serving after SIGTERM, /readyz answering 503"
+    version: str = setting(token, "", "version of this release; default: the package's")
+    track: str = setting(token, "stable", "release track: stable, canary, blue, green, shadow")
+    pod: str = setting(token, socket.gethostname, "this pod's name; default: the host name")
+    drain_seconds: float = setting(
+        decimal(0, 3600), 5.0, "how long to keep serving after SIGTERM, with /readyz at 503"
     )
-    shutdown_seconds: float = knob(
-        decimal(0, 3600), 10.0, "how long requests under way may take to end after the drain"
+    shutdown_seconds: float = setting(
+        decimal(0, 3600), 10.0, "how long requests in progress may take after the drain"
     )
-    default_ttl: int = knob(
+    default_ttl: int = setting(
         whole(1, 315_360_000), 31_104_000, "TTL of entries written without one, in seconds"
     )
-    idempotency_ttl: int = knob(
+    idempotency_ttl: int = setting(
         whole(1, 604_800), 900, "how long an idempotency key is remembered, in seconds"
     )
-    max_value_bytes: int = knob(whole(1, 16_777_216), 1_048_576, "largest value, in bytes")
-    max_batch_bytes: int = knob(whole(1, 67_108_864), 4_194_304, "largest batch body, in bytes")
-    max_batch_operations: int = knob(whole(1, 10_000), 500, "most operations in a batch")
-    max_in_flight: int = knob(
-        whole(1, 1_000_000), 1024, "requests served at once; one more gets 503 immediately"
+    max_value_bytes: int = setting(whole(1, 16_777_216), 1_048_576, "largest value, in bytes")
+    max_batch_bytes: int = setting(whole(1, 67_108_864), 4_194_304, "largest batch body, in bytes")
+    max_batch_operations: int = setting(whole(1, 10_000), 500, "most operations in a batch")
+    max_in_flight: int = setting(
+        whole(1, 1_000_000), 1024, "most concurrent requests; further ones get 503 immediately"
     )
-    store_timeout_ms: int = knob(whole(1, 60_000), 500, "deadline of a store operation")
-    header_timeout_seconds: float = knob(
+    store_timeout_ms: int = setting(whole(1, 60_000), 500, "timeout of a store operation")
+    header_timeout_seconds: float = setting(
         decimal(0.1, 3600), 10.0, "how long a client may take to send a request's head"
     )
-    body_timeout_seconds: float = knob(
+    body_timeout_seconds: float = setting(
         decimal(0.1, 3600), 10.0, "how long a client may take to send a request's body"
     )
-    keepalive_seconds: float = knob(
-        decimal(1, 86_400), 620.0, "how long an idle connection stays open; longer than the proxy's"
+    keepalive_seconds: float = setting(
+        decimal(1, 86_400),
+        620.0,
+        "how long an idle connection stays open; must be longer than the proxy's timeout",
     )
-    revision: str = knob(token, "unknown", "what was built, as a commit; shown in kv_build_info")
-    log_format: str = knob(
-        choice("auto", "json", "text"), "auto", "auto: for people on a terminal, else JSON lines"
+    revision: str = setting(token, "unknown", "commit that was built; shown in kv_build_info")
+    log_format: str = setting(
+        choice("auto", "json", "text"), "auto", "auto: text on a terminal, else JSON lines"
     )
-    access_log: str = knob(
+    access_log: str = setting(
         choice("notable", "all"),
         "notable",
-        "requests that get a line: those failed, slow or sampled, at most 100 a second; or all",
+        "requests that get an access line: those failed, slow or sampled, at most 100 a second;"
+        " or all",
     )
-    slow_ms: int = knob(whole(1, 600_000), 100, "from this duration on, a request is slow")
-    traces_per_second: float = knob(
-        decimal(0, 1_000_000), 100.0, "sampled requests a second, at most; 0: no limit"
+    slow_ms: int = setting(whole(1, 600_000), 100, "a request of this duration or longer is slow")
+    traces_per_second: float = setting(
+        decimal(0, 1_000_000), 100.0, "most sampled requests a second; 0: no limit"
     )
-    trace_keys: bool = knob(
-        on_or_off, True, "whether spans show keys (url.path); off shows the route instead"
+    trace_keys: bool = setting(
+        on_or_off, True, "whether spans contain keys (url.path); off: the route instead"
     )
-    telemetry: bool = knob(
-        on_or_off, True, "off: no metrics, traces or access lines, to measure what they cost"
+    telemetry: bool = setting(
+        on_or_off, True, "off: no metrics, traces or access lines, to measure their cost"
     )
-    fault_error_ratio: float = knob(
-        decimal(0, 1), 0.0, "rehearsal: ratio of /v1 requests answered 500 on purpose"
+    fault_error_ratio: float = setting(
+        decimal(0, 1), 0.0, "for rehearsals: ratio of /v1 requests that get a deliberate 500"
     )
-    fault_latency_ms: int = knob(
-        whole(0, 600_000), 0, "rehearsal: latency added to /v1 requests on purpose"
+    fault_latency_ms: int = setting(
+        whole(0, 600_000), 0, "for rehearsals: latency added to /v1 requests"
     )
-    fault_latency_ratio: float = knob(
-        decimal(0, 1), 1.0, "rehearsal: ratio of /v1 requests that get that latency"
+    fault_latency_ratio: float = setting(
+        decimal(0, 1), 1.0, "for rehearsals: ratio of /v1 requests that get that latency"
     )
 
     @property
@@ -189,7 +195,7 @@ def flag_name(name: str) -> str:
 
 
 def shown_default(name: str) -> str:
-    """Render the default as the README and ``--help`` show it."""
+    """Return the default as the documentation and ``--help`` show it."""
     declared = FIELDS[name]
     if declared.default is dataclasses.MISSING:
         return "host name"
@@ -205,7 +211,7 @@ def shown_default(name: str) -> str:
 
 
 def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -> Settings:
-    """Read the settings; a flag beats its variable. Raises SettingInvalid."""
+    """Parse the settings. A flag overrides its variable. Raises SettingInvalid."""
     known = {env_name(name): name for name in FIELDS}
     unknown = sorted(n for n in environ if n.startswith(PREFIX) and n not in known)
     if unknown:
@@ -232,4 +238,4 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -
 
 def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:
     close = get_close_matches(unknown[0], known, n=1)
-    return f"did you mean {close[0]}?" if close else "`tallykv serve --help` lists them all"
+    return f"did you mean {close[0]}?" if close else "`serve --help` lists them all"

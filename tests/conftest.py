@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from svc.settings import Settings
+from tests.support.pod_monitor import read_pod_monitor
 from tests.support.redis_servers import (
     RedisServer,
     binary_6,
@@ -110,3 +112,17 @@ def redis_server(redis_binary: str, tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis of the test's own, to break."""
     with running_redis(redis_binary, tmp_path / "redis") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def shared_redis(
+    redis_binary: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A Redis for all tests of a module."""
+    with running_redis(redis_binary, tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pod_monitor() -> dict[str, Any]:
+    return read_pod_monitor()

@@ -1,114 +1,172 @@
-"""Imports point inward: each layer of svc sees only what it may."""
+"""The house is as its packages say: who may import whom, what is pure, and no circle anywhere."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[1]
-SVC: Final = ROOT / "svc"
-MODULES: Final = sorted(SVC.rglob("*.py"))
+from tests.architecture import (
+    ROOT,
+    TREES,
+    docstring,
+    import_graph,
+    imported,
+    modules,
+    read_package,
+    rooms,
+    says_pure,
+)
 
-#: What the modules of a layer may import of svc; "version" is the package's own ``__version__``.
-LAYERS: Final = {
-    "domain": {"domain"},
-    "telemetry": {"telemetry", "version"},
-    "stores": {"stores", "domain", "telemetry"},
-    "api": {"api", "domain", "telemetry"},
+#: Trees whose packages say what they may import.
+LAYERED: Final = ("svc", "rollout", "bench")
+#: What a tree may import of the others; ``loadtest.load`` starts services outside a pod.
+TREES_SEEN: Final = {
+    "svc": set[str](),
+    "rollout": set[str](),
+    "grafana": set[str](),
+    "loadtest": set[str](),
+    "bench": {"svc", "rollout", "loadtest"},
 }
-#: What sees everything.
-WIRING: Final = {"app.py", "serving", "__main__.py"}
+EXCEPTIONS: Final = {"loadtest/load.py": {"bench"}}
+#: Files, processes, the network, the clock, chance.
+WORLD: Final = frozenset(
+    {
+        "asyncio",
+        "http",
+        "io",
+        "os",
+        "random",
+        "shutil",
+        "socket",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "time",
+        "urllib.request",
+    }
+)
+CLOCK: Final = re.compile(r"\.(?:now|utcnow|today)\(")
 
-
-def dotted(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imported(path: Path) -> set[str]:
-    """Return the dotted names that a module imports, wherever in it, relative ones resolved."""
-    package = dotted(path).split(".")
-    if path.name != "__init__.py":
-        package.pop()
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            origin = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {f"{origin}.{alias.name}" for alias in node.names}
-    return found
-
-
-def rooms(path: Path) -> set[str]:
-    """Return what of svc a module imports: layers, or names of the top level's modules."""
-    found = set()
-    for name in imported(path):
-        top, _, rest = name.partition(".")
-        if top == "svc":
-            room = rest.partition(".")[0]
-            found.add("version" if room == "__version__" else room)
-    return found
+MODULES: Final = [path for tree in TREES for path in modules(tree)]
 
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
-    place = path.relative_to(SVC).parts
-
-    if place[0] in WIRING:
-        return
-    if len(place) > 1:
-        assert rooms(path) <= LAYERS[place[0]]
-    elif place[0] == "settings.py":
-        assert rooms(path) == set()
-    elif place[0] == "tracing_settings.py":
-        assert rooms(path) == {"settings"}
-    else:
-        assert place[0] == "__init__.py", f"{place[0]}: a module of no layer"
-        assert rooms(path) == set()
+def package_of(path: Path) -> Path | None:
+    """Return the folder below its tree that a module lives in; None at the top of a tree."""
+    tree, *rest = path.relative_to(ROOT).parts
+    return ROOT / tree / rest[0] if len(rest) > 1 else None
 
 
-def test_every_folder_is_a_layer() -> None:
-    folders = {path.relative_to(SVC).parts[0] for path in MODULES if path.parent != SVC}
-
-    assert folders <= LAYERS.keys() | WIRING
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_module_knows_who_tests_loads_or_rolls_it_out(path: Path) -> None:
-    tops = {name.partition(".")[0] for name in imported(path)}
-
-    assert not tops & {"tests", "loadtest", "bench", "rollout"}
+def is_pure(path: Path) -> bool:
+    folder = package_of(path)
+    if folder is not None and path.name != "__init__.py" and (folder / "__init__.py").exists():
+        return says_pure(docstring(path)) or says_pure(docstring(folder / "__init__.py"))
+    return says_pure(docstring(path))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_settings_read_the_environment(path: Path) -> None:
-    # __main__ hands the environment to the settings; OTEL_* is the SDK's own affair.
-    if path.name == "__main__.py" or "telemetry" in path.parts:
-        return
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            assert node.attr not in {"environ", "getenv", "environb"}
+PURE: Final = [path for path in MODULES if is_pure(path)]
+LAYERED_MODULES: Final = [path for tree in LAYERED for path in modules(tree)]
+FOLDERS: Final = sorted({folder for path in LAYERED_MODULES if (folder := package_of(path))})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_says_what_it_is_for(path: Path) -> None:
-    doc = ast.get_docstring(ast.parse(path.read_text()))
+    said = docstring(path)
 
-    assert doc
-    assert len(doc.splitlines()[0]) <= 100
+    assert said
+    assert len(said.splitlines()[0]) <= 100
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_tree_imports_only_the_trees_it_may(path: Path) -> None:
+    tree = path.relative_to(ROOT).parts[0]
+    others = {*TREES, "tests", "kustomize"} - {tree}
+    tops = {name.partition(".")[0] for name in imported(path)}
+
+    assert tops & others <= TREES_SEEN[tree] | EXCEPTIONS.get(name_of(path), set())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_package_imports_only_what_it_says(folder: Path) -> None:
+    package = read_package(folder)
+    siblings = {path.stem for path in folder.parent.iterdir()}
+
+    used = {room for path in folder.rglob("*.py") for room in rooms(path)} - {folder.name}
+
+    if package.may_import is not None:
+        assert package.may_import <= siblings, "no such sibling"
+        assert used <= package.may_import
+        assert package.may_import <= used, "more than it uses"
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_a_pure_module_touches_nothing(path: Path) -> None:
+    names = imported(path)
+
+    prefixes = {".".join(name.split(".")[:n]) for name in names for n in (1, 2)}
+
+    assert not prefixes & WORLD
+    assert "pathlib.Path" not in names
+    assert not CLOCK.search(path.read_text())
+
+
+def test_what_decides_and_translates_is_pure() -> None:
+    folders = {"manifests", "envoy", "evidence"}
+    single = {"runner/decisions.py", "lint/rules/weights.py", "prometheus/promql.py"}
+    found = {str(path.relative_to(ROOT / "rollout")) for path in PURE if "rollout" in path.parts}
+
+    assert single <= found
+    for folder in folders:
+        inside = {f"{folder}/{path.name}" for path in (ROOT / "rollout" / folder).glob("*.py")}
+        assert inside <= found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graphlib.TopologicalSorter(import_graph()).prepare()  # raises CycleError, which names it
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    # __main__ hands the environment to the settings; OTEL_* is the SDK's own affair.
+    for path in modules("svc"):
+        if path.name == "__main__.py" or "telemetry" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in {"environ", "getenv", "environb"}, path
+
+
+def test_the_evidence_can_be_imported_alone() -> None:
+    """Nothing comes with it: no package of others, and no other room of the project."""
+    script = (
+        "import sys; before = set(sys.modules); import rollout.evidence;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(sorted(new - sys.stdlib_module_names));"
+        "print(sorted(m for m in sys.modules if m.startswith('rollout.')"
+        " and not m.startswith('rollout.evidence')))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines() == ["['rollout']", "[]"]
 
 
 def test_the_rules_see_what_is_imported() -> None:
-    """The test of the test: imports of siblings, cousins and the package itself are all found."""
-    assert rooms(SVC / "stores" / "entries.py") >= {"stores", "domain"}
-    assert rooms(SVC / "api" / "entries.py") >= {"api", "domain"}
-    assert rooms(SVC / "app.py") >= {"api", "domain", "stores", "settings", "version"}
+    """The test of the test: imports of siblings, cousins and other trees are all found."""
+    assert rooms(ROOT / "svc" / "stores" / "entries.py") >= {"stores", "domain"}
+    assert rooms(ROOT / "svc" / "app.py") >= {"api", "domain", "stores", "settings"}
+    assert "svc.domain.model" in import_graph()["svc.stores.entries"]
+    assert says_pure("Rows into a reading. Pure.")
+    assert not says_pure("A purely local affair.")

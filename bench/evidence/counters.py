@@ -12,9 +12,9 @@ import numpy as np
 
 from bench.frame.report import Row
 from rollout.evidence import Evidence
-from rollout.evidence.counts import Arm, Counts, Reading, Series, Window
+from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
 from rollout.evidence.objective import Objective
-from rollout.evidence.windows import difference
+from rollout.evidence.windows import increase
 
 from .limits import FALSE_ROLLBACKS_BOUND, NONE, RECOMPUTED
 from .offline import recompute
@@ -69,7 +69,7 @@ class Counters:
         rolled_back, baseline = False, _read(pods, 0, rng, missed=0.0)
         for now in range(LAG_SECONDS, SECONDS, POLL_SECONDS):
             newer = _read(pods, now - LAG_SECONDS, rng, missed=MISSED)
-            window, baseline = difference(baseline, newer, edges=EDGES)
+            window, baseline = increase(baseline, newer, edges=EDGES)
             evidence.observe(window, SHARE)
             rolled_back = rolled_back or evidence.harmful
             seen.append((window, SHARE))
@@ -118,9 +118,9 @@ class Counters:
 
 def _read(
     pods: dict[Series, Pod], second: int, rng: np.random.Generator, *, missed: float
-) -> Reading:
+) -> CounterSnapshot:
     scraped = {series: pod for series, pod in pods.items() if rng.random() >= missed}
-    return Reading(
+    return CounterSnapshot(
         at=float(second),
         counts={series: pod.counts[second] for series, pod in scraped.items()},
         started={series: pod.started[second] for series, pod in scraped.items()},

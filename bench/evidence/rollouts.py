@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rollout.evidence import Evidence
 from rollout.plan.model import Plan
-from rollout.runner.decisions import Action, Progress, Reason, decide, feeds
+from rollout.runner.decisions import Action, Progress, Reason, decide, has_requests_for_every_arm
 
 from .traffic import World
 
@@ -60,7 +60,7 @@ def roll_out(plan: Plan, world: World, *, start: int = 0, tell: Telling = told) 
         window = world.window(now, share)
         now = window.until
         evidence.observe(window, tell(share))
-        if feeds(plan.steps[step], window):
+        if has_requests_for_every_arm(plan.steps[step], window):
             data_at = now
         if proven_by is None and evidence.proven:
             proven_by = evidence.canary.requests

@@ -13,7 +13,7 @@ from typing import Final
 import redis
 
 from svc.domain.model import Draft, Key
-from svc.stores import record
+from svc.stores import entry_codec
 from svc.stores.names import entry_name
 
 from .operations import BATCH, OCTETS, VALUE, keys
@@ -53,7 +53,7 @@ def preload_peers(redis_port: int) -> None:
 
 def fill(redis_port: int, entries: int) -> None:
     """Write that many entries behind the service's back, as it would lay them down."""
-    versions = record.Versions()
+    versions = entry_codec.Versions()
     now = int(time.time() * 1000)
     times = struct.pack(">QQ", now, now + YEAR_SECONDS * 1000)
     draft = Draft(LISTED_BODY, OCTETS, YEAR_SECONDS, is_json=False)
@@ -61,7 +61,7 @@ def fill(redis_port: int, entries: int) -> None:
         for start in range(0, entries, CHUNK):
             pipeline = client.pipeline(transaction=False)
             for i in range(start, min(start + CHUNK, entries)):
-                head, tail = record.encode(draft, versions.next())
+                head, tail = entry_codec.encode(draft, versions.next())
                 name = entry_name(Key(f"entry-{i:07}"))
                 pipeline.set(name, head + times + tail, ex=YEAR_SECONDS)
             pipeline.execute()

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Print the Secret kv-redis with new passwords, for one of the components redis-…:
+# Print the Secret kv-redis with new passwords for one of the components redis-…:
 #   sh kustomize/redis/secret.sh sentinel | kubectl --namespace kv-prod create -f -
-# KV_PASSWORD is the service's password, where it is not to be a new one.
+# To keep the service's password, set KV_PASSWORD.
 set -eu
 
 password() { od -An -N24 -vtx1 /dev/urandom | tr -d ' \n'; }
-# Redis needs to know the passwords' digests only.
+# Redis needs only the digests of the passwords.
 digest() { printf %s "$1" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -d ' ' -f 1; }
 
 mode=${1:-}
 kv=${KV_PASSWORD:-$(password)}
-# What svc/stores and its scripts use, on the names that they use.
+# The keys and commands that svc/stores and its scripts use.
 may="~kv:{???}:* ~ct:{???}:* ~op:{???}:* resetchannels -@all +get +mget +getrange +pttl +scan +time +info +eval +evalsha +set +incrby +pexpire +exists +del +unlink"
 case $mode in
   single) url=redis://kv:$kv@redis:6379 ;;
@@ -22,8 +22,8 @@ case $mode in
   *) echo "usage: $0 single|sentinel|cluster" >&2 && exit 2 ;;
 esac
 
-# Nobody can log in as a user that is off. Yet it is as the default user that Redis reads its file
-# again: of a script's changes it leaves out, without a word, what that user may not do.
+# Nobody can log in as a user that is off. But Redis reads its file as the default user, and some
+# versions silently skip changes of scripts that this user may not make. So it may do everything.
 cat <<END
 apiVersion: v1
 kind: Secret

@@ -1,1 +1,4 @@
-"""The subcommands that move a rollout: their flags, and what they wire together."""
+"""The subcommands of tallykv-rollout: arguments, exit codes, and what each subcommand connects.
+
+May import: cluster, evidence, lint, manifests, plan, prometheus, rehearsal, report, runner.
+"""

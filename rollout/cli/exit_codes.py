@@ -1,4 +1,4 @@
-"""What the exit codes mean, and how a command ends that can't go on."""
+"""Exit codes, and the function that runs a subcommand and turns errors into them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from ..lint.kustomize import CouldNotRun
 from ..plan.plan_file import PlanInvalid
-from ..rehearsal.programs import RehearsalFailed
-from ..runner.controller import Verdict
+from ..rehearsal.errors import RehearsalFailed
+from ..runner.decisions import Verdict
 from ..runner.ports import TargetFailed
-from ..runner.state import StateFailed
-from ..runner.status import StandingInvalid
+from ..runner.rollout_state import PlanChanged
+from ..runner.state_store import StateFailed
 
 PROMOTED: Final = 0
 ROLLED_BACK: Final = 1
@@ -26,29 +26,31 @@ INCONCLUSIVE: Final = 3
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 
-CODES: Final = {
+VERDICT_CODES: Final = {
     Verdict.PROMOTED: PROMOTED,
     Verdict.ROLLED_BACK: ROLLED_BACK,
     Verdict.INCONCLUSIVE: INCONCLUSIVE,
 }
-EXPLAINED: Final = (
-    "exit code: 0 promoted, 1 rolled back, 2 it could not be done, 3 inconclusive, 130 interrupted,"
-    " 143 terminated"
+EXIT_CODES_HELP: Final = (
+    "exit code: 0 promoted, 1 rolled back, 2 error, 3 inconclusive, 130 interrupted, 143 terminated"
 )
 
 
-class Refused(Exception):
-    """The command can't be carried out as it was given; the message says what to change."""
+class UsageError(Exception):
+    """The command can't be carried out with these arguments; the message says what to change."""
 
 
 class Terminated(Exception):
-    """SIGTERM came, and everything was ended as after a Ctrl-C."""
+    """SIGTERM arrived, and the command was cancelled as after Ctrl-C."""
 
 
-def run_command(name: str, doing: Coroutine[Any, Any, int], *, interrupted: str = "") -> int:
-    """Run a command to its exit code; ``interrupted`` is said after a Ctrl-C or a SIGTERM."""
+def run_command(name: str, command: Coroutine[Any, Any, int], *, interrupted: str = "") -> int:
+    """Run a subcommand and return its exit code.
+
+    ``interrupted`` is appended to the message after a Ctrl-C or a SIGTERM.
+    """
     try:
-        return asyncio.run(_until_terminated(doing))
+        return asyncio.run(_run_until_terminated(command))
     except KeyboardInterrupt:
         sys.stderr.write(f"tallykv-rollout {name}: interrupted{interrupted}\n")
         return INTERRUPTED
@@ -56,26 +58,26 @@ def run_command(name: str, doing: Coroutine[Any, Any, int], *, interrupted: str 
         sys.stderr.write(f"tallykv-rollout {name}: terminated{interrupted}\n")
         return TERMINATED
     except (BrokenPipeError, SystemExit):
-        # So rich leaves where nobody reads any more; its 1 would mean that it was rolled back.
-        _mute()
-        sys.stderr.write(f"tallykv-rollout {name}: nobody reads what it says{interrupted}\n")
+        # rich raises SystemExit(1) on a broken pipe; 1 would mean that the canary was rolled back.
+        _discard_output()
+        sys.stderr.write(f"tallykv-rollout {name}: the output pipe was closed{interrupted}\n")
         return ERROR
     except (
-        Refused,
+        UsageError,
         PlanInvalid,
         CouldNotRun,
         RehearsalFailed,
         TargetFailed,
-        StandingInvalid,
+        PlanChanged,
         StateFailed,
     ) as error:
         sys.stderr.write(f"tallykv-rollout {name}: {error}\n")
         return ERROR
 
 
-async def _until_terminated(doing: Coroutine[Any, Any, int]) -> int:
-    """Let SIGTERM cancel what is done, as asyncio does for Ctrl-C; raise Terminated then."""
-    task = asyncio.ensure_future(doing)
+async def _run_until_terminated(command: Coroutine[Any, Any, int]) -> int:
+    """Cancel the command at SIGTERM and raise Terminated, as asyncio does for Ctrl-C."""
+    task = asyncio.ensure_future(command)
     terminated = False
 
     def terminate() -> None:
@@ -95,7 +97,7 @@ async def _until_terminated(doing: Coroutine[Any, Any, int]) -> int:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _mute() -> None:
-    """Keep Python from failing to write at its end what nobody reads."""
+def _discard_output() -> None:
+    """Redirect stdout to /dev/null, because Python flushes it at exit and would fail again."""
     with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), sys.stdout.fileno())

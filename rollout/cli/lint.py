@@ -1,4 +1,4 @@
-"""The subcommand ``lint``: its flags, and its exit code."""
+"""The subcommand ``lint``: finds mistakes in manifests before they are applied."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from ..lint.schemas import Schemas, VersionUnknown
 from ..lint.sources import collect, collect_steps
 
 NAME: Final = "lint"
-SUMMARY: Final = "say what is wrong with manifests before a cluster sees them"
+SUMMARY: Final = "find mistakes in Kubernetes and Istio manifests"
 _EPILOG: Final = """\
-A directory with a kustomization is built by kubectl or kustomize. Any other directory is searched:
-every kustomization in it is built and linted on its own, and what one leaves open is looked up in
-those beside it. All files together are one set.
+A directory with a kustomization is built with kubectl or kustomize. Other directories are searched:
+every kustomization in them is built and linted separately, and objects that it only refers to are
+looked up in the other ones. All files that are named or found form one set.
 
-exit code: 0 no errors, 1 errors, 2 it could not run
+exit code: 0 no errors, 1 errors found, 2 lint could not run
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
+    """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("paths", metavar="DIR|FILE", nargs="*", help="manifests; - is stdin")
+    parser.add_argument("paths", metavar="DIR|FILE", nargs="*", help="manifests; - reads stdin")
     parser.add_argument(
         "--with",
         dest="given",
         metavar="DIR|FILE",
         action="append",
         default=[],
-        help="what is in the cluster already: looked up, not judged (may be repeated)",
+        help="manifests of what is in the cluster: used for look-ups, not linted (repeatable)",
     )
     parser.add_argument(
         "--plan",
         action="store_true",
-        help="the directories are steps, applied in this order; one that only holds numbered"
-        " directories stands for these",
+        help="the directories are steps, applied in this order; a directory that contains only"
+        " numbered directories stands for those",
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     parser.add_argument(
         "--namespace",
         metavar="NAME",
         default="default",
-        help="of objects that name none (default: default)",
+        help="namespace of objects that name none (default: default)",
     )
     parser.add_argument(
         "--kubernetes-version",
         metavar="1.NN",
-        help="whose schemas to check against (default: the newest known)",
+        help="version of the Kubernetes schemas to validate against (default: the newest known)",
     )
     parser.add_argument("--rules", action="store_true", help="list all rules and exit")
 
@@ -66,20 +66,20 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(render_rules(RULES))
         return 0
     if not arguments.paths:
-        return _give_up("nothing to lint: name directories or files")
+        return _fail("nothing to lint: name directories or files")
     try:
         parser = ResourceParser(Schemas(arguments.kubernetes_version), arguments.namespace)
         bundles = (collect_steps if arguments.plan else collect)(arguments.paths)
         given = collect(arguments.given)
     except (CouldNotRun, VersionUnknown) as error:
-        return _give_up(str(error))
+        return _fail(str(error))
     except OSError as error:
-        return _give_up(f"{error.filename} can't be read: {error.strerror}; mend its permissions")
+        return _fail(f"{error.filename} can't be read: {error.strerror}; change its permissions")
     report = lint(bundles, parser, existing=given, plan=arguments.plan)
     sys.stdout.write(FORMATS[arguments.format](report))
     return 1 if report.count(Severity.ERROR) else 0
 
 
-def _give_up(why: str) -> int:
+def _fail(why: str) -> int:
     sys.stderr.write(f"tallykv-rollout lint: {why}\n")
     return 2

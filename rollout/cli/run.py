@@ -1,9 +1,8 @@
-"""The subcommand ``run``: a rollout in a cluster, judged by what Prometheus counts."""
+"""The subcommand ``run``: a rollout in a cluster, with evidence from Prometheus."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import sys
@@ -11,101 +10,120 @@ import time
 from typing import Final
 
 from ..cluster.kubeconfig import open_client
-from ..cluster.target import ClusterTarget, Patience
-from ..plan.arms import arms_of, service_of_plan, version_of
-from ..plan.loading import Planned, load_plan
+from ..cluster.target import ClusterTarget, Timeouts
+from ..plan.loading import LoadedPlan
 from ..plan.model import Plan
-from ..prometheus.query import Arms, Question, ask_app, ask_istio
-from ..prometheus.source import Server, open_source
+from ..prometheus.arm_labels import arms_of, service_of_plan, version_of
+from ..prometheus.query import Query, ReleaseLabel, app_query, istio_query
+from ..prometheus.source import PrometheusServer, open_source
+from ..prometheus.unattributed_requests import UnattributedRequests
+from ..report.plan_summary import summarize_plan
 from ..report.terminal import open_progress
 from ..runner.annotations import Grafana, open_annotations
-from ..runner.controller import Checker, Controller, World
-from ..runner.event_recorder import Telling
+from ..runner.controller import Controller
+from ..runner.event_recorder import EventRecorder
 from ..runner.metrics import RolloutMetrics, serve_metrics
-from ..runner.ports import NotOurs
-from ..runner.reasons import still_gets
-from ..runner.smoke_tests import no_checker, open_checker
-from ..runner.state import StateStore
-from .arguments import add_plan, port, seconds
-from .exit_codes import CODES, EXPLAINED, Refused, run_command
-from .plan_summary import about_of
-from .state_store import add_cluster, open_store
-from .unattributed import StraysSource
+from ..runner.ports import ManagedByOther, Ports, RunSmokeTest
+from ..runner.reasons import describe_canary_traffic
+from ..runner.smoke_tests import fail_without_url, open_smoke_tester
+from ..runner.state_store import StateStore
+from .arguments import (
+    add_plan_arguments,
+    add_state_arguments,
+    load_plan_of,
+    open_state_store,
+    parse_port,
+    parse_seconds,
+)
+from .exit_codes import EXIT_CODES_HELP, VERDICT_CODES, UsageError, run_command
 
 NAME: Final = "run"
-SUMMARY: Final = "walk a plan's steps in a cluster, and back if the canary is worse"
+SUMMARY: Final = "roll out a release in a cluster, and roll back if the canary is worse"
 _EPILOG: Final = f"""\
-Touches the weights of the routes that the plan names and nothing else; refuses if Flagger, Argo
-Rollouts or somebody else holds them. Killed at any moment, the same command goes on where it was.
-A rollout that has ended says its verdict again; --again begins anew.
+Changes only weights, destinations and, for A/B, the plan's own rules in the VirtualService of the
+plan. Refuses to start if Flagger, Argo Rollouts or another controller manages them. If the command
+is killed, the same command continues where it stopped. If the rollout has ended, the command prints
+the verdict again; --again starts a new rollout.
 
-Everything before the first step has to be in the cluster: apply the directories 1-… and 2-… .
+Apply everything that comes before the first step first: the directories 1-… and 2-… .
 
   tallykv-rollout run istio/canary --prometheus http://localhost:9090
-  tallykv-rollout status istio/canary        and pause, resume, abort, from any other terminal
+  tallykv-rollout status istio/canary        in another terminal; also pause, resume and abort
 
-PROMETHEUS_TOKEN is sent to Prometheus. GRAFANA_URL and GRAFANA_TOKEN have steps marked there.
+PROMETHEUS_TOKEN is the bearer token for Prometheus. With GRAFANA_URL and GRAFANA_TOKEN, each step
+is posted to Grafana as an annotation.
 
-{EXPLAINED}
+{EXIT_CODES_HELP}
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
+    """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add_plan(parser)
-    parser.add_argument("--prometheus", metavar="URL", required=True, help="where evidence is")
+    add_plan_arguments(parser)
+    parser.add_argument(
+        "--prometheus", metavar="URL", required=True, help="address of the Prometheus server"
+    )
     parser.add_argument(
         "--metrics",
         choices=("istio", "app"),
         default="istio",
-        help="what callers saw, or what the service counts itself (default: istio)",
+        help="istio: metrics of the proxies, as clients see it; app: metrics of the service itself"
+        " (default: istio)",
     )
     parser.add_argument(
         "--label",
         metavar="NAME=STABLE,CANARY",
-        help="the label that names the release (default: destination_workload or the subset's)",
+        help="metric label that names the release, and its two values (default:"
+        " destination_workload, with app a label of the subsets)",
     )
     parser.add_argument(
         "--stale",
-        type=seconds,
+        type=parse_seconds,
         default=60.0,
         metavar="TIME",
-        help="the age from which a sample is no evidence (default: 60s)",
+        help="ignore samples that are older (default: 60s)",
     )
     parser.add_argument(
         "--settle",
-        type=seconds,
+        type=parse_seconds,
         default=5.0,
         metavar="TIME",
-        help="for proxies to take a step up (default: 5s)",
-    )
-    parser.add_argument("--url", help="where the plan's checks are asked: the gateway")
-    parser.add_argument("--host", help="the Host they ask for, if it is another than the URL's")
-    add_cluster(parser)
-    parser.add_argument(
-        "--metrics-port", type=port, metavar="PORT", help="serve the rollout's own /metrics there"
+        help="time that proxies need to apply new routes (default: 5s)",
     )
     parser.add_argument(
-        "--again", action="store_true", help="begin anew, if the last one has ended"
+        "--url", metavar="URL", help="address of the gateway, for the plan's smoke tests"
+    )
+    parser.add_argument(
+        "--host", metavar="NAME", help="Host header of the smoke tests (default: that of --url)"
+    )
+    add_state_arguments(parser)
+    parser.add_argument(
+        "--metrics-port",
+        type=parse_port,
+        metavar="PORT",
+        help="serve metrics of the rollout at /metrics on this port",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="start a new rollout if the last one has ended"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run to the verdict; return the exit code."""
     return run_command(
-        NAME, _run(arguments), interrupted="; the routes stay: the same command goes on"
+        NAME,
+        _run(arguments),
+        interrupted="; the routes stay as they are; run the same command to continue",
     )
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    planned = await asyncio.to_thread(
-        load_plan, arguments.plan, given=arguments.given, namespace=arguments.namespace
-    )
-    plan = planned.plan
-    question = _question(arguments, planned)
-    server = Server(
+    loaded = await load_plan_of(arguments)
+    plan = loaded.plan
+    question = _question(arguments, loaded)
+    server = PrometheusServer(
         url=arguments.prometheus,
         token=os.environ.get("PROMETHEUS_TOKEN", ""),
         stale_seconds=arguments.stale,
@@ -114,77 +132,91 @@ async def _run(arguments: argparse.Namespace) -> int:
         client = await stack.enter_async_context(
             open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
         )
-        store = await stack.enter_async_context(open_store(arguments, plan, client))
-        target = ClusterTarget(client, plan, Patience(settle_seconds=arguments.settle))
-        await _refuse_others(target, store, plan)
-        source = StraysSource(
+        store = await stack.enter_async_context(open_state_store(arguments, plan, client))
+        target = ClusterTarget(client, plan, Timeouts(propagation_seconds=arguments.settle))
+        await _check_weights_are_free(target, store, plan)
+        source = UnattributedRequests(
             await stack.enter_async_context(open_source(server, question)), question
         )
-        checker: Checker = no_checker
+        run_smoke_test: RunSmokeTest = fail_without_url
         if arguments.url:
-            checker = await stack.enter_async_context(open_checker(arguments.url, arguments.host))
+            run_smoke_test = await stack.enter_async_context(
+                open_smoke_tester(arguments.url, arguments.host)
+            )
         metrics = RolloutMetrics(plan.namespace, plan.name)
-        listeners = [metrics.tell]
+        listeners = [metrics.observe_event]
         if arguments.metrics_port is not None:
-            await _serve(stack, metrics, arguments.metrics_port)
+            await _serve_metrics(stack, metrics, arguments.metrics_port)
         if grafana := Grafana.from_env(os.environ):
-            annotations = await stack.enter_async_context(open_annotations(grafana, _tags(planned)))
-            listeners.append(annotations.tell)
+            annotations = await stack.enter_async_context(open_annotations(grafana, _tags(loaded)))
+            listeners.append(annotations.post_event)
         progress = stack.enter_context(
-            open_progress(about_of(plan, f"Prometheus at {arguments.prometheus}"))
+            open_progress(summarize_plan(plan, f"Prometheus at {arguments.prometheus}"))
         )
-        listeners.append(progress.tell)
-        telling = Telling(plan, store, time.time, listeners)
-        world = World(target, source, store, telling, checker, remark=source.remark)
-        return CODES[await Controller(plan, world, again=arguments.again).run()]
+        listeners.append(progress.show_event)
+        ports = Ports(
+            target=target,
+            source=source,
+            store=store,
+            recorder=EventRecorder(plan, store, time.time, listeners),
+            run_smoke_test=run_smoke_test,
+            explain_missing_data=source.explain_missing_data,
+        )
+        return VERDICT_CODES[await Controller(plan, ports, again=arguments.again).run()]
 
 
-async def _refuse_others(target: ClusterTarget, store: StateStore, plan: Plan) -> None:
-    """Print warnings; raise NotOurs, which says what the canary gets, if another holds the weights.
+async def _check_weights_are_free(target: ClusterTarget, store: StateStore, plan: Plan) -> None:
+    """Print warnings. Raise ManagedByOther if another controller manages the weights.
 
-    A rollout that is on its way back is not kept from it by who only lays claim.
+    The message says which requests the canary still gets. A rollout that is already rolling back
+    skips this check, so that a mere claim of another controller can't stop it.
     """
-    kept = await store.load()
-    if kept is not None and kept["ended"]:
-        kept = None
-    if kept is not None and kept["verdict"] is not None:
+    saved = await store.load()
+    if saved is not None and saved["ended"]:
+        saved = None
+    if saved is not None and saved["verdict"] is not None:
         return
     try:
         warnings = await target.check()
-    except NotOurs as refused:
-        if kept is None:
+    except ManagedByOther as error:
+        if saved is None:
             raise
-        raise NotOurs(f"{refused}; {still_gets(plan, kept['step'])}") from refused
+        traffic = describe_canary_traffic(plan, saved["step"])
+        raise ManagedByOther(f"{error}; {traffic}") from error
     for warning in warnings:
         sys.stderr.write(f"warning: {warning}\n")
 
 
-def _tags(planned: Planned) -> list[str]:
-    """Return what tells a mark's release, as the dashboards call it."""
-    version = version_of(planned, planned.plan.canary)
-    return [f"track:{planned.plan.canary}", *([f"version:{version}"] if version else [])]
+def _tags(loaded: LoadedPlan) -> list[str]:
+    """Return the tags by which the dashboards find the annotations of a release."""
+    version = version_of(loaded, loaded.plan.canary)
+    return [f"track:{loaded.plan.canary}", *([f"version:{version}"] if version else [])]
 
 
-async def _serve(stack: contextlib.AsyncExitStack, metrics: RolloutMetrics, number: int) -> None:
+async def _serve_metrics(
+    stack: contextlib.AsyncExitStack, metrics: RolloutMetrics, number: int
+) -> None:
     try:
-        await stack.enter_async_context(serve_metrics(metrics, "0.0.0.0", number))  # noqa: S104 - a scrape comes from elsewhere
+        await stack.enter_async_context(serve_metrics(metrics, "0.0.0.0", number))  # noqa: S104 - Prometheus scrapes from another host
     except OSError as error:
-        raise Refused(f"--metrics-port {number}: {error.strerror}; name another") from None
+        raise UsageError(
+            f"--metrics-port {number}: {error.strerror}; choose another port"
+        ) from None
 
 
-def _question(arguments: argparse.Namespace, planned: Planned) -> Question:
-    plan = planned.plan
+def _question(arguments: argparse.Namespace, loaded: LoadedPlan) -> Query:
+    plan = loaded.plan
     edges = plan.objective.slow_seconds
-    arms = _label(arguments.label) if arguments.label else arms_of(planned, arguments.metrics)
+    arms = _label(arguments.label) if arguments.label else arms_of(loaded, arguments.metrics)
     if arguments.metrics == "app":
-        return ask_app(plan.namespace, arms, edges)
+        return app_query(plan.namespace, arms, edges)
     service = service_of_plan(plan)
-    return ask_istio(service.name, service.namespace, arms, edges)
+    return istio_query(service.name, service.namespace, arms, edges)
 
 
-def _label(text: str) -> Arms:
+def _label(text: str) -> ReleaseLabel:
     name, _, values = text.partition("=")
     stable, comma, canary = values.partition(",")
     if not (name.isidentifier() and stable and comma and canary) or stable == canary:
-        raise Refused(f"--label {text}: write it as NAME=STABLE,CANARY")
-    return Arms(name, stable, canary)
+        raise UsageError(f"--label {text}: write it as NAME=STABLE,CANARY")
+    return ReleaseLabel(name, stable, canary)

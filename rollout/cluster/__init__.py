@@ -1,1 +1,4 @@
-"""A cluster as the place where routes are put in force and where a rollout's state is kept."""
+"""A Kubernetes cluster: the weights of its VirtualService, and a rollout's state in a ConfigMap.
+
+May import: manifests, plan, runner.
+"""

@@ -1,4 +1,4 @@
-"""Ask the API server: every way in which it can fail, named by what is to be done about it."""
+"""A client of the Kubernetes API: get, list, patch and create, with one exception per failure."""
 
 from __future__ import annotations
 
@@ -14,152 +14,161 @@ from lightkube.core.exceptions import ConfigError
 from lightkube.types import PatchType
 
 Json = dict[str, Any]
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-#: Too many requests, and what a proxy in front of the server says while it is away.
-_AWAY: Final = frozenset({408, 425, 429})
-_LONGEST_PAUSE_SECONDS: Final = 5.0
-
-
-class NoAnswer(Exception):
-    """The API server did what was asked, or didn't; the message says why that isn't known."""
+#: Statuses below 500 that are worth a retry: request timeout, too early, too many requests.
+_RETRYABLE: Final = frozenset({408, 425, 429})
+_MAX_BACKOFF_SECONDS: Final = 5.0
 
 
-class Away(NoAnswer):
-    """It can't be reached or can't serve now: worth another try."""
+class ApiError(Exception):
+    """A request failed; the message says why. The server may have applied the change or not."""
 
 
-class Absent(NoAnswer):
-    """There is no such object, or the cluster doesn't know its kind."""
+class Unavailable(ApiError):
+    """The server can't be reached or can't serve now; a retry may help."""
 
 
-class Forbidden(NoAnswer):
-    """We may not."""
+class NotFound(ApiError):
+    """There is no such object, or the cluster does not know its kind."""
 
 
-class Conflict(NoAnswer):
-    """The object is not any more what the change was meant for."""
+class Forbidden(ApiError):
+    """The user lacks the permission, or is not logged in."""
 
 
-class Refused(NoAnswer):
-    """It will not do that, however often it is asked."""
+class Conflict(ApiError):
+    """The object has changed since it was read, or exists already."""
 
 
-class Unprocessable(Refused):
-    """A JSON patch that doesn't apply, its tests included; or an object that isn't valid."""
+class Rejected(ApiError):
+    """The server rejects the request; a retry does not help."""
 
 
-#: A class of lightkube's, which stands for a kind of object.
+class Invalid(Rejected):
+    """Status 422: a JSON patch that does not apply (a failed ``test``), or an invalid object."""
+
+
+#: A resource class of lightkube.
 Kind = type[Any]
 
 
-class Api:
-    """Objects of one namespace, as plain JSON."""
+class ApiClient:
+    """Reads and writes objects of one namespace, as plain JSON.
 
-    def __init__(self, client: AsyncClient, namespace: str) -> None:
-        self._client: Any = client  # its overloads are about classes made at run time
+    A read is repeated for ``retry_seconds`` while the server is unavailable. A write is not: read
+    the object again first.
+    """
+
+    def __init__(
+        self, client: AsyncClient, namespace: str, *, retry_seconds: float, backoff_seconds: float
+    ) -> None:
+        self._client: Any = client  # its overloads do not accept classes made at run time
+        self._retry_seconds = retry_seconds
+        self._backoff_seconds = backoff_seconds
         self.namespace = namespace
 
     async def get(self, kind: Kind, name: str) -> Json:
-        """Return an object; raise NoAnswer."""
-        return await _answer(self._client.get(kind, name, namespace=self.namespace))
+        """Return an object; raise ApiError."""
+        return await self._retry(
+            lambda: _json(self._client.get(kind, name, namespace=self.namespace))
+        )
 
     async def list(self, kind: Kind) -> list[Json]:
-        """Return all objects of a kind; raise NoAnswer."""
+        """Return all objects of a kind; raise ApiError."""
 
         async def pages() -> list[Any]:
             return [each async for each in self._client.list(kind, namespace=self.namespace)]
 
-        return [_plain(each) for each in await _translated(pages())]
+        found = await self._retry(lambda: _translate_errors(pages()))
+        return [_to_dict(each) for each in found]
 
-    async def patch(self, kind: Kind, name: str, operations: Sequence[Json]) -> Json:
-        """Apply a JSON patch (RFC 6902), all of it or nothing; raise NoAnswer."""
+    async def json_patch(self, kind: Kind, name: str, operations: Sequence[Json]) -> Json:
+        """Apply a JSON patch (RFC 6902), all of it or nothing; raise ApiError."""
         return await self._patch(kind, name, list(operations), PatchType.JSON)
 
-    async def merge(self, kind: Kind, name: str, changes: Mapping[str, Any]) -> Json:
-        """Apply a merge patch (RFC 7396); Conflict if it names an old resourceVersion."""
+    async def merge_patch(self, kind: Kind, name: str, changes: Mapping[str, Any]) -> Json:
+        """Apply a merge patch (RFC 7396); raise ApiError.
+
+        Raise Conflict if ``changes`` has a resourceVersion that is not the current one.
+        """
         return await self._patch(kind, name, dict(changes), PatchType.MERGE)
 
     async def create(self, kind: Kind, body: Mapping[str, Any]) -> Json:
-        """Create an object; raise NoAnswer, which is Conflict if there is one of that name."""
+        """Create an object; raise ApiError, or Conflict if the name is taken."""
         made = kind.from_dict(dict(body))
-        return await _answer(self._client.create(made, namespace=self.namespace))
+        return await _json(self._client.create(made, namespace=self.namespace))
 
-    async def _patch(self, kind: Kind, name: str, body: Any, how: PatchType) -> Json:
-        return await _answer(
-            self._client.patch(kind, name, body, namespace=self.namespace, patch_type=how)
+    def backoff(self, attempts: int) -> float:
+        """Return the pause after so many attempts, in seconds: exponential with jitter, <= 5 s."""
+        longest = min(self._backoff_seconds * 2.0 ** min(attempts, 16), _MAX_BACKOFF_SECONDS)
+        return longest * random.uniform(0.5, 1.0)
+
+    async def _retry(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        deadline = asyncio.get_running_loop().time() + self._retry_seconds
+        attempts = 0
+        while True:
+            try:
+                return await request()
+            except Unavailable:
+                attempts += 1
+                pause = self.backoff(attempts)
+                if asyncio.get_running_loop().time() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _patch(self, kind: Kind, name: str, body: Any, patch_type: PatchType) -> Json:
+        return await _json(
+            self._client.patch(kind, name, body, namespace=self.namespace, patch_type=patch_type)
         )
 
 
-async def patiently(
-    ask: Callable[[], Awaitable[Answer]], *, seconds: float, pause_seconds: float
-) -> Answer:
-    """Ask again while the server is away, for so many seconds; then raise Away."""
-    give_up = asyncio.get_running_loop().time() + seconds
-    tries = 0
-    while True:
-        try:
-            return await ask()
-        except Away:
-            tries += 1
-            pause = backoff(tries, pause_seconds)
-            if asyncio.get_running_loop().time() + pause > give_up:
-                raise
-        await asyncio.sleep(pause)
+async def _json(request: Awaitable[Any]) -> Json:
+    return _to_dict(await _translate_errors(request))
 
 
-def backoff(tries: int, pause_seconds: float) -> float:
-    """Return how long to wait after so many tries: longer each time, never as long as another."""
-    longest = min(pause_seconds * 2.0 ** min(tries, 16), _LONGEST_PAUSE_SECONDS)
-    return longest * random.uniform(0.5, 1.0)
-
-
-async def _answer(asked: Awaitable[Any]) -> Json:
-    return _plain(await _translated(asked))
-
-
-async def _translated(asked: Awaitable[Answer]) -> Answer:
+async def _translate_errors(request: Awaitable[Result]) -> Result:
     try:
-        return await asked
+        return await request
     except httpx2.HTTPStatusError as error:  # lightkube's ApiError is one
         raise _by_status(error) from error
     except httpx2.RequestError as error:
-        raise Away(f"{type(error).__name__} {error}".strip()) from error
+        raise Unavailable(f"{type(error).__name__} {error}".strip()) from error
     except ConfigError as error:
-        raise Refused(f"the credentials can't be had: {error}") from error
-    except OSError as error:  # sockets fail as RequestError: this is the plugin's command
-        raise Refused(f"the credentials' plugin can't be run: {error}") from error
+        raise Rejected(f"the credentials can't be read: {error}") from error
+    except OSError as error:  # sockets raise RequestError, so this is the exec plugin's command
+        raise Rejected(f"the credentials plugin can't be run: {error}") from error
     except (LookupError, ValueError, TypeError, AttributeError) as error:
-        # lightkube stumbles over an error without Content-Type or without a Status in it.
-        behind = error.__context__
-        if isinstance(behind, httpx2.HTTPStatusError):
-            raise _by_status(behind) from error
+        # lightkube fails so on an error response without Content-Type or without a Status object.
+        cause = error.__context__
+        if isinstance(cause, httpx2.HTTPStatusError):
+            raise _by_status(cause) from error
         if isinstance(error, (msgspec.DecodeError, httpx2.DecodingError)):
-            raise Away("the answer is not what an API server says") from error
-        raise Refused("the credentials' plugin gives no token") from error
+            raise Unavailable("the response is not JSON of an API server") from error
+        raise Rejected("the credentials plugin returned no token") from error
 
 
-def _by_status(error: httpx2.HTTPStatusError) -> NoAnswer:
+def _by_status(error: httpx2.HTTPStatusError) -> ApiError:
     status = error.response.status_code
-    said = f"{status} {_message(error.response)}"
-    if status in _AWAY or status >= 500:
-        return Away(said)
+    message = f"{status} {_message(error.response)}"
+    if status in _RETRYABLE or status >= 500:
+        return Unavailable(message)
     if status in {401, 403}:
-        return Forbidden(said)
-    for code, kind in ((404, Absent), (409, Conflict), (422, Unprocessable)):
+        return Forbidden(message)
+    for code, kind in ((404, NotFound), (409, Conflict), (422, Invalid)):
         if status == code:
-            return kind(said)
-    return Refused(said)
+            return kind(message)
+    return Rejected(message)
 
 
 def _message(response: httpx2.Response) -> str:
-    """Return what the server's Status says, else what its number is called."""
+    """Return the message of the server's Status object, else the reason phrase."""
     try:
         return str(response.json()["message"])
     except (LookupError, ValueError, TypeError):
         return response.reason_phrase
 
 
-def _plain(answered: Any) -> Json:
-    plain: Json = answered if isinstance(answered, dict) else answered.to_dict()
+def _to_dict(resource: Any) -> Json:
+    plain: Json = resource if isinstance(resource, dict) else resource.to_dict()
     return plain

@@ -1,99 +1,85 @@
-"""One ConfigMap that several processes change: no change is ever lost to another."""
+"""One ConfigMap that several processes change without losing each other's changes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from lightkube import AsyncClient
 from lightkube.resources.core_v1 import ConfigMap
 
-from ..runner.state import StateFailed
-from .api_client import Absent, Api, Away, Conflict, Json, NoAnswer, backoff, patiently
+from ..runner.state_store import StateFailed
+from .api_client import ApiClient, ApiError, Conflict, Json, NotFound, Unavailable
 from .kubeconfig import FIELD_MANAGER
 
-#: Given the ConfigMap or None, says what to merge into it; None changes nothing.
-Decide = Callable[[Json | None], Json | None]
+#: Takes the ConfigMap (None if absent); returns the merge patch to apply, None for no change.
+Change = Callable[[Json | None], Json | None]
 
 
 class SharedConfigMap:
-    """Every change names the resourceVersion that it is the change of."""
+    """Writes with optimistic concurrency: each write names the resourceVersion that was read."""
 
-    def __init__(
-        self,
-        client: AsyncClient,
-        namespace: str,
-        name: str,
-        *,
-        away_seconds: float,
-        pause_seconds: float,
-        tries: int,
-    ) -> None:
-        self._api = Api(client, namespace)
+    def __init__(self, api: ApiClient, name: str, max_attempts: int) -> None:
+        self._api = api
         self._name = name
-        self.title = f"ConfigMap {namespace}/{name}"
-        self._away_seconds = away_seconds
-        self.pause_seconds = pause_seconds
-        self._tries = tries
+        self.title = f"ConfigMap {api.namespace}/{name}"
+        self._max_attempts = max_attempts
 
-    async def find(self) -> Json | None:
-        """Return it, None if there is none; raise StateFailed."""
+    async def get(self) -> Json | None:
+        """Return the ConfigMap, None if there is none; raise StateFailed."""
         try:
-            return await patiently(
-                lambda: self._api.get(ConfigMap, self._name),
-                seconds=self._away_seconds,
-                pause_seconds=self.pause_seconds,
-            )
-        except Absent:
+            return await self._api.get(ConfigMap, self._name)
+        except NotFound:
             return None
-        except NoAnswer as error:
+        except ApiError as error:
             raise self._failed(error) from error
 
-    async def update(self, decide: Decide) -> None:
-        """Read, decide, write, and again if anybody wrote in between; raise StateFailed.
+    async def update(self, change: Change) -> None:
+        """Read, call ``change``, write; repeat if somebody wrote in between; raise StateFailed.
 
-        An answer may be lost, so ``decide`` may be asked about what it decided itself.
+        A response may be lost, so ``change`` may be called with its own earlier result.
         """
-        failed: NoAnswer | None = None
-        for tries in range(self._tries):
-            if tries:
-                await asyncio.sleep(backoff(tries, self.pause_seconds))
-            found = await self.find()
-            changes = decide(found)
-            if changes is None:
+        failed: ApiError | None = None
+        for attempts in range(self._max_attempts):
+            if attempts:
+                await asyncio.sleep(self._api.backoff(attempts))
+            found = await self.get()
+            patch = change(found)
+            if patch is None:
                 return
             try:
-                await self._write(found, changes)
-            except (Conflict, Absent, Away) as error:
+                await self._write(found, patch)
+            except (Conflict, NotFound, Unavailable) as error:
                 failed = error
-            except NoAnswer as error:
+            except ApiError as error:
                 raise self._failed(error) from error
             else:
                 return
         raise self._failed(failed) from failed
 
-    async def _write(self, found: Json | None, changes: Json) -> None:
-        metadata = changes.get("metadata", {})
+    async def _write(self, found: Json | None, patch: Json) -> None:
+        metadata = patch.get("metadata", {})
         if found is None:
             labels = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
             new = {"metadata": {**metadata, "name": self._name, "labels": labels}}
-            await self._api.create(ConfigMap, changes | new)
+            await self._api.create(ConfigMap, patch | new)
         else:
             version = {"resourceVersion": found["metadata"]["resourceVersion"]}
-            await self._api.merge(ConfigMap, self._name, changes | {"metadata": metadata | version})
+            await self._api.merge_patch(
+                ConfigMap, self._name, patch | {"metadata": metadata | version}
+            )
 
-    def _failed(self, error: NoAnswer | None) -> StateFailed:
+    def _failed(self, error: ApiError | None) -> StateFailed:
         return StateFailed(
-            f"{self.title} can't be read or written ({error}); it takes get, create and patch on"
-            f" configmaps in {self._api.namespace} and an API server that answers"
+            f"{self.title} can't be read or written ({error}); check that the API server answers,"
+            f" and that you may get, create and patch configmaps in {self._api.namespace}"
         )
 
 
 def data_of(found: Json | None, key: str) -> str | None:
-    """Return what is kept under a key."""
+    """Return the value of a data key, None if it is absent."""
     return None if found is None else (found.get("data") or {}).get(key)
 
 
-def note_on(found: Json | None, key: str) -> str | None:
-    """Return an annotation."""
+def annotation_of(found: Json | None, key: str) -> str | None:
+    """Return the value of an annotation, None if it is absent."""
     return None if found is None else (found["metadata"].get("annotations") or {}).get(key)

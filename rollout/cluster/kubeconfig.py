@@ -1,7 +1,7 @@
-"""Find the cluster and log in: a kubeconfig and its context, or the pod's own account.
+"""Find the cluster and log in: by a kubeconfig and its context, or by the pod's service account.
 
-The client is lightkube: typed and async, JSON patches of any kind of object, 9 MB and 0.4 s to
-import where kubernetes_asyncio takes 46 MB and 3 s and kr8s 50 MB and 1 s.
+The client library is lightkube. It is typed and async, and it patches any kind of object. It takes
+9 MB and 0.4 s to import; kubernetes_asyncio takes 46 MB and 3 s, kr8s 50 MB and 1 s.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from lightkube.core.exceptions import ConfigError
 
 from ..runner.ports import TargetFailed
 
-#: Under this name the cluster notes who wrote which field.
+#: The name of this tool in metadata.managedFields.
 FIELD_MANAGER: Final = "tallykv-rollout"
 _TIMEOUT_SECONDS: Final = 5.0
 _DEFAULT_FILE: Final = "~/.kube/config"
 _EXEC_GROUP: Final = "client.authentication.k8s.io"
+_REMEDY: Final = "try kubectl with the same --kubeconfig and --context first"
 
 
 @contextlib.asynccontextmanager
@@ -38,30 +39,30 @@ async def open_client(
     environ: Mapping[str, str] = os.environ,
     timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> AsyncIterator[AsyncClient]:
-    """Open a client of the cluster that ``find_cluster`` finds; raise TargetFailed without one.
+    """Open a client with the configuration of ``load_config``; raise TargetFailed without one.
 
-    Nothing is sent yet. A request that takes longer than ``timeout_seconds`` has failed.
+    No request is sent yet. ``timeout_seconds`` is for each request.
     """
-    config = find_cluster(kubeconfig=kubeconfig, context=context, environ=environ)
+    config = load_config(kubeconfig=kubeconfig, context=context, environ=environ)
     try:
         client = AsyncClient(
             config, timeout=httpx2.Timeout(timeout_seconds), field_manager=FIELD_MANAGER
         )
     except (ConfigError, OSError, ValueError) as error:
-        raise TargetFailed(f"no way to log in to the cluster: {error}; {_remedy()}") from error
+        raise TargetFailed(f"can't log in to the cluster: {error}; {_REMEDY}") from error
     try:
         yield client
     finally:
         await client.close()
 
 
-def find_cluster(
+def load_config(
     *, kubeconfig: str | None, context: str | None, environ: Mapping[str, str]
 ) -> SingleConfig:
-    """Return where the cluster is and who we are there.
+    """Return the cluster's address and the credentials; raise TargetFailed.
 
-    Looked for in this order: the file that is named, ``KUBECONFIG``, the account of the pod that
-    we run in, ``~/.kube/config``. A context that is named has to be in a file.
+    The first of these that exists is read: the file ``kubeconfig``, ``KUBECONFIG``, the pod's
+    service account, ``~/.kube/config``. With a ``context``, the service account is skipped.
     """
     named = kubeconfig or environ.get("KUBECONFIG")
     try:
@@ -70,12 +71,12 @@ def find_cluster(
         else:
             config = KubeConfig.from_file(_one_file(named or _DEFAULT_FILE)).get(context)
     except (ConfigError, OSError) as error:
-        raise TargetFailed(f"no cluster to be found: {error}; {_remedy()}") from error
+        raise TargetFailed(f"no cluster found: {error}; {_REMEDY}") from error
     except (KeyError, TypeError, AttributeError, msgspec.ValidationError, yaml.YAMLError) as error:
-        raise TargetFailed(f"{named or _DEFAULT_FILE} is no kubeconfig; {_remedy()}") from error
-    if config is None:  # without a context; lightkube raises instead, its types don't say so
-        raise TargetFailed(f"the kubeconfig has no current context; {_remedy()}")
-    return config._replace(user=_known_user(config.user))
+        raise TargetFailed(f"{named or _DEFAULT_FILE} is no kubeconfig; {_REMEDY}") from error
+    if config is None:  # lightkube's types allow None; it raises ConfigError instead
+        raise TargetFailed(f"the kubeconfig has no current context; {_REMEDY}")
+    return config._replace(user=_supported_user(config.user))
 
 
 def _in_cluster(environ: Mapping[str, str]) -> bool:
@@ -93,15 +94,16 @@ def _one_file(named: str) -> str:
     return named
 
 
-def _known_user(user: User | None) -> User:
-    """Return a user that lightkube takes: it asserts that there is one, and runs no v1 plugins."""
+def _supported_user(user: User | None) -> User:
+    """Return a user that lightkube supports: not None, and with an exec plugin of v1beta1."""
     if user is None:
         return User()
     plugin = user.exec
     if plugin is None or plugin.apiVersion != f"{_EXEC_GROUP}/v1":
         return user
-    # For a token, v1 and v1beta1 are one protocol; the variable tells the plugin what to answer.
-    told = {
+    # For tokens, v1 and v1beta1 are the same protocol. KUBERNETES_EXEC_INFO makes the plugin
+    # answer in its own version.
+    exec_info = {
         "apiVersion": plugin.apiVersion,
         "kind": "ExecCredential",
         "spec": {"interactive": False},
@@ -112,10 +114,6 @@ def _known_user(user: User | None) -> User:
             apiVersion=f"{_EXEC_GROUP}/v1beta1",
             command=plugin.command,
             args=plugin.args,
-            env=[*(plugin.env or []), NameValue("KUBERNETES_EXEC_INFO", json.dumps(told))],
+            env=[*(plugin.env or []), NameValue("KUBERNETES_EXEC_INFO", json.dumps(exec_info))],
         ),
     )
-
-
-def _remedy() -> str:
-    return "try kubectl with the same --kubeconfig and --context first"

@@ -1,4 +1,4 @@
-"""Who runs a rollout: signed on its ConfigMap, renewed, and never a matter of two clocks."""
+"""A lease on a ConfigMap: one process runs a rollout at a time. Clocks need not agree."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..runner.state import StateFailed, StateHeld
+from ..runner.state_store import StateFailed, StateHeld
 from .api_client import Json
-from .config_map import SharedConfigMap, note_on
+from .config_map import SharedConfigMap, annotation_of
 
 _HOLDER: Final = "tallykv-rollout/holder"
 _RENEWED: Final = "tallykv-rollout/renewed"
@@ -22,127 +22,143 @@ _LEASE_SECONDS: Final = "tallykv-rollout/lease-seconds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """When a hold ends on its own, in seconds.
+class LeaseTimes:
+    """When the lease expires and how often the holder renews it.
 
-    A runner that can't renew gives up at two thirds of ``seconds``; another one takes over only
-    after it has watched for all of them that nothing is renewed. So clocks need not agree.
+    A holder that can't renew stops after two thirds of ``duration_seconds``. Another process takes
+    over only after it has seen no renewal for the whole ``duration_seconds``, by its own clock.
     """
 
-    seconds: float = 30.0
+    duration_seconds: float = 30.0
     renew_seconds: float = 8.0
 
 
-class Holder:
-    """One who may hold a ConfigMap: the process that we are."""
+class Lease:
+    """Acquires, renews and releases the lease, which is kept in the ConfigMap's annotations."""
 
-    def __init__(self, config_map: SharedConfigMap, lease: Lease) -> None:
+    def __init__(self, config_map: SharedConfigMap, times: LeaseTimes, poll_seconds: float) -> None:
         self._config_map = config_map
-        self._lease = lease
-        self._me = f"process {os.getpid()} on {socket.gethostname()} ({secrets.token_hex(4)})"
+        self._times = times
+        self._poll_seconds = poll_seconds
+        self._identity = f"process {os.getpid()} on {socket.gethostname()} ({secrets.token_hex(4)})"
 
-    def fence(self, found: Json | None) -> None:
-        """Raise StateHeld unless we hold the ConfigMap as it was read."""
-        holder = note_on(found, _HOLDER)
-        if holder != self._me:
-            whose = holder or "nobody: it was deleted, or never held"
-            raise StateHeld(f"{self._config_map.title} is not held by this runner but by {whose}")
+    def require(self, found: Json | None) -> None:
+        """Raise StateHeld unless this process holds the lease in the ConfigMap as it was read."""
+        holder = annotation_of(found, _HOLDER)
+        if holder != self._identity:
+            reason = f", but by {holder}" if holder else ": it was deleted, or never held"
+            raise StateHeld(
+                f"{self._config_map.title} is not held by this runner{reason};"
+                " see tallykv-rollout status"
+            )
 
     @contextlib.asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Be the only one inside the block; who can't renew in time is cancelled there."""
+        """Hold the lease inside the block; raise StateHeld if another process holds it.
+
+        If the lease can't be renewed in time, the block is cancelled and StateHeld is raised.
+        """
         await self._acquire()
         runner = asyncio.current_task()
         assert runner is not None  # noqa: S101 - a coroutine runs in one
         lost: list[Exception] = []
-        keeping = asyncio.create_task(self._keep(runner, lost))
+        renewing = asyncio.create_task(self._renew(runner, lost))
         try:
             yield
         except asyncio.CancelledError as error:
             if lost and runner.uncancel() == 0:
+                reason = str(lost[0]) or "it was not renewed in time; run the same command again"
                 title = self._config_map.title
-                raise StateHeld(f"the hold on {title} is lost: {lost[0]}") from error
+                raise StateHeld(f"the hold on {title} is lost: {reason}") from error
             raise
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
             if not lost:
                 await self._release()
 
     async def _acquire(self) -> None:
-        """Take what nobody holds; watch a hold for as long as it may stay unrenewed."""
+        """Take a free lease; watch a held one until it has expired."""
         clock = asyncio.get_running_loop().time
         seen: tuple[str | None, str | None] | None = None
         since = clock()
         while True:
-            found = await self._config_map.find()
-            holder = note_on(found, _HOLDER)
+            found = await self._config_map.get()
+            holder = annotation_of(found, _HOLDER)
             if holder is not None:
-                mark = (holder, note_on(found, _RENEWED))
-                if seen is not None and mark != seen:
-                    raise StateHeld(f"{holder} runs the rollout; end it first, or give it an order")
-                seen = mark
-                if clock() - since < _seconds(found, self._lease.seconds):
-                    await asyncio.sleep(self._config_map.pause_seconds)
+                renewal = (holder, annotation_of(found, _RENEWED))
+                if seen is not None and renewal != seen:
+                    raise _held_by(holder)
+                seen = renewal
+                if clock() - since < _duration(found, self._times.duration_seconds):
+                    await asyncio.sleep(self._poll_seconds)
                     continue
-            await self._sign(instead_of=seen)
+            await self._take(expired=seen)
             return
 
-    async def _sign(self, *, instead_of: tuple[str | None, str | None] | None) -> None:
-        """Sign unless somebody else has signed or renewed meanwhile; then raise StateHeld."""
+    async def _take(self, *, expired: tuple[str | None, str | None] | None) -> None:
+        """Write the lease; raise StateHeld if somebody has taken or renewed it meanwhile."""
 
-        def decide(found: Json | None) -> Json | None:
-            holder = note_on(found, _HOLDER)
-            if holder == self._me:
-                return None  # it was applied, only the answer was lost
-            if holder is not None and (holder, note_on(found, _RENEWED)) != instead_of:
-                raise StateHeld(f"{holder} runs the rollout; end it first, or give it an order")
-            return {"metadata": {"annotations": self._signature()}}
+        def change(found: Json | None) -> Json | None:
+            holder = annotation_of(found, _HOLDER)
+            if holder == self._identity:
+                return None  # it was applied, only the response was lost
+            if holder is not None and (holder, annotation_of(found, _RENEWED)) != expired:
+                raise _held_by(holder)
+            return {"metadata": {"annotations": self._annotations()}}
 
-        await self._config_map.update(decide)
+        await self._config_map.update(change)
 
-    async def _keep(self, runner: asyncio.Task[Any], lost: list[Exception]) -> None:
+    async def _renew(self, runner: asyncio.Task[Any], lost: list[Exception]) -> None:
+        """Renew the lease until cancelled; on failure, set ``lost`` and cancel the runner."""
         clock = asyncio.get_running_loop().time
-        signed = clock()
+        renewed = clock()
         while True:
-            await asyncio.sleep(self._lease.renew_seconds)
-            latest = signed + self._lease.seconds * 2 / 3
+            await asyncio.sleep(self._times.renew_seconds)
+            deadline = renewed + self._times.duration_seconds * 2 / 3
             started = clock()
             try:
-                async with asyncio.timeout_at(latest):
+                async with asyncio.timeout_at(deadline):
                     await self._config_map.update(self._renewal)
             except (StateFailed, TimeoutError) as error:
-                if isinstance(error, StateHeld) or clock() >= latest:
+                if isinstance(error, StateHeld) or clock() >= deadline:
                     lost.append(error)
                     runner.cancel()
                     return
             else:
-                signed = started
+                renewed = started
 
     def _renewal(self, found: Json | None) -> Json:
-        self.fence(found)
-        return {"metadata": {"annotations": self._signature()}}
+        self.require(found)
+        return {"metadata": {"annotations": self._annotations()}}
 
     async def _release(self) -> None:
-        def decide(found: Json | None) -> Json:
-            self.fence(found)
-            return {"metadata": {"annotations": dict.fromkeys(self._signature())}}
+        def change(found: Json | None) -> Json:
+            self.require(found)
+            return {"metadata": {"annotations": dict.fromkeys(self._annotations())}}
 
-        # If it can't be, the lease ends on its own.
+        # If this fails, the lease expires.
         with contextlib.suppress(StateFailed):
-            await self._config_map.update(decide)
+            await self._config_map.update(change)
 
-    def _signature(self) -> dict[str, str]:
+    def _annotations(self) -> dict[str, str]:
         return {
-            _HOLDER: self._me,
+            _HOLDER: self._identity,
             _RENEWED: datetime.now(UTC).isoformat(),
-            _LEASE_SECONDS: f"{self._lease.seconds:g}",
+            _LEASE_SECONDS: f"{self._times.duration_seconds:g}",
         }
 
 
-def _seconds(found: Json | None, default: float) -> float:
-    """Return how long the one who holds it may leave it unrenewed."""
+def _held_by(holder: str) -> StateHeld:
+    return StateHeld(
+        f"{holder} runs the rollout; end it first, or control it: tallykv-rollout pause, resume"
+        " or abort"
+    )
+
+
+def _duration(found: Json | None, default: float) -> float:
+    """Return how long the holder's lease lasts without a renewal, in seconds."""
     try:
-        return float(note_on(found, _LEASE_SECONDS) or default)
+        return float(annotation_of(found, _LEASE_SECONDS) or default)
     except ValueError:
         return default

@@ -1,4 +1,4 @@
-"""A cluster as a rollout's target: weights of a live VirtualService, and nothing else of it."""
+"""A rollout's target in a cluster: write the weights of a live VirtualService, nothing else."""
 
 from __future__ import annotations
 
@@ -10,55 +10,66 @@ from lightkube import AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 
 from ..plan.model import Plan, Step
-from ..runner.ports import NotOurs, TargetFailed
+from ..runner.ports import ManagedByOther, TargetFailed
 from .api_client import (
-    Absent,
-    Api,
-    Away,
+    ApiClient,
+    ApiError,
     Conflict,
     Forbidden,
+    Invalid,
     Json,
     Kind,
-    NoAnswer,
-    Unprocessable,
-    backoff,
-    patiently,
+    NotFound,
+    Unavailable,
 )
 from .kubeconfig import FIELD_MANAGER
-from .owners import gitops_warnings, last_writer, refuse_claimed, refuse_owned
-from .route_patch import Changes
+from .other_controllers import (
+    gitops_warnings,
+    last_field_manager,
+    refuse_claimed,
+    refuse_controlled,
+)
+from .virtual_service_patch import PatchBuilder
 
 _GROUP: Final = "networking.istio.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long things may take, in seconds, and how often a change is tried.
+class Timeouts:
+    """Limits of reading and writing the VirtualService, in seconds.
 
-    ``settle_seconds`` is for what no API shows: proxies get new routes some time after the object
-    has them. ``confirm_seconds`` is for istiod to say that it has seen a change, where it does say.
+    ``retry_seconds``: how long to repeat a request while the API server is unavailable.
+    ``backoff_seconds``: the first pause between two attempts.
+    ``max_attempts``: how often to write if others write at the same time.
+    ``confirm_seconds``: how long istiod may take to set status.observedGeneration, if it sets it.
+    ``propagation_seconds``: how long to wait until the proxies have the routes; no API shows this.
     """
 
-    away_seconds: float = 30.0
-    pause_seconds: float = 0.2
-    tries: int = 8
+    retry_seconds: float = 30.0
+    backoff_seconds: float = 0.2
+    max_attempts: int = 8
     confirm_seconds: float = 15.0
-    settle_seconds: float = 5.0
+    propagation_seconds: float = 5.0
 
 
 class ClusterTarget:
-    """Puts steps in force in a cluster; what it never touches stays as it is to the byte.
+    """Puts a plan's steps in force by patching its VirtualService.
 
-    ``warnings`` has what was noticed and does not keep a rollout from going on.
+    ``warnings`` are findings that do not stop a rollout.
     """
 
-    def __init__(self, client: AsyncClient, plan: Plan, patience: Patience | None = None) -> None:
-        self._api = Api(client, plan.namespace)
+    def __init__(self, client: AsyncClient, plan: Plan, timeouts: Timeouts | None = None) -> None:
+        self._timeouts = timeouts or Timeouts()
+        self._api = ApiClient(
+            client,
+            plan.namespace,
+            retry_seconds=self._timeouts.retry_seconds,
+            backoff_seconds=self._timeouts.backoff_seconds,
+        )
         self._name = plan.virtual_service
         self._title = f"VirtualService {plan.namespace}/{plan.virtual_service}"
         self._kind = _kind(str(plan.steps[0].document["apiVersion"]))
-        self._changes = Changes(plan)
-        self._patience = patience or Patience()
+        self._patches = PatchBuilder(plan)
         self._warnings: dict[str, None] = {}
 
     @property
@@ -66,117 +77,112 @@ class ClusterTarget:
         return tuple(self._warnings)
 
     async def check(self) -> tuple[str, ...]:
-        """Return warnings; raise NotOurs if another holds the weights, TargetFailed otherwise."""
-        refuse_owned(await self._read())
+        """Return warnings; raise ManagedByOther if another tool sets weights, or TargetFailed."""
+        refuse_controlled(await self._read())
         await self._refuse_claimed()
         return self.warnings
 
     async def apply(self, step: Step) -> None:
-        """Put a step in force and return once the cluster has it and the proxies had their time.
+        """Put a step in force; return when istiod has seen it and propagation_seconds have passed.
 
-        Raise NotOurs, naming who holds the weights or what is not the plan's, or TargetFailed.
+        Raise ManagedByOther if somebody else sets the weights or the routes are not the plan's, or
+        TargetFailed.
         """
-        # Who aborts must not wait for lists; that the object itself is ours is checked anyway.
-        if not self._changes.is_way_back(step):
+        # A rollback must not wait for lists. The object's own metadata is checked anyway.
+        if not self._patches.is_rollback(step):
             await self._refuse_claimed()
-        changed = await self._write(step)
+        changed = await self._patch_weights(step)
         await self._confirm(step)
         if changed:
-            await asyncio.sleep(self._patience.settle_seconds)
+            await asyncio.sleep(self._timeouts.propagation_seconds)
 
     async def in_force(self, step: Step) -> bool:
-        """Tell whether the routes are those of a step; raise TargetFailed if they can't be read."""
+        """Return True if the routes are those of the step; raise TargetFailed if unreadable."""
         live = await self._read()
         try:
-            return not self._changes.build(live, step)
+            return not self._patches.build(live, step)
         except TargetFailed:
             return False
 
-    async def _write(self, step: Step) -> bool:
-        """Change what has to be; return whether that was anything."""
+    async def _patch_weights(self, step: Step) -> bool:
+        """Patch the live VirtualService to the step; return True if it changed."""
         tested = None
-        failed: NoAnswer | None = None
-        for tries in range(self._patience.tries):
-            if tries:
-                await asyncio.sleep(backoff(tries, self._patience.pause_seconds))
+        failed: ApiError | None = None
+        for attempts in range(self._timeouts.max_attempts):
+            if attempts:
+                await asyncio.sleep(self._api.backoff(attempts))
             live = await self._read()
-            refuse_owned(live)
-            change = self._changes.build(live, step)
-            if not change:
-                return bool(tries)  # an earlier try was applied, only its answer was lost
+            refuse_controlled(live)
+            patch = self._patches.build(live, step)
+            if not patch:
+                return bool(attempts)  # an earlier attempt was applied, only its response was lost
             version = live["metadata"]["resourceVersion"]
-            if isinstance(failed, Unprocessable) and version == tested:
-                # The tests hold, so it is the object that is not valid.
-                raise TargetFailed(f"the cluster refuses {self._title} at {step.name}: {failed}")
+            if isinstance(failed, Invalid) and version == tested:
+                # The object is unchanged, so no test failed: the patched object is invalid.
+                raise TargetFailed(
+                    f"the cluster rejects {self._title} at {step.name}: {failed};"
+                    " correct the step's manifest, or see which admission webhook rejects it"
+                )
             tested = version
             try:
-                await self._api.patch(self._kind, self._name, change.operations(live))
-            except (Conflict, Unprocessable, Away) as error:
+                await self._api.json_patch(self._kind, self._name, patch.operations(live))
+            except (Conflict, Invalid, Unavailable) as error:
                 failed = error
-            except NoAnswer as error:
+            except ApiError as error:
                 raise self._failed(error, "patch") from error
             else:
                 return True
-        if isinstance(failed, Away):
+        if isinstance(failed, Unavailable):
             raise self._failed(failed, "patch") from failed
         raise TargetFailed(
-            f"{self._title} was changed by others, {self._patience.tries} times, before"
+            f"{self._title} was changed by others, {self._timeouts.max_attempts} times, before"
             f" {step.name} could be applied; see who writes it: kubectl get --show-managed-fields"
         ) from failed
 
     async def _confirm(self, step: Step) -> None:
-        """Wait until the step is read back, and istiod has seen it if it says what it has seen."""
-        give_up = asyncio.get_running_loop().time() + self._patience.confirm_seconds
-        tries = 0
+        """Wait until the step is read back, and until istiod has seen it if it reports that."""
+        deadline = asyncio.get_running_loop().time() + self._timeouts.confirm_seconds
+        attempts = 0
         while True:
             live = await self._read()
-            overwritten = bool(self._changes.build(live, step))
-            if not overwritten and not _lags(live):
+            overwritten = bool(self._patches.build(live, step))
+            if not overwritten and not _istiod_lags(live):
                 return
-            tries += 1
-            pause = backoff(tries, self._patience.pause_seconds)
-            if asyncio.get_running_loop().time() + pause > give_up:
+            attempts += 1
+            pause = self._api.backoff(attempts)
+            if asyncio.get_running_loop().time() + pause > deadline:
                 break
             await asyncio.sleep(pause)
         if overwritten:
-            writer = last_writer(live, besides=FIELD_MANAGER) or "somebody"
-            raise NotOurs(
+            writer = last_field_manager(live, other_than=FIELD_MANAGER) or "somebody"
+            raise ManagedByOther(
                 f"{self._title}: {writer} undid {step.name} right after it was applied;"
-                " leave the weights to one of the two"
+                " only one of the two may set the weights"
             )
         raise TargetFailed(
-            f"{step.name} is written, but istiod has not taken it up within"
-            f" {self._patience.confirm_seconds:g} s (status.observedGeneration"
-            f" {live['status']['observedGeneration']}); look at istioctl proxy-status"
+            f"{step.name} is written, but istiod has not seen it within"
+            f" {self._timeouts.confirm_seconds:g} s (status.observedGeneration"
+            f" {live['status']['observedGeneration']}); see istioctl proxy-status"
         )
 
     async def _read(self) -> Json:
         try:
-            live = await patiently(
-                lambda: self._api.get(self._kind, self._name),
-                seconds=self._patience.away_seconds,
-                pause_seconds=self._patience.pause_seconds,
-            )
-        except NoAnswer as error:
+            live = await self._api.get(self._kind, self._name)
+        except ApiError as error:
             raise self._failed(error, "get") from error
         self._warnings |= dict.fromkeys(gitops_warnings(live))
         return live
 
     async def _refuse_claimed(self) -> None:
         try:
-            noticed = await refuse_claimed(
-                self._api,
-                self._name,
-                seconds=self._patience.away_seconds,
-                pause_seconds=self._patience.pause_seconds,
-            )
-        except NoAnswer as error:
+            warnings = await refuse_claimed(self._api, self._name)
+        except ApiError as error:
             raise self._failed(error, "list") from error
-        self._warnings |= dict.fromkeys(noticed)
+        self._warnings |= dict.fromkeys(warnings)
 
-    def _failed(self, error: NoAnswer, verb: str) -> TargetFailed:
+    def _failed(self, error: ApiError, verb: str) -> TargetFailed:
         namespace = self._api.namespace
-        if isinstance(error, Absent):
+        if isinstance(error, NotFound):
             return TargetFailed(
                 f"there is no {self._title} ({error}); apply the plan's first step by hand"
             )
@@ -185,12 +191,14 @@ class ClusterTarget:
                 f"no permission to {verb} {self._title} ({error}); see"
                 f" kubectl auth can-i {verb} virtualservices.{_GROUP} --namespace {namespace}"
             )
-        if isinstance(error, Away):
+        if isinstance(error, Unavailable):
             return TargetFailed(
-                f"the API server is away ({error}): the routes stay as they are; run it again"
-                " when kubectl get works"
+                f"the API server is unavailable ({error}); run the same command again when kubectl"
+                " get works"
             )
-        return TargetFailed(f"the cluster refuses to {verb} {self._title}: {error}")
+        return TargetFailed(
+            f"the cluster refuses to {verb} {self._title}: {error}; try the same with kubectl"
+        )
 
 
 def _kind(api_version: str) -> Kind:
@@ -199,11 +207,11 @@ def _kind(api_version: str) -> Kind:
     return kind
 
 
-def _lags(live: Json) -> bool:
-    """Tell whether istiod says that it has seen an older generation only."""
+def _istiod_lags(live: Json) -> bool:
+    """Return True if istiod reports an older generation than the object's."""
     status = live.get("status")
     observed = status.get("observedGeneration") if isinstance(status, dict) else None
-    # A number or, as protobuf writes 64 bits, a text.
+    # An integer, or a string: protobuf's JSON writes 64-bit integers as strings.
     if observed is None or not str(observed).isdecimal():
         return False
     return int(observed) < int(live["metadata"].get("generation", 0))

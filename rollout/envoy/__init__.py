@@ -1,1 +1,4 @@
-"""Istio's objects to Envoy's configuration, as istiod does it: pure."""
+"""Translates Istio's objects to Envoy's configuration, as istiod does.
+
+May import: manifests. Pure.
+"""

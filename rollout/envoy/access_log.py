@@ -1,14 +1,14 @@
-"""What is written of each request: one JSON object a line, on Envoy's standard output."""
+"""Envoy's access log: one JSON object per request and line, on Envoy's standard output."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from .protobuf import extension
+from .protobuf_json import extension
 
 #: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage
-#: Numbers stay numbers; what is not known is null. ``cluster`` has the name and not the name that
-#: statistics have, ``duration_ms`` ends with the last byte sent to the caller.
+#: Numbers stay numbers; unknown values are null. ``cluster`` is the cluster's name, not the name of
+#: its statistics. ``duration_ms`` ends with the last byte sent downstream.
 _FIELDS: Final = {
     "start_time": "%START_TIME%",
     "listener": "%FILTER_CHAIN_NAME%",
@@ -30,10 +30,8 @@ _FIELDS: Final = {
 
 
 def access_log() -> list[dict[str, Any]]:
-    """Return a listener's access logs.
-
-    The stream and not the file /dev/stdout: that can't be opened where it is a socket.
-    """
+    """Return the access logs of a listener."""
+    # The stdout logger, because the file /dev/stdout can't be opened if stdout is a socket.
     return [
         extension(
             "envoy.access_loggers.stdout",

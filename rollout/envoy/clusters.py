@@ -1,4 +1,4 @@
-"""One cluster for each HTTP port of a Service, and one for each of its subsets."""
+"""Envoy's clusters: one for each HTTP port of a Service and one for each of its subsets."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from ..manifests.hosts import ServiceName
 from ..manifests.kubernetes import Service, ServicePort
 from ..manifests.traffic_policy import TrafficPolicy
-from .balancing import lb_policy
-from .names import cluster_name, stat_name
-from .outliers import outlier_fields
-from .pools import pool_fields
-from .protobuf import CLUSTER, typed
-from .protocols import protocol_of
-from .registry import Registry, http_ports
+from .connection_pool import connection_pool_fields
+from .load_balancing import lb_policy
+from .outlier_detection import outlier_detection_fields
+from .protobuf_json import CLUSTER, typed
+from .protocol_selection import protocol_of
+from .resource_names import cluster_name, stat_name
+from .service_registry import ServiceRegistry, http_ports
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What a cluster stands for; without a subset the labels are none."""
+    """A cluster before translation; ``labels`` are the subset's, empty without a subset."""
 
     service: Service
     port: ServicePort
@@ -36,8 +36,8 @@ class Cluster:
         return cluster_name(self.host, self.port.number, self.subset)
 
 
-def clusters(registry: Registry) -> Iterator[Cluster]:
-    """Yield all clusters that istiod would send, whether a route leads to them or not."""
+def clusters(registry: ServiceRegistry) -> Iterator[Cluster]:
+    """Yield all clusters that istiod would send, including those that no route names."""
     for service in registry.services:
         for port in http_ports(service):
             whole = Cluster(service, port, None, {})
@@ -47,14 +47,14 @@ def clusters(registry: Registry) -> Iterator[Cluster]:
 
 
 def cluster_resource(cluster: Cluster, policy: TrafficPolicy) -> dict[str, Any]:
-    """Return Envoy's cluster; where its endpoints are found is for whoever writes them to say."""
+    """Return Envoy's cluster, still without the config source of its endpoints."""
     return typed(
         CLUSTER,
         name=cluster.name,
         alt_stat_name=stat_name(cluster.name),
         type="EDS",
         eds_cluster_config={"service_name": cluster.name},
-        **pool_fields(policy.connection_pool, protocol_of(cluster.port)),
+        **connection_pool_fields(policy.connection_pool, protocol_of(cluster.port)),
         **lb_policy(policy.load_balancer),
-        **outlier_fields(policy.outlier_detection),
+        **outlier_detection_fields(policy.outlier_detection),
     )

@@ -1,4 +1,4 @@
-"""What a translation takes and gives: objects and local addresses in, xDS resources out."""
+"""The input and the output of a translation: objects and local addresses, xDS resources."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..manifests.gateway import Gateway
 from ..manifests.kubernetes import Service, Workload
 from ..manifests.virtual_service import VirtualService
 
+#: A message in protobuf's JSON format.
 Resource = Mapping[str, Any]
 
 
@@ -20,7 +21,7 @@ class Address(NamedTuple):
 
 
 class PodPort(NamedTuple):
-    """A container's port of a workload's pods."""
+    """A container port of a workload's pods."""
 
     namespace: str
     workload: str
@@ -29,7 +30,7 @@ class PodPort(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """What the mesh knows of: Istio's objects, and the Services and workloads that they name."""
+    """The applied objects: Istio's, and the Services and workloads that they name."""
 
     virtual_services: tuple[VirtualService, ...]
     destination_rules: tuple[DestinationRule, ...]
@@ -39,12 +40,12 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where things are on this machine.
+class LocalAddresses:
+    """The addresses on this machine.
 
-    ``pods`` has the addresses of the pods that are ready, for each of their ports. ``listeners``
-    says where each of the Gateways' ports is to listen, ``mesh`` where callers inside the mesh
-    would come out (None: nowhere).
+    ``pods`` has the addresses of the ready pods, by container port. ``listeners`` has the address
+    to listen on for each Gateway port. ``mesh`` is the address to listen on for callers inside the
+    mesh; None for no such listener.
     """
 
     pods: Mapping[PodPort, tuple[Address, ...]]
@@ -54,13 +55,12 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Envoy's resources, each with its ``@type``; of one cluster at most one load assignment.
+    """Envoy's resources, each with its ``@type``; ``load_assignments`` are by cluster name.
 
-    The order of things in it is the same for the same input, so that texts can be compared.
+    The same input gives the same resources in the same order, so their texts can be compared.
     """
 
     listeners: tuple[Resource, ...]
     route_configurations: tuple[Resource, ...]
     clusters: tuple[Resource, ...]
-    #: By cluster.
     load_assignments: Mapping[str, Resource]

@@ -1,4 +1,4 @@
-"""The files that Envoy watches: clusters, listeners, and one each for routes and for endpoints."""
+"""The xDS files that Envoy watches: clusters, listeners, and each set of routes and endpoints."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE, config_source
 from .configuration import Configuration, Resource
-from .connection_manager import with_routes
-from .names import endpoints_file, routes_file
-from .protobuf import CLUSTER, LISTENER, LOAD_ASSIGNMENT, ROUTE_CONFIGURATION, type_url
+from .listeners import with_routes
+from .protobuf_json import CLUSTER, LISTENER, LOAD_ASSIGNMENT, ROUTE_CONFIGURATION, type_url
+from .resource_names import endpoints_file, routes_file
 
 
 def discovery(configuration: Configuration, version: str, directory: str) -> Mapping[str, Resource]:
-    """Return the documents by file name, those of endpoints first, that of listeners last.
+    """Return the discovery responses by file name, in the order in which to write them.
 
-    Written in this order, nothing is named before it is there. ``directory`` is the path under
-    which Envoy finds the files, the one given to ``bootstrap``. Each file says all there is of its
-    kind: what it leaves out, Envoy forgets. Envoy heeds renames alone, so a text is to be written
-    elsewhere in the same filesystem and moved into place.
+    Endpoints come first and listeners last, so that a resource exists before another names it.
+    ``directory`` is the path of the files, the one given to ``bootstrap``. Each file has all
+    resources of its type: Envoy removes those that it leaves out. Envoy reacts to renames only:
+    write each file elsewhere on the same filesystem and rename it.
     """
     return {
         **{
@@ -26,9 +26,11 @@ def discovery(configuration: Configuration, version: str, directory: str) -> Map
             for cluster, assignment in configuration.load_assignments.items()
         },
         CLUSTERS_FILE: _response(
-            version, CLUSTER, (_with_endpoints(each, directory) for each in configuration.clusters)
+            version,
+            CLUSTER,
+            (_with_eds_config(each, directory) for each in configuration.clusters),
         ),
-        # Of routes as of endpoints, Envoy takes one resource in a file and refuses two.
+        # In a file of routes or of endpoints, Envoy accepts exactly one resource.
         **{
             routes_file(each["name"]): _response(version, ROUTE_CONFIGURATION, [each])
             for each in configuration.route_configurations
@@ -37,7 +39,7 @@ def discovery(configuration: Configuration, version: str, directory: str) -> Map
             version,
             LISTENER,
             (
-                with_routes(each, lambda name: {"rds": _found(name, directory)})
+                with_routes(each, lambda name: {"rds": _rds(name, directory)})
                 for each in configuration.listeners
             ),
         ),
@@ -52,7 +54,7 @@ def _response(version: str, message: str, resources: Iterable[Resource]) -> dict
     }
 
 
-def _with_endpoints(cluster: Resource, directory: str) -> dict[str, Any]:
+def _with_eds_config(cluster: Resource, directory: str) -> dict[str, Any]:
     source = config_source(directory, endpoints_file(cluster["name"]))
     return {
         **cluster,
@@ -60,6 +62,6 @@ def _with_endpoints(cluster: Resource, directory: str) -> dict[str, Any]:
     }
 
 
-def _found(routes: str, directory: str) -> dict[str, Any]:
+def _rds(routes: str, directory: str) -> dict[str, Any]:
     source = config_source(directory, routes_file(routes))
     return {"route_config_name": routes, "config_source": source}

@@ -1,4 +1,4 @@
-"""Which pods a cluster has: those of the Service that carry the subset's labels."""
+"""The endpoints of a cluster: pods that the Service selects and that have the subset's labels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..manifests.kubernetes import Service, ServicePort, Workload
-from .configuration import Address, Objects, Placement, PodPort
-from .protobuf import LOAD_ASSIGNMENT, typed
+from .configuration import Address, LocalAddresses, Objects, PodPort
+from .protobuf_json import LOAD_ASSIGNMENT, socket_address, typed
 
 
 def load_assignment(
@@ -16,13 +16,13 @@ def load_assignment(
     port: ServicePort,
     labels: Mapping[str, str],
     objects: Objects,
-    placement: Placement,
+    local: LocalAddresses,
 ) -> dict[str, Any]:
-    """Return a cluster's endpoints, none of them where a label is misspelt, as in the mesh."""
+    """Return the endpoints of a cluster; there are none if no pod has all the labels."""
     addresses = [
         address
-        for workload, number in _pods(service, port, labels, objects)
-        for address in placement.pods.get(PodPort(workload.namespace, workload.name, number), ())
+        for workload, number in _selected(service, port, labels, objects)
+        for address in local.pods.get(PodPort(workload.namespace, workload.name, number), ())
     ]
     return typed(
         LOAD_ASSIGNMENT,
@@ -31,16 +31,12 @@ def load_assignment(
     )
 
 
-def socket_address(address: Address) -> dict[str, Any]:
-    return {"socket_address": {"address": address.host, "port_value": address.port}}
-
-
-def _pods(
+def _selected(
     service: Service, port: ServicePort, labels: Mapping[str, str], objects: Objects
 ) -> Iterator[tuple[Workload, int]]:
-    """Yield whose pods they are, with the container's port that the Service's leads to."""
+    """Yield each selected workload with the container port that is the Service's target port."""
     if not service.selector:
-        # Somebody else writes its endpoints.
+        # Without a selector, Kubernetes creates no endpoints.
         return
     for workload in objects.workloads:
         if (
@@ -50,12 +46,12 @@ def _pods(
         ):
             if isinstance(port.target, int):
                 yield workload, port.target
-            elif (number := _named(workload, port.target)) is not None:
+            elif (number := _port_named(workload, port.target)) is not None:
                 yield workload, number
 
 
-def _named(workload: Workload, name: str) -> int | None:
-    return next((number for number, said in workload.ports.items() if said == name), None)
+def _port_named(workload: Workload, name: str) -> int | None:
+    return next((number for number, each in workload.ports.items() if each == name), None)
 
 
 def _endpoint(address: Address) -> dict[str, Any]:

@@ -1,27 +1,25 @@
-"""Where requests come in: a listener for each of the Gateways' ports, and one inside the mesh."""
+"""Envoy's listeners: one for each Gateway port, and one for callers inside the mesh."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from . import cors, faults
 from .access_log import access_log
-from .configuration import Address
-from .endpoints import socket_address
-from .names import MESH_LISTENER, MESH_ROUTES, listener_name, routes_name
-from .protobuf import LISTENER, extension, typed
+from .configuration import Address, Resource
+from .http_filters import http_filters
+from .protobuf_json import LISTENER, extension, socket_address, typed
+from .resource_names import MESH_LISTENER, MESH_ROUTES, listener_name, routes_name
 
-_MANAGER: Final = (
+_CONNECTION_MANAGER: Final = (
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 )
-_CORS: Final = "envoy.extensions.filters.http.cors.v3.Cors"
-_ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
 
 
 def gateway_listener(port: int, address: Address) -> dict[str, Any]:
-    """Return the listener of a Gateway's port: callers are strangers, what they forge is dropped.
+    """Return the listener of a Gateway port. It treats callers as external.
 
-    So it is with ``x-envoy-upstream-rq-timeout-ms`` and its like.
+    Envoy removes internal headers of such callers, for example ``x-envoy-upstream-rq-timeout-ms``.
     """
     return _listener(
         listener_name(port),
@@ -33,8 +31,25 @@ def gateway_listener(port: int, address: Address) -> dict[str, Any]:
 
 
 def mesh_listener(address: Address) -> dict[str, Any]:
-    """Return the listener of callers inside the mesh, whose headers are trusted."""
+    """Return the listener for callers inside the mesh, whose headers Envoy trusts."""
     return _listener(MESH_LISTENER, address, MESH_ROUTES, use_remote_address=False)
+
+
+def with_routes(listener: Resource, find: Callable[[str], Resource]) -> dict[str, Any]:
+    """Return a listener with the source of its routes.
+
+    ``find`` takes the name of a route configuration and returns the field ``rds`` or
+    ``route_config`` of the connection manager.
+    """
+    [chain] = listener["filter_chains"]
+    [manager] = chain["filters"]
+    config = {**manager["typed_config"]}
+    name = config.pop("rds")["route_config_name"]
+    config |= find(name)
+    return {
+        **listener,
+        "filter_chains": [{**chain, "filters": [{**manager, "typed_config": config}]}],
+    }
 
 
 def _listener(name: str, address: Address, routes: str, **manager: Any) -> dict[str, Any]:
@@ -49,19 +64,15 @@ def _listener(name: str, address: Address, routes: str, **manager: Any) -> dict[
                 "filters": [
                     extension(
                         "envoy.filters.network.http_connection_manager",
-                        _MANAGER,
+                        _CONNECTION_MANAGER,
                         stat_prefix=name,
-                        # Who writes the resources adds where the routes are found.
+                        # ``with_routes`` adds the source.
                         rds={"route_config_name": routes},
                         normalize_path=True,
                         stream_idle_timeout="0s",
                         upgrade_configs=[{"upgrade_type": "websocket"}],
                         access_log=access_log(),
-                        http_filters=[
-                            extension(faults.FILTER, faults.MESSAGE),
-                            extension(cors.FILTER, _CORS),
-                            extension("envoy.filters.http.router", _ROUTER),
-                        ],
+                        http_filters=http_filters(),
                         **manager,
                     )
                 ],

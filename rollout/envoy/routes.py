@@ -1,57 +1,93 @@
-"""A VirtualService's rules as Envoy's routes: one for each match, in the order written."""
+"""Envoy's route configurations: virtual hosts, and the routes of a VirtualService."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ..manifests.http_match import HttpMatch
 from ..manifests.http_route import HttpRoute
 from ..manifests.virtual_service import VirtualService
-from . import cors, faults
-from .answers import direct_response, redirect_action
 from .configuration import Resource
-from .forwarding import Forwarding
-from .headers import header_changes
-from .matches import is_catch_all, route_match
-from .registry import Registry
+from .direct_response import direct_response, redirect_action
+from .header_mutations import header_mutations
+from .http_filters import per_route_config
+from .protobuf_json import ROUTE_CONFIGURATION, typed
+from .route_action import RouteActions
+from .route_match import is_catch_all, route_match
+from .service_registry import ServiceRegistry
+
+#: 1 MiB, the limit of Istio's webhook. Envoy's default is 4 KiB.
+_MAX_DIRECT_RESPONSE_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
-    """Where requests come in: a Gateway as ``namespace/name`` or ``mesh``, at a port."""
+class GatewayPort:
+    """A port where requests enter; ``gateway`` is a Gateway's ``namespace/name``, or ``mesh``."""
 
     gateway: str
     port: int
     tls: bool = False
 
 
-def routes(service: VirtualService, entrance: Entrance, registry: Registry) -> tuple[Resource, ...]:
-    """Return the routes for one entrance; istiod sends none behind the first catch-all."""
-    made = []
-    for route, match in _matched(service, entrance):
-        made.append(_route(route, match, service, entrance, registry))
-        if is_catch_all(made[-1]["match"]):
+def route_configuration(name: str, hosts: Iterable[Resource], *, any_port: bool) -> dict[str, Any]:
+    """Return a route configuration; with ``any_port``, the port in the Host header is ignored.
+
+    A route may name a cluster that does not exist. Its requests fail with flag NC, as in the mesh.
+    """
+    found = sorted(hosts, key=lambda each: str(each["name"]))
+    return typed(
+        ROUTE_CONFIGURATION,
+        name=name,
+        virtual_hosts=found or [virtual_host("blackhole", ["*"], [])],
+        validate_clusters=False,
+        max_direct_response_body_size_bytes=_MAX_DIRECT_RESPONSE_BYTES,
+        **({"ignore_port_in_host_matching": True} if any_port else {}),
+    )
+
+
+def virtual_host(
+    name: str, domains: Iterable[str], routes: Iterable[Resource], *, require_tls: bool = False
+) -> dict[str, Any]:
+    """Return a virtual host; with ``require_tls``, Envoy redirects plaintext requests to https."""
+    return {
+        "name": name,
+        "domains": list(domains),
+        "routes": list(routes),
+        "include_request_attempt_count": True,
+        **({"require_tls": "ALL"} if require_tls else {}),
+    }
+
+
+def routes(
+    service: VirtualService, gateway_port: GatewayPort, registry: ServiceRegistry
+) -> tuple[Resource, ...]:
+    """Return the routes for one port, one for each match; like istiod, end at a catch-all."""
+    found = []
+    for route, match in _matches(service, gateway_port):
+        found.append(_route(route, match, service, gateway_port, registry))
+        if is_catch_all(found[-1]["match"]):
             break
-    return tuple(made)
+    return tuple(found)
 
 
 def catch_alls_last(routes: Iterable[Resource]) -> tuple[Resource, ...]:
-    """Return the routes of several VirtualServices, merged as istiod does at a Gateway."""
+    """Sort the routes of several VirtualServices as istiod merges them at a Gateway."""
     return tuple(sorted(routes, key=lambda route: is_catch_all(route["match"])))
 
 
-def _matched(
-    service: VirtualService, entrance: Entrance
+def _matches(
+    service: VirtualService, gateway_port: GatewayPort
 ) -> Iterator[tuple[HttpRoute, HttpMatch | None]]:
+    """Yield the routes with each of their matches that applies to this port."""
     for route in service.spec.http:
         if not route.match:
             yield route, None
         for match in route.match:
             gateways = [service.qualify(each) for each in match.gateways]
-            here = not gateways or entrance.gateway in gateways
-            if here and match.port in {None, entrance.port}:
+            applies = not gateways or gateway_port.gateway in gateways
+            if applies and match.port in {None, gateway_port.port}:
                 yield route, match
 
 
@@ -59,18 +95,15 @@ def _route(
     route: HttpRoute,
     match: HttpMatch | None,
     service: VirtualService,
-    entrance: Entrance,
-    registry: Registry,
+    gateway_port: GatewayPort,
+    registry: ServiceRegistry,
 ) -> dict[str, Any]:
     name = _name(route, match)
-    filters = {
-        **({faults.FILTER: faults.fault_filter(route.fault)} if route.fault else {}),
-        **({cors.FILTER: cors.cors_filter(route.cors_policy)} if route.cors_policy else {}),
-    }
+    filters = per_route_config(route)
     return {
         **({"name": name} if name else {}),
         "match": route_match(match),
-        **_action(route, service, entrance, registry),
+        **_action(route, service, gateway_port, registry),
         **({"typed_per_filter_config": filters} if filters else {}),
     }
 
@@ -81,12 +114,12 @@ def _name(route: HttpRoute, match: HttpMatch | None) -> str:
 
 
 def _action(
-    route: HttpRoute, service: VirtualService, entrance: Entrance, registry: Registry
+    route: HttpRoute, service: VirtualService, gateway_port: GatewayPort, registry: ServiceRegistry
 ) -> dict[str, Any]:
-    changed = header_changes(route.headers).fields
+    mutations = header_mutations(route.headers).fields
     if route.redirect:
-        redirect = redirect_action(route.redirect, entrance.port, tls=entrance.tls)
-        return {"redirect": redirect, **changed}
+        redirect = redirect_action(route.redirect, gateway_port.port, tls=gateway_port.tls)
+        return {"redirect": redirect, **mutations}
     if route.direct_response:
-        return {"direct_response": direct_response(route.direct_response), **changed}
-    return Forwarding(registry, service.namespace, entrance.port).fields(route)
+        return {"direct_response": direct_response(route.direct_response), **mutations}
+    return RouteActions(registry, service.namespace, gateway_port.port).fields(route)

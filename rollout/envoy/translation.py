@@ -1,28 +1,28 @@
-"""Istio's objects to Envoy's resources, as istiod would send them."""
+"""Translates the applied objects to Envoy's resources, as istiod would send them."""
 
 from __future__ import annotations
 
 from .clusters import cluster_resource, clusters
-from .configuration import Configuration, Objects, Placement
+from .configuration import Configuration, LocalAddresses, Objects
 from .endpoints import load_assignment
-from .gateway_hosts import gateway_routes, has_servers
+from .gateway_routes import gateway_routes, has_servers
 from .listeners import gateway_listener, mesh_listener
-from .mesh_hosts import mesh_routes
-from .registry import Registry
+from .mesh_routes import mesh_routes
+from .service_registry import ServiceRegistry
 
 
-def translate(objects: Objects, placement: Placement) -> Configuration:
-    """Return what Envoy is to be told; the same input gives the same resources in one order.
+def translate(objects: Objects, local: LocalAddresses) -> Configuration:
+    """Return Envoy's resources; the same input gives the same resources in the same order.
 
-    A Gateway's port without a place in ``placement`` is not listened on, and neither is a place
-    for a port that no Gateway has. Ports that terminate TLS in the mesh are plaintext here.
+    A listener is created for each port that a Gateway has and that has a local address. Ports that
+    terminate TLS in the mesh are plaintext here.
     """
-    registry = Registry(objects)
-    ports = [each for each in placement.listeners if has_servers(each, objects.gateways)]
-    listeners = [gateway_listener(port, placement.listeners[port]) for port in ports]
+    registry = ServiceRegistry(objects)
+    ports = [each for each in local.listeners if has_servers(each, objects.gateways)]
+    listeners = [gateway_listener(port, local.listeners[port]) for port in ports]
     configurations = [gateway_routes(port, objects, registry) for port in ports]
-    if placement.mesh:
-        listeners.append(mesh_listener(placement.mesh))
+    if local.mesh:
+        listeners.append(mesh_listener(local.mesh))
         configurations.append(mesh_routes(objects, registry))
     known = tuple(clusters(registry))
     return Configuration(
@@ -33,7 +33,7 @@ def translate(objects: Objects, placement: Placement) -> Configuration:
         ),
         load_assignments={
             each.name: load_assignment(
-                each.name, each.service, each.port, each.labels, objects, placement
+                each.name, each.service, each.port, each.labels, objects, local
             )
             for each in known
         },

@@ -1,4 +1,4 @@
-"""What is observed of two releases: requests, failures, slow answers, and what a window adds."""
+"""Counts of requests: totals, snapshots of counters, and the increase within a window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Arm(StrEnum):
-    """The release that serves already, and the one that comes."""
+    """The two releases that are compared: the one in production, and the new one."""
 
     STABLE = "stable"
     CANARY = "canary"
@@ -16,10 +16,10 @@ class Arm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Requests, as a client counts them: one that was tried three times is one.
+    """Requests as the client sees them: one request with two retries counts once.
 
-    ``failures`` are those answered with 5xx or not at all. ``slow`` has a number for each latency
-    edge of the plan: requests that failed or took longer than that edge.
+    ``failures``: answered with 5xx, or not at all. ``slow``: one number for each latency threshold
+    of the plan, of requests that failed or took longer than the threshold.
     """
 
     requests: int
@@ -36,17 +36,20 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Counters of one instance (pod, proxy), which only grow, or start from zero when it does."""
+    """The counters of one instance (a pod or a proxy) for one release.
+
+    They only grow, and start again from zero when the instance restarts.
+    """
 
     arm: Arm
     instance: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """All counters as they stood at one time; ``at`` is Unix time in seconds, of the counters.
+class CounterSnapshot:
+    """The values of all counters at one time; ``at`` is the Unix time in seconds of the values.
 
-    ``started`` has the Unix time at which an instance began to count, where that is known.
+    ``started`` holds the Unix time at which an instance started to count, where it is known.
     """
 
     at: float
@@ -56,7 +59,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was added between two readings."""
+    """The increase of all counters between two snapshots; times in Unix seconds."""
 
     since: float
     until: float
@@ -66,3 +69,32 @@ class Window:
     @property
     def requests(self) -> int:
         return self.stable.requests + self.canary.requests
+
+
+def check_window(window: Window, share: float | None, edges: int) -> None:
+    """Raise ValueError, which names the field, for a window that is impossible.
+
+    ``share`` is the desired share of the canary, ``edges`` the number of latency thresholds.
+    """
+    if not window.since <= window.until:
+        raise ValueError("until: must not be before since")
+    if share is not None and not 0 <= share <= 1:
+        raise ValueError("share: must lie between 0 and 1")
+    check_counts("stable", window.stable, edges)
+    check_counts("canary", window.canary, edges)
+
+
+def check_counts(arm: str, counts: Counts, edges: int) -> None:
+    """Raise ValueError, which names the field, for counts that contradict each other."""
+    requests = counts.requests
+    if requests < 0:
+        raise ValueError(f"{arm}.requests: negative")
+    if not 0 <= counts.failures <= requests:
+        raise ValueError(f"{arm}.failures: must lie between 0 and the requests")
+    if len(counts.slow) != edges:
+        raise ValueError(f"{arm}.slow: must have {edges} numbers, one for each latency threshold")
+    # Slow requests are not compared with failures: histograms and counters are not read at the
+    # same instant.
+    for slow in counts.slow:
+        if not 0 <= slow <= requests:
+            raise ValueError(f"{arm}.slow: must lie between 0 and the requests")

@@ -1,4 +1,4 @@
-"""Evidence against a chance: the one test of which all others here are made."""
+"""A sequential test of one probability: the building block of all tests in this package."""
 
 from __future__ import annotations
 
@@ -7,53 +7,58 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-#: exp of more does not fit a float.
+#: A float can't hold the exponential of a larger number.
 _LARGEST_LOG: Final = 700.0
 
 
 class Alternatives:
-    """What else might hold: odds, as multiples of those that are tested.
+    """The alternative hypotheses: odds of a hit, as multiples of the odds under the null.
 
-    Above one they are evidence that hits are more frequent than claimed, below one that they are
-    rarer. Compared by identity, so that a lookup costs nothing.
+    Ratios above one test whether hits are more frequent than claimed, ratios below one whether they
+    are rarer. Instances are hashed by identity, which makes the cache below cheap.
     """
 
     __slots__ = ("_ratios",)
 
     def __init__(self, ratios: Iterable[float]) -> None:
-        # Zero would make one hit an infinity.
+        # A ratio of zero would make the likelihood of one hit infinitely small.
         self._ratios = tuple((ratio - 1.0, math.log(ratio)) for ratio in ratios)
 
     def __len__(self) -> int:
         return len(self._ratios)
 
-    # The tests of one window share their chance, and some chances never change.
+    # The tests of one window share their probability, and some probabilities never change.
     @lru_cache(maxsize=512)  # noqa: B019  the instances are a module's constants
-    def terms(self, chance: float) -> tuple[tuple[float, float], ...]:
-        """Return for each alternative what a hit adds to the log, and what a trial takes."""
-        return tuple((log, math.log1p(chance * excess)) for excess, log in self._ratios)
+    def terms(self, probability: float) -> tuple[tuple[float, float], ...]:
+        """Return for each alternative what a hit adds to the log, and what a trial subtracts."""
+        return tuple((log, math.log1p(probability * excess)) for excess, log in self._ratios)
 
 
 class Mixture:
-    """An e-process against "of these trials, each is a hit with at most (or least) that chance".
+    """An e-process against "each of these trials is a hit with at most (or least) probability c".
 
-    Of k hits in n trials with chance c, the alternative with odds ratio r makes
+    For k hits in n trials, the alternative with odds ratio r contributes
 
         log L(r) = k ln r - n ln(1 + c (r - 1)),
 
-    the logarithm of a binomial likelihood ratio, and the e-value is the mean over alternatives of
-    the product over all trials. Its mean never exceeds one while the claim holds, for trials that
-    are independent, and for those drawn without replacement too, because no convex function has
-    a larger mean then (Hoeffding 1963, theorem 4). The chance may be another each time. So it is
-    a supermartingale, and the claim is refuted with an error below a at the first e-value of 1/a
-    or more, with no price for looking all the time (Ville 1939; Howard, Ramdas, McAuliffe and
-    Sekhon 2021).
+    the logarithm of a binomial likelihood ratio. The e-value is the mean over the alternatives of
+    the product over all trials (method of mixtures). c may differ from trial to trial.
+
+    While the null hypothesis is true, the expected e-value never exceeds one. This holds for
+    independent trials, and also for trials drawn without replacement, because a convex function
+    has no larger expectation there (Hoeffding 1963, theorem 4). The e-value is therefore a
+    nonnegative supermartingale, and by Ville's inequality the null hypothesis may be rejected with
+    an error of at most a at the first e-value of 1/a or more, at any time (Ville 1939; Howard,
+    Ramdas, McAuliffe and Sekhon 2021).
     """
 
     __slots__ = ("_alternatives", "_log", "_logs")
 
     def __init__(self, alternatives: Alternatives, logs: Sequence[float] | None = None) -> None:
-        """Start at one, or continue from ``logs``; raise ValueError if they can't be that."""
+        """Start with an e-value of one, or continue from saved ``logs``.
+
+        Raise ValueError unless there is one finite number for each alternative.
+        """
         if logs is None:
             logs = [-math.log(len(alternatives))] * len(alternatives)
         if len(logs) != len(alternatives) or not all(map(math.isfinite, logs)):
@@ -64,7 +69,7 @@ class Mixture:
 
     @property
     def logs(self) -> list[float]:
-        """Logarithm of each alternative's part: all there is to save."""
+        """Logarithm of each alternative's contribution; this is the complete state."""
         return list(self._logs)
 
     @property
@@ -77,21 +82,21 @@ class Mixture:
 
     @property
     def bound(self) -> float:
-        """A number that ``log`` never exceeds, had without any exponentials."""
+        """Upper bound of ``log``, computed without exponentials."""
         return max(self._logs) + math.log(len(self._logs))
 
-    def add(self, hits: int, trials: int, chance: float) -> None:
-        """Take in trials that come after all others; ``chance`` was fixed without their hits."""
+    def add(self, hits: int, trials: int, probability: float) -> None:
+        """Add later trials. ``probability`` (c) must not depend on their hits."""
         if trials:
             self._logs = [
-                log + hits * gain - trials * toll
-                for log, (gain, toll) in zip(
-                    self._logs, self._alternatives.terms(chance), strict=True
+                log + hits * per_hit - trials * per_trial
+                for log, (per_hit, per_trial) in zip(
+                    self._logs, self._alternatives.terms(probability), strict=True
                 )
             ]
             self._log = None
 
 
 def e_value(log: float) -> float:
-    """Return what a logarithm stands for, as far as floats go: never infinite."""
+    """Return the exponential of a logarithm, cut off at the largest one that fits a float."""
     return math.exp(min(log, _LARGEST_LOG))

@@ -1,4 +1,4 @@
-"""From two readings of counters to the window between them: no request twice, none misplaced."""
+"""The increase of counters between two snapshots, which is one window of observations."""
 
 from __future__ import annotations
 
@@ -6,62 +6,71 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .counts import Arm, Counts, Reading, Series, Window
+from .counts import Arm, CounterSnapshot, Counts, Series, Window
 
-#: Seconds for which everything waits for an instance that is missing: two scrapes, if they come
-#: every 15 s. Longer, and it is taken for gone.
+#: How long, in seconds, all instances wait for a missing one: two scrapes at an interval of 15 s.
+#: After that, the missing instance counts as gone.
 GONE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline(Reading):
-    """A reading to compare others with, and when each of its instances was last seen since."""
+class PreviousSnapshot(CounterSnapshot):
+    """The snapshot to compare the next one with.
 
-    seen: Mapping[Series, float]
-
-
-def difference(
-    older: Reading, newer: Reading, *, edges: int, gone_seconds: float = GONE_SECONDS
-) -> tuple[Window, Baseline]:
-    """Return what was added since ``older``, and the reading to compare the next one with.
-
-    ``older`` is what the call before returned, or the first reading of all; ``edges`` how many
-    latency edges are counted. A counter that fell, or whose instance began anew, counts from
-    zero. So does a release's first counter at an instance that ``older`` has for the other one:
-    proxies show none before its first request. An instance that is new counts from zero if it is
-    known to have begun after ``older``; else it may have counted long before and is only compared
-    from now on.
-
-    While an instance is missing, the window is empty and the baseline stays: the next window has
-    everything since, of all instances over the same time. Were the others to go ahead, failures
-    which both releases shared would be counted for one of them in a window in which the other
-    had none. Unseen for ``gone_seconds``, which should be several polls, an instance is gone:
-    if it comes back, it is a new one.
-
-    Raise ValueError if instances are counted with other edges.
+    ``last_seen`` holds, for each series, the Unix time of the last snapshot that contained it.
     """
-    _check(older, edges)
-    _check(newer, edges)
-    baseline = _baseline(older)
+
+    last_seen: Mapping[Series, float]
+
+
+def increase(
+    older: CounterSnapshot,
+    newer: CounterSnapshot,
+    *,
+    edges: int,
+    gone_seconds: float = GONE_SECONDS,
+) -> tuple[Window, PreviousSnapshot]:
+    """Return the increase since ``older``, and the snapshot to compare the next one with.
+
+    ``older`` is what the previous call returned, or the first snapshot. ``edges`` is the number of
+    latency thresholds. Like Prometheus' ``increase()``, this handles counter resets; unlike it,
+    this never extrapolates: each request is counted in exactly one window.
+
+    Three cases count from zero: a counter that fell (a counter reset); an instance that restarted;
+    and a release's first counter at an instance which ``older`` knows from the other release,
+    because a proxy exports no counter before the first request. A new instance also counts from
+    zero if it is known to have started after ``older``. If that is not known, it may have counted
+    long before, so its first snapshot only serves as the value to compare with.
+
+    While an instance is missing, the window is empty and the older snapshot is kept. The next
+    window then covers the same time for all instances. Otherwise, failures of both releases could
+    be counted for one of them in a window in which the other had none. An instance that is missing
+    for ``gone_seconds`` (choose several polls) is gone. If it returns, it is a new instance.
+
+    Raise ValueError if a series has another number of latency thresholds.
+    """
+    _check_edges(older, edges)
+    _check_edges(newer, edges)
+    previous = _as_previous(older)
     if newer.at <= older.at:
-        return _empty(older.at, edges), baseline
-    seen = dict(baseline.seen) | dict.fromkeys(newer.counts, newer.at)
+        return _empty(older.at, edges), previous
+    last_seen = dict(previous.last_seen) | dict.fromkeys(newer.counts, newer.at)
     missing = older.counts.keys() - newer.counts.keys()
-    # Nobody is gone if nobody is seen: then it is the source that sees nothing.
-    if any(newer.at - seen[each] < gone_seconds for each in missing) or not newer.counts:
-        waiting = {series: seen[series] for series in older.counts}
-        return _empty(older.at, edges), replace(baseline, seen=waiting)
+    # If no instance at all is seen, none is gone: then the source itself sees nothing.
+    if any(newer.at - last_seen[each] < gone_seconds for each in missing) or not newer.counts:
+        waiting = {series: last_seen[series] for series in older.counts}
+        return _empty(older.at, edges), replace(previous, last_seen=waiting)
     sums = {arm: Counts(0, 0, (0,) * edges) for arm in Arm}
-    for series, counts in _added(older, newer):
+    for series, counts in _increases(older, newer):
         sums[series.arm] += counts
-    return Window(older.at, newer.at, sums[Arm.STABLE], sums[Arm.CANARY]), _baseline(newer)
+    return Window(older.at, newer.at, sums[Arm.STABLE], sums[Arm.CANARY]), _as_previous(newer)
 
 
-def _baseline(reading: Reading) -> Baseline:
-    if isinstance(reading, Baseline):
-        return reading
-    seen = dict.fromkeys(reading.counts, reading.at)
-    return Baseline(reading.at, reading.counts, reading.started, seen)
+def _as_previous(snapshot: CounterSnapshot) -> PreviousSnapshot:
+    if isinstance(snapshot, PreviousSnapshot):
+        return snapshot
+    last_seen = dict.fromkeys(snapshot.counts, snapshot.at)
+    return PreviousSnapshot(snapshot.at, snapshot.counts, snapshot.started, last_seen)
 
 
 def _empty(at: float, edges: int) -> Window:
@@ -69,30 +78,35 @@ def _empty(at: float, edges: int) -> Window:
     return Window(at, at, nothing, nothing)
 
 
-def _added(older: Reading, newer: Reading) -> Iterator[tuple[Series, Counts]]:
+def _increases(older: CounterSnapshot, newer: CounterSnapshot) -> Iterator[tuple[Series, Counts]]:
     known = {series.instance for series in older.counts}
     for series, now in newer.counts.items():
         before = older.counts.get(series)
         if before is None:
             if series.instance in known or newer.started.get(series, older.at) > older.at:
                 yield series, now
-        elif _restarted(series, older, newer):
+        elif _was_reset(series, older, newer):
             yield series, now
         else:
             yield series, _minus(now, before)
 
 
-def _restarted(series: Series, older: Reading, newer: Reading) -> bool:
+def _was_reset(series: Series, older: CounterSnapshot, newer: CounterSnapshot) -> bool:
     now, before = newer.counts[series], older.counts[series]
     fell = (
         now.requests < before.requests
         or now.failures < before.failures
         or any(new < old for new, old in zip(now.slow, before.slow, strict=True))
     )
-    # Counters that have grown past where they stood hide a restart; when it began does not. Both
-    # must say so, as clocks of instances are not ours: one that is ahead only seems to be young.
-    began, begun = newer.started.get(series), older.started.get(series)
-    return fell or (began is not None and begun is not None and began > max(begun, older.at))
+    # A counter that has already grown past its old value hides a restart. The start time shows it.
+    # Both start times must be known: the clocks of instances may differ from ours, and one that is
+    # ahead makes its instance look newer than it is.
+    started, started_before = newer.started.get(series), older.started.get(series)
+    return fell or (
+        started is not None
+        and started_before is not None
+        and started > max(started_before, older.at)
+    )
 
 
 def _minus(now: Counts, before: Counts) -> Counts:
@@ -103,7 +117,9 @@ def _minus(now: Counts, before: Counts) -> Counts:
     )
 
 
-def _check(reading: Reading, edges: int) -> None:
-    for series, counts in reading.counts.items():
+def _check_edges(snapshot: CounterSnapshot, edges: int) -> None:
+    for series, counts in snapshot.counts.items():
         if len(counts.slow) != edges:
-            raise ValueError(f"{series.arm} {series.instance}: must have {edges} latency edges")
+            raise ValueError(
+                f"{series.arm} {series.instance}: must have {edges} latency thresholds"
+            )

@@ -154,7 +154,7 @@ def _finding(rule: Rule, problem: Problem) -> Finding:
     where, severity, remedy = problem.where, rule.severity, problem.remedy
     if isinstance(where, Location):
         return Finding(severity, rule.id, where, problem.path, problem.what, remedy, problem.line)
-    if rule.suppressible and rule.id in where.suppressed_rules:
+    if rule.allowable and rule.id in where.allowed_rules:
         severity, remedy = (
             Severity.INFO,
             f"nothing to do: the annotation {ALLOW_ANNOTATION} allows it",
@@ -164,15 +164,15 @@ def _finding(rule: Rule, problem: Problem) -> Finding:
 
 
 def _check_annotation(resource: Resource, broken: set[tuple[Resource, str]]) -> Iterator[Finding]:
-    """Report suppressed rules that do not exist, can't be suppressed, or are not broken."""
+    """Report allowed rules that do not exist, can't be allowed, or are not broken."""
     path = f'metadata.annotations["{ALLOW_ANNOTATION}"]'
-    for rule_id in sorted(resource.suppressed_rules):
+    for rule_id in sorted(resource.allowed_rules):
         rule = BY_ID.get(rule_id)
-        if rule is None or not rule.suppressible:
+        if rule is None or not rule.allowable:
             what = (
                 f'there is no rule "{rule_id}"'
                 if rule is None
-                else f'the rule "{rule_id}" can\'t be suppressed'
+                else f'the rule "{rule_id}" can\'t be allowed'
             )
             remedy = "correct or remove the id; tallykv-rollout lint --rules lists all rules"
             yield _finding(BY_ID["allow-unknown-rule"], Problem(resource, path, what, remedy))

@@ -62,7 +62,7 @@ class Resource:
         return mapping_or_empty(self.document.get("spec"))
 
     @property
-    def suppressed_rules(self) -> frozenset[str]:
+    def allowed_rules(self) -> frozenset[str]:
         """Return the ids of the rules that the object's annotation allows it to break."""
         metadata = mapping_or_empty(self.document.get("metadata"))
         listed = mapping_or_empty(metadata.get("annotations")).get(ALLOW_ANNOTATION)

@@ -42,7 +42,7 @@ class Rule:
     """``summary`` states in one line what manifests must satisfy.
 
     A rule without a check is reported while manifests are built, read or parsed. If it is
-    ``suppressible``, an annotation of an object allows that object to break it.
+    ``allowable``, an annotation of an object allows that object to break it.
     """
 
     id: str
@@ -50,4 +50,4 @@ class Rule:
     summary: str
     check: Check | None = None
     step_check: StepCheck | None = None
-    suppressible: bool = True
+    allowable: bool = True

@@ -1,1 +1,4 @@
-"""From a directory to a plan: which steps there are, and what the cluster has before them."""
+"""Builds a plan from a directory: its steps, the canary's share at each, and the objective.
+
+May import: evidence, lint, manifests.
+"""

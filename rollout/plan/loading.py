@@ -1,4 +1,4 @@
-"""Read a rollout's directory: build it, lint it, and make the plan of it."""
+"""Loads a rollout's directory: build the manifests, lint them, and return the plan."""
 
 from __future__ import annotations
 
@@ -19,38 +19,43 @@ from ..lint.schemas import Schemas
 from ..lint.sources import collect, collect_steps
 from ..lint.yaml_documents import YamlInvalid, parse_documents
 from ..manifests.virtual_service import VirtualService
-from .model import Asked, Check, Plan, Step, Strategy
-from .plan_file import NAME, PlanFile, PlanInvalid, read_plan_file
-from .weights import shares_of
+from .model import CanaryRequests, Plan, SmokeTest, Step, Strategy
+from .plan_file import NAME, PlanFile, PlanInvalid, parse_plan_file
+from .weights import canary_shares
 
 _NUMBER: Final = re.compile(r"\d+")
-#: Numbered so, directories come before the steps; 4-promote and 9-remove come after them.
-_MAKING: Final = ("1-", "2-", "3-")
+#: Directories with these prefixes are applied before the steps; 4-promote and 9-remove after them.
+_SETUP_PREFIXES: Final = ("1-", "2-", "3-")
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan, and the objects that the cluster has when its first step is due.
+class LoadedPlan:
+    """A plan, and the objects that are in the cluster before its first step.
 
-    ``resources`` are without the VirtualService that the steps replace.
+    ``resources`` excludes the VirtualService that the steps replace. ``warnings`` name deprecated
+    fields of the plan file.
     """
 
     plan: Plan
     resources: tuple[Resource, ...]
+    warnings: tuple[str, ...] = ()
 
 
-def load_plan(path: str, *, given: Sequence[str] = (), namespace: str = "default") -> Planned:
-    """Load a directory, or the plan file in it; ``given`` replaces the file's own.
+def load_plan(
+    path: str, *, prerequisites: Sequence[str] = (), namespace: str = "default"
+) -> LoadedPlan:
+    """Load the plan of a directory, or of the plan file in it.
 
-    Raise PlanInvalid for what can't be carried out, CouldNotRun for what can't be read.
+    ``prerequisites`` replaces those of the file; ``namespace`` is for objects that name none. Raise
+    PlanInvalid if the plan can't be carried out, CouldNotRun if it can't be read.
     """
     file = Path(path)
     directory = file if file.is_dir() else file.parent
-    written = _written(file / NAME if file.is_dir() else file)
-    made = _made(directory, written)
-    steps = _steps(directory, written)
-    before = list(given) or [str(directory / each) for each in written.given]
-    bundles = collect_steps([str(each) for each in (*made, *steps)])
+    spec, warnings = _read_plan_file(file / NAME if file.is_dir() else file)
+    setup = _setup_directories(directory, spec)
+    steps = _step_directories(directory, spec)
+    before = list(prerequisites) or [str(directory / each) for each in spec.prerequisites]
+    bundles = collect_steps([str(each) for each in (*setup, *steps)])
     known = collect(before)
     parser = ResourceParser(Schemas(None), namespace)
     _refuse_errors(lint(bundles, parser, existing=known, plan=True))
@@ -61,46 +66,47 @@ def load_plan(path: str, *, given: Sequence[str] = (), namespace: str = "default
         step.name: _virtual_service(step.name, _resources(parser, bundle))
         for step, bundle in zip(steps, bundles[-len(steps) :], strict=True)
     }
-    plan = _plan(directory, written, services)
+    plan = _build_plan(directory, spec, services)
     routes = next(iter(services.values())).id
+    # A later object replaces an earlier one with the same id, as kubectl apply would.
     cluster = {each.id: each for some in resources for each in some}
     cluster.pop(routes, None)
-    return Planned(plan, tuple(cluster.values()))
+    return LoadedPlan(plan, tuple(cluster.values()), warnings)
 
 
-def _written(file: Path) -> PlanFile:
+def _read_plan_file(file: Path) -> tuple[PlanFile, tuple[str, ...]]:
     if not file.is_file():
         if file.name != NAME or not file.parent.is_dir():
             raise CouldNotRun(f"{file} does not exist")
-        return PlanFile()
+        return PlanFile(), ()
     try:
         documents = [each.value for each in parse_documents(file.read_text(encoding="utf-8"))]
     except (OSError, UnicodeDecodeError, YamlInvalid) as error:
         raise PlanInvalid(f"{file} can't be read: {error}") from None
     if len(documents) > 1:
-        raise PlanInvalid(f"{file} holds {len(documents)} documents; a plan is one")
-    return read_plan_file(documents[0] if documents else {}, str(file))
+        raise PlanInvalid(f"{file} holds {len(documents)} documents; a plan file holds one")
+    return parse_plan_file(documents[0] if documents else {}, str(file))
 
 
-def _made(directory: Path, written: PlanFile) -> list[Path]:
-    if written.make is not None:
-        return [directory / each for each in written.make]
+def _setup_directories(directory: Path, spec: PlanFile) -> list[Path]:
+    if spec.setup is not None:
+        return [directory / each for each in spec.setup]
     return sorted(
         each
         for each in directory.iterdir()
-        if each.is_dir() and each.name.startswith(_MAKING) and find_kustomization(each)
+        if each.is_dir() and each.name.startswith(_SETUP_PREFIXES) and find_kustomization(each)
     )
 
 
-def _steps(directory: Path, written: PlanFile) -> list[Path]:
-    if written.steps is not None:
-        return [directory / each for each in written.steps]
+def _step_directories(directory: Path, spec: PlanFile) -> list[Path]:
+    if spec.steps is not None:
+        return [directory / each for each in spec.steps]
     folder = directory / "steps"
     found = [each for each in folder.iterdir() if each.is_dir()] if folder.is_dir() else []
     if len(found) < 2:
         raise PlanInvalid(
-            f"{directory} has no steps: make a directory for each under steps/, numbered by the"
-            f" canary's share, or name them in {directory / NAME}"
+            f"{directory} has no steps: create a directory for each step under steps/, named by the"
+            f" canary's percentage, or list the steps in {directory / NAME}"
         )
     return sorted(found, key=_number)
 
@@ -115,7 +121,7 @@ def _refuse_errors(report: Report) -> None:
     if errors:
         raise PlanInvalid(
             render_text(Report(errors, report.objects))
-            + "nothing was started; tallykv-rollout lint says the same"
+            + "nothing was started; tallykv-rollout lint reports the same"
         )
 
 
@@ -127,24 +133,26 @@ def _virtual_service(step: str, resources: Sequence[Resource]) -> Resource:
     services = [each for each in resources if isinstance(each.istio_object, VirtualService)]
     if len(services) != 1 or len(resources) != 1:
         named = ", ".join(f"{each.kind}/{each.name}" for each in resources) or "nothing"
-        raise PlanInvalid(f"{step}: a step is one VirtualService and nothing else; it is {named}")
+        raise PlanInvalid(
+            f"{step}: a step must be one VirtualService and nothing else; it is {named}"
+        )
     return services[0]
 
 
-def _plan(directory: Path, written: PlanFile, services: Mapping[str, Resource]) -> Plan:
+def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Resource]) -> Plan:
     if len({each.id for each in services.values()}) > 1:
         names = ", ".join(dict.fromkeys(each.name for each in services.values()))
-        raise PlanInvalid(f"the steps are of different VirtualServices: {names}")
+        raise PlanInvalid(f"the steps change different VirtualServices: {names}")
     manifests = {name: _manifest(each) for name, each in services.items()}
     shares: tuple[float | None, ...] = (None,) * len(manifests)
-    if written.kind is not Strategy.WALK:
-        shares = shares_of(manifests, stable=written.stable, canary=written.canary)
-    objective = written.objective
+    if spec.kind is not Strategy.WALK:
+        shares = canary_shares(manifests, stable=spec.stable, canary=spec.canary)
+    objective = spec.objective
     return Plan(
         name=directory.resolve().name,
-        strategy=written.kind,
-        stable=written.stable,
-        canary=written.canary,
+        strategy=spec.kind,
+        stable=spec.stable,
+        canary=spec.canary,
         steps=tuple(
             Step(name, share, manifests[name], services[name].document)
             for name, share in zip(services, shares, strict=True)
@@ -155,16 +163,16 @@ def _plan(directory: Path, written: PlanFile, services: Mapping[str, Resource]) 
             false_rollback=objective.false_rollback,
             false_promotion=objective.false_promotion,
         ),
-        step_seconds=written.step_time.total_seconds(),
-        deadline_seconds=written.deadline.total_seconds(),
-        poll_seconds=written.poll.total_seconds(),
-        checks=tuple(
-            Check(each.method, each.path, tuple(each.headers.items()), each.status)
-            for each in written.checks
+        step_seconds=spec.step_time.total_seconds(),
+        deadline_seconds=spec.deadline.total_seconds(),
+        poll_seconds=spec.poll.total_seconds(),
+        smoke_tests=tuple(
+            SmokeTest(each.method, each.path, tuple(each.headers.items()), each.status)
+            for each in spec.smoke_tests
         ),
-        asked=None
-        if written.asked is None
-        else Asked(tuple(written.asked.headers.items()), written.asked.share),
+        canary_requests=None
+        if spec.requests is None
+        else CanaryRequests(tuple(spec.requests.headers.items()), spec.requests.share),
     )
 
 

@@ -1,4 +1,4 @@
-"""A rollout as it is planned: which steps in which order, and what decides about each."""
+"""The plan of a rollout: its steps in order, its objective and its times. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ..manifests.virtual_service import VirtualService
 
 
 class Strategy(StrEnum):
-    """How a release comes to its requests."""
+    """How requests are moved to the new release."""
 
     CANARY = "canary"
     BLUE_GREEN = "blue-green"
     AB = "ab"
-    #: Nobody is compared: each step has its time, as for mirrors and faults.
+    #: Each step lasts for its time; releases are not compared. For mirroring and fault injection.
     WALK = "walk"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One VirtualService that is put in force; ``share`` is the canary's of all requests, 0 to 1.
+    """One VirtualService to apply; ``share`` is the ratio of requests to the canary, 0 to 1.
 
-    ``share`` is None where not weights but the requests themselves say who gets them.
+    ``share`` is None if request headers, not weights, select the release.
     """
 
     name: str
@@ -35,8 +35,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """A request that must be answered with ``status`` before the canary gets any other."""
+class SmokeTest:
+    """A request that the canary must answer with ``status`` before it gets other requests."""
 
     method: str
     path: str
@@ -45,10 +45,10 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """How requests ask for the canary, and which share of all does, above 0, below 1.
+class CanaryRequests:
+    """The headers that select the canary, and the ratio of requests with them, between 0 and 1.
 
-    Only a rehearsal, which makes its requests itself, has a use for it.
+    Only a rehearsal uses this, because it generates its own requests.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -57,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in their order; the first is the way back: there no request is the canary's."""
+    """Steps in order. The first one gives the canary no requests; a rollback applies it."""
 
     name: str
     strategy: Strategy
@@ -66,13 +66,13 @@ class Plan:
     canary: str
     steps: tuple[Step, ...]
     objective: Objective
-    #: Least time at a step, and the most for the whole rollout.
+    #: The shortest time at each step, and the longest time of the whole rollout.
     step_seconds: float = 60.0
     deadline_seconds: float = 3600.0
     poll_seconds: float = 5.0
-    checks: tuple[Check, ...] = ()
-    #: None where nobody asks for a release of their own.
-    asked: Asked | None = None
+    smoke_tests: tuple[SmokeTest, ...] = ()
+    #: None if no request selects the canary by itself.
+    canary_requests: CanaryRequests | None = None
 
     @property
     def namespace(self) -> str:

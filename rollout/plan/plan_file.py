@@ -1,4 +1,4 @@
-"""``plan.yaml``: what a rollout's directory says of itself; every field has a default."""
+"""The file ``plan.yaml`` of a rollout's directory; every field has a default. Pure."""
 
 from __future__ import annotations
 
@@ -16,36 +16,49 @@ from .model import Strategy
 
 NAME: Final = "plan.yaml"
 
-Chance = Annotated[float, Field(gt=0, lt=1)]
+#: Old names of fields, and their present names. The old names are read for one more release.
+_RENAMED: Final = {
+    "given": "prerequisites",
+    "make": "setup",
+    "checks": "smokeTests",
+    "asked": "requests",
+}
+
+Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
 class PlanInvalid(Exception):
-    """A plan can't be carried out as it is written; the message says what to change."""
+    """A plan can't be carried out; the message says what to change."""
 
 
-def _growing(value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+def _increasing(value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
     if list(value) != sorted(set(value)):
         raise field_error(
-            Reason.BAD_VALUE, "the latency edges do not grow", "list each once, the smallest first"
+            Reason.BAD_VALUE,
+            "the latency thresholds do not increase",
+            "list each once, the smallest first",
         )
     return value
 
 
-class WrittenObjective(StrictModel):
-    """See ``rollout.evidence.Objective``; ``slow`` are latency edges: bounds of buckets."""
+class ObjectiveSpec(StrictModel):
+    """See ``rollout.evidence.Objective``. ``slow`` are the latency thresholds.
 
-    error_ratio: Chance = 0.01
-    slow: Annotated[tuple[Duration, ...], Field(max_length=8), AfterValidator(_growing)] = (
+    Each threshold must be a bucket boundary of the latency histogram.
+    """
+
+    error_ratio: Probability = 0.01
+    slow: Annotated[tuple[Duration, ...], Field(max_length=8), AfterValidator(_increasing)] = (
         timedelta(milliseconds=25),
         timedelta(milliseconds=100),
         timedelta(milliseconds=500),
     )
-    false_rollback: Chance = 0.01
-    false_promotion: Chance = 0.05
+    false_rollback: Probability = 0.01
+    false_promotion: Probability = 0.05
 
 
-class WrittenCheck(StrictModel):
-    """A request to the release that comes, before anybody else meets it."""
+class SmokeTestSpec(StrictModel):
+    """A request to the canary before other clients reach it."""
 
     path: Annotated[str, Field(pattern="^/")] = "/"
     method: Literal["GET", "HEAD"] = "GET"
@@ -53,41 +66,43 @@ class WrittenCheck(StrictModel):
     status: Annotated[int, Field(ge=100, le=599)] = 200
 
 
-class WrittenAsked(StrictModel):
-    """Which of a rehearsal's requests ask for the release that comes, and how."""
+class RequestsSpec(StrictModel):
+    """Which of a rehearsal's requests select the canary: ``share`` of them, by these headers."""
 
     headers: Annotated[dict[str, str], Field(min_length=1)]
-    share: Chance = 0.3
+    share: Probability = 0.3
 
 
 class PlanFile(StrictModel):
-    """Directories are named relative to the file."""
+    """The fields of ``plan.yaml``. Directories are relative to the file."""
 
     strategy: Literal["canary", "blue-green", "ab", "walk"] = "canary"
-    #: In the cluster before the rollout.
-    given: tuple[str, ...] = ()
-    #: Applied before the first step, in this order; None stands for the numbered directories.
-    make: tuple[str, ...] | None = None
-    #: None stands for everything in steps/, the smallest number first.
+    #: Manifests of what is in the cluster before the rollout.
+    prerequisites: tuple[str, ...] = ()
+    #: Directories to apply before the first step, in this order; None: the numbered directories.
+    setup: tuple[str, ...] | None = None
+    #: None: the directories in steps/, the smallest number first.
     steps: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     stable: DnsLabel = "stable"
     canary: DnsLabel = "canary"
     step_time: Duration = timedelta(seconds=60)
     deadline: Duration = timedelta(hours=1)
     poll: Duration = timedelta(seconds=5)
-    objective: WrittenObjective = WrittenObjective()
-    checks: tuple[WrittenCheck, ...] = ()
-    asked: WrittenAsked | None = None
+    objective: ObjectiveSpec = ObjectiveSpec()
+    smoke_tests: tuple[SmokeTestSpec, ...] = ()
+    requests: RequestsSpec | None = None
 
     @model_validator(mode="after")
-    def _agrees(self) -> PlanFile:
+    def _check_fields_together(self) -> PlanFile:
         if self.stable == self.canary:
             raise field_error(
-                Reason.BAD_VALUE, "stable and canary are one subset", "name the two that differ"
+                Reason.BAD_VALUE,
+                "stable and canary are one subset",
+                "name two different subsets",
             )
         if self.poll > self.step_time:
             raise field_error(
-                Reason.BAD_DURATION, "poll is longer than stepTime", "look more often than that"
+                Reason.BAD_DURATION, "poll is longer than stepTime", "choose a shorter poll"
             )
         return self
 
@@ -96,28 +111,53 @@ class PlanFile(StrictModel):
         return Strategy(self.strategy)
 
 
-def read_plan_file(value: Any, file: str) -> PlanFile:
-    """Read what a YAML file holds; raise PlanInvalid with a line for each mistake."""
+def parse_plan_file(value: Any, file: str) -> tuple[PlanFile, tuple[str, ...]]:
+    """Validate the value of a YAML document. Return it with a warning for each deprecated field.
+
+    ``file`` is the name for messages. Raise PlanInvalid with a line for each mistake.
+    """
+    fields = {} if value is None else value
+    renamed: dict[str, str] = {}
+    if isinstance(fields, dict):
+        renamed = {new: old for old, new in _RENAMED.items() if old in fields}
+        if both := [
+            f"{file}: {old}: this is the old name of {new}, which is there too; remove {old}"
+            for new, old in renamed.items()
+            if new in fields
+        ]:
+            raise PlanInvalid("\n".join(both))
+        fields = {_RENAMED.get(name, name): each for name, each in fields.items()}
+    warnings = tuple(
+        f"{file}: {old} is deprecated; rename it to {new}" for new, old in renamed.items()
+    )
+    return _validate(fields, file, renamed), warnings
+
+
+def _validate(value: Any, file: str, renamed: dict[str, str]) -> PlanFile:
     try:
-        return PlanFile.model_validate_json(_as_json(value), strict=True)
+        return PlanFile.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         lines = [
-            f"{file}: {render_path(each['loc']) or 'the file'}: {_said(each)}"
+            f"{file}: {_field(each['loc'], renamed)}: {_explain(each)}"
             for each in error.errors(include_url=False)
         ]
         raise PlanInvalid("\n".join(lines)) from None
 
 
-def _as_json(value: Any) -> str:
-    return json.dumps({} if value is None else value)
+def _field(loc: tuple[int | str, ...], renamed: dict[str, str]) -> str:
+    """Return the path of a field with the name that the file uses."""
+    if not loc:
+        return "the file"
+    first, *rest = loc
+    return render_path((renamed.get(str(first), first), *rest))
 
 
-def _said(error: Any) -> str:
+def _explain(error: Any) -> str:
     context = error.get("ctx") or {}
     if "remedy" in context:
         return f"{context['what']}; {context['remedy']}"
     if error["type"] == "extra_forbidden":
         return "there is no such field"
     if error["type"] == "string_type":
-        return f"{json.dumps(error['input'])} is no text; put it in quotes"
+        return f"{json.dumps(error['input'])} is not a text; put it in quotes"
     return str(error["msg"])

@@ -1,4 +1,4 @@
-"""Which share of the requests each step gives to the canary: pure."""
+"""Computes the share of requests that each step gives to the canary. Pure."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from ..manifests.virtual_service import VirtualService
 from .plan_file import PlanInvalid
 
 
-def shares_of(
+def canary_shares(
     steps: Mapping[str, VirtualService], *, stable: str, canary: str
 ) -> tuple[float | None, ...]:
     """Return the canary's share of all requests at each step, 0 to 1.
 
-    Only rules whose destinations change between the steps count; a preview, which always leads to
-    the canary, is asked for. None stands for a step in which further rules lead to the canary:
-    then the requests themselves say who gets them, by a header or a cookie.
+    Only rules whose destinations differ between steps count. A preview rule, which sends certain
+    requests to the canary at every step, does not. The share is None at a step with additional
+    rules for the canary: there a header or a cookie of the request selects the release. Raise
+    PlanInvalid if the shares make no rollout.
     """
     routes = {name: _by_name(name, service) for name, service in steps.items()}
     common = frozenset.intersection(*(frozenset(each) for each in routes.values()))
-    driven = [
+    changing = [
         name
         for name in next(iter(routes.values()))
         if name in common and len({_destinations(each[name]) for each in routes.values()}) > 1
     ]
     shares: list[float | None] = []
     for step, rules in routes.items():
-        asked = any(
+        selected_by_header = any(
             _share(rule, stable, canary) for name, rule in rules.items() if name not in common
         )
-        given = {_share(rules[name], stable, canary) for name in driven}
-        if len(given) > 1:
+        found = {_share(rules[name], stable, canary) for name in changing}
+        if len(found) > 1:
             raise PlanInvalid(
-                f"{step}: the rules {', '.join(driven)} give the canary different shares;"
-                " give it the same in all of them"
+                f"{step}: the rules {', '.join(changing)} give the canary different shares;"
+                " use the same weights in all of them"
             )
-        shares.append(None if asked else given.pop() if given else 0.0)
+        shares.append(None if selected_by_header else found.pop() if found else 0.0)
     _check(tuple(steps), shares)
     return tuple(shares)
 
@@ -44,18 +45,18 @@ def shares_of(
 def _check(names: Sequence[str], shares: Sequence[float | None]) -> None:
     if shares[0] != 0:
         raise PlanInvalid(
-            f"{names[0]}: the first step is the way back, and it gives requests to the canary;"
-            " begin with a step that gives it none"
+            f"{names[0]}: the first step is used for a rollback, but it gives requests to the"
+            " canary; start with a step that gives it none"
         )
     for name, share in zip(names[1:], shares[1:], strict=True):
         if share == 0:
             raise PlanInvalid(
-                f"{name}: the step gives the canary nothing; are stable and canary the names of"
-                " the subsets?"
+                f"{name}: the step gives the canary no requests; check that stable and canary name"
+                " the subsets"
             )
-    given = [share for share in shares if share is not None]
-    if given != sorted(given):
-        raise PlanInvalid("the canary's share falls from one step to the next; order the steps")
+    known = [share for share in shares if share is not None]
+    if known != sorted(known):
+        raise PlanInvalid("the canary's share decreases from one step to the next; sort the steps")
 
 
 def _by_name(step: str, service: VirtualService) -> dict[str, HttpRoute]:
@@ -63,8 +64,8 @@ def _by_name(step: str, service: VirtualService) -> dict[str, HttpRoute]:
     for index, rule in enumerate(service.spec.http):
         if rule.name is None or rule.name in rules:
             raise PlanInvalid(
-                f"{step}: {service.spec.json_path('http', index)} has no name of its own;"
-                " name every rule: that is how it is found in the cluster"
+                f"{step}: {service.spec.json_path('http', index)} has no unique name;"
+                " name every rule, because the cluster's rules are found by name"
             )
         rules[rule.name] = rule
     return rules

@@ -1,1 +1,4 @@
-"""Evidence from Prometheus: raw counters, one question a reading."""
+"""Evidence from Prometheus: one instant query of raw counters per reading.
+
+May import: evidence, lint, manifests, plan, runner.
+"""

@@ -1,7 +1,8 @@
-"""Rows into a reading: a Series for each release and target, its Counts summed over the rest. Pure.
+"""Aggregate a query's result into a reading: one Counts for each release and scrape target. Pure.
 
-A failed request is slow, however soon it failed. So with N requests, of which F failed, W took at
-most the edge and V did both, slow are N - W + V: exact, as buckets bear the status too.
+A failed request counts as slow, even if it failed fast. Of N requests, F failed, W took at most
+the edge, and V of those W failed. Then N - W + V are slow. This is exact, because the buckets have
+the status label too.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..evidence.counts import Arm, Counts, Reading, Series
+from ..evidence.counts import CounterSnapshot, Counts, Series
 from ..runner.ports import SourceFailed
-from .promql import PART, TARGET, Part
-from .query import Question
-from .response import Answer, Row
+from .promql import PART, TARGET_LABELS, Part
+from .query import Query
+from .response import Response, VectorSample
 
-#: A bound may be written by another rounding than ours.
-_SAME: Final = 1e-9
+#: An exporter may round a bucket bound differently than we do.
+_RELATIVE_TOLERANCE: Final = 1e-9
 
 _Target = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """``unattributed`` is how many requests were counted that are neither release's."""
+class Aggregate:
+    """``unattributed`` is the number of requests with the label value of neither release."""
 
-    reading: Reading
+    reading: CounterSnapshot
     unattributed: int
 
 
@@ -40,80 +41,85 @@ class _Sums:
     failed_within: dict[float, int] = field(default_factory=dict)
 
 
-def fold(answer: Answer, question: Question, stale_seconds: float) -> Folded:
-    """Fold an answer; raise SourceFailed if nothing in it is younger than ``stale_seconds``."""
-    if answer.at is None or not answer.rows:
-        raise SourceFailed(_nothing(question))
-    sampled = _by_target(answer.rows, Part.SAMPLED)
-    fresh = {target for target, at in sampled.items() if answer.at - at <= stale_seconds}
+def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggregate:
+    """Aggregate a response; raise SourceFailed if no sample is younger than ``stale_seconds``."""
+    if response.at is None or not response.vector:
+        raise SourceFailed(_no_series(query))
+    sampled = _by_target(response.vector, Part.SAMPLED)
+    fresh = {target for target, at in sampled.items() if response.at - at <= stale_seconds}
     if not fresh:
         if not sampled:
-            raise SourceFailed(_nothing(question))
-        age = answer.at - max(sampled.values())
+            raise SourceFailed(_no_series(query))
+        age = response.at - max(sampled.values())
         raise SourceFailed(
-            f"the youngest sample of {question.counter} is {age:.0f} s old, more than"
+            f"the youngest sample of {query.counter} is {age:.0f} s old, more than"
             f" {stale_seconds:.0f} s: see whether Prometheus still scrapes it"
         )
-    _refuse_twice(fresh)
-    sums, unattributed = _sums(answer.rows, question, fresh)
-    counts = {series: _counts(each, question, series) for series, each in sums.items()}
+    _refuse_double_scrapes(fresh)
+    sums, unattributed = _sums(response.vector, query, fresh)
+    counts = {series: _counts(each, query, series) for series, each in sums.items()}
     if not counts:
-        arms = question.arms
+        label = query.release_label
         raise SourceFailed(
-            f"{question.counter} has no series whose {arms.label} is {arms.stable!r} or"
-            f" {arms.canary!r}: check the label and its values"
+            f"{query.counter} has no series whose {label.name} is {label.stable!r} or"
+            f" {label.canary!r}: check the label and its values"
         )
-    born = _by_target(answer.rows, Part.STARTED)
-    names = {_instance(target): at for target, at in born.items() if target in fresh}
-    started = {series: names[series.instance] for series in counts if series.instance in names}
-    return Folded(Reading(max(sampled[each] for each in fresh), counts, started), unattributed)
-
-
-def _nothing(question: Question) -> str:
-    matchers = ", ".join(f"{label}={value!r}" for label, value in question.matchers.items())
-    return (
-        f"Prometheus has no {question.counter} with {matchers}: see whether it scrapes that, and"
-        " whether anybody asked for anything yet"
+    starts = _by_target(response.vector, Part.STARTED)
+    start_times = {_instance(target): at for target, at in starts.items() if target in fresh}
+    started = {
+        series: start_times[series.instance] for series in counts if series.instance in start_times
+    }
+    return Aggregate(
+        CounterSnapshot(max(sampled[each] for each in fresh), counts, started), unattributed
     )
 
 
-def _target(row: Row) -> _Target:
-    return tuple(row.labels.get(label, "") for label in TARGET)
+def _no_series(query: Query) -> str:
+    matchers = ", ".join(f"{label}={value!r}" for label, value in query.matchers.items())
+    return (
+        f"Prometheus has no {query.counter} with {matchers}: see whether it scrapes that, and"
+        " whether there were any requests yet"
+    )
+
+
+def _target(sample: VectorSample) -> _Target:
+    return tuple(sample.labels.get(label, "") for label in TARGET_LABELS)
 
 
 def _instance(target: _Target) -> str:
     return "/".join(filter(None, target))
 
 
-def _by_target(rows: Iterable[Row], part: Part) -> dict[_Target, float]:
-    return {_target(row): row.value for row in rows if row.labels.get(PART) == part}
+def _by_target(vector: Iterable[VectorSample], part: Part) -> dict[_Target, float]:
+    return {_target(each): each.value for each in vector if each.labels.get(PART) == part}
 
 
-def _refuse_twice(targets: Iterable[_Target]) -> None:
-    """A pod that two jobs scrape would count twice, and evidence would look twice as strong."""
+def _refuse_double_scrapes(targets: Iterable[_Target]) -> None:
+    """Raise SourceFailed if two jobs scrape one pod: its requests would count twice."""
     jobs: dict[tuple[str, str], set[str]] = defaultdict(set)
     for job, namespace, pod, _ in targets:
         if pod:
             jobs[namespace, pod].add(job)
-    for (namespace, pod), named in jobs.items():
-        if len(named) > 1:
+    for (namespace, pod), names in jobs.items():
+        if len(names) > 1:
             raise SourceFailed(
-                f"pod {namespace}/{pod} is scraped by the jobs {', '.join(sorted(named))}:"
-                " say which one counts (matcher job)"
+                f"pod {namespace}/{pod} is scraped by the jobs {', '.join(sorted(names))}:"
+                " let only one job scrape it"
             )
 
 
 def _sums(
-    rows: Iterable[Row], question: Question, fresh: set[_Target]
+    vector: Iterable[VectorSample], query: Query, fresh: set[_Target]
 ) -> tuple[Mapping[Series, _Sums], int]:
     sums: dict[Series, _Sums] = {}
     unattributed = 0
-    for row in sorted(rows, key=lambda row: row.labels.get(PART) != Part.REQUESTS):
-        part, target = row.labels.get(PART), _target(row)
+    # REQUESTS first: they create the entries that the other parts complete.
+    for sample in sorted(vector, key=lambda each: each.labels.get(PART) != Part.REQUESTS):
+        part, target = sample.labels.get(PART), _target(sample)
         if target not in fresh or part in {Part.SAMPLED, Part.STARTED}:
             continue
-        number = _whole(row)
-        arm: Arm | None = question.arms.arm(row.labels.get(question.arms.label, ""))
+        number = _whole(sample)
+        arm = query.release_label.arm_of(sample.labels.get(query.release_label.name, ""))
         if arm is None:
             unattributed += number if part == Part.REQUESTS else 0
             continue
@@ -127,26 +133,26 @@ def _sums(
                 found.failed = number
             else:
                 bounds = found.within if part == Part.WITHIN else found.failed_within
-                bounds[float(row.labels["le"]) * question.flavour.unit_seconds] = number
+                bounds[float(sample.labels["le"]) * query.metrics.unit_seconds] = number
         except (LookupError, ValueError) as error:
             raise SourceFailed(
-                f"{question.flavour.histogram} of {series.instance} is no whole histogram"
-                f" ({dict(row.labels)}): scrape its _count and its _bucket with le"
+                f"{query.metrics.histogram} of {series.instance} is an incomplete histogram"
+                f" ({dict(sample.labels)}): scrape its _count and its _bucket with le"
             ) from error
     return sums, unattributed
 
 
-def _whole(row: Row) -> int:
-    if row.value < 0 or row.value != int(row.value):
+def _whole(sample: VectorSample) -> int:
+    if sample.value < 0 or sample.value != int(sample.value):
         raise SourceFailed(
-            f"a counter reads {row.value} at {dict(row.labels)}: it must be a whole number;"
-            " ask Prometheus for raw counters, not for recorded rates"
+            f"a counter reads {sample.value} at {dict(sample.labels)}: it must be a whole number;"
+            " query raw counters, not recorded rates"
         )
-    return int(row.value)
+    return int(sample.value)
 
 
-def _counts(sums: _Sums, question: Question, series: Series) -> Counts:
-    slow = tuple(_slow(sums, edge, question, series) for edge in question.edges)
+def _counts(sums: _Sums, query: Query, series: Series) -> Counts:
+    slow = tuple(_slow(sums, edge, query, series) for edge in query.edges)
     if sums.failed > sums.requests or any(not 0 <= each <= sums.requests for each in slow):
         raise SourceFailed(
             f"the counters of {series.instance} contradict each other: {sums.requests} requests,"
@@ -155,12 +161,12 @@ def _counts(sums: _Sums, question: Question, series: Series) -> Counts:
     return Counts(sums.requests, sums.failed, slow)
 
 
-def _slow(sums: _Sums, edge: float, question: Question, series: Series) -> int:
+def _slow(sums: _Sums, edge: float, query: Query, series: Series) -> int:
     for bound, within in sums.within.items():
-        if math.isclose(bound, edge, rel_tol=_SAME):
+        if math.isclose(bound, edge, rel_tol=_RELATIVE_TOLERANCE):
             return sums.requests - within + sums.failed_within.get(bound, 0)
     known = ", ".join(f"{bound:g}" for bound in sorted(sums.within) if math.isfinite(bound))
     raise SourceFailed(
-        f"{edge:g} s is no bucket bound of {question.flavour.histogram} at {series.instance}:"
+        f"{edge:g} s is no bucket bound of {query.metrics.histogram} at {series.instance}:"
         f" choose latency edges among {known or 'none (there are no buckets)'}"
     )

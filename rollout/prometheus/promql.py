@@ -1,7 +1,7 @@
-"""One PromQL expression for a whole reading. Pure.
+"""Build one PromQL expression that returns a whole reading. Pure.
 
-A question of its own for each number would be answered before and after a scrape, even at one
-evaluation time, for a scrape is stored a while after the time it bears. One expression sees one
+Prometheus stores a scrape some time after the scrape's timestamp. Separate queries could therefore
+see the store before and after a scrape, even at the same evaluation time. One expression sees one
 state of the store; the label ``PART`` tells its parts apart.
 """
 
@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from .query import Question
+from .query import Query
 
-#: What makes an instance: the target that was scraped. Empty ones are left out by Prometheus.
-TARGET: Final = ("job", "namespace", "pod", "instance")
+#: The labels that identify a scrape target. Prometheus omits empty labels.
+TARGET_LABELS: Final = ("job", "namespace", "pod", "instance")
 PART: Final = "rollout_part"
-_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Part(StrEnum):
-    """What a row of the answer holds; both of WITHIN have a row for each bound ``le``."""
+    """What a series of the result holds; WITHIN and FAILED_WITHIN have one per bound ``le``."""
 
     REQUESTS = "requests"
     FAILED = "failed"
@@ -31,50 +31,53 @@ class Part(StrEnum):
     STARTED = "started"
 
 
-def build_expression(question: Question) -> str:
-    """Build the expression; raise ValueError for what can't be a label's name."""
-    flavour = question.flavour
-    every = _selector(question.counter, question.matchers)
-    failed = _selector(question.counter, question.matchers, (flavour.status, flavour.failed))
-    by_arm = (*TARGET, question.arms.label)
+def build_promql(query: Query) -> str:
+    """Build the expression; raise ValueError if a label name is invalid."""
+    metrics = query.metrics
+    failures = (metrics.status, metrics.failed)
+    every = _selector(query.counter, query.matchers)
+    failed = _selector(query.counter, query.matchers, failures)
+    by_release = (*TARGET_LABELS, query.release_label.name)
     parts = [
-        (Part.REQUESTS, f"sum by ({_names(by_arm)}) ({every})"),
-        (Part.FAILED, f"sum by ({_names(by_arm)}) ({failed})"),
-        (Part.SAMPLED, f"max by ({_names(TARGET)}) (timestamp({every}))"),
+        (Part.REQUESTS, f"sum by ({_label_names(by_release)}) ({every})"),
+        (Part.FAILED, f"sum by ({_label_names(by_release)}) ({failed})"),
+        (Part.SAMPLED, f"max by ({_label_names(TARGET_LABELS)}) (timestamp({every}))"),
     ]
-    if question.edges:
-        bucket, by_bound = f"{flavour.histogram}_bucket", _names((*by_arm, "le"))
-        all_within = _selector(bucket, question.matchers)
-        failed_within = _selector(bucket, question.matchers, (flavour.status, flavour.failed))
+    if query.edges:
+        bucket, by_bound = f"{metrics.histogram}_bucket", _label_names((*by_release, "le"))
+        all_within = _selector(bucket, query.matchers)
+        failed_within = _selector(bucket, query.matchers, failures)
         parts += [
             (Part.WITHIN, f"sum by ({by_bound}) ({all_within})"),
             (Part.FAILED_WITHIN, f"sum by ({by_bound}) ({failed_within})"),
         ]
-    if flavour.started:
-        started = _selector(flavour.started, question.matchers)
-        parts.append((Part.STARTED, f"max by ({_names(TARGET)}) ({started})"))
+    if metrics.started:
+        started = _selector(metrics.started, query.matchers)
+        parts.append((Part.STARTED, f"max by ({_label_names(TARGET_LABELS)}) ({started})"))
     return "\nor\n".join(
-        f'label_replace({what}, "{PART}", "{part}", "", "")' for part, what in parts
+        f'label_replace({expression}, "{PART}", "{part}", "", "")' for part, expression in parts
     )
 
 
 def _selector(
     metric: str, matchers: Mapping[str, str], pattern: tuple[str, str] | None = None
 ) -> str:
-    terms = [f'{_names([label])}="{_quoted(value)}"' for label, value in matchers.items()]
+    terms = [f'{_label_names([label])}="{_escape(value)}"' for label, value in matchers.items()]
     if pattern is not None:
-        terms.append(f'{pattern[0]}=~"{_quoted(pattern[1])}"')
+        terms.append(f'{pattern[0]}=~"{_escape(pattern[1])}"')
     return f"{metric}{{{', '.join(terms)}}}"
 
 
-def _quoted(text: str) -> str:
-    """Escape as PromQL's double-quoted strings have it (those of Go)."""
+def _escape(text: str) -> str:
+    """Escape text for a double-quoted PromQL string (Go's rules)."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _names(labels: Iterable[str]) -> str:
-    given = list(labels)
-    for label in given:
-        if not _NAME.fullmatch(label):
-            raise ValueError(f"{label!r} can't be a label of Prometheus; use letters, digits and _")
-    return ", ".join(given)
+def _label_names(labels: Iterable[str]) -> str:
+    names = list(labels)
+    for name in names:
+        if not _LABEL_NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} can't be a label name in Prometheus; use letters, digits and _"
+            )
+    return ", ".join(names)

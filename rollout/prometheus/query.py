@@ -1,25 +1,22 @@
-"""What is asked of Prometheus: whose series, which label names the release, which latency edges."""
+"""Which counters to read: the metric names, the release label, the latency edges. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final
 
 from ..evidence.counts import Arm
 
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
-class Flavour:
-    """Whose metrics: their names, and how a failure looks.
+class MetricNames:
+    """The names of one exporter's metrics and labels, and the statuses that are failures.
 
-    ``counter`` counts requests, ``histogram`` (without ``_bucket``) their durations; ``status`` is
-    the label of both that ``failed``, a regular expression, picks failures by. ``unit_seconds`` is
-    how long 1 is in the label ``le``. ``started`` is the gauge of an instance's birth, Unix time in
-    seconds, where there is one.
+    ``counter`` counts requests. ``histogram`` (without ``_bucket``) has their durations. Both have
+    the label ``status``; a request failed if its value matches the regular expression ``failed``.
+    ``unit_seconds`` is the unit of the label ``le`` in seconds. ``started`` is the gauge with an
+    instance's start time (Unix time in seconds), None if the exporter has none.
     """
 
     counter: str
@@ -30,8 +27,9 @@ class Flavour:
     started: str | None
 
 
-#: As the caller's proxy counts: also what no pod ever saw. Its status 0: there was no answer.
-ISTIO: Final = Flavour(
+#: Istio's standard metrics, from the caller's proxy: they include requests that reached no pod.
+#: Envoy reports response_code 0 if it got no response.
+ISTIO: Final = MetricNames(
     counter="istio_requests_total",
     histogram="istio_request_duration_milliseconds",
     status="response_code",
@@ -39,8 +37,8 @@ ISTIO: Final = Flavour(
     unit_seconds=0.001,
     started=None,
 )
-#: As the service itself counts: blind for what never reached it.
-APP: Final = Flavour(
+#: The service's own metrics (OpenTelemetry names): they miss requests that never reached it.
+APP: Final = MetricNames(
     counter="http_server_request_duration_seconds_count",
     histogram="http_server_request_duration_seconds",
     status="http_response_status_code",
@@ -51,65 +49,59 @@ APP: Final = Flavour(
 
 
 @dataclass(frozen=True, slots=True)
-class Arms:
-    """The label that names the release (``track``, ``destination_version``), and its two values."""
+class ReleaseLabel:
+    """The metric label that names the release, and its value for each arm.
 
-    label: str
+    Examples of ``name``: ``track``, ``destination_workload``.
+    """
+
+    name: str
     stable: str
     canary: str
 
-    def arm(self, value: str) -> Arm | None:
-        """Return whose the value is, None if neither's."""
+    def arm_of(self, value: str) -> Arm | None:
+        """Return the arm with this label value, None if neither has it."""
         if value == self.stable:
             return Arm.STABLE
         return Arm.CANARY if value == self.canary else None
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """``edges`` are seconds, each a bound of the histogram; ``matchers`` are labels and values."""
+class Query:
+    """``matchers`` are labels and values; ``edges`` are bounds of the histogram, in seconds."""
 
-    flavour: Flavour
-    arms: Arms
+    metrics: MetricNames
+    release_label: ReleaseLabel
+    matchers: Mapping[str, str]
     edges: tuple[float, ...] = ()
-    matchers: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
     @property
     def counter(self) -> str:
-        """Return the series that counts requests.
+        """Return the name of the series that counts requests.
 
-        With edges it is the histogram's own. Envoy shows its counters at once and its histograms
-        only as of the last flush (each 5 s by default): taken from both, the newest requests would
-        all look slow.
+        With edges, it is the histogram's ``_count``. Envoy exposes counters at once, but histograms
+        only as of the last flush (every 5 s by default). If the count came from the counter, the
+        requests since the last flush would all look slow.
         """
-        return f"{self.flavour.histogram}_count" if self.edges else self.flavour.counter
+        return f"{self.metrics.histogram}_count" if self.edges else self.metrics.counter
 
 
-def ask_istio(
-    service: str,
-    namespace: str,
-    arms: Arms,
-    edges: tuple[float, ...] = (),
-    matchers: Mapping[str, str] = _NONE,
-) -> Question:
-    """Ask what callers saw of a Service, by Istio's standard metrics.
+def istio_query(
+    service: str, namespace: str, release_label: ReleaseLabel, edges: tuple[float, ...] = ()
+) -> Query:
+    """Query what callers of a Service saw, from Istio's standard metrics.
 
-    Istio doesn't know the release of a request that reached no pod: such ones have the value
-    ``unknown`` and are nobody's evidence.
+    Istio sets the release label to ``unknown`` for a request that reached no pod. Such requests are
+    evidence for neither release.
     """
-    given = {
+    matchers = {
         "reporter": "source",
         "destination_service_name": service,
         "destination_service_namespace": namespace,
     }
-    return Question(ISTIO, arms, edges, MappingProxyType({**given, **matchers}))
+    return Query(ISTIO, release_label, matchers, edges)
 
 
-def ask_app(
-    namespace: str,
-    arms: Arms,
-    edges: tuple[float, ...] = (),
-    matchers: Mapping[str, str] = _NONE,
-) -> Question:
-    """Ask what the releases themselves counted, by the service's own histogram."""
-    return Question(APP, arms, edges, MappingProxyType({"namespace": namespace, **matchers}))
+def app_query(namespace: str, release_label: ReleaseLabel, edges: tuple[float, ...] = ()) -> Query:
+    """Query what the releases' own pods counted, from the service's request histogram."""
+    return Query(APP, release_label, {"namespace": namespace}, edges)

@@ -1,4 +1,4 @@
-"""Prometheus' answer, read strictly: anything short of a whole and sound one is refused. Pure."""
+"""Parse the response to an instant query, and reject an incomplete or invalid one. Pure."""
 
 from __future__ import annotations
 
@@ -10,54 +10,61 @@ from typing import Any, Final
 
 from ..runner.ports import SourceFailed
 
-#: What to do about a status; of those below 500 that aren't here, there is only what it says.
+#: What to do about an HTTP status. The other statuses below 500 need no more than their message.
 _REMEDIES: Final = {
-    401: "it wants other credentials: check the token",
-    403: "the token may not query: grant it, or check the namespace it is for",
-    404: "there is no query API at that address: give Prometheus' own, without /api",
-    422: "it could not evaluate the expression",
+    401: "the credentials are wrong: check the token",
+    403: "the token may not query: grant it, or check which namespace it is for",
+    404: "there is no query API at that address: give Prometheus' own address, without /api",
+    422: "it could not evaluate the expression: see its log",
     429: "too many queries: poll less often, or raise its limit",
-    502: "what stands before it can't reach it",
+    502: "the proxy in front of it can't reach it",
     503: "it is overloaded or starting: try again, or poll less often",
     504: "the query took too long: poll less often, or narrow it by job",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class VectorSample:
+    """One element of an instant vector."""
+
     labels: Mapping[str, str]
     value: float
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """``at`` is the evaluation's time by Prometheus' own clock, None of an answer without rows."""
+class Response:
+    """``at`` is the evaluation time by Prometheus' clock, None if the vector is empty."""
 
-    rows: tuple[Row, ...]
+    vector: tuple[VectorSample, ...]
     at: float | None
 
 
-def parse_answer(status: int, body: bytes) -> Answer:
-    """Read the answer to an instant query; raise SourceFailed."""
+def parse_response(status: int, body: bytes) -> Response:
+    """Parse an HTTP response from ``/api/v1/query``; raise SourceFailed."""
     document = _document(status, body)
     if status != 200 or document.get("status") != "success":
-        said = document.get("error") or f"HTTP {status}"
-        raise SourceFailed(f"Prometheus refused the query: {said}{_remedy(status)}")
+        error = document.get("error") or f"HTTP {status}"
+        raise SourceFailed(f"Prometheus refused the query: {error}{_remedy(status)}")
     if warnings := document.get("warnings"):
         raise SourceFailed(
-            f"Prometheus warns that its answer may not be whole: {warnings}; see what it reads from"
+            f"Prometheus warns that its result may be incomplete: {warnings}; check the stores it"
+            " reads from"
         )
     try:
         data = document["data"]
         if data["resultType"] != "vector":
-            raise SourceFailed(f"Prometheus answered with a {data['resultType']}, not a vector")
-        rows = tuple(_row(each) for each in data["result"])
+            raise SourceFailed(
+                f"the query returned a {data['resultType']}, not a vector; check that the address"
+                " is Prometheus"
+            )
+        vector = tuple(_sample(each) for each in data["result"])
         times = {float(each["value"][0]) for each in data["result"]}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise SourceFailed(
-            f"Prometheus' answer has another shape than its API's ({error!r}); is it one?"
+            f"the response does not have the shape of Prometheus' API ({error!r});"
+            " check that the address is Prometheus"
         ) from error
-    return Answer(rows, max(times, default=None))
+    return Response(vector, max(times, default=None))
 
 
 def _document(status: int, body: bytes) -> dict[str, Any]:
@@ -67,8 +74,8 @@ def _document(status: int, body: bytes) -> dict[str, Any]:
         document = None
     if not isinstance(document, dict):
         if status != 200:
-            raise SourceFailed(f"Prometheus answers HTTP {status}{_remedy(status)}")
-        raise SourceFailed("what answers is no Prometheus: not a JSON object; check the address")
+            raise SourceFailed(f"Prometheus answered HTTP {status}{_remedy(status)}")
+        raise SourceFailed("this is no Prometheus: not a JSON object; check the address")
     return document
 
 
@@ -78,9 +85,11 @@ def _remedy(status: int) -> str:
     return "; see its log" if status >= 500 else ""
 
 
-def _row(each: Mapping[str, Any]) -> Row:
-    labels = {str(name): str(value) for name, value in each["metric"].items()}
-    value = float(each["value"][1])
+def _sample(element: Mapping[str, Any]) -> VectorSample:
+    labels = {str(name): str(value) for name, value in element["metric"].items()}
+    value = float(element["value"][1])
     if not math.isfinite(value):
-        raise SourceFailed(f"a counter reads {each['value'][1]} at {labels}; see what exports it")
-    return Row(labels, value)
+        raise SourceFailed(
+            f"a counter reads {element['value'][1]} at {labels}; see what exports it"
+        )
+    return VectorSample(labels, value)

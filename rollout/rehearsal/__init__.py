@@ -1,1 +1,4 @@
-"""A rollout on this machine: a real Envoy, a Redis, a process for each pod, traffic."""
+"""A rollout on this machine: a real Envoy, Redis, a process for each pod, and generated load.
+
+May import: envoy, evidence, manifests, plan, report, runner.
+"""

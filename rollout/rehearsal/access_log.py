@@ -1,35 +1,23 @@
-"""Envoy's access log as a source of facts: one line for each request of a client's."""
+"""Reads Envoy's access log: one entry for each completed request of a client."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ..envoy.resource_names import ClusterName
+from ..evidence.counts import Counts
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterName:
-    """What Istio writes into a cluster's name: ``outbound|port|subset|host``."""
+class AccessLogEntry:
+    """One request as its client saw it; retries do not count separately.
 
-    port: str
-    subset: str
-    host: str
-
-    @classmethod
-    def parse(cls, name: str) -> ClusterName:
-        """Read a cluster's name; one of another form is all host."""
-        parts = name.split("|")
-        return cls(*parts[1:]) if len(parts) == 4 else cls("", "", name)
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One request as its client saw it, however often it was tried.
-
-    ``cluster`` is what was chosen for it, None where nothing was; ``upstream`` the address that
-    was asked last. ``status`` is 0 where there was no answer, ``flags`` say what Envoy had to do
-    with that, ``-`` for nothing.
+    ``cluster`` is the cluster that the route chose, None without a route. ``upstream`` is the
+    ``host:port`` of the last attempt. ``status`` is 0 if there was no response. ``flags`` are
+    Envoy's response flags, ``-`` for none.
     """
 
     cluster: ClusterName | None
@@ -40,48 +28,71 @@ class Access:
 
     @property
     def failed(self) -> bool:
-        """Answered with 5xx, or not at all."""
+        """True for status 5xx, and without a response."""
         return self.status >= 500 or self.status == 0
 
 
 class AccessLog:
-    """Reads the lines and hands each request to whoever wants to know."""
+    """Parses lines of the access log and passes each entry to the observers."""
 
-    def __init__(self, *readers: Callable[[Access], None]) -> None:
-        self._readers = readers
-        self._news = asyncio.Event()
-        #: Requests read so far.
+    def __init__(self, *observers: Callable[[AccessLogEntry], None]) -> None:
+        self._observers = observers
+        self._received = asyncio.Event()
+        #: How many entries were read.
         self.requests = 0
 
     def read(self, line: bytes) -> None:
-        """Take one line; what is no line of ours is passed over."""
+        """Process one line of Envoy's stdout; ignore a line that is not an entry."""
         try:
-            access = parse_line(line)
+            entry = parse_entry(line)
         except (ValueError, KeyError, TypeError):
             return
         self.requests += 1
-        self._news.set()
-        for reader in self._readers:
-            reader(access)
+        self._received.set()
+        for observe in self._observers:
+            observe(entry)
 
     async def wait_for(self, requests: int) -> None:
-        """Return once so many requests were read."""
+        """Wait until at least ``requests`` entries were read."""
         while self.requests < requests:
-            self._news.clear()
-            await self._news.wait()
+            self._received.clear()
+            await self._received.wait()
 
 
-def parse_line(line: bytes) -> Access:
-    """Read a line as ``rollout.envoy.access_log`` has it written.
+@dataclass(slots=True)
+class RequestCounts:
+    """Counts entries; ``slow_seconds`` are the latency thresholds of ``Counts.slow``."""
 
-    Raises ValueError, KeyError or TypeError if it is none.
+    slow_seconds: tuple[float, ...]
+    requests: int = 0
+    failures: int = 0
+    slow: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slow = [0] * len(self.slow_seconds)
+
+    def add(self, entry: AccessLogEntry) -> None:
+        self.requests += 1
+        self.failures += entry.failed
+        for index, threshold in enumerate(self.slow_seconds):
+            self.slow[index] += entry.failed or entry.seconds > threshold
+
+    def counts(self) -> Counts:
+        return Counts(self.requests, self.failures, tuple(self.slow))
+
+
+def parse_entry(line: bytes) -> AccessLogEntry:
+    """Parse a line in the format of ``envoy/access_log.py``.
+
+    Raise ValueError, KeyError or TypeError if the line is not in that format.
     """
-    said = json.loads(line)
-    return Access(
-        cluster=None if said["cluster"] is None else ClusterName.parse(said["cluster"]),
-        upstream=said["upstream"],
-        status=said["status"] or 0,
-        flags=said["flags"] or "-",
-        # Cut to whole milliseconds: 100 is some time above 100 ms, and so slower than that edge.
-        seconds=((said["duration_ms"] or 0) + 0.5) / 1000,
+    fields = json.loads(line)
+    return AccessLogEntry(
+        cluster=None if fields["cluster"] is None else ClusterName.parse(fields["cluster"]),
+        upstream=fields["upstream"],
+        status=fields["status"] or 0,
+        flags=fields["flags"] or "-",
+        # Envoy truncates to whole milliseconds. 100 means more than 100 ms, so it counts as slower
+        # than a threshold of 0.1 s.
+        seconds=((fields["duration_ms"] or 0) + 0.5) / 1000,
     )

@@ -1,7 +1,9 @@
-"""Processes that end with us: told to, after a bound made to, and by the kernel if we are killed.
+"""Child processes that end with this process, even if it is killed.
 
-Each is the leader of a session and group of its own. So Ctrl-C in a terminal reaches us alone, and
-we end them in our order; and what a child started itself ends with it.
+``Child.stop`` ends one with SIGTERM, and with SIGKILL after a grace period. If this process is
+killed, the kernel kills the children (parent_death_signal.py). Each child leads a session and a
+process group of its own: Ctrl-C in a terminal does not reach it, and whatever it started is killed
+with it.
 """
 
 from __future__ import annotations
@@ -13,24 +15,26 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-_LEASH: Final = Path(__file__).with_name("leash.py")
-#: How much of its log's end is shown when a child failed, in bytes.
-_SAID_BYTES: Final = 2000
-_LINE_BYTES: Final = 1 << 20
+from .errors import RehearsalFailed
+
+_PARENT_DEATH_SIGNAL: Final = Path(__file__).with_name("parent_death_signal.py")
+_LOG_TAIL_BYTES: Final = 2000
+_MAX_LINE_BYTES: Final = 1 << 20
+_POLL_SECONDS: Final = 0.01
 
 
 class Child:
-    """A process that was started; ``output`` is its stdout if that was asked for."""
+    """A running process; ``stdout`` is readable if it was started with ``capture_stdout``."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
-        self.log = log
+        self._log = log
         self._process = process
-        # For an end that unwinds nothing, where the kernel does not watch us.
+        # For an exit without cleanup on systems that have no parent-death signal.
         atexit.register(self.kill)
 
     @classmethod
@@ -41,19 +45,19 @@ class Child:
         log: Path,
         *,
         environ: Mapping[str, str] | None = None,
-        piped: bool = False,
+        capture_stdout: bool = False,
     ) -> Child:
-        """Start a command; what it says goes to ``log``, with ``piped`` all but its stdout."""
+        """Start a command. Its output is appended to ``log``, except a captured stdout."""
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())),
+                *(sys.executable, "-I", "-S", str(_PARENT_DEATH_SIGNAL), str(os.getpid())),
                 *command,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if piped else output,
+                stdout=subprocess.PIPE if capture_stdout else output,
                 stderr=output,
                 env=environ,
                 start_new_session=True,
-                limit=_LINE_BYTES,
+                limit=_MAX_LINE_BYTES,
             )
         return cls(name, process, log)
 
@@ -63,20 +67,43 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """Return its exit code, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while the process runs."""
         return self._process.returncode
 
     @property
-    def output(self) -> asyncio.StreamReader:
-        assert self._process.stdout is not None  # noqa: S101 - asked for with piped
+    def stdout(self) -> asyncio.StreamReader:
+        assert self._process.stdout is not None  # noqa: S101 - started with capture_stdout
         return self._process.stdout
 
     async def wait(self) -> int:
-        """Return its exit code once it ended."""
+        """Wait until the process ends; return its exit code."""
         return await self._process.wait()
 
+    async def wait_ready(self, is_ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Poll ``is_ready`` until it returns True.
+
+        Raise RehearsalFailed, with the end of the log, if the process ends first or is not ready
+        after ``seconds``.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while not await is_ready():
+                    if self.exit_code is not None:
+                        raise RehearsalFailed(
+                            f"{self.name} ended with code {self.exit_code} before it was ready:"
+                            f" {self.log_tail()}"
+                        )
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise RehearsalFailed(
+                f"{self.name} is not ready after {seconds:g} s: {self.log_tail()}"
+            ) from None
+
     async def stop(self, grace_seconds: float) -> None:
-        """End it with SIGTERM, after ``grace_seconds`` with SIGKILL; return once it is gone."""
+        """End the process: SIGTERM, then SIGKILL after ``grace_seconds``; return when it is gone.
+
+        With 0, send SIGKILL at once.
+        """
         try:
             if self.exit_code is None and grace_seconds > 0:
                 with contextlib.suppress(ProcessLookupError):
@@ -90,18 +117,17 @@ class Child:
             atexit.unregister(self.kill)
 
     def kill(self) -> None:
-        """End it and whatever it started, at once."""
+        """Send SIGKILL to the process and to everything it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def said(self) -> str:
-        """Return the end of its log."""
-        return end_of(self.log)
+    def log_tail(self) -> str:
+        return log_tail(self._log)
 
 
-def end_of(log: Path) -> str:
-    """Return the last lines of a log."""
+def log_tail(log: Path) -> str:
+    """Return the last 2000 bytes of a log file as text."""
     with log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _SAID_BYTES))
+        file.seek(max(0, size - _LOG_TAIL_BYTES))
         return file.read().decode("utf-8", "replace").strip()

@@ -1,4 +1,7 @@
-"""What istiod does in a cluster: objects and ready pods become what Envoy has in force."""
+"""What istiod does for the rehearsal: turns objects and ready pods into Envoy's configuration.
+
+``RehearsalTarget`` fills the runner's port ``Target`` with it.
+"""
 
 from __future__ import annotations
 
@@ -6,89 +9,102 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..envoy.configuration import Address, Configuration, Objects, Placement, PodPort
+from ..envoy.configuration import Address, Configuration, LocalAddresses, Objects, PodPort
 from ..envoy.translation import translate
 from ..manifests.virtual_service import VirtualService
-from .xds import Published, Publisher
+from ..plan.model import Step
+from ..runner.ports import TargetFailed
+from .errors import RehearsalFailed
+from .xds_publisher import Published, XdsPublisher
 
-Pods = Mapping[PodPort, tuple[Address, ...]]
+Endpoints = Mapping[PodPort, tuple[Address, ...]]
 
 
 class ControlPlane:
-    """Holds the mesh's objects; changes are published one at a time."""
+    """Holds the applied objects and publishes their configuration, one change at a time."""
 
     def __init__(
-        self, objects: Objects, pods: Pods, listeners: Mapping[int, Address], publisher: Publisher
+        self, objects: Objects, listeners: Mapping[int, Address], publisher: XdsPublisher
     ) -> None:
+        """``listeners`` has the local address of each Gateway port."""
         self._objects = objects
-        self._pods = pods
+        self._endpoints: Endpoints = {}
         self._listeners = listeners
         self._publisher = publisher
-        self._turn = asyncio.Lock()
-        #: How long each change of routes took to be in force, in seconds.
-        self.reloads: list[float] = []
+        self._lock = asyncio.Lock()
+        #: How long Envoy took to apply each change of the objects, in seconds.
+        self.convergence_seconds: list[float] = []
 
     @property
     def objects(self) -> Objects:
         return self._objects
 
-    def place(self) -> None:
-        """Write what an Envoy that is yet to start begins with."""
-        self._publisher.place(self._translate(self._objects, self._pods))
+    def write_initial(self) -> None:
+        """Write the files that Envoy reads when it starts."""
+        self._publisher.write_initial(self._translate(self._objects, self._endpoints))
 
-    async def start(self) -> None:
-        """Return once Envoy has applied what it began with; raise NotApplied."""
-        await self._publisher.confirm_start()
+    async def validate(self, *virtual_services: VirtualService) -> None:
+        """Have Envoy validate the current objects, and again with each VirtualService replaced.
 
-    async def check(self, *routes: VirtualService) -> None:
-        """Ask Envoy whether it would take what is in force, and these instead of their namesakes.
-
-        Raises ConfigurationInvalid.
+        Raise ConfigurationInvalid.
         """
-        changed = [with_routes(self._objects, each) for each in routes]
-        await self._publisher.validation.check(
-            *(self._translate(each, self._pods) for each in (self._objects, *changed))
+        changed = [with_virtual_service(self._objects, each) for each in virtual_services]
+        await self._publisher.validator.validate(
+            *(self._translate(each, self._endpoints) for each in (self._objects, *changed))
         )
 
-    async def route(self, routes: VirtualService) -> Published:
-        """Put a VirtualService in force instead of its namesake and return once it is.
+    async def apply(self, objects: Objects) -> Published:
+        """Replace the objects; return when Envoy has applied them.
 
-        Raises ConfigurationInvalid, NotApplied; the one before is in force then.
+        Raise ConfigurationInvalid or NotApplied; then the previous objects stay in force.
         """
-        return await self.change(with_routes(self._objects, routes))
-
-    async def change(self, objects: Objects) -> Published:
-        """Put other objects in force and return once they are; raise as ``route`` does."""
-        async with self._turn:
-            published = await self._publisher.publish(self._translate(objects, self._pods))
+        async with self._lock:
+            published = await self._publisher.publish(self._translate(objects, self._endpoints))
             self._objects = objects
         if published.files:
-            self.reloads.append(published.seconds)
+            self.convergence_seconds.append(published.seconds)
         return published
 
-    async def place_pods(self, pods: Pods) -> None:
-        """Let requests go to the pods that are ready now; raise as ``route`` does."""
-        async with self._turn:
-            await self._publisher.publish(self._translate(self._objects, pods))
-            self._pods = pods
+    async def update_endpoints(self, endpoints: Endpoints) -> None:
+        """Send requests to the pods that are ready now; raise as ``apply`` does."""
+        async with self._lock:
+            await self._publisher.publish(self._translate(self._objects, endpoints))
+            self._endpoints = endpoints
 
-    def has(self, routes: VirtualService) -> bool:
-        """Tell whether exactly this VirtualService is in force."""
+    def _translate(self, objects: Objects, endpoints: Endpoints) -> Configuration:
+        return translate(objects, LocalAddresses(endpoints, self._listeners))
+
+
+class RehearsalTarget:
+    """The runner's port ``Target`` over the control plane."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+
+    async def apply(self, step: Step) -> None:
+        """Apply a step's VirtualService; return when Envoy has applied it; raise TargetFailed."""
+        objects = with_virtual_service(self._control_plane.objects, step.routes)
+        try:
+            await self._control_plane.apply(objects)
+        except RehearsalFailed as error:
+            raise TargetFailed(f"step {step.name}: {error}") from error
+
+    async def in_force(self, step: Step) -> bool:
+        """Return True if exactly this step's VirtualService is applied."""
+        wanted = step.routes
         return any(
-            (each.namespace, each.name, each.spec) == (routes.namespace, routes.name, routes.spec)
-            for each in self._objects.virtual_services
+            (each.namespace, each.name, each.spec) == (wanted.namespace, wanted.name, wanted.spec)
+            for each in self._control_plane.objects.virtual_services
         )
 
-    def _translate(self, objects: Objects, pods: Pods) -> Configuration:
-        return translate(objects, Placement(pods, self._listeners))
 
-
-def with_routes(objects: Objects, routes: VirtualService) -> Objects:
-    """Return the objects with a VirtualService instead of its namesake, or added."""
+def with_virtual_service(objects: Objects, virtual_service: VirtualService) -> Objects:
+    """Return the objects with this VirtualService added, or replacing the one of its name."""
+    name = (virtual_service.namespace, virtual_service.name)
     found = [
-        routes if (each.namespace, each.name) == (routes.namespace, routes.name) else each
+        virtual_service if (each.namespace, each.name) == name else each
         for each in objects.virtual_services
     ]
-    if routes not in found:
-        found.append(routes)
+    if virtual_service not in found:
+        found.append(virtual_service)
     return replace(objects, virtual_services=tuple(found))

@@ -1,4 +1,4 @@
-"""What a running Envoy says of itself on its admin listener."""
+"""A client of Envoy's admin interface: readiness, statistics, draining."""
 
 from __future__ import annotations
 
@@ -8,56 +8,53 @@ from typing import Final
 import aiohttp
 
 from ..envoy.configuration import Address
+from .errors import EnvoyAdminFailed
 from .loopback import url_of
-from .programs import RehearsalFailed
 
-_SECONDS: Final = aiohttp.ClientTimeout(total=5.0)
-
-
-class EnvoySilent(RehearsalFailed):
-    """Envoy does not answer on its admin listener."""
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 
 
 class EnvoyAdmin:
-    """Asks the admin listener; every question may raise EnvoySilent."""
+    """Sends requests to the admin listener; all but ``is_ready`` may raise EnvoyAdminFailed.
+
+    https://www.envoyproxy.io/docs/envoy/latest/operations/admin
+    """
 
     def __init__(self, address: Address, client: aiohttp.ClientSession) -> None:
-        self.address = address
+        self._url = url_of(address)
         self._client = client
 
-    @property
-    def url(self) -> str:
-        return url_of(self.address)
-
     async def is_ready(self) -> bool:
+        """Return True if Envoy is live; False if it is not, or does not respond."""
         try:
-            return await self._ask("GET", "/ready") == "LIVE\n"
-        except EnvoySilent:
+            return await self._request("GET", "/ready") == "LIVE\n"
+        except EnvoyAdminFailed:
             return False
 
     async def stats(self, pattern: str) -> Mapping[str, str]:
-        """Return the stats whose name the regular expression (RE2) finds, by name."""
-        answer = await self._ask("GET", "/stats", filter=pattern)
-        found = (line.rpartition(": ") for line in answer.splitlines())
-        # Texts are in quotes, numbers are not.
+        """Return the statistics whose name contains a match of ``pattern`` (RE2), by name."""
+        text = await self._request("GET", "/stats", filter=pattern)
+        found = (line.rpartition(": ") for line in text.splitlines())
+        # Envoy quotes text values and leaves numbers unquoted.
         return {name: value.strip('"') for name, _, value in found}
 
     async def sum_of(self, pattern: str) -> int:
-        """Return the sum of the counters whose name the regular expression (RE2) finds."""
+        """Return the sum of the counters and gauges that ``pattern`` (RE2) matches."""
         return sum(map(int, (await self.stats(pattern)).values()))
 
     async def drain(self) -> None:
-        """Have the listeners ask for no more requests on their connections."""
-        await self._ask("POST", "/drain_listeners", graceful="")
+        """Ask clients to close their connections to all listeners."""
+        await self._request("POST", "/drain_listeners", graceful="")
 
-    async def _ask(self, method: str, path: str, **query: str) -> str:
+    async def _request(self, method: str, path: str, **query: str) -> str:
+        url = self._url + path
         try:
             async with self._client.request(
-                method, self.url + path, params=query, timeout=_SECONDS
+                method, url, params=query, timeout=_TIMEOUT
             ) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise EnvoySilent(f"Envoy does not answer at {self.url}{path}: {error!r}") from None
-        if response.status not in {200, 503}:  # /ready says 503 while it is not
-            raise EnvoySilent(f"Envoy answers {response.status} at {self.url}{path}: {text}")
+            raise EnvoyAdminFailed(f"Envoy does not respond at {url}: {error!r}") from None
+        if response.status not in {200, 503}:  # /ready returns 503 while Envoy starts
+            raise EnvoyAdminFailed(f"Envoy returned {response.status} at {url}: {text}")
         return text

@@ -1,4 +1,4 @@
-"""Addresses on this machine that nobody else can reach."""
+"""Free addresses on the loopback interface, which other machines can't reach."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from ..envoy.configuration import Address
 
 LOOPBACK: Final = "127.0.0.1"
-#: Not those that systems deal out to clients: one could be gone before the server that is to have
-#: it has started.
+#: Below the ephemeral ports. The system could give one of those to a client before the server that
+#: it was chosen for listens on it.
 _PORTS: Final = range(15_000, 32_000)
 
 
 def free_addresses(count: int) -> list[Address]:
-    """Return different addresses that are free now."""
+    """Return ``count`` different addresses whose ports are free now."""
     found: set[Address] = set()
     while len(found) < count:
         found.add(free_address())
@@ -24,7 +24,7 @@ def free_addresses(count: int) -> list[Address]:
 
 
 def free_address() -> Address:
-    """Return an address that is free now."""
+    """Return an address whose port is free now."""
     while True:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((LOOPBACK, random.choice(_PORTS)))

@@ -1,11 +1,11 @@
-"""A Prometheus of the rehearsal's own, where one is installed."""
+"""A Prometheus process that scrapes the rehearsal, if Prometheus is installed."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,56 +13,56 @@ import aiohttp
 
 from ..envoy.configuration import Address
 from .child_process import Child
+from .executables import find_prometheus
+from .kubelet import Pod
 from .loopback import free_address, url_of
-from .programs import RehearsalFailed, find_prometheus
-from .releases import Pod
 
 START_SECONDS: Final = 15.0
 STOP_SECONDS: Final = 2.0
-_POLL_SECONDS: Final = 0.02
-_INTERVAL: Final = "1s"
+_SCRAPE_INTERVAL: Final = "1s"
 
 
 @contextlib.asynccontextmanager
 async def running_prometheus(
     directory: Path, pods: Iterable[Pod], metrics: Address, client: aiohttp.ClientSession
 ) -> AsyncIterator[str | None]:
-    """Run a Prometheus until the block ends; yield its URL, None where none is installed.
+    """Run a Prometheus until the block ends; yield its URL, None if it is not installed.
 
-    It scrapes the pods as their PodMonitor would have it, and ``metrics``, where the gateway's and
-    the rollout's are.
+    It scrapes the pods' admin ports, as their PodMonitor does in a cluster, and ``metrics``: the
+    series of the gateway and of the rollout.
     """
     program = find_prometheus()
     if program is None:
         yield None
         return
     address = free_address()
-    settings = directory / "prometheus.json"
-    settings.write_text(json.dumps(scrape_configuration(pods, metrics)), encoding="utf-8")
+    url = url_of(address)
+    file = directory / "prometheus.json"
+    file.write_text(json.dumps(scrape_configuration(pods, metrics)), encoding="utf-8")
     command = [
-        *(program, f"--config.file={settings}"),
+        *(program, f"--config.file={file}"),
         f"--storage.tsdb.path={directory / 'prometheus'}",
         f"--web.listen-address={address.host}:{address.port}",
         *("--enable-feature=exemplar-storage", "--log.level=warn"),
     ]
-    child = await Child.start("prometheus", command, directory / "prometheus.log")
+    child = await Child.start("Prometheus", command, directory / "prometheus.log")
     try:
-        await _wait_ready(child, url_of(address), client)
-        yield url_of(address)
+        await child.wait_ready(partial(_is_ready, url, client), START_SECONDS)
+        yield url
     finally:
         await child.stop(STOP_SECONDS)
 
 
 def scrape_configuration(pods: Iterable[Pod], metrics: Address) -> dict[str, Any]:
-    """Return Prometheus' configuration. JSON is YAML, too."""
-    jobs = [_pod_job(pod) for pod in pods if pod.admin is not None]
+    """Return Prometheus' configuration, to be written as JSON: YAML includes JSON."""
+    targets = [_pod_target(pod, pod.admin) for pod in pods if pod.admin is not None]
     return {
-        "global": {"scrape_interval": _INTERVAL, "scrape_timeout": _INTERVAL},
+        "global": {"scrape_interval": _SCRAPE_INTERVAL, "scrape_timeout": _SCRAPE_INTERVAL},
         "scrape_configs": [
-            *([{"job_name": "kv", "static_configs": jobs}] if jobs else []),
+            *([{"job_name": "kv", "static_configs": targets}] if targets else []),
             {
                 "job_name": "istio-proxies",
-                # Labels of the series themselves, such as a workload's namespace, stay.
+                # Keep the series' own labels, such as destination_workload_namespace.
                 "honor_labels": True,
                 "static_configs": [_static(metrics, namespace="istio-ingress", pod="gateway-0")],
             },
@@ -70,36 +70,22 @@ def scrape_configuration(pods: Iterable[Pod], metrics: Address) -> dict[str, Any
     }
 
 
-def _pod_job(pod: Pod) -> dict[str, Any]:
-    assert pod.admin is not None  # noqa: S101 - asked for by the caller
-    plan = pod.plan
+def _pod_target(pod: Pod, admin: Address) -> dict[str, Any]:
+    spec = pod.spec
     return _static(
-        pod.admin,
-        namespace=plan.namespace,
-        pod=plan.name,
-        container=plan.container,
+        admin,
+        namespace=spec.namespace,
+        pod=spec.name,
+        container=spec.container,
         endpoint="admin",
-        app=plan.labels.get("app", ""),
-        version=plan.version,
-        track=plan.labels.get("track", ""),
+        app=spec.labels.get("app", ""),
+        version=spec.version,
+        track=spec.labels.get("track", ""),
     )
 
 
 def _static(address: Address, **labels: str) -> dict[str, Any]:
     return {"targets": [f"{address.host}:{address.port}"], "labels": labels}
-
-
-async def _wait_ready(child: Child, url: str, client: aiohttp.ClientSession) -> None:
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            while not await _is_ready(url, client):
-                if child.exit_code is not None:
-                    raise RehearsalFailed(f"Prometheus ended at once: {child.said()}")
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
-        raise RehearsalFailed(
-            f"Prometheus is not ready after {START_SECONDS:g} s: {child.said()}"
-        ) from None
 
 
 async def _is_ready(url: str, client: aiohttp.ClientSession) -> bool:

@@ -1,4 +1,4 @@
-"""All of a rehearsal joined: Redis, releases, Envoy, their evidence, and traffic."""
+"""Starts and stops a whole rehearsal: Redis, pods, Envoy, evidence, Prometheus and load."""
 
 from __future__ import annotations
 
@@ -18,66 +18,68 @@ from prometheus_client import CollectorRegistry
 from ..envoy.bootstrap import bootstrap
 from ..envoy.configuration import Objects
 from ..evidence.counts import Arm
-from ..manifests.hosts import expand_host
 from ..plan.model import Plan
 from ..runner.ports import Source, Target
-from .access_log import Access, AccessLog
-from .control_plane import ControlPlane, with_routes
+from .access_log import AccessLog, AccessLogEntry
+from .applied_manifests import AppliedManifests, Document, read_applied_manifests
+from .control_plane import ControlPlane, RehearsalTarget, with_virtual_service
 from .envoy_admin import EnvoyAdmin
 from .envoy_process import LOG as ENVOY_LOG
 from .envoy_process import running_envoy
-from .ingress import entrance, ports_of
+from .envoy_validation import EnvoyValidator
+from .errors import ConfigurationInvalid, RehearsalFailed
+from .executables import find_envoy
+from .ingress import find_ingress, ports_of
+from .istio_metrics import IstioMetrics, serving_metrics
+from .kubelet import Kubelet
+from .load_generator import LoadGenerator
 from .loopback import free_addresses, url_of
-from .metrics import MeshMetrics, serving_metrics
-from .objects import Document, Manifests, read_objects
-from .pods import ReleaseOptions, plan_pods
-from .programs import RehearsalFailed, find_envoy
+from .not_rehearsed import not_rehearsed
+from .pod_specs import PodOptions, build_pod_specs
 from .prometheus_process import running_prometheus
-from .redis import PrivateRedis, running_redis
-from .releases import Releases
-from .requests import KeyValueMix, Mix
+from .redis_process import PrivateRedis, running_redis
+from .request_mix import KeyValueMix, RequestMix
 from .source import ArmCounts, RehearsalSource
-from .tally import Sample, Tally
-from .target import RehearsalTarget
-from .traffic import Traffic
-from .validation import ConfigurationInvalid, Validation
-from .xds import Publisher
+from .xds_publisher import XdsPublisher
 
 log = logging.getLogger(__name__)
 
-#: Always true here, whatever the manifests are.
+#: True of every rehearsal.
 _NOTES: Final = (
-    "not rehearsed: sidecars and callers inside the mesh: requests come in at the gateway alone",
-    "not rehearsed: what Kubernetes itself does, as scheduling, scaling, limits, probes' periods",
+    "not rehearsed: sidecars, and callers inside the mesh: all requests come through the gateway",
+    "not rehearsed: what Kubernetes does: scheduling, autoscaling, limits, the periods of probes",
 )
-#: What servers say of a port that somebody else has.
-_TAKEN: Final = "in use"
-_TRIES: Final = 3
+_REDIS_NOTE: Final = "one Redis of the rehearsal replaces every store; each store starts empty"
+#: In the messages of Envoy and of other servers if another process has the port.
+_PORT_IN_USE: Final = "in use"
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsalOptions:
-    """How to rehearse. ``rate`` of requests is per second, 0 for none; ``mix`` None is tallykv's.
+    """How to rehearse.
 
-    ``registry`` has series of the rollout's own, to be served beside the gateway's; ``readers``
-    are shown each request that the gateway completed.
+    ``rate`` is in requests per second, 0 for none. ``mix`` is what they request, None for
+    tallykv's keys and counters. The metrics of ``registry`` are served together with the gateway's.
+    ``observers`` are called with each request that the gateway completed.
     """
 
-    releases: ReleaseOptions = field(default_factory=ReleaseOptions)
+    pods: PodOptions = field(default_factory=PodOptions)
     rate: float = 50.0
-    mix: Mix | None = None
+    mix: RequestMix | None = None
     prometheus: bool = True
     registry: CollectorRegistry | None = None
-    readers: tuple[Callable[[Access], None], ...] = ()
+    observers: tuple[Callable[[AccessLogEntry], None], ...] = ()
 
 
 @dataclass(slots=True)
 class Rehearsal:
-    """A rehearsal that runs.
+    """A running rehearsal.
 
-    ``gateway`` is the URL to ask with the Host ``host``. ``notes`` are what is not rehearsed,
-    ``events`` what happened meanwhile, each with its Unix time, ``timings`` how many seconds each
-    part took to start. ``directory`` has the processes' logs while it lasts.
+    ``gateway`` is the ingress URL, to be requested with the Host header ``host``. ``metrics`` and
+    ``prometheus`` are URLs. ``directory`` has the logs of the processes until the end. ``notes``
+    say what is not rehearsed. ``events`` are texts with their Unix time. ``startup_seconds`` has
+    the duration of each part of the start.
     """
 
     target: Target
@@ -88,57 +90,42 @@ class Rehearsal:
     admin: EnvoyAdmin
     metrics: str
     prometheus: str | None
-    releases: Releases
+    kubelet: Kubelet
     counts: ArmCounts
-    traffic: Traffic
-    redis: PrivateRedis | None
-    envoy_pid: int
+    load_generator: LoadGenerator
     directory: Path
     notes: tuple[str, ...]
     events: list[tuple[float, str]]
-    timings: Mapping[str, float]
-
-    @property
-    def tally(self) -> Tally:
-        return self.traffic.tally
-
-    @property
-    def samples(self) -> tuple[Sample, ...]:
-        """Return the traffic's seconds so far."""
-        return tuple(self.tally.samples)
+    startup_seconds: Mapping[str, float]
 
 
 @contextlib.asynccontextmanager
 async def rehearsing(
     documents: Iterable[Document], plan: Plan, options: RehearsalOptions | None = None
 ) -> AsyncIterator[Rehearsal]:
-    """Run a rehearsal until the block ends; nothing of it is left then.
+    """Run a rehearsal until the block ends; then no process and no file of it is left.
 
-    ``documents`` are the mesh's objects in the order in which they were applied, all that comes
-    before the first step. Every step's routes are shown to Envoy before the block begins. Raises
-    RehearsalFailed, of which there is a kind for each cause.
+    ``documents`` are all objects that are applied before the first step, in the order in which they
+    are applied. Envoy validates the routes of every step before the block begins. Raise a kind of
+    RehearsalFailed.
     """
     options = options or RehearsalOptions()
-    find_envoy()  # what is missing is said before anything starts
-    manifests = read_objects(documents)
-    routes = plan.steps[0].routes
+    find_envoy()  # fail before anything starts
+    manifests = read_applied_manifests(documents)
     objects = _with_first_step(manifests.objects, plan)
-    port, host = entrance(objects, routes)
-    for tries_left in reversed(range(_TRIES)):
+    port, host = find_ingress(objects, plan.steps[0].routes)
+    for attempts_left in reversed(range(_ATTEMPTS)):
         async with AsyncExitStack() as stack:
-            directory = Path(
-                stack.enter_context(
-                    tempfile.TemporaryDirectory(
-                        prefix="tallykv-rehearsal-", ignore_cleanup_errors=True
-                    )
-                )
+            temporary = tempfile.TemporaryDirectory(
+                prefix="tallykv-rehearsal-", ignore_cleanup_errors=True
             )
-            starting = _Starting(directory, plan, manifests, options)
+            directory = Path(stack.enter_context(temporary))
+            startup = _Startup(directory, plan, manifests, options)
             try:
-                rehearsal = await starting.start(stack, objects, port, host)
+                rehearsal = await startup.run(stack, objects, port, host)
             except RehearsalFailed as failed:
-                # A port was free when it was chosen; by now somebody else has it.
-                if tries_left and _TAKEN in str(failed).lower():
+                # A port was free when it was chosen, and another process took it since.
+                if attempts_left and _PORT_IN_USE in str(failed).lower():
                     continue
                 raise
             yield rehearsal
@@ -146,17 +133,19 @@ async def rehearsing(
 
 
 def _with_first_step(objects: Objects, plan: Plan) -> Objects:
-    """Return the objects, with the first step's routes if there are none of that name yet."""
-    routes = plan.steps[0].routes
-    there = {(each.namespace, each.name) for each in objects.virtual_services}
-    return objects if (routes.namespace, routes.name) in there else with_routes(objects, routes)
+    """Return the objects with the first step's VirtualService, unless they have one of its name."""
+    first = plan.steps[0].routes
+    names = {(each.namespace, each.name) for each in objects.virtual_services}
+    return (
+        objects if (first.namespace, first.name) in names else with_virtual_service(objects, first)
+    )
 
 
-class _Starting:
-    """The way from manifests to a rehearsal that runs."""
+class _Startup:
+    """Starts the parts of a rehearsal."""
 
     def __init__(
-        self, directory: Path, plan: Plan, manifests: Manifests, options: RehearsalOptions
+        self, directory: Path, plan: Plan, manifests: AppliedManifests, options: RehearsalOptions
     ) -> None:
         self._directory = directory
         self._plan = plan
@@ -164,130 +153,108 @@ class _Starting:
         self._options = options
         self._subsets = {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY}
         self._events: list[tuple[float, str]] = []
-        self._timings: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
 
-    async def start(
-        self, stack: AsyncExitStack, objects: Objects, port: int, host: str
-    ) -> Rehearsal:
-        """Start everything; the stack ends it in the opposite order."""
+    async def run(self, stack: AsyncExitStack, objects: Objects, port: int, host: str) -> Rehearsal:
+        """Start everything; the stack stops it in reverse order."""
         options, directory = self._options, self._directory
-        began = time.perf_counter()
+        started = time.perf_counter()
         client = await stack.enter_async_context(aiohttp.ClientSession())
-        planned = plan_pods(self._manifests, self._subsets, options.releases)
-        if not planned.pods:
-            raise RehearsalFailed("no pods: give a command for the releases, or their Deployments")
+        specs = build_pod_specs(self._manifests, self._subsets, options.pods)
+        if not specs.pods:
+            raise RehearsalFailed(
+                "no pods: give commands with --stable and --canary, or add Deployments of tallykv"
+            )
         ports = ports_of(objects.gateways)
         admin_address, *addresses = free_addresses(1 + len(ports))
         listeners = dict(zip(ports, addresses, strict=True))
         admin = EnvoyAdmin(admin_address, client)
 
-        redis = await self._redis(stack, needed=any(each.store for each in planned.pods))
-        releases = Releases(planned.pods, directory, redis, client, self._tell)
+        redis = await self._start_redis(stack) if any(each.store for each in specs.pods) else None
+        kubelet = Kubelet(specs.pods, directory, redis, client, self._record_event)
         counts = ArmCounts(self._subsets, self._plan.objective.slow_seconds)
-        mesh = MeshMetrics(releases.pods, self._workloads(objects))
-        access_log = AccessLog(counts.observe, mesh.observe, *options.readers)
-        publisher = Publisher(
-            directory / "xds", admin, Validation(directory), directory / ENVOY_LOG
+        istio_metrics = IstioMetrics(kubelet.pods, objects)
+        access_log = AccessLog(counts.observe, istio_metrics.observe, *options.observers)
+        publisher = XdsPublisher(
+            directory / "xds", admin, EnvoyValidator(directory), directory / ENVOY_LOG
         )
         publisher.directory.mkdir()
-        control_plane = ControlPlane(objects, {}, listeners, publisher)
-        control_plane.place()
+        control_plane = ControlPlane(objects, listeners, publisher)
+        control_plane.write_initial()
 
-        # The pods take longest: everything else happens while they are on their way.
-        await stack.enter_async_context(releases.running())
+        # The pods take longest to start. Everything else starts meanwhile.
+        await stack.enter_async_context(kubelet.running())
         with self._timed("validation of the steps"):
-            await self._check_steps(control_plane)
+            await self._validate_steps(control_plane)
         with self._timed("envoy"):
             boot = bootstrap(admin_address, str(publisher.directory))
-            envoy = await stack.enter_async_context(
-                running_envoy(directory, boot, admin, access_log.read)
-            )
-            await control_plane.start()
-        registries = [mesh.registry, *([options.registry] if options.registry else [])]
+            await stack.enter_async_context(running_envoy(directory, boot, admin, access_log.read))
+            await publisher.wait_initial_applied()
+        registries = [istio_metrics.registry, *([options.registry] if options.registry else [])]
         metrics = await stack.enter_async_context(serving_metrics(registries))
         with self._timed("prometheus"):
             prometheus = await stack.enter_async_context(
-                running_prometheus(directory, releases.pods, metrics, client)
+                running_prometheus(directory, kubelet.pods, metrics, client)
                 if options.prometheus
                 else contextlib.nullcontext()
             )
-        with self._timed("pods, beside all that"):
-            await releases.wait_ready()
-        releases.changed = lambda: self._follow(control_plane, releases)
-        await control_plane.place_pods(releases.ready())
-        traffic = Traffic(url_of(listeners[port]), host, options.mix or KeyValueMix(), options.rate)
+        with self._timed("pods, after all that"):
+            await kubelet.wait_ready()
+        kubelet.readiness_changed = lambda: self._update_endpoints(control_plane, kubelet)
+        await control_plane.update_endpoints(kubelet.ready())
+        gateway = url_of(listeners[port])
+        load_generator = LoadGenerator(gateway, host, options.mix or KeyValueMix(), options.rate)
         if options.rate > 0:
-            await stack.enter_async_context(traffic.running())
-        self._timings["all"] = time.perf_counter() - began
+            await stack.enter_async_context(load_generator.running())
+        self._seconds["all"] = time.perf_counter() - started
+        missing = (f"not rehearsed: {each}" for each in not_rehearsed(self._manifests.documents))
         return Rehearsal(
             target=RehearsalTarget(control_plane),
             source=RehearsalSource(counts, access_log, admin),
             control_plane=control_plane,
-            gateway=url_of(listeners[port]),
+            gateway=gateway,
             host=host,
             admin=admin,
             metrics=f"{url_of(metrics)}/metrics",
             prometheus=prometheus,
-            releases=releases,
-            redis=redis,
-            envoy_pid=envoy.pid,
+            kubelet=kubelet,
             directory=directory,
             counts=counts,
-            traffic=traffic,
-            notes=(*_NOTES, *self._manifests.notes, *planned.notes, *self._own_notes(redis)),
+            load_generator=load_generator,
+            notes=(*_NOTES, *missing, *specs.notes, *([_REDIS_NOTE] if redis else [])),
             events=self._events,
-            timings=self._timings,
+            startup_seconds=self._seconds,
         )
 
-    async def _check_steps(self, control_plane: ControlPlane) -> None:
-        """Ask Envoy whether it would take every step; the error names the step."""
+    async def _validate_steps(self, control_plane: ControlPlane) -> None:
+        """Validate the routes of all steps; the error names the step."""
         steps = self._plan.steps
         try:
-            await control_plane.check(*(step.routes for step in steps))
+            await control_plane.validate(*(step.routes for step in steps))
         except ConfigurationInvalid:
             for step in steps:
                 try:
-                    await control_plane.check(step.routes)
+                    await control_plane.validate(step.routes)
                 except ConfigurationInvalid as error:
                     raise ConfigurationInvalid(f"step {step.name}: {error}") from None
             raise
 
-    async def _redis(self, stack: AsyncExitStack, *, needed: bool) -> PrivateRedis | None:
-        if not needed:
-            return None
+    async def _start_redis(self, stack: AsyncExitStack) -> PrivateRedis:
         with self._timed("redis"):
             return await stack.enter_async_context(running_redis(self._directory))
 
-    def _workloads(self, objects: Objects) -> Mapping[tuple[str, str], str]:
-        """Return the workload of each subset that has one only, by host and subset."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for rule in objects.destination_rules:
-            host = expand_host(rule.spec.host, rule.namespace)
-            for subset in rule.spec.subsets:
-                found[host, subset.name] = [
-                    each.name
-                    for each in objects.workloads
-                    if each.namespace == rule.namespace and each.has_labels(subset.labels)
-                ]
-        return {key: names[0] for key, names in found.items() if len(names) == 1}
-
-    async def _follow(self, control_plane: ControlPlane, releases: Releases) -> None:
+    async def _update_endpoints(self, control_plane: ControlPlane, kubelet: Kubelet) -> None:
         try:
-            await control_plane.place_pods(releases.ready())
+            await control_plane.update_endpoints(kubelet.ready())
         except RehearsalFailed as error:
-            self._tell(f"Envoy does not know of it: {error}")
+            self._record_event(f"Envoy's endpoints are not updated: {error}")
 
-    def _own_notes(self, redis: PrivateRedis | None) -> tuple[str, ...]:
-        if redis is None:
-            return ()
-        return ("a Redis of the rehearsal's own stands for every store, which starts empty",)
-
-    def _tell(self, event: str) -> None:
+    def _record_event(self, event: str) -> None:
         log.info("rehearsal event", extra={"event": event})
         self._events.append((time.time(), event))
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[None]:
-        began = time.perf_counter()
+        started = time.perf_counter()
         yield
-        self._timings[what] = time.perf_counter() - began
+        self._seconds[what] = time.perf_counter() - started

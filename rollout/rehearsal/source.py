@@ -1,4 +1,4 @@
-"""Evidence from the gateway's access log: every request that was completed, and none twice."""
+"""The evidence of a rehearsal: the gateway's access log, with each completed request once."""
 
 from __future__ import annotations
 
@@ -6,63 +6,46 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
-from ..evidence.counts import Arm, Counts, Reading, Series
+from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..runner.ports import SourceFailed
-from .access_log import Access, AccessLog
-from .envoy_admin import EnvoyAdmin, EnvoySilent
+from .access_log import AccessLog, AccessLogEntry, RequestCounts
+from .envoy_admin import EnvoyAdmin
+from .errors import EnvoyAdminFailed
 
-#: Envoy is one instance, and its counters live as long as the rehearsal.
+#: The one instance whose counters are read. It runs as long as the rehearsal.
 GATEWAY: Final = "gateway"
-#: Per listener: requests that came, and those of them that are under way.
-_REQUESTS: Final = r"^http\..*\.downstream_rq_(total|active)$"
-_OWN: Final = "http.admin."
-#: The log may lag by its flush, and by what a busy machine adds; more is not waited for.
-_LAG_SECONDS: Final = 2.0
-
-
-@dataclass(slots=True)
-class _Tally:
-    slow_seconds: tuple[float, ...]
-    requests: int = 0
-    failures: int = 0
-    slow: list[int] = field(default_factory=list)
-
-    def add(self, access: Access) -> None:
-        self.requests += 1
-        self.failures += access.failed
-        for index, edge in enumerate(self.slow_seconds):
-            self.slow[index] += access.failed or access.seconds > edge
-
-    def counts(self) -> Counts:
-        return Counts(self.requests, self.failures, tuple(self.slow))
+#: For each listener, the requests received, and those of them in flight.
+_DOWNSTREAM_REQUESTS: Final = r"^http\..*\.downstream_rq_(total|active)$"
+_ADMIN_PREFIX: Final = "http.admin."
+#: How long to wait for entries that Envoy has not flushed yet.
+_LOG_LAG_SECONDS: Final = 2.0
 
 
 class ArmCounts:
-    """Counts requests by the subset that Envoy chose for them.
+    """Counts requests by the subset that the route chose.
 
-    So a failure of Envoy's own making, as of a subset without pods, is the arm's that it chose.
-    ``unattributed`` are requests for which nothing was chosen, or something else than an arm.
+    A failure of Envoy itself, such as a subset without pods, counts for the arm of that subset.
+    ``unattributed`` counts requests for which no arm's subset was chosen.
     """
 
     def __init__(self, subsets: Mapping[str, Arm], slow_seconds: tuple[float, ...]) -> None:
         self._subsets = subsets
-        self._tallies = {arm: _Tally(slow_seconds, slow=[0] * len(slow_seconds)) for arm in Arm}
-        self.unattributed = _Tally(slow_seconds, slow=[0] * len(slow_seconds))
+        self._counts = {arm: RequestCounts(slow_seconds) for arm in Arm}
+        self.unattributed = RequestCounts(slow_seconds)
 
-    def observe(self, access: Access) -> None:
+    def observe(self, entry: AccessLogEntry) -> None:
         """Count a request."""
-        arm = None if access.cluster is None else self._subsets.get(access.cluster.subset)
-        (self.unattributed if arm is None else self._tallies[arm]).add(access)
+        arm = None if entry.cluster is None else self._subsets.get(entry.cluster.subset)
+        (self.unattributed if arm is None else self._counts[arm]).add(entry)
 
     def by_arm(self) -> Mapping[Arm, Counts]:
-        return {arm: tally.counts() for arm, tally in self._tallies.items()}
+        return {arm: each.counts() for arm, each in self._counts.items()}
 
 
 class RehearsalSource:
-    """The port ``Source`` over the access log."""
+    """The runner's port ``Source`` over the access log."""
 
     def __init__(self, counts: ArmCounts, log: AccessLog, admin: EnvoyAdmin) -> None:
         self._counts = counts
@@ -70,24 +53,24 @@ class RehearsalSource:
         self._admin = admin
         self._started = time.time()
 
-    async def read(self) -> Reading:
-        """Return the counts of all requests completed by now; raise SourceFailed."""
+    async def read(self) -> CounterSnapshot:
+        """Return the counts of all requests that have completed; raise SourceFailed."""
         try:
-            completed = await self._completed()
-        except EnvoySilent as error:
+            completed = await self._completed_requests()
+        except EnvoyAdminFailed as error:
             raise SourceFailed(str(error)) from None
         at = time.time()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAG_SECONDS):
+            async with asyncio.timeout(_LOG_LAG_SECONDS):
                 await self._log.wait_for(completed)
         series = {Series(arm, GATEWAY): counts for arm, counts in self._counts.by_arm().items()}
-        return Reading(at, series, dict.fromkeys(series, self._started))
+        return CounterSnapshot(at, series, dict.fromkeys(series, self._started))
 
-    async def _completed(self) -> int:
-        # A request is in the log once it is no longer under way, whatever became of it.
-        stats = await self._admin.stats(_REQUESTS)
+    async def _completed_requests(self) -> int:
+        # Envoy logs a request when it is no longer active, however it ended.
+        stats = await self._admin.stats(_DOWNSTREAM_REQUESTS)
         return sum(
             int(value) if name.endswith("total") else -int(value)
             for name, value in stats.items()
-            if not name.startswith(_OWN)
+            if not name.startswith(_ADMIN_PREFIX)
         )

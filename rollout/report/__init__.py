@@ -1,1 +1,4 @@
-"""A finished rollout for people and for programs: what was decided, and by which numbers. Pure."""
+"""Show a rollout: as one HTML page, as JSON, and live in the terminal.
+
+May import: evidence, plan, runner.
+"""

@@ -1,75 +1,75 @@
-"""Seconds gathered into as many spans as a chart has room for, each with enough in it to show."""
+"""Group samples (one per second) into the bins of a chart. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import median
+from typing import Literal
 
 from ..evidence.counts import Counts
 from ..runner.events import total
-from .samples import Sample, Side
+from .samples import ArmSample, Sample
+
+ArmName = Literal["stable", "canary"]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Samples of one desired share; ``since`` and ``until`` are Unix times."""
+class Bin:
+    """Consecutive samples with the same desired share."""
 
-    since: float
-    until: float
     samples: tuple[Sample, ...]
+
+    @property
+    def since(self) -> float:
+        return self.samples[0].time
+
+    @property
+    def until(self) -> float:
+        return self.samples[-1].time + 1
 
     @property
     def middle(self) -> float:
         return (self.since + self.until) / 2
 
-    def counts(self, *arms: str) -> Counts:
-        """Return the sum over these releases."""
-        sides = [getattr(sample, arm) for sample in self.samples for arm in arms]
-        return total(side.counts for side in sides)
+    def counts(self, *arms: ArmName) -> Counts:
+        """Return the sum over these arms."""
+        return total(_of(sample, arm).counts for sample in self.samples for arm in arms)
 
-    def latency(self, arm: str, level: str) -> float | None:
-        """Return the median of the seconds' ``p50_ms`` or ``p99_ms``."""
-        sides = [getattr(sample, arm) for sample in self.samples]
-        known = [value for side in sides if (value := getattr(side, level)) is not None]
+    def latency(self, arm: ArmName, percentile: Literal["p50_ms", "p99_ms"]) -> float | None:
+        """Return the median of the samples' percentile in milliseconds, None without requests."""
+        values = [getattr(_of(sample, arm), percentile) for sample in self.samples]
+        known = [value for value in values if value is not None]
         return median(known) if known else None
 
 
-def gather(
-    samples: Sequence[Sample],
-    seconds: float,
-    enough: int = 0,
-    requests: Callable[[Sample], int] = lambda _: 0,
-) -> list[Span]:
-    """Gather samples into spans of so many seconds, or of more until they have enough requests.
+def bin_samples(
+    samples: Sequence[Sample], *, seconds: float, min_requests: int, arms: Sequence[ArmName]
+) -> list[Bin]:
+    """Group samples into bins of ``seconds``, longer ones where ``arms`` have few requests.
 
-    What is left over goes to the span before it, unless the desired share has changed.
+    A bin ends early where the desired share changes. If it is then too short or has fewer than
+    ``min_requests``, it is joined to the bin before it with the same share.
     """
-    spans: list[Span] = []
-    own: list[Sample] = []
-    seen = 0
-    for sample, following in zip(samples, [*samples[1:], None], strict=True):
-        own.append(sample)
-        seen += requests(sample)
-        until = sample.time + 1
-        full = until - own[0].time >= seconds and seen >= enough
-        changes = following is None or following.share != sample.share
-        if not (full or changes):
-            continue
-        before = spans[-1] if spans else None
-        if not full and before and before.samples[-1].share == sample.share:
-            spans[-1] = Span(before.since, until, (*before.samples, *own))
-        else:
-            spans.append(Span(own[0].time, until, tuple(own)))
-        own, seen = [], 0
-    return spans
+    bins: list[Bin] = []
+    for _, same_share in groupby(samples, key=lambda sample: sample.share):
+        groups: list[list[Sample]] = []
+        requests, full = 0, True
+        for sample in same_share:
+            if full:
+                groups.append([])
+                requests = 0
+            groups[-1].append(sample)
+            requests += sum(_of(sample, arm).counts.requests for arm in arms)
+            long_enough = sample.time + 1 - groups[-1][0].time >= seconds
+            full = long_enough and requests >= min_requests
+        if not full and len(groups) > 1:
+            rest = groups.pop()
+            groups[-1] += rest
+        bins += [Bin(tuple(group)) for group in groups]
+    return bins
 
 
-def of(arm: str) -> Callable[[Sample], int]:
-    """Return what counts a release's requests in a sample."""
-
-    def requests(sample: Sample) -> int:
-        side: Side = getattr(sample, arm)
-        return side.counts.requests
-
-    return requests
+def _of(sample: Sample, arm: ArmName) -> ArmSample:
+    return sample.stable if arm == "stable" else sample.canary

@@ -1,56 +1,33 @@
-"""The report for programs: the verdict first, then everything it was drawn from."""
+"""The report as JSON: the verdict first, then all events and samples. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ..runner.events import Event
-from .samples import About, Sample
-from .timeline import headline, sentence, tell
+from .plan_summary import PlanSummary
+from .samples import Sample
+from .timeline import build_timeline
+from .verdict_text import headline, summary
 
 _EVENTS: Final = TypeAdapter(list[Event])
 _SAMPLES: Final = TypeAdapter(list[Sample])
-_ABOUT: Final = TypeAdapter(About)
+_PLAN: Final = TypeAdapter(PlanSummary)
 
 
-class DocumentInvalid(Exception):
-    """It is no report of ours; the message says where."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    events: tuple[Event, ...]
-    samples: tuple[Sample, ...]
-    about: About
-
-
-def render_json(events: Sequence[Event], samples: Sequence[Sample], about: About) -> str:
-    """Render one object; raise ValueError without events."""
-    story = tell(events)
+def render_json(events: Sequence[Event], samples: Sequence[Sample], plan: PlanSummary) -> str:
+    """Render one JSON object; raise ValueError without events."""
+    timeline = build_timeline(events)
     document: dict[str, Any] = {
-        "verdict": None if story.verdict is None else story.verdict.value,
-        "headline": headline(story),
-        "sentence": sentence(story, about),
-        "about": _ABOUT.dump_python(about, mode="json"),
+        "verdict": None if timeline.verdict is None else timeline.verdict.value,
+        "headline": headline(timeline),
+        "sentence": summary(timeline, plan),
+        "about": _PLAN.dump_python(plan, mode="json"),
         "events": _EVENTS.dump_python(list(events), mode="json", exclude_defaults=True),
         "samples": _SAMPLES.dump_python(list(samples), mode="json"),
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def parse_json(text: str) -> Record:
-    """Read a report back; raise DocumentInvalid."""
-    try:
-        document = json.loads(text)
-        return Record(
-            tuple(_EVENTS.validate_json(json.dumps(document["events"]))),
-            tuple(_SAMPLES.validate_json(json.dumps(document["samples"]))),
-            _ABOUT.validate_json(json.dumps(document["about"])),
-        )
-    except (ValidationError, ValueError, TypeError, KeyError) as error:
-        raise DocumentInvalid(f"this is no report of a rollout: {error}") from error

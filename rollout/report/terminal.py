@@ -1,4 +1,4 @@
-"""A rollout in the terminal: a live view for people, a line an event for logs and CI."""
+"""Show a rollout in the terminal: a live view for people, one line per event for logs and CI."""
 
 from __future__ import annotations
 
@@ -10,73 +10,75 @@ from typing import Protocol
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ..runner.events import Event
-from .samples import About, Sample
-from .terminal_view import Seen, describe, draw
+from ..runner.events import Event, EvidenceValues
+from .plan_summary import PlanSummary
+from .samples import Sample
+from .terminal_view import Progress, event_line, render_progress
 
 
-class Progress(Protocol):
-    """Who shows how it goes."""
+class ProgressView(Protocol):
+    """Shows the progress of a rollout."""
 
-    def tell(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Show an event."""
 
-    def sample(self, sample: Sample) -> None:
+    def show_sample(self, sample: Sample) -> None:
         """Show the last second."""
 
 
-class PlainProgress:
-    """One line an event, flushed at once; nothing moves."""
+class PlainView:
+    """Prints one line per event and flushes it at once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._since: float | None = None
+        self._thresholds: EvidenceValues | None = None
 
-    def tell(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Print the event."""
         if self._since is None:
             self._since = event.time
-        # Neither wrapped nor coloured: what reads this is a log.
-        line = describe(event, self._since)
-        self._console.out(line, highlight=False)
+        self._thresholds = event.thresholds or self._thresholds
+        # Neither wrapped nor coloured: the line goes to a log.
+        self._console.out(event_line(event, self._since, self._thresholds), highlight=False)
 
-    def sample(self, sample: Sample) -> None:
-        """Show nothing: a line a second is no news."""
+    def show_sample(self, sample: Sample) -> None:
+        """Print nothing: a line per second would flood a log."""
 
 
-class LiveProgress:
-    """Redrawn in place, four times a second; the last state stays when it ends."""
+class LiveView:
+    """Redraws in place, four times a second; the last view stays on the screen."""
 
-    def __init__(self, about: About, clock: Callable[[], float]) -> None:
-        self._about = about
+    def __init__(self, plan: PlanSummary, clock: Callable[[], float]) -> None:
+        self._plan = plan
         self._clock = clock
-        self._seen = Seen()
+        self._progress = Progress()
 
-    def tell(self, event: Event) -> None:
-        """Take the event in."""
-        self._seen = self._seen.after(event)
+    def show_event(self, event: Event) -> None:
+        """Show the event from the next redraw on."""
+        self._progress = self._progress.with_event(event)
 
-    def sample(self, sample: Sample) -> None:
-        """Take the second in."""
-        self._seen = self._seen.with_sample(sample)
+    def show_sample(self, sample: Sample) -> None:
+        """Show the sample from the next redraw on."""
+        self._progress = self._progress.with_sample(sample)
 
-    def draw(self) -> RenderableType:
-        """Draw what is known now; called by the thread that redraws."""
-        return draw(self._seen, self._about, self._clock())
+    def render(self) -> RenderableType:
+        """Render the current view; the thread that redraws calls this."""
+        return render_progress(self._progress, self._plan, self._clock())
 
 
 @contextlib.contextmanager
 def open_progress(
-    about: About, console: Console | None = None, clock: Callable[[], float] = time.time
-) -> Iterator[Progress]:
-    """Show progress until the block ends: live in a terminal, else in lines.
+    plan: PlanSummary, console: Console | None = None, clock: Callable[[], float] = time.time
+) -> Iterator[ProgressView]:
+    """Show progress until the block ends: a live view in a terminal, else lines.
 
-    NO_COLOR and TERM=dumb are respected, by rich; ``clock`` is Unix time as the events have it.
+    rich respects NO_COLOR and TERM=dumb. ``clock`` returns Unix time, as in the events.
     """
     console = console or Console()
     if not console.is_terminal or console.is_dumb_terminal:
-        yield PlainProgress(console)
+        yield PlainView(console)
         return
-    live = LiveProgress(about, clock)
-    with Live(console=console, get_renderable=live.draw, refresh_per_second=4):
-        yield live
+    view = LiveView(plan, clock)
+    with Live(console=console, get_renderable=view.render, refresh_per_second=4):
+        yield view

@@ -1,4 +1,4 @@
-"""What the terminal shows of a rollout: what is known so far, and how it is drawn. Pure."""
+"""Render a rollout for the terminal: a line per event, or a view of the progress so far. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from rich.text import Text
 
 from ..evidence.counts import Counts
 from ..runner.events import VERDICTS, Event, EventKind, EvidenceValues, total
-from . import figures
+from . import formats
 from .markup import printable
-from .samples import About, Sample
+from .plan_summary import PlanSummary
+from .samples import Sample
 
 _BAR: Final = 30
 _NOTHING: Final = Counts(0, 0)
@@ -29,8 +30,8 @@ _STYLES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """All that was told so far; replaced as a whole, so that another thread may draw it."""
+class Progress:
+    """What the events have shown so far. Immutable, so that another thread may render it."""
 
     since: float | None = None
     number: int = 0
@@ -40,12 +41,12 @@ class Seen:
     window: tuple[Counts, Counts] | None = None
     evidence: EvidenceValues | None = None
     thresholds: EvidenceValues | None = None
-    told: Event | None = None
+    last_event: Event | None = None
     sample: Sample | None = None
 
-    def after(self, event: Event) -> Seen:
-        """Return what is known after an event."""
-        seen = replace(
+    def with_event(self, event: Event) -> Progress:
+        """Return the progress after an event."""
+        updated = replace(
             self,
             since=event.time if self.since is None else self.since,
             number=self.number if event.number is None else event.number,
@@ -54,32 +55,32 @@ class Seen:
             thresholds=event.thresholds or self.thresholds,
         )
         if event.kind is not EventKind.WINDOW:
-            return replace(seen, told=event)
+            return replace(updated, last_event=event)
         stable, canary = event.stable or _NOTHING, event.canary or _NOTHING
         return replace(
-            seen,
+            updated,
             stable=total(each for each in (self.stable, stable) if each.requests or each.slow),
             canary=total(each for each in (self.canary, canary) if each.requests or each.slow),
             window=(stable, canary),
         )
 
     def _share_after(self, event: Event) -> float | None:
-        # A window has a share only if it was desired all through it; the step has it still.
+        # A window has no share if the weights changed within it; the desired share stays.
         if event.step is None or event.kind is EventKind.WINDOW:
             return self.share if event.share is None else event.share
         return event.share
 
-    def with_sample(self, sample: Sample) -> Seen:
-        """Return what is known after another second."""
+    def with_sample(self, sample: Sample) -> Progress:
+        """Return the progress after another second."""
         return replace(self, sample=sample)
 
 
-def describe(event: Event, since: float) -> str:
-    """Say an event in one line, its time from the start first."""
-    words = [figures.clock(event.time - since), event.kind.value.replace("_", " ")]
+def event_line(event: Event, since: float, thresholds: EvidenceValues | None = None) -> str:
+    """Render an event as one line: time since the start, kind, step, counts, evidence, reason."""
+    words = [formats.elapsed(event.time - since), event.kind.value.replace("_", " ")]
     if event.step is not None:
         known = event.share is not None and event.kind is not EventKind.WINDOW
-        share = f" ({figures.percent(event.share or 0)} to the canary)" if known else ""
+        share = f" ({formats.percent(event.share or 0)} to the canary)" if known else ""
         words.append(event.step + share)
     if event.kind is EventKind.WINDOW and event.stable and event.canary:
         words += [
@@ -87,101 +88,107 @@ def describe(event: Event, since: float) -> str:
             for name, counts in (("stable", event.stable), ("canary", event.canary))
         ]
     if event.evidence is not None:
-        evidence = event.evidence
-        words += [f"{kind} {_brief(getattr(evidence, kind))}" for kind in ("harm", "merit")]
+        evidence = (_evidence_text(kind, event.evidence, thresholds) for kind in ("harm", "merit"))
+        words.append(" · ".join(evidence))
     why = ": ".join(filter(None, (event.reason, event.detail)))
     line = "  ".join([*words, why] if why else words)
     return printable(line).replace("\n", " ").replace("\u00a0", " ")
 
 
-def draw(seen: Seen, about: About, now: float) -> RenderableType:
-    """Draw the whole view for a terminal of 80 columns or more."""
-    return Group(*_parts(seen, about, now))
+def render_progress(progress: Progress, plan: PlanSummary, now: float) -> RenderableType:
+    """Render the whole view, for a terminal of 80 columns or more; ``now`` is Unix time."""
+    return Group(*_parts(progress, plan, now))
 
 
-def _parts(seen: Seen, about: About, now: float) -> Iterator[RenderableType]:
-    took = figures.clock(max(0.0, now - seen.since)) if seen.since is not None else "0:00"
+def _parts(progress: Progress, plan: PlanSummary, now: float) -> Iterator[RenderableType]:
+    took = formats.elapsed(max(0.0, now - progress.since)) if progress.since is not None else "0:00"
     yield Text.assemble(
-        (_safe(f"{about.namespace}/{about.rollout}"), "bold"),
+        (_safe(f"{plan.namespace}/{plan.rollout}"), "bold"),
         ("  ", ""),
-        (_safe(about.stable), "blue"),
+        (_safe(plan.stable), "blue"),
         (" to ", "dim"),
-        (_safe(about.canary), "dark_orange"),
+        (_safe(plan.canary), "dark_orange"),
         (f"  {took}", "bold"),
-        (f" of {figures.clock(about.deadline_seconds)} at most", "dim"),
+        (f" (deadline {formats.elapsed(plan.deadline_seconds)})", "dim"),
     )
     yield Text()
-    yield _plan(seen, about)
+    yield _steps(progress, plan)
     yield Text()
-    yield _split(seen)
+    yield _split(progress)
     yield Text()
-    yield _releases(seen)
+    yield _releases(progress)
     yield Text()
-    if seen.evidence is not None and seen.thresholds is not None:
-        yield _evidence(seen.evidence, seen.thresholds)
+    if progress.evidence is not None and progress.thresholds is not None:
+        yield _evidence(progress.evidence, progress.thresholds)
         yield Text()
-    if seen.told is not None and seen.since is not None:
-        yield Text(describe(seen.told, seen.since), style=_STYLES.get(seen.told.kind, ""))
+    if progress.last_event is not None and progress.since is not None:
+        yield Text(
+            event_line(progress.last_event, progress.since, progress.thresholds),
+            style=_STYLES.get(progress.last_event.kind, ""),
+        )
 
 
-def _plan(seen: Seen, about: About) -> Text:
-    """Draw the steps by their shares, as their names would be too long; the current one's, too."""
+def _steps(progress: Progress, plan: PlanSummary) -> Text:
+    """Show each step by its share (names would be too long), and the current step's name."""
     line = Text("  ")
-    done = seen.told is not None and seen.told.kind in VERDICTS
+    done = progress.last_event is not None and progress.last_event.kind in VERDICTS
     current = ""
-    for number, step in enumerate(about.steps):
-        mark, style = ("✓", "green") if number < seen.number else ("·", "dim")
+    for number, step in enumerate(plan.steps):
+        mark, style = ("✓", "green") if number < progress.number else ("·", "dim")
         name = _safe(step.name)
-        if number == seen.number:
+        if number == progress.number:
             mark, style, current = ("■" if done else "▶"), "bold", name
-        label = name if step.share is None else figures.percent(step.share)
-        # What belongs together isn't torn apart where a line ends.
+        label = name if step.share is None else formats.percent(step.share)
+        # Non-breaking spaces keep a mark and its label on one line.
         line.append(f"{mark}\u00a0{label}".replace(" ", "\u00a0"), style=style)
         line.append("  ")
     return line.append(f" {current}", style="dim")
 
 
-def _split(seen: Seen) -> Table:
+def _split(progress: Progress) -> Table:
     grid = _grid()
-    if seen.share is not None:
-        grid.add_row("desired", _bar(seen.share, "white"), _plain(figures.percent(seen.share)))
-    if seen.window is not None:
-        every = sum(counts.requests for counts in seen.window)
-        share = seen.window[1].requests / every if every else 0.0
-        label = figures.percent(share) if every else "no requests"
+    if progress.share is not None:
+        grid.add_row(
+            "desired", _bar(progress.share, "white"), _plain(formats.percent(progress.share))
+        )
+    if progress.window is not None:
+        both = sum(counts.requests for counts in progress.window)
+        share = progress.window[1].requests / both if both else 0.0
+        label = formats.percent(share) if both else "no requests"
         grid.add_row("observed", _bar(share, "dark_orange"), _plain(label))
     return grid
 
 
-def _releases(seen: Seen) -> Table:
+def _releases(progress: Progress) -> Table:
     table = Table(box=None, padding=(0, 2), pad_edge=True, header_style="dim")
     table.add_column("")
     for head in ("requests", "failed", "", "p50", "p99"):
         table.add_column(head, justify="right")
     for name, counts, style in (
-        ("stable", seen.stable, "blue"),
-        ("canary", seen.canary, "dark_orange"),
+        ("stable", progress.stable, "blue"),
+        ("canary", progress.canary, "dark_orange"),
     ):
-        side = getattr(seen.sample, name) if seen.sample else None
-        times = [None, None] if side is None else [side.p50_ms, side.p99_ms]
+        sample = getattr(progress.sample, name) if progress.sample else None
+        times = [None, None] if sample is None else [sample.p50_ms, sample.p99_ms]
         table.add_row(
             Text(name, style=style),
-            figures.count(counts.requests),
-            figures.count(counts.failures),
-            _plain(figures.ratio(counts.failures, counts.requests)) if counts.requests else "",
-            *("" if each is None else _plain(figures.milliseconds(each)) for each in times),
+            formats.count(counts.requests),
+            formats.count(counts.failures),
+            _plain(formats.ratio(counts.failures, counts.requests)) if counts.requests else "",
+            *("" if each is None else _plain(formats.milliseconds(each)) for each in times),
         )
     return table
 
 
-def _evidence(evidence: EvidenceValues, need: EvidenceValues) -> Table:
+def _evidence(evidence: EvidenceValues, thresholds: EvidenceValues) -> Table:
+    """Show each e-value as a bar, on a logarithmic scale; a full bar is the threshold."""
     grid = _grid()
     kinds = [("harm", "red"), ("merit", "green"), ("breach", "red"), ("mismatch", "yellow")]
     for kind, style in kinds:
-        value, enough = getattr(evidence, kind), getattr(need, kind)
+        value, needed = getattr(evidence, kind), getattr(thresholds, kind)
         if kind in {"harm", "merit"} or value > 1:
-            part = math.log(value) / math.log(enough) if value > 0 and enough > 1 else 0.0
-            label = f"{_brief(value)} of {figures.evidence(enough)}"
+            part = math.log(value) / math.log(needed) if value > 0 and needed > 1 else 0.0
+            label = f"{formats.e_value(value)}/{formats.e_value(needed)}"
             grid.add_row(kind, _bar(part, style), _plain(label))
     return grid
 
@@ -199,8 +206,10 @@ def _bar(part: float, style: str) -> Text:
     return Text.assemble(("━" * filled, style), ("·" * (_BAR - filled), "dim"))
 
 
-def _brief(value: float) -> str:
-    return figures.evidence(value).replace("less than", "<").replace("more than a million", "> 1e6")
+def _evidence_text(kind: str, evidence: EvidenceValues, thresholds: EvidenceValues | None) -> str:
+    """Render "harm 0.9/100": the e-value and, if known, its threshold."""
+    value = f"{kind} {formats.e_value(getattr(evidence, kind))}"
+    return value if thresholds is None else f"{value}/{formats.e_value(getattr(thresholds, kind))}"
 
 
 def _plain(text: str) -> Text:

@@ -1,303 +1,259 @@
-"""Walks a plan's steps: reads the evidence, decides, changes the routes, and remembers it all."""
+"""The control loop of a rollout: read evidence, decide, change the routes, save the state."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from ..evidence import Evidence
 from ..evidence.counts import Window
-from ..evidence.windows import difference
-from ..plan.model import Check, Plan, Strategy
-from .decisions import Action, Decision, Progress, Reason, decide, feeds
-from .ports import NotOurs, Source, SourceFailed, Target, TargetFailed
-from .reasons import still_gets
-from .state import Order, StateStore
-from .status import Standing
+from ..evidence.windows import increase
+from ..plan.model import Plan, Strategy
+from .decisions import (
+    VERDICTS,
+    Action,
+    Decision,
+    Progress,
+    Reason,
+    Verdict,
+    decide,
+    has_requests_for_every_arm,
+)
+from .ports import ManagedByOther, Ports, SourceFailed, TargetFailed
+from .reasons import describe_canary_traffic
+from .rollout_state import RolloutState
+from .state_store import ControlCommand
 
-#: How often orders are looked for between two polls.
-_ORDERS_SECONDS: Final = 0.5
-
-
-class Verdict(StrEnum):
-    """How a rollout ends."""
-
-    PROMOTED = "promoted"
-    ROLLED_BACK = "rolled-back"
-    INCONCLUSIVE = "inconclusive"
-
-
-_VERDICTS: Final = {
-    Action.PROMOTE: Verdict.PROMOTED,
-    Action.ROLL_BACK: Verdict.ROLLED_BACK,
-    Action.INCONCLUSIVE: Verdict.INCONCLUSIVE,
-}
-#: What is done however the routes were found.
+#: How often the controller looks for control commands between two polls.
+_COMMAND_POLL_SECONDS: Final = 0.5
+#: Actions that are carried out even if the current routes are not the expected ones.
 _BACK: Final = frozenset({Action.ROLL_BACK, Action.INCONCLUSIVE})
 
 
-class Teller(Protocol):
-    """Who hears what happens; ``standing`` is to be read, and changes later."""
-
-    async def began(self, standing: Standing, *, resumed: bool) -> None: ...
-    async def window(self, standing: Standing, window: Window, share: float | None) -> None: ...
-    async def held(self, standing: Standing, reason: str, detail: str) -> None: ...
-    async def ordered(self, standing: Standing, order: Order) -> None: ...
-    async def stepped(self, standing: Standing, decision: Decision) -> None: ...
-    async def ended(self, standing: Standing, verdict: Verdict, reason: str) -> None: ...
-
-
-#: Asks the release that comes before anybody else does; returns what was wrong, or nothing.
-Checker = Callable[[Check], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the controller acts on, and its clock: Unix seconds."""
-
-    target: Target
-    source: Source
-    store: StateStore
-    teller: Teller
-    check: Checker
-    #: Says what the source has seen besides its readings, in a sentence; empty for nothing.
-    remark: Callable[[], str] = lambda: ""
-    clock: Callable[[], float] = time.time
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
 class Controller:
-    """One rollout, from its first step or from where a runner before left it.
+    """Runs one rollout, from its first step or from where an earlier runner stopped.
 
-    The order of writing is what makes a kill at any moment harmless: evidence and the reading it
-    was drawn from are kept together, so that no request counts twice; a decision is kept before
-    the routes are changed, and taken up again if they were not.
+    The order of writes makes a kill harmless at any moment. The evidence is saved together with the
+    snapshot it was computed from, so no request counts twice. A decision is saved before the routes
+    are changed, and the next runner carries it out if they were not.
     """
 
-    def __init__(self, plan: Plan, world: World, *, again: bool = False) -> None:
-        """``again`` begins anew where the last rollout has ended; one that has not goes on."""
+    def __init__(self, plan: Plan, ports: Ports, *, again: bool = False) -> None:
+        """With ``again``, start a new rollout if the last one has ended; else continue it."""
         self._again = again
         self._plan = plan
-        self._world = world
-        #: From when to when the routes may have changed in tries that failed, and if they did.
-        self._unsure = (0.0, 0.0)
-        self._changed = False
+        self._ports = ports
+        #: During this time (from, to) failed attempts may have changed the routes.
+        self._uncertain = (0.0, 0.0)
+        #: True if the intended routes were found in force after a failed attempt.
+        self._applied = False
 
     async def run(self) -> Verdict:
         """Run to the verdict.
 
-        Raise StateFailed (another runner, a damaged state), StandingInvalid (of another plan),
-        NotOurs (somebody else holds the weights).
+        Raise StateFailed (another runner holds the rollout, or the state is damaged), PlanChanged,
+        or ManagedByOther (another controller manages the weights).
         """
-        async with self._world.store.hold():
-            standing = await self._begin()
-            while not standing.ended:
-                if standing.step != standing.intended or standing.verdict is not None:
-                    await self._carry_out(standing)
+        store = self._ports.store
+        async with store.hold():
+            state = await self._start_or_resume()
+            while not state.ended:
+                if state.step != state.intended or state.verdict is not None:
+                    await self._change_routes(state)
                 else:
-                    await self._poll(standing)
-            verdict = Verdict(standing.verdict or "")
-            await self._world.teller.ended(standing, verdict, standing.reason or "")
-            # One that came too late must not be the next rollout's.
-            if late := await self._world.store.order():
-                await self._world.store.obeyed(late)
+                    await self._poll(state)
+            verdict = Verdict(state.verdict or "")
+            await self._ports.recorder.record_verdict(state, verdict, state.reason or "")
+            # A command that came too late must not affect the next rollout.
+            if late := await store.pending_command():
+                await store.acknowledge(late)
             return verdict
 
-    async def _begin(self) -> Standing:
-        world = self._world
-        kept = await world.store.load()
-        if kept is not None and not (self._again and kept.get("ended")):
-            standing = Standing.load(self._plan, kept)
-            await world.teller.began(standing, resumed=True)
-            return standing
-        now = world.clock()
-        standing = Standing(
+    async def _start_or_resume(self) -> RolloutState:
+        saved = await self._ports.store.load()
+        if saved is not None and not (self._again and saved.get("ended")):
+            state = RolloutState.load(self._plan, saved)
+            await self._ports.recorder.record_start(state, resumed=True)
+            return state
+        now = self._ports.clock()
+        state = RolloutState(
             since=now, step_since=now, change_since=now, evidence=Evidence(self._plan.objective)
         )
-        await world.teller.began(standing, resumed=False)
-        await self._save(standing)
-        return standing
+        await self._ports.recorder.record_start(state, resumed=False)
+        await self._save(state)
+        return state
 
-    async def _poll(self, standing: Standing) -> None:
-        """Look once, decide, and wait for the next look; or write down what is to be done."""
-        await self._obey(standing)
-        blind = await self._observe(standing)
-        unchecked = await self._smoke(standing)
-        drifted = await self._drifted(standing)
-        decision = decide(
-            self._plan, self._progress(standing), standing.evidence, self._world.clock()
-        )
-        if decision.action in _BACK or (decision.action is not Action.HOLD and not drifted):
-            await self._decided(standing, decision)
+    async def _poll(self, state: RolloutState) -> None:
+        """Read evidence and decide once. Hold until the next poll, or save the decision."""
+        await self._obey_command(state)
+        no_source = await self._observe(state)
+        smoke_test_failure = await self._run_smoke_tests(state)
+        drift = await self._find_drift(state)
+        decision = self._decide(state)
+        if decision.action in _BACK or (decision.action is not Action.HOLD and not drift):
+            await self._save_decision(state, decision)
             return
-        # One reason a look: of several, the one that a person can do something about.
-        if drifted:
-            held = "drift", drifted
-        elif blind:
-            held = "source", blind
+        # Record one reason for each poll. If there are several, choose one that a person can fix.
+        if drift:
+            reason, detail = "drift", drift
+        elif no_source:
+            reason, detail = "source", no_source
         else:
-            held = decision.reason.value, self._detail(decision.reason, unchecked)
-        await self._world.teller.held(standing, *held)
-        await self._save(standing)
+            reason, detail = decision.reason.value, ""
+            if decision.reason is Reason.SMOKE_TESTS:
+                detail = smoke_test_failure
+            elif decision.reason is Reason.NO_DATA:
+                detail = self._ports.explain_missing_data()
+        await self._ports.recorder.record_hold(state, reason, detail)
+        await self._save(state)
         await self._wait()
 
-    def _detail(self, reason: Reason, unchecked: str) -> str:
-        if reason is Reason.UNCHECKED:
-            return unchecked
-        return self._world.remark() if reason is Reason.NO_DATA else ""
-
-    async def _obey(self, standing: Standing) -> None:
-        given = await self._world.store.order()
-        if given is None:
+    async def _obey_command(self, state: RolloutState) -> None:
+        pending = await self._ports.store.pending_command()
+        if pending is None:
             return
-        standing.paused = {Order.PAUSE: True, Order.RESUME: False}.get(given.order, standing.paused)
-        standing.aborted = standing.aborted or given.order is Order.ABORT
-        await self._world.teller.ordered(standing, given.order)
-        await self._save(standing)
-        await self._world.store.obeyed(given)
+        command = pending.command
+        if command is ControlCommand.ABORT:
+            state.aborted = True
+        else:
+            state.paused = command is ControlCommand.PAUSE
+        await self._ports.recorder.record_command(state, command)
+        await self._save(state)
+        await self._ports.store.acknowledge(pending)
 
-    async def _observe(self, standing: Standing) -> str:
-        """Take in what was counted since the last look; return why nothing could be seen."""
+    async def _observe(self, state: RolloutState) -> str:
+        """Add the requests since the last poll to the evidence; return why none could be read."""
         try:
-            reading = await self._world.source.read()
+            snapshot = await self._ports.source.read()
         except SourceFailed as failed:
             return str(failed)
-        if standing.baseline is None:
-            standing.baseline = reading
+        if state.previous is None:
+            state.previous = snapshot
             return ""
-        step = self._plan.steps[standing.step]
+        step = self._plan.steps[state.step]
         edges = len(self._plan.objective.slow_seconds)
-        window, standing.baseline = difference(standing.baseline, reading, edges=edges)
-        if window.since == window.until or self._holds_change(standing, window):
+        window, state.previous = increase(state.previous, snapshot, edges=edges)
+        if window.since == window.until or self._may_contain_change(state, window):
             return ""
-        # A change that failed may have been made all the same: the split is anybody's guess then.
-        share = step.share if standing.step == standing.intended else None
-        # Those who preview a colour have chosen it.
+        # An attempt that failed may have changed the weights, so the split is unknown.
+        share = step.share if state.step == state.intended else None
+        # In a blue-green rollout, preview requests choose green themselves.
         split = self._plan.strategy is not Strategy.BLUE_GREEN
-        standing.evidence.observe(window, share, split=split)
-        if feeds(step, window):
-            standing.data_at = window.until
-        await self._world.teller.window(standing, window, share)
+        state.evidence.observe(window, share, split=split)
+        if has_requests_for_every_arm(step, window):
+            state.data_at = window.until
+        await self._ports.recorder.record_window(state, window, share)
         return ""
 
-    def _holds_change(self, standing: Standing, window: Window) -> bool:
-        """Tell whether weights may have changed within a window.
+    def _may_contain_change(self, state: RolloutState, window: Window) -> bool:
+        """Return True if the weights may have changed within the window.
 
-        What was shared before a change and after it can't be told apart there, and an outage on
-        one side of it would look like one release's.
+        Such a window mixes requests from before and after the change. An outage on one side of the
+        change would then look like a failure of one release.
         """
-        changes = [self._unsure]
-        if standing.step == standing.intended:
-            changes.append((standing.change_since, standing.step_since))
-        return any(window.since < ended and window.until > began for began, ended in changes)
+        changes = [self._uncertain]
+        if state.step == state.intended:
+            changes.append((state.change_since, state.step_since))
+        return any(window.since < end and window.until > start for start, end in changes)
 
-    async def _smoke(self, standing: Standing) -> str:
-        """Ask the plan's checks, until they have passed once; return what was wrong."""
-        if standing.checked or standing.step > 0:
+    async def _run_smoke_tests(self, state: RolloutState) -> str:
+        """Run the plan's smoke tests until they have passed once; return what was wrong."""
+        if state.smoke_tests_passed or state.step > 0:
             return ""
-        for check in self._plan.checks:
-            if failed := await self._world.check(check):
-                return failed
-        standing.checked = True
+        for test in self._plan.smoke_tests:
+            if failure := await self._ports.run_smoke_test(test):
+                return failure
+        state.smoke_tests_passed = True
         return ""
 
-    async def _drifted(self, standing: Standing) -> str:
-        """Return how the routes differ from the step that should be in force, empty if not."""
-        step = self._plan.steps[standing.step]
+    async def _find_drift(self, state: RolloutState) -> str:
+        """Return how the routes differ from the step in force, an empty text if they don't."""
+        step = self._plan.steps[state.step]
         try:
-            if await self._world.target.in_force(step):
+            if await self._ports.target.in_force(step):
                 return ""
         except TargetFailed as failed:
             return str(failed)
         return (
-            f"the routes are not those of step {step.name}: somebody changed them;"
-            " put them back, or abort"
+            f"the routes differ from step {step.name}: someone else changed them;"
+            " restore them, or abort the rollout"
         )
 
-    async def _decided(self, standing: Standing, decision: Decision) -> None:
-        verdict = _VERDICTS.get(decision.action)
-        standing.intended = decision.step
-        standing.verdict = None if verdict is None else verdict.value
-        standing.reason = self._because(standing, decision)
-        standing.change_since = self._world.clock()
-        self._unsure, self._changed = (0.0, 0.0), False
-        await self._save(standing)
-        await self._world.teller.stepped(standing, decision)
+    def _decide(self, state: RolloutState) -> Decision:
+        progress = Progress(
+            step=state.step,
+            step_since=state.step_since,
+            since=state.since,
+            data_at=state.data_at,
+            paused=state.paused,
+            aborted=state.aborted,
+            smoke_tests_passed=state.smoke_tests_passed,
+        )
+        return decide(self._plan, progress, state.evidence, self._ports.clock())
 
-    async def _carry_out(self, standing: Standing) -> None:
-        """Put the intended step in force, as often as it takes."""
-        step = self._plan.steps[standing.intended]
-        began = self._world.clock()
+    async def _save_decision(self, state: RolloutState, decision: Decision) -> None:
+        verdict = VERDICTS.get(decision.action)
+        state.intended = decision.step
+        state.verdict = None if verdict is None else verdict.value
+        state.reason = decision.reason.value
+        if decision.reason is Reason.HARM:
+            state.reason = f"harm: {state.evidence.worst}"
+        state.change_since = self._ports.clock()
+        self._uncertain, self._applied = (0.0, 0.0), False
+        await self._save(state)
+        await self._ports.recorder.record_step(state, decision)
+
+    async def _change_routes(self, state: RolloutState) -> None:
+        """Try once to apply the intended step; ``run`` calls this until it succeeds."""
+        started = self._ports.clock()
         try:
-            await self._world.target.apply(step)
-        except NotOurs as refused:
-            said = f"{refused}; {still_gets(self._plan, standing.step)}"
-            await self._world.teller.held(standing, "not-ours", said)
-            raise NotOurs(said) from refused
+            await self._ports.target.apply(self._plan.steps[state.intended])
+        except ManagedByOther as error:
+            detail = f"{error}; {describe_canary_traffic(self._plan, state.step)}"
+            await self._ports.recorder.record_hold(state, "not-ours", detail)
+            raise ManagedByOther(detail) from error
         except TargetFailed as failed:
-            await self._world.teller.held(standing, "target", str(failed))
-            await self._note_change(standing, began)
+            await self._ports.recorder.record_hold(state, "target", str(failed))
+            await self._note_uncertain_change(state, started)
             await self._wait()
-            # Also where it changes nothing: an order that stands ends every wait.
-            await self._obey(standing)
-            if standing.verdict is None:
-                # On the way forward what is seen meanwhile may still turn it round.
-                await self._reconsider(standing)
+            # Always, because a pending command ends every wait at once.
+            await self._obey_command(state)
+            if state.verdict is None:
+                await self._reconsider(state)
             return
-        standing.step = standing.intended
-        standing.step_since = self._world.clock()
-        standing.ended = standing.verdict is not None
-        await self._save(standing)
+        state.step = state.intended
+        state.step_since = self._ports.clock()
+        state.ended = state.verdict is not None
+        await self._save(state)
 
-    async def _note_change(self, standing: Standing, began: float) -> None:
-        """Note when a try that failed may have changed the routes all the same."""
-        if self._changed:
-            return  # there is nothing left that another try would change
-        steps, target = self._plan.steps, self._world.target
+    async def _note_uncertain_change(self, state: RolloutState, started: float) -> None:
+        """Note that a failed attempt, begun at ``started``, may have changed the routes."""
+        if self._applied:
+            return  # further attempts change nothing
+        steps, target = self._plan.steps, self._ports.target
         try:
-            if standing.step >= 0 and await target.in_force(steps[standing.step]):
+            if state.step >= 0 and await target.in_force(steps[state.step]):
                 return
-            self._changed = await target.in_force(steps[standing.intended])
+            self._applied = await target.in_force(steps[state.intended])
         except TargetFailed:
-            pass  # who can't be asked may have been told
-        self._unsure = self._unsure[0] or began, self._world.clock()
+            pass  # the target can't be read, but it may have applied the change
+        self._uncertain = self._uncertain[0] or started, self._ports.clock()
 
-    async def _reconsider(self, standing: Standing) -> None:
-        if standing.step >= 0:
-            await self._observe(standing)
-        decision = decide(
-            self._plan, self._progress(standing), standing.evidence, self._world.clock()
-        )
+    async def _reconsider(self, state: RolloutState) -> None:
+        """Go back instead of forward if new evidence says so."""
+        if state.step >= 0:
+            await self._observe(state)
+        decision = self._decide(state)
         if decision.action in _BACK:
-            await self._decided(standing, decision)
+            await self._save_decision(state, decision)
         else:
-            await self._save(standing)
+            await self._save(state)
 
     async def _wait(self) -> None:
+        """Wait for the next poll, or until a control command is pending."""
         left = self._plan.poll_seconds
-        while left > 0 and await self._world.store.order() is None:
-            await self._world.sleep(min(left, _ORDERS_SECONDS))
-            left -= _ORDERS_SECONDS
+        while left > 0 and await self._ports.store.pending_command() is None:
+            await self._ports.sleep(min(left, _COMMAND_POLL_SECONDS))
+            left -= _COMMAND_POLL_SECONDS
 
-    async def _save(self, standing: Standing) -> None:
-        await self._world.store.save(standing.dump(self._plan))
-
-    def _progress(self, standing: Standing) -> Progress:
-        return Progress(
-            step=standing.step,
-            step_since=standing.step_since,
-            since=standing.since,
-            data_at=standing.data_at,
-            paused=standing.paused,
-            aborted=standing.aborted,
-            checked=standing.checked,
-        )
-
-    def _because(self, standing: Standing, decision: Decision) -> str:
-        if decision.reason is Reason.HARM:
-            return f"harm: {standing.evidence.worst}"
-        return decision.reason.value
+    async def _save(self, state: RolloutState) -> None:
+        await self._ports.store.save(state.dump(self._plan))

@@ -1,4 +1,8 @@
-"""What to do next about a rollout, given what is known: every rule on one page."""
+"""Decides what a rollout does next: hold, advance, promote, roll back or give up. Pure.
+
+The decision to roll back is made here: ``decide`` asks ``_rollback_reason`` first. An abort, harm
+(the canary is worse than stable) or a breach (it violates the objective) rolls the release back.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,18 @@ from ..evidence import Evidence
 from ..evidence.counts import Window
 from ..plan.model import Plan, Step, Strategy
 
-#: How old the last requests may be, in seconds and in polls, for them to be called fresh: the
-#: greater. Prometheus is a scrape or two behind.
+#: The largest age of the last requests, in seconds and in polls, at which data counts as fresh.
+#: The larger of the two applies: Prometheus is one or two scrapes behind.
 FRESH_SECONDS: Final = 30.0
 FRESH_POLLS: Final = 3
+
+
+class Verdict(StrEnum):
+    """How a rollout ends."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled-back"
+    INCONCLUSIVE = "inconclusive"
 
 
 class Action(StrEnum):
@@ -27,8 +39,16 @@ class Action(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+#: The verdict of each action that ends the rollout.
+VERDICTS: Final = {
+    Action.PROMOTE: Verdict.PROMOTED,
+    Action.ROLL_BACK: Verdict.ROLLED_BACK,
+    Action.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+}
+
+
 class Reason(StrEnum):
-    """Why; a hold ends by itself when its reason does."""
+    """Why; ``reasons.py`` explains each. A hold ends by itself when its reason does."""
 
     ABORTED = "aborted"
     HARM = "harm"
@@ -38,18 +58,17 @@ class Reason(StrEnum):
     NO_DATA = "no-data"
     MISMATCH = "mismatch"
     STEP_TIME = "step-time"
-    UNCHECKED = "unchecked"
+    SMOKE_TESTS = "unchecked"
     NOT_PROVEN = "not-proven"
     GOOD = "good"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a rollout is; times in Unix seconds.
+    """The part of a rollout's state that a decision depends on; times in Unix seconds.
 
-    ``step`` is the index of the step in force. ``data_at`` is the end of the last window that
-    ``feeds`` its step, None before any. ``checked`` tells that the smoke checks before a flip
-    have passed.
+    ``step`` is the index of the step in force. ``data_at`` is the end of the last window with
+    requests for every arm of that step, None if there was none.
     """
 
     step: int
@@ -58,7 +77,7 @@ class Progress:
     data_at: float | None = None
     paused: bool = False
     aborted: bool = False
-    checked: bool = False
+    smoke_tests_passed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +89,8 @@ class Decision:
     step: int
 
 
-def feeds(step: Step, window: Window) -> bool:
-    """Tell whether a window has requests of every release which a step gives some."""
+def has_requests_for_every_arm(step: Step, window: Window) -> bool:
+    """Return True if every release with a share > 0 received requests in this window."""
     if step.share == 0:
         return window.stable.requests > 0
     if step.share == 1:
@@ -80,16 +99,16 @@ def feeds(step: Step, window: Window) -> bool:
 
 
 def decide(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> Decision:
-    """Decide; ``now`` is Unix time in seconds. The first rule that applies wins.
+    """Decide what to do next; ``now`` is Unix time in seconds. The first matching rule wins.
 
-    Going back goes before everything, paused or not. A pause outlasts the deadline: somebody
-    is looking, and the way back stays watched.
+    A rollback is considered first, even during a pause. A pause takes precedence over the deadline,
+    because a person is at work, and the evidence is still watched.
     """
-    if (why := _against(progress, evidence)) is not None:
+    if (why := _rollback_reason(progress, evidence)) is not None:
         return Decision(Action.ROLL_BACK, why, 0)
     if progress.paused:
         return Decision(Action.HOLD, Reason.PAUSED, progress.step)
-    why = next(_gates(plan, progress, evidence, now), None)
+    why = next(_hold_reasons(plan, progress, evidence, now), None)
     last = progress.step == len(plan.steps) - 1
     if why is None and last:
         return Decision(Action.PROMOTE, Reason.GOOD, progress.step)
@@ -100,7 +119,7 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> De
     return Decision(Action.ADVANCE, Reason.GOOD, progress.step + 1)
 
 
-def _against(progress: Progress, evidence: Evidence) -> Reason | None:
+def _rollback_reason(progress: Progress, evidence: Evidence) -> Reason | None:
     if progress.aborted:
         return Reason.ABORTED
     if evidence.harmful:
@@ -110,35 +129,37 @@ def _against(progress: Progress, evidence: Evidence) -> Reason | None:
     return None
 
 
-def _gates(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> Iterator[Reason]:
-    """Yield what stands against going on."""
+def _hold_reasons(
+    plan: Plan, progress: Progress, evidence: Evidence, now: float
+) -> Iterator[Reason]:
+    """Yield every reason not to advance."""
     if now - progress.step_since < plan.step_seconds:
         yield Reason.STEP_TIME
     if plan.strategy is Strategy.WALK:
         return
-    if not _fresh(plan, progress, now):
+    if not _is_fresh(plan, progress, now):
         yield Reason.NO_DATA
     if evidence.mismatched:
         yield Reason.MISMATCH
-    if _has_checks(plan) and progress.step == 0 and not progress.checked:
-        yield Reason.UNCHECKED
+    if _needs_smoke_tests(plan) and progress.step == 0 and not progress.smoke_tests_passed:
+        yield Reason.SMOKE_TESTS
     if _needs_proof(plan, progress.step) and not evidence.proven:
         yield Reason.NOT_PROVEN
 
 
-def _fresh(plan: Plan, progress: Progress, now: float) -> bool:
-    # What was seen before a step says nothing of whether requests come to it.
+def _is_fresh(plan: Plan, progress: Progress, now: float) -> bool:
+    # Data from before this step doesn't show that requests arrive at this step.
     oldest = now - max(FRESH_SECONDS, FRESH_POLLS * plan.poll_seconds)
     return progress.data_at is not None and progress.data_at > max(oldest, progress.step_since)
 
 
-def _has_checks(plan: Plan) -> bool:
-    # A flip waits in any case until somebody says that there is nothing to check.
-    return bool(plan.checks) or plan.strategy is Strategy.BLUE_GREEN
+def _needs_smoke_tests(plan: Plan) -> bool:
+    # Blue-green always waits for the controller to report success, with or without smoke tests.
+    return bool(plan.smoke_tests) or plan.strategy is Strategy.BLUE_GREEN
 
 
 def _needs_proof(plan: Plan, step: int) -> bool:
     if step == len(plan.steps) - 1:
         return True
-    # A flip is the first that green gets: before it there is nothing to prove it with.
+    # In a blue-green rollout green gets no requests before the switch, so there is no evidence yet.
     return plan.strategy is not Strategy.BLUE_GREEN and plan.steps[step + 1].share == 1

@@ -1,4 +1,4 @@
-"""Makes events of what the controller does, keeps them, and passes them on to who listens."""
+"""Turns what the controller does into events, saves them, and passes them to listeners."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Final
 
 from ..evidence import Evidence
 from ..evidence.counts import Window
+from ..evidence.evidence import BREACH_WEIGHT, FALSE_MISMATCH
 from ..evidence.objective import Objective
-from ..evidence.verdicts import BREACH_SHARE, FALSE_MISMATCH
 from ..plan.model import Plan
-from .controller import Verdict
-from .decisions import Action, Decision, Reason
+from .decisions import Action, Decision, Reason, Verdict
 from .events import Event, EventKind, EvidenceValues, render_event
-from .reasons import why_ended, why_held
-from .state import Order, StateStore
-from .status import Standing
+from .reasons import explain_hold, explain_verdict
+from .rollout_state import RolloutState
+from .state_store import ControlCommand, StateStore
 
-#: What may change in a sentence that is still the same.
 _DIGITS: Final = re.compile(r"\d+")
 
 Listener = Callable[[Event], None]
@@ -31,8 +29,8 @@ _KINDS = {
 }
 
 
-class Telling:
-    """A Teller. An event is kept before anybody hears of it."""
+class EventRecorder:
+    """A Recorder. It saves each event before it calls the listeners."""
 
     def __init__(
         self,
@@ -45,100 +43,90 @@ class Telling:
         self._store = store
         self._clock = clock
         self._listeners = listeners
-        #: The hold that was told last, and its sentence until the next step is taken.
+        #: Reason and detail (without digits) of the last recorded hold.
         self._hold = ("", "")
-        self._waited = ""
+        #: Detail of the last hold since the rollout advanced.
+        self._last_detail = ""
 
-    async def began(self, standing: Standing, *, resumed: bool) -> None:
-        """Tell that a runner has begun, or gone on where another one ended."""
-        kind = EventKind.RESUMED if resumed else EventKind.STARTED
-        await self._tell(
-            self._event(
-                kind,
-                standing,
-                evidence=values_of(standing.evidence),
-                thresholds=thresholds_of(self._plan.objective),
-            )
+    async def record_start(self, state: RolloutState, *, resumed: bool) -> None:
+        """Record that a runner started the rollout, or resumed it."""
+        await self._record(
+            EventKind.RESUMED if resumed else EventKind.STARTED,
+            state,
+            evidence=e_values_of(state.evidence),
+            thresholds=thresholds_of(self._plan.objective),
         )
 
-    async def window(self, standing: Standing, window: Window, share: float | None) -> None:
-        """Tell what came in since the last look."""
-        await self._tell(
-            self._event(
-                EventKind.WINDOW,
-                standing,
-                share=share,
-                since=window.since,
-                until=window.until,
-                stable=window.stable,
-                canary=window.canary,
-                evidence=values_of(standing.evidence),
-            )
+    async def record_window(self, state: RolloutState, window: Window, share: float | None) -> None:
+        """Record the counts of a window."""
+        await self._record(
+            EventKind.WINDOW,
+            state,
+            share=share,
+            since=window.since,
+            until=window.until,
+            stable=window.stable,
+            canary=window.canary,
+            evidence=e_values_of(state.evidence),
         )
 
-    async def held(self, standing: Standing, reason: str, detail: str) -> None:
-        """Tell of a hold once, until it has another reason; that a step takes time is none."""
+    async def record_hold(self, state: RolloutState, reason: str, detail: str) -> None:
+        """Record a hold when its reason changes; waiting for the step's time is not recorded."""
         if reason == Reason.STEP_TIME.value and not detail:
             self._hold = ("", "")
             return
-        said = detail or why_held(reason)
-        # A number that grows, as the age of a sample, is no news.
-        hold = reason, _DIGITS.sub("", said)
+        detail = detail or explain_hold(reason)
+        # Ignore digits: a number that grows, such as the age of a sample, is no new reason.
+        hold = reason, _DIGITS.sub("", detail)
         if hold != self._hold:
             self._hold = hold
-            self._waited = said
-            await self._tell(self._event(EventKind.HELD, standing, reason=reason, detail=said))
+            self._last_detail = detail
+            await self._record(EventKind.HELD, state, reason=reason, detail=detail)
 
-    async def ordered(self, standing: Standing, order: Order) -> None:
-        """Tell of an order that was obeyed."""
-        await self._tell(self._event(EventKind.ORDER, standing, reason=order.value))
+    async def record_command(self, state: RolloutState, command: ControlCommand) -> None:
+        """Record that a control command was carried out."""
+        await self._record(EventKind.COMMAND, state, reason=command.value)
 
-    async def stepped(self, standing: Standing, decision: Decision) -> None:
-        """Tell of a decision for another step; one that ends the rollout is told at its end."""
+    async def record_step(self, state: RolloutState, decision: Decision) -> None:
+        """Record a decision for another step. ``record_verdict`` records a promotion."""
         self._hold = ("", "")
         if decision.action is Action.ADVANCE:
-            self._waited = ""
+            self._last_detail = ""
         if decision.action is Action.PROMOTE:
             return
         step = self._plan.steps[decision.step]
-        await self._tell(
-            self._event(
-                EventKind.STEP,
-                standing,
-                step=step.name,
-                number=decision.step,
-                share=step.share,
-                reason=standing.reason or "",
-                evidence=values_of(standing.evidence),
-            )
+        await self._record(
+            EventKind.STEP,
+            state,
+            step=step.name,
+            number=decision.step,
+            share=step.share,
+            reason=state.reason or "",
+            evidence=e_values_of(state.evidence),
         )
 
-    async def ended(self, standing: Standing, verdict: Verdict, reason: str) -> None:
-        """Tell the verdict."""
-        await self._tell(
-            self._event(
-                _KINDS[verdict],
-                standing,
-                reason=reason,
-                detail=why_ended(reason, self._plan, self._waited),
-                evidence=values_of(standing.evidence),
-            )
+    async def record_verdict(self, state: RolloutState, verdict: Verdict, reason: str) -> None:
+        """Record how the rollout ended."""
+        await self._record(
+            _KINDS[verdict],
+            state,
+            reason=reason,
+            detail=explain_verdict(reason, self._plan, self._last_detail),
+            evidence=e_values_of(state.evidence),
         )
 
-    async def _tell(self, event: Event) -> None:
+    async def _record(self, kind: EventKind, state: RolloutState, **more: object) -> None:
+        number = max(state.step, 0)
+        step = self._plan.steps[number]
+        fields = {"step": step.name, "number": number, "share": step.share, **more}
+        event = Event(time=self._clock(), rollout=self._plan.name, kind=kind, **fields)  # type: ignore[arg-type]
         await self._store.record(json.loads(render_event(event)))
         for listener in self._listeners:
             listener(event)
 
-    def _event(self, kind: EventKind, standing: Standing, **more: object) -> Event:
-        number = max(standing.step, 0)
-        step = self._plan.steps[number]
-        told = {"step": step.name, "number": number, "share": step.share, **more}
-        return Event(time=self._clock(), rollout=self._plan.name, kind=kind, **told)  # type: ignore[arg-type]
 
-
-def values_of(evidence: Evidence) -> EvidenceValues:
-    """Return the e-values as events have them."""
+def e_values_of(evidence: Evidence) -> EvidenceValues:
+    """Return the e-values in the form that events have."""
     return EvidenceValues(
         harm=evidence.harm,
         harm_errors=evidence.harm_errors,
@@ -150,10 +138,10 @@ def values_of(evidence: Evidence) -> EvidenceValues:
 
 
 def thresholds_of(objective: Objective) -> EvidenceValues:
-    """Return what each e-value must reach for a verdict."""
+    """Return the value that each e-value must reach to reject its null hypothesis."""
     return EvidenceValues(
         harm=1 / objective.false_rollback,
         merit=1 / objective.false_promotion,
-        breach=1 / (BREACH_SHARE * objective.false_rollback),
+        breach=1 / (BREACH_WEIGHT * objective.false_rollback),
         mismatch=1 / FALSE_MISMATCH,
     )

@@ -1,4 +1,4 @@
-"""What happens in a rollout, told once: an event is one line of JSON. Pure."""
+"""The events of a rollout, and their format: one line of JSON for each event."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ..evidence.counts import Counts
 
-#: JSON has no infinity: a product beyond all floats is told as the greatest of them.
+#: JSON has no infinity; larger e-values are written as this number.
 LARGEST: Final = sys.float_info.max
 
 
 class EventsInvalid(Exception):
-    """A line is no event; the message says which and what is wrong with it."""
+    """A line is no event; the message says which line, and what is wrong with it."""
 
 
 class EventKind(StrEnum):
-    """What happened; the last four but ``order`` are how a rollout ends."""
+    """What happened; ``VERDICTS`` are the kinds that end a rollout."""
 
     STARTED = "started"
     WINDOW = "window"
     HELD = "held"
     RESUMED = "resumed"
     STEP = "step"
-    ORDER = "order"
+    #: A control command was carried out: pause, resume or abort.
+    COMMAND = "order"
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
     INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
 
 
-#: How a rollout ends; after one of these there is nothing more to tell.
+#: The last event of a rollout is one of these.
 VERDICTS: Final = (
     EventKind.PROMOTED,
     EventKind.ROLLED_BACK,
@@ -49,10 +50,10 @@ _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceValues:
-    """E-values: 1 says nothing, 100 that chance alone does as much once in 100 rollouts.
+    """E-values. Under the null hypothesis, an e-value ever reaches 100 with probability <= 1 %.
 
-    ``harm_slow`` has one for each latency edge of the plan. As thresholds, what each must reach for
-    a verdict (those of ``harm_errors`` and ``harm_slow``, parts of ``harm``, are of no use).
+    ``harm_slow`` has one for each latency threshold of the plan. In ``Event.thresholds`` these are
+    the values that each e-value must reach; ``harm_errors`` and ``harm_slow`` are unused there.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -65,7 +66,7 @@ class EvidenceValues:
     mismatch: float = 1.0
 
     def __post_init__(self) -> None:
-        """Cap what is infinite; raise ValueError for what is no e-value."""
+        """Replace infinity by LARGEST; raise ValueError for NaN and negative numbers."""
         for name in ("harm", "harm_errors", "merit", "breach", "mismatch"):
             object.__setattr__(self, name, _capped(name, getattr(self, name)))
         slow = tuple(_capped("harm_slow", each) for each in self.harm_slow)
@@ -74,18 +75,18 @@ class EvidenceValues:
 
 def _capped(name: str, value: float) -> float:
     if math.isnan(value) or value < 0:
-        raise ValueError(f"{name}: {value} is no e-value, which is 0 or more")
+        raise ValueError(f"{name}: {value} is no e-value: it must be 0 or more")
     return min(float(value), LARGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """``time`` is Unix time in seconds.
+    """Something that happened at ``time``, Unix time in seconds.
 
-    ``step`` and ``number`` (from 0) are the step in force from now on, ``share`` what the canary
-    should get there, 0 to 1. ``since``, ``until`` and the counts are a window's, each request in
-    one window only. ``thresholds`` come once, with ``started``. ``reason`` is one of a few words,
-    ``detail`` a sentence.
+    ``step`` and ``number`` (from 0) name the step in force from now on. ``share`` is the ratio of
+    requests that the canary should get there, 0 to 1. ``since``, ``until`` and the counts belong to
+    a window; each request is in one window only. ``thresholds`` come with ``started`` and
+    ``resumed``. ``reason`` is a fixed word (see ``decisions.Reason``), ``detail`` a sentence.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -106,11 +107,11 @@ class Event:
     detail: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for numbers that JSON has no word for, or that can't be."""
+        """Raise ValueError for NaN, infinity, or a share outside 0 to 1."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{field.name}: {value} is no number to tell")
+                raise ValueError(f"{field.name}: {value} is not a finite number")
         if self.share is not None and not 0 <= self.share <= 1:
             raise ValueError(f"share: {self.share} is not between 0 and 1")
 
@@ -119,12 +120,12 @@ _EVENT: Final = TypeAdapter(Event)
 
 
 def render_event(event: Event) -> str:
-    """Render one line with its newline; what is not known is left out."""
+    """Return one line with its newline; fields with default values are left out."""
     return _EVENT.dump_json(event, exclude_defaults=True).decode() + "\n"
 
 
 def parse_event(line: str) -> Event:
-    """Parse a line; raise EventsInvalid for anything that no ``render_event`` wrote."""
+    """Parse what ``render_event`` returned; raise EventsInvalid for anything else."""
     try:
         return _EVENT.validate_json(line)
     except ValidationError as error:
@@ -134,13 +135,17 @@ def parse_event(line: str) -> Event:
 
 
 def parse_events(text: str) -> list[Event]:
-    """Parse a log, strictly but for its last line: a writer that was killed may have torn it."""
+    """Parse an event log.
+
+    Raise EventsInvalid on any malformed line except the last, which a killed writer may have left
+    incomplete.
+    """
     lines = text.split("\n")
-    torn = lines.pop()
+    incomplete = lines.pop()
     events = [_numbered(number, line) for number, line in enumerate(lines, 1)]
-    if torn:
+    if incomplete:
         with contextlib.suppress(EventsInvalid):
-            events.append(parse_event(torn))
+            events.append(parse_event(incomplete))
     return events
 
 
@@ -149,11 +154,11 @@ def _numbered(number: int, line: str) -> Event:
         return parse_event(line)
     except EventsInvalid as error:
         raise EventsInvalid(
-            f"line {number}: {error}; the log was changed, or written by another version"
+            f"line {number}: {error}; the log was edited, or written by another version"
         ) from error
 
 
 def total(counts: Iterable[Counts | None]) -> Counts:
-    """Add counts up; none at all is zero."""
+    """Return the sum; without any counts it is zero."""
     found = [each for each in counts if each is not None]
     return sum(found[1:], found[0]) if found else Counts(0, 0)

@@ -1,4 +1,4 @@
-"""The rollout's own series for Prometheus, and a small server that shows them."""
+"""Prometheus metrics about the rollout itself, and a small HTTP server for them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from ..evidence.counts import Arm, Counts
 from .events import VERDICTS, Event, EventKind, EvidenceValues
 
-#: Reasons of holds that get a series of their own; more of them are one, "other".
+#: The largest number of hold reasons with a series of their own; further ones count as "other".
 _MAX_REASONS: Final = 20
 _KINDS: Final = ("harm", "merit", "breach", "mismatch")
 _TRACKS: Final = tuple(Arm)
 
 
 class RolloutMetrics:
-    """Follows the events of one rollout; a registry of its own, a few dozen series.
+    """A few dozen series about one rollout, in a registry of their own.
 
-    Scrape it with ``honorLabels``: namespace is that of the release, not of this process.
+    Scrape with ``honorLabels: true``, because the label ``namespace`` is that of the release.
     """
 
     def __init__(self, namespace: str, rollout: str) -> None:
@@ -33,26 +33,28 @@ class RolloutMetrics:
         self._weight = self._gauge("weight_ratio", "Desired share of the requests.", "track")
         self._step = self._gauge("step", "Number of the step in force, from 0.")
         self._poll = self._gauge(
-            "last_poll_timestamp_seconds", "Unix time of the last evidence that came in."
+            "last_poll_timestamp_seconds", "Unix time of the last window of evidence."
         )
         self._evidence = self._gauge(
-            "evidence_log10", "Evidence so far, as the decimal logarithm of its e-value.", "kind"
+            "evidence_log10", "Decimal logarithm of the e-value so far.", "kind"
         )
         self._thresholds = self._gauge(
-            "evidence_threshold_log10", "What that evidence must reach for a verdict.", "kind"
+            "evidence_threshold_log10", "Decimal logarithm that decides a verdict.", "kind"
         )
-        self._verdict = self._gauge("verdict", "1 for how the rollout ended.", "verdict")
-        self._requests = self._counter("requests", "Requests that were evidence.", "track")
-        self._failures = self._counter("failures", "Those of them that failed.", "track")
-        self._holds = self._counter("holds", "Times a step had to wait, by what for.", "reason")
-        for track in _TRACKS:  # none yet is zero, not unknown
+        self._verdict = self._gauge(
+            "verdict", "1 for the verdict that ended the rollout.", "verdict"
+        )
+        self._requests = self._counter("requests", "Requests counted as evidence.", "track")
+        self._failures = self._counter("failures", "Counted requests that failed.", "track")
+        self._holds = self._counter("holds", "Times that a step was held, by reason.", "reason")
+        for track in _TRACKS:  # export zero before the first request
             self._requests.labels(*self._labels, track)
             self._failures.labels(*self._labels, track)
         for verdict in VERDICTS:
             self._verdict.labels(*self._labels, verdict).set(0)
 
-    def tell(self, event: Event) -> None:
-        """Take an event in."""
+    def observe_event(self, event: Event) -> None:
+        """Update the series; call it for each event in order."""
         if event.number is not None:
             self._step.labels(*self._labels).set(event.number)
         if event.share is not None:
@@ -98,7 +100,7 @@ class RolloutMetrics:
 
 @contextlib.asynccontextmanager
 async def serve_metrics(metrics: RolloutMetrics, host: str, port: int) -> AsyncIterator[int]:
-    """Serve /metrics until the block ends; yields the port, which 0 leaves to the system.
+    """Serve /metrics until the block ends; yield the port. Port 0 lets the system choose one.
 
     Raise OSError if the port is taken.
     """

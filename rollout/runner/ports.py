@@ -1,37 +1,79 @@
-"""What the controller needs of the world: where weights go, where evidence comes from."""
+"""What the controller needs from outside: a target, a source, a recorder, smoke tests, a clock."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from ..evidence.counts import Reading
-from ..plan.model import Step
+from ..evidence.counts import CounterSnapshot, Window
+from ..plan.model import SmokeTest, Step
+from .decisions import Decision, Verdict
+from .rollout_state import RolloutState
+from .state_store import ControlCommand, StateStore
 
 
 class TargetFailed(Exception):
     """The routes can't be read or changed now; the message says what to do."""
 
 
-class NotOurs(TargetFailed):
-    """Somebody else holds the weights; the message names who."""
+class ManagedByOther(TargetFailed):
+    """Another controller manages the weights; the message names it."""
 
 
 class SourceFailed(Exception):
-    """There is no evidence to be had now; the message says why."""
+    """No counters can be read now; the message says why."""
 
 
 class Target(Protocol):
-    """Where a step is put in force: the local rehearsal, or a cluster."""
+    """The system whose routes are changed: the local rehearsal, or a cluster."""
 
     async def apply(self, step: Step) -> None:
-        """Put a step in force and return once it is; doing it twice is doing it once."""
+        """Apply a step, and return when it is in force. Idempotent.
+
+        Raise TargetFailed, or ManagedByOther.
+        """
 
     async def in_force(self, step: Step) -> bool:
-        """Tell whether the routes are those of a step."""
+        """Return True if the current routes are those of the step; raise TargetFailed."""
 
 
 class Source(Protocol):
-    """Where evidence comes from."""
+    """Where counters are read: Prometheus, or the access log of the rehearsal's Envoy."""
 
-    async def read(self) -> Reading:
-        """Return all counters; raise SourceFailed if they can't be had."""
+    async def read(self) -> CounterSnapshot:
+        """Return all counters; raise SourceFailed."""
+
+
+class Recorder(Protocol):
+    """Records what happens. ``state`` is the live object, which the controller changes later."""
+
+    async def record_start(self, state: RolloutState, *, resumed: bool) -> None: ...
+    async def record_window(
+        self, state: RolloutState, window: Window, share: float | None
+    ) -> None: ...
+    async def record_hold(self, state: RolloutState, reason: str, detail: str) -> None: ...
+    async def record_command(self, state: RolloutState, command: ControlCommand) -> None: ...
+    async def record_step(self, state: RolloutState, decision: Decision) -> None: ...
+    async def record_verdict(self, state: RolloutState, verdict: Verdict, reason: str) -> None: ...
+
+
+#: Sends a smoke test's request to the canary. Returns what was wrong, or an empty text.
+RunSmokeTest = Callable[[SmokeTest], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside of the controller that it uses; ``clock`` returns Unix seconds."""
+
+    target: Target
+    source: Source
+    store: StateStore
+    recorder: Recorder
+    run_smoke_test: RunSmokeTest
+    #: Returns one sentence about why data may be missing, or an empty text.
+    explain_missing_data: Callable[[], str] = lambda: ""
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

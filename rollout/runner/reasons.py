@@ -1,51 +1,58 @@
-"""What the reasons of holds and verdicts mean, in a sentence each: pure."""
+"""Human-readable explanations of hold and verdict reasons. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ..plan.model import Plan
+from ..plan.model import Plan, Strategy
 from .decisions import Reason
 
 _HOLDS: Final = {
-    Reason.PAUSED.value: "somebody asked for a pause; tallykv-rollout resume ends it",
-    Reason.NO_DATA.value: "fresh requests are missing, of a release that the step gives some",
-    Reason.MISMATCH.value: (
-        "requests are not shared out as the weights say; look for sessions that stick, other"
-        " routes, and callers that are not counted"
+    Reason.PAUSED.value: "the rollout is paused; tallykv-rollout resume ends the pause",
+    Reason.NO_DATA.value: (
+        "no recent requests were counted for a release that should receive some at this step"
     ),
-    Reason.UNCHECKED.value: "the plan's checks have not passed yet",
-    Reason.NOT_PROVEN.value: "too few requests yet to tell that the canary keeps the objective",
+    Reason.MISMATCH.value: (
+        "requests are not split as the weights say (sample-ratio mismatch); look for sticky"
+        " sessions, for other routes, and for clients that are not counted"
+    ),
+    Reason.SMOKE_TESTS.value: "the plan's smoke tests have not passed yet",
+    Reason.NOT_PROVEN.value: "there are too few requests yet to prove that the canary meets the"
+    " objective",
 }
 
 
-def why_held(reason: str) -> str:
-    """Say why a rollout holds, empty where the reason says it all."""
+def explain_hold(reason: str) -> str:
+    """Return one sentence, or an empty text where the reason needs none (``step-time``)."""
     return _HOLDS.get(reason, "")
 
 
-def why_ended(reason: str, plan: Plan, waited: str = "") -> str:
-    """Say why a rollout ended, empty for a good end; ``waited`` is what it held for last."""
+def explain_verdict(reason: str, plan: Plan, last_hold: str = "") -> str:
+    """Return one sentence about why a rollout ended; ``last_hold`` explains its last hold."""
     kind, _, edge = reason.partition(": ")
     if kind == Reason.HARM and edge == "errors":
         return "the canary fails more of its requests than the stable release does"
     if kind == Reason.HARM:
-        return f"more of the canary's requests take over {edge.removesuffix('s')} s"
+        limit = edge.removesuffix("s")
+        return f"more of the canary's requests take over {limit} s than of the stable release's"
     if kind == Reason.BREACH:
-        limit = plan.objective.error_ratio * 100
-        return f"on its own, the canary fails more than {limit:g} % of its requests"
+        limit = f"{plan.objective.error_ratio * 100:g}"
+        return f"with all traffic, the canary fails more than {limit} % of its requests"
     if kind == Reason.ABORTED:
-        return "somebody ordered it"
+        return "a person aborted the rollout"
     if kind == Reason.DEADLINE:
-        return "the plan's time was up" + (f" while it waited: {waited}" if waited else "")
+        waiting = f" while the rollout waited: {last_hold}" if last_hold else ""
+        return f"the plan's deadline passed{waiting}"
+    if kind == Reason.GOOD and plan.strategy is not Strategy.WALK:
+        return "the canary meets the objective and is not worse than the stable release"
     return ""
 
 
-def still_gets(plan: Plan, step: int) -> str:
-    """Say what the canary gets at a step, where it can't be taken away; -1 is before the first."""
+def describe_canary_traffic(plan: Plan, step: int) -> str:
+    """Say which requests the canary gets while routes can't be changed; -1 is before any step."""
     share = plan.steps[max(step, 0)].share
     if share is None:
         return "the canary still gets the requests that ask for it"
     if share == 0:
-        return "the canary gets no requests as far as is known"
+        return "as far as is known, the canary gets no requests"
     return f"the canary still gets {share * 100:.4g} % of the requests"

@@ -1,4 +1,4 @@
-"""Asks a release before its users do: the smoke checks of a plan, over HTTP."""
+"""Runs a plan's smoke tests: HTTP requests to the canary before other clients reach it."""
 
 from __future__ import annotations
 
@@ -9,39 +9,42 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from ..plan.model import Check
-from .controller import Checker
+from ..plan.model import SmokeTest
+from .ports import RunSmokeTest
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 
 
 @contextlib.asynccontextmanager
-async def open_checker(url: str, host: str | None = None) -> AsyncIterator[Checker]:
-    """Open a checker until the block ends: it asks ``url``, as ``host`` if that is another name."""
+async def open_smoke_tester(url: str, host: str | None = None) -> AsyncIterator[RunSmokeTest]:
+    """Open an HTTP session until the block ends; yield the function that runs one smoke test.
+
+    Requests go to ``url``, with ``host`` as Host header if it is given.
+    """
     base = url.rstrip("/")
-    named = {} if host is None else {"Host": host}
+    host_header = {} if host is None else {"Host": host}
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
 
-        async def check(wanted: Check) -> str:
-            shown = f"{wanted.method} {wanted.path}"
+        async def run(test: SmokeTest) -> str:
+            name = f"{test.method} {test.path}"
             try:
                 async with session.request(
-                    wanted.method,
-                    URL(base + wanted.path, encoded=True),
-                    headers={**named, **dict(wanted.headers)},
+                    test.method,
+                    URL(base + test.path, encoded=True),
+                    headers={**host_header, **dict(test.headers)},
                     allow_redirects=False,
-                ) as answer:
-                    if answer.status == wanted.status:
+                ) as response:
+                    if response.status == test.status:
                         return ""
-                    return f"{shown} was answered {answer.status} instead of {wanted.status}"
+                    return f"{name} was answered {response.status} instead of {test.status}"
             except TimeoutError:
-                return f"{shown} was not answered within {_TIMEOUT.total:g} s"
+                return f"{name} was not answered within {_TIMEOUT.total:g} s"
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                return f"{shown} can't be asked: {error or type(error).__name__}"
+                return f"{name} could not be sent: {error or type(error).__name__}"
 
-        yield check
+        yield run
 
 
-async def no_checker(wanted: Check) -> str:
-    """Fail every check: nobody said where to ask."""
-    return f"{wanted.method} {wanted.path} was not asked: give the gateway's address with --url"
+async def fail_without_url(test: SmokeTest) -> str:
+    """Fail every smoke test, because no gateway address is known."""
+    return f"{test.method} {test.path} was not sent: give the gateway's address with --url"

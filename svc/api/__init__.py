@@ -1,1 +1,4 @@
-"""The HTTP face: parse, one call to the store, render."""
+"""The HTTP API: each handler parses the request, calls the store once, and renders the response.
+
+May import: domain, telemetry.
+"""

@@ -1,4 +1,4 @@
-"""The admin port: probes, status, version, metrics; never traced, never counted."""
+"""The admin port: probes, status, version and metrics. Its requests are not traced or counted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StoreStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What people ask first: is it up, since when, on what, and does its store answer."""
+    """The response of ``/statusz``."""
 
     status: str
     version: str
@@ -55,12 +55,12 @@ UPTIME: Final = web.AppKey("uptime", Uptime)
 
 
 async def livez(_: web.Request) -> web.Response:
-    """The loop turns; nothing else is asked, least of all Redis."""
+    """Liveness: the event loop runs. It does not depend on Redis."""
     return web.Response(text="ok\n")
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Lifecycle only: a shared store's outage must not empty every endpoint list at once."""
+    """Readiness: the lifecycle only. An outage of Redis must not make all pods unready at once."""
     lifecycle = request.app[LIFECYCLE]
     if lifecycle.draining:
         return web.Response(text="draining\n", status=503)
@@ -70,7 +70,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def statusz(request: web.Request) -> web.Response:
-    """Ping the store; 200 either way, because it is for people, not for probes."""
+    """Status for people, with a ping of the store. It is 200 even if the store does not answer."""
     app = request.app
     who, lifecycle = app[IDENTITY], app[LIFECYCLE]
     started = time.perf_counter()
@@ -103,7 +103,7 @@ async def version(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Answer a scrape in the format it asks for: Prometheus' text or OpenMetrics."""
+    """Metrics in the format that the scraper asks for: Prometheus' text format or OpenMetrics."""
     body, headers = await render(
         request.app[SIGNALS].metrics.registry,
         request.headers.get("Accept", ""),

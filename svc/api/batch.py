@@ -1,4 +1,4 @@
-"""``/v1/batch``: many operations in one request, in as few round trips as their order allows."""
+"""``/v1/batch``: many operations in one request, with as few round trips as their order allows."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from ..domain.model import (
     is_json_type,
 )
 from ..domain.store import Store
+from .batch_groups import Group, Kind, Pending, group_operations
 from .bodies import (
     AddOperation,
     BatchAdded,
@@ -48,21 +49,18 @@ from .bodies import (
     PutOperation,
     render_json,
 )
-from .context import LIMITS, ROLES, STORE, Limits
+from .context import ROLES, STORE
+from .idempotency import build_operation, parse_idempotency_key
+from .limits import LIMITS, Limits
+from .preconditions import parse_entity_tags
 from .problems import Problem, http_problem, problem_of
-from .requests import (
-    build_operation,
-    parse_entity_tags,
-    parse_idempotency_key,
-    read_bytes,
-    read_query,
-)
-from .strict_json import decode_body, read_json, refuse_duplicates, stand_as_often
-from .waves import Kind, Step, Wave, plan
+from .requests import read_bytes, read_query
+from .strict_json import decode_body, occur_exactly, read_json, reject_duplicate_keys
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
-#: Entries may be large: what one round trip brings, at most, before the answer's room is looked at.
+#: Entries read in one round trip, so that the size of the response is checked in between. A larger
+#: batch begins with fewer, because nothing is known yet about the size of its entries.
 READS_AT_ONCE: Final = 100
 FIRST_READS: Final = 25
 EARLIER_FAILED: Final = "the store did not answer an earlier operation; this one was not tried"
@@ -80,10 +78,11 @@ async def run(request: web.Request) -> web.Response:
             f" a batch holds 1 to {limits.max_batch_operations}"
         )
     only_reads = all(type(operation) is GetOperation for operation in operations)
-    # Each read has an op and a key: as many of these names as reads means that none has two.
+    # Each read has one "op" and one "key". If the names occur as often as there are reads, no
+    # read has a duplicate, and a full parse for duplicates is not needed.
     names = {"operations": 1, "op": len(operations), "key": len(operations)}
-    if not (only_reads and stand_as_often(names, raw)):
-        refuse_duplicates(raw)
+    if not (only_reads and occur_exactly(names, raw)):
+        reject_duplicate_keys(raw)
     batch = Batch(request.app[STORE], limits, request.app[ROLES])
     run = batch.read if only_reads and "kv" in request.app[ROLES] else batch.run
     response = render_json({"results": await run(operations)})
@@ -92,59 +91,60 @@ async def run(request: web.Request) -> web.Response:
 
 
 class Batch:
-    """Runs the operations of one request; what goes wrong with one stands in its place."""
+    """Runs the operations of one request. The result of a failed operation is its problem."""
 
     def __init__(self, store: Store, limits: Limits, roles: frozenset[str]) -> None:
         self._store = store
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
-        #: The store failed to answer an operation.
-        self._in_trouble = False
-        #: Bytes that the answer may still take.
-        self._room = 4 * limits.max_batch_bytes
+        #: True after the store has failed to answer an operation.
+        self._store_failed = False
+        #: The bytes that are left for values in the response.
+        self._bytes_left = 4 * limits.max_batch_bytes
 
     async def run(self, operations: Sequence[BatchOperation]) -> list[Any]:
-        """Return a result for each operation, what its single request would have said."""
+        """Return a result for each operation: the status and body of its single request."""
         self._results = [None] * len(operations)
-        parsed: list[tuple[Kind, str, Step]] = []
+        parsed: list[tuple[Kind, str, Pending]] = []
         for i, operation in enumerate(operations):
             try:
-                kind, resource, work = self._parse(operation)
+                kind, resource, arguments = self._parse(operation)
             except DomainError as error:
                 self._results[i] = problem_of(error)
             except web.HTTPNotFound:
                 self._results[i] = http_problem(404, "this process does not serve it")
             else:
-                parsed.append((kind, resource, (i, work)))
-        for wave in plan(parsed):
-            if self._in_trouble:
-                self._refuse([step for steps in wave.values() for step in steps])
+                parsed.append((kind, resource, (i, arguments)))
+        for group in group_operations(parsed):
+            if self._store_failed:
+                self._refuse([each for pending in group.values() for each in pending])
             else:
-                await self._run_wave(wave)
+                await self._run_group(group)
         return self._results
 
     async def read(self, operations: Sequence[Any]) -> list[Any]:
-        """Serve a batch of nothing but reads, the most frequent kind: there is no order to keep."""
+        """Serve a batch of reads only, the most frequent kind, whose order does not matter."""
         try:
-            steps: list[Step] = [(i, Key(o.key)) for i, o in enumerate(operations)]
+            gets: list[Pending] = [(i, Key(o.key)) for i, o in enumerate(operations)]
         except DomainError:
             return await self.run(operations)
         self._results = [None] * len(operations)
-        await self._get(steps)
+        await self._get(gets)
         return self._results
 
     def _parse(self, operation: BatchOperation) -> tuple[Kind, str, Any]:
+        """Return the operation's kind, its resource, and the arguments that its kind needs."""
         if isinstance(operation, AddOperation):
             if "counters" not in self._roles:
                 raise web.HTTPNotFound
             name = CounterName(operation.counter)
-            # No key holds NUL: a counter and an entry of one name are two resources.
+            # NUL is not allowed in keys, so a counter and an entry of one name differ here.
             resource = "\0" + name.text
             by, text = operation.by, operation.idempotency_key
             if text is None:
                 return "add", resource, (name, by)
-            return "alone", resource, partial(self._add, name, by, _recorded(name, by, text))
+            return "single", resource, partial(self._add, name, by, _operation(name, by, text))
         if "kv" not in self._roles:
             raise web.HTTPNotFound
         key = Key(operation.key)
@@ -152,11 +152,11 @@ class Batch:
             return "get", key.text, key
         precondition = _if_match(operation.if_match)
         if not isinstance(operation, PutOperation):
-            return "alone", key.text, partial(self._delete, key, precondition)
+            return "single", key.text, partial(self._delete, key, precondition)
         draft = self._draft(operation)
         if precondition is None and draft.ttl != "keep":
             return "put", key.text, (key, draft)
-        return "alone", key.text, partial(self._put, key, draft, precondition)
+        return "single", key.text, partial(self._put, key, draft, precondition)
 
     def _draft(self, operation: PutOperation) -> Draft:
         limits = self._limits
@@ -185,66 +185,70 @@ class Batch:
             ttl = None
         return Draft(raw, content_type, ttl, is_json, default)
 
-    async def _run_wave(self, wave: Wave) -> None:
+    async def _run_group(self, group: Group) -> None:
+        """Run independent operations concurrently, with one bulk operation for each kind."""
         jobs: list[Awaitable[None]] = []
         store = self._store
-        if gets := wave.get("get"):
+        if gets := group.get("get"):
             jobs.append(self._get(gets))
-        if puts := wave.get("put"):
+        if puts := group.get("put"):
             drafts = [draft for _, draft in puts]
-            jobs.append(self._settle(puts, store.write_many(drafts), _put_result))
-        if adds := wave.get("add"):
-            moves = [move for _, move in adds]
-            jobs.append(self._settle(adds, store.add_many(moves), _add_result))
-        jobs += [self._alone(i, work) for i, work in wave.get("alone", ())]
+            jobs.append(self._collect(puts, store.write_many(drafts), _put_result))
+        if adds := group.get("add"):
+            increments = [increment for _, increment in adds]
+            jobs.append(self._collect(adds, store.add_many(increments), _add_result))
+        jobs += [self._run_single(i, call) for i, call in group.get("single", ())]
         if len(jobs) == 1:
             await jobs[0]
         else:
             await asyncio.gather(*jobs)
 
-    async def _get(self, gets: list[Step]) -> None:
-        """Read as many as the answer has room for, a bounded number at a time."""
+    async def _get(self, gets: list[Pending]) -> None:
+        """Read the entries, a bounded number at a time, until the response is full."""
         at, size = 0, READS_AT_ONCE if len(gets) <= READS_AT_ONCE else FIRST_READS
         while at < len(gets):
             some = gets[at : at + size]
             at, size = at + size, READS_AT_ONCE
-            if self._in_trouble:
+            if self._store_failed:
                 self._refuse(some)
-            elif self._room < 0:
+            elif self._bytes_left < 0:
                 for i, _ in some:
                     self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
             else:
                 keys = [key for _, key in some]
-                await self._settle(some, self._store.read_many(keys), self._got)
+                await self._collect(some, self._store.read_many(keys), self._got)
 
-    async def _settle(
+    async def _collect(
         self,
-        steps: list[Step],
+        pending: list[Pending],
         outcomes: Awaitable[list[Any]],
         render: Callable[[Any, Any], Any],
     ) -> None:
+        """Await a bulk operation and render its outcomes as results."""
         results = self._results
-        for (i, work), outcome in zip(steps, await outcomes, strict=True):
+        for (i, arguments), outcome in zip(pending, await outcomes, strict=True):
             if isinstance(outcome, DomainError):
                 results[i] = self._failed(outcome)
             else:
-                results[i] = render(work, outcome)
+                results[i] = render(arguments, outcome)
 
-    async def _alone(self, i: int, work: Callable[[], Awaitable[Any]]) -> None:
+    async def _run_single(self, i: int, call: Callable[[], Awaitable[Any]]) -> None:
         try:
-            self._results[i] = await work()
+            self._results[i] = await call()
         except DomainError as error:
             self._results[i] = self._failed(error)
 
     def _failed(self, error: DomainError) -> Problem:
-        self._in_trouble = self._in_trouble or isinstance(error, StoreUnavailable | OutcomeUnknown)
+        if isinstance(error, StoreUnavailable | OutcomeUnknown):
+            self._store_failed = True
         return problem_of(error)
 
-    def _refuse(self, steps: Iterable[Step]) -> None:
-        """Leave out what follows a store's failure: it would wait as long again, and what is done
-        to a key whose last change is unknown has no order to keep.
+    def _refuse(self, pending: Iterable[Pending]) -> None:
+        """Refuse operations that follow a failure of the store.
+
+        Each would take another timeout, and the outcome of an earlier change may be unknown.
         """
-        for i, _ in steps:
+        for i, _ in pending:
             self._results[i] = problem_of(StoreUnavailable(EARLIER_FAILED))
 
     async def _put(self, key: Key, draft: Draft, precondition: Precondition | None) -> BatchPut:
@@ -260,8 +264,8 @@ class Batch:
 
     def _got(self, key: Key, entry: Entry) -> BatchGot | Problem:
         body = entry.body
-        self._room -= len(body)
-        if self._room < 0:
+        self._bytes_left -= len(body)
+        if self._bytes_left < 0:
             return problem_of(BodyTooLarge(ANSWER_FULL))
         etag, ttl, content_type = entry.etag, entry.ttl_seconds, entry.content_type
         if entry.is_json:
@@ -269,7 +273,7 @@ class Batch:
         return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
 
 
-def _recorded(name: CounterName, by: int, text: str) -> Operation:
+def _operation(name: CounterName, by: int, text: str) -> Operation:
     key = parse_idempotency_key(text, "idempotency_key")
     return build_operation(key, f"ct:{name.text}", b"add %d" % by)
 
@@ -277,16 +281,16 @@ def _recorded(name: CounterName, by: int, text: str) -> Operation:
 def _if_match(etag: str | None) -> Precondition | None:
     if etag is None:
         return None
-    # A lone ETag may come without its quotes, which are a burden inside JSON.
+    # A single ETag may come without its quotes, which would need escapes in JSON.
     text = f'"{etag}"' if re.fullmatch(r"[0-9A-Za-z]+", etag) else etag
     return Precondition(if_match=parse_entity_tags(text, "if_match"))
 
 
-def _put_result(work: tuple[Key, Draft], written: Written) -> BatchPut:
+def _put_result(put: tuple[Key, Draft], written: Written) -> BatchPut:
     status = 201 if written.created else 200
-    return BatchPut(status, work[0].text, written.etag, written.ttl_seconds)
+    return BatchPut(status, put[0].text, written.etag, written.ttl_seconds)
 
 
-def _add_result(work: tuple[CounterName, int], added: Added) -> BatchAdded:
+def _add_result(add: tuple[CounterName, int], added: Added) -> BatchAdded:
     value = added.value
-    return BatchAdded(200, work[0].text, value, str(value), added.applied_by, added.replayed)
+    return BatchAdded(200, add[0].text, value, str(value), added.applied_by, added.replayed)

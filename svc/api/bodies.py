@@ -1,8 +1,9 @@
-"""Every body and query of the API as a type; the contract is read off here."""
+"""The types of all request bodies, queries and response bodies of the API."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -12,14 +13,13 @@ from ..domain.model import INT64_MAX, INT64_MIN, MAX_TTL_SECONDS, CounterSummary
 
 Int64 = Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)]
 TtlSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)]
-#: ``?ttl=``: whole seconds, ``none`` for never, ``keep`` for as it was.
+#: ``?ttl=``: whole seconds; ``none``: the entry never expires; ``keep``: the TTL is unchanged.
 TtlText = Annotated[str, msgspec.Meta(pattern=r"^(none|keep|[1-9][0-9]{0,8})(?![\s\S])")]
 
-
-#: ``?limit=``: 1 to 1000. Text, since a lax reading would take 1e1 and 10.0 for numbers too.
+#: ``?limit=``: 1 to 1000. A text pattern, because a conversion would accept 1e1 and 10.0 too.
 PageLimit = Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]{0,2}|1000)(?![\s\S])")]
 
-#: What a parameter that doesn't match its pattern should have been.
+#: What each parameter must be, for the message about one that does not match its pattern.
 HINTS: Final = {
     "ttl": f"whole seconds from 1 to {MAX_TTL_SECONDS}, none, or keep",
     "limit": "a whole number from 1 to 1000",
@@ -101,7 +101,7 @@ class GetOperation(msgspec.Struct, tag_field="op", tag="get", forbid_unknown_fie
 
 class PutOperation(msgspec.Struct, tag_field="op", tag="put", forbid_unknown_fields=True, gc=False):
     key: str
-    #: One of the two: any JSON value, or bytes in base64.
+    #: Exactly one of the two: any JSON value, or bytes in base64.
     value: msgspec.Raw = msgspec.Raw(b"")
     value_b64: str | None = None
     content_type: str | None = None
@@ -133,8 +133,8 @@ class BatchGot(msgspec.Struct, omit_defaults=True, gc=False):
     status: int
     key: str
     etag: str
-    #: None: it never expires; always present.
-    ttl: int | None | msgspec.UnsetType
+    #: None: it never expires.
+    ttl: int | None
     content_type: str
     value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     #: Rendered in base64, as msgspec renders bytes.
@@ -170,7 +170,7 @@ class Hits(msgspec.Struct, frozen=True):
 
 
 def parse_ttl(text: str | None, default_seconds: int) -> int | None | Literal["keep"]:
-    """Read a TTL that matched TtlText; raise QueryInvalid."""
+    """Parse a TTL that matched TtlText. Raises QueryInvalid."""
     if text is None:
         return default_seconds
     if text == "keep":
@@ -188,3 +188,13 @@ JSON: Final = {"Content-Type": "application/json"}
 
 def render_json(body: object, status: int = 200) -> web.Response:
     return web.Response(body=_encode(body), status=status, headers=JSON)
+
+
+def add_next_link(
+    response: web.Response, path: str, query: ListQuery, next_cursor: str | None
+) -> None:
+    """Add a listing's headers: Cache-Control, and a Link to the next page (RFC 8288) if any."""
+    response.headers["Cache-Control"] = "no-store"
+    if next_cursor is not None:
+        parameters = {"prefix": query.prefix, "limit": query.limit, "cursor": next_cursor}
+        response.headers["Link"] = f'<{path}?{urlencode(parameters)}>; rel="next"'

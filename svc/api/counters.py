@@ -1,4 +1,4 @@
-"""``/v1/counters``: exact 64-bit counters."""
+"""``/v1/counters``: exact, signed 64-bit counters."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from .bodies import (
     IncrementBody,
     ListQuery,
     NoQuery,
+    add_next_link,
     render_json,
 )
 from .context import STORE
-from .entries import add_next_link
-from .requests import counter_of, operation_of, read_bytes, read_query
+from .idempotency import operation_of
+from .requests import counter_of, read_bytes, read_query
 from .strict_json import read_body
 
 MAX_BODY_BYTES: Final = 65_536
@@ -45,8 +46,9 @@ async def increment(request: web.Request) -> web.Response:
     name = counter_of(request)
     read_query(request, NoQuery)
     raw = await read_bytes(request, MAX_BODY_BYTES, "body")
-    step = _step(read_body(raw, _increment)) if raw else _ONE
-    added = await request.app[STORE].add(name, step, operation_of(request, f"ct:{name.text}", raw))
+    change = _build_increment(read_body(raw, _increment)) if raw else _ONE
+    operation = operation_of(request, f"ct:{name.text}", raw)
+    added = await request.app[STORE].add(name, change, operation)
     response = render_json(
         CounterStepped(name.text, added.value, str(added.value), added.applied_by)
     )
@@ -55,7 +57,7 @@ async def increment(request: web.Request) -> web.Response:
     return response
 
 
-def _step(body: IncrementBody) -> Increment:
+def _build_increment(body: IncrementBody) -> Increment:
     if body.min is not None and body.max is not None and body.min > body.max:
         raise BodyInvalid("min: it is greater than max")
     return Increment(

@@ -1,4 +1,8 @@
-"""``/v1/kv``: entries."""
+"""``/v1/kv``: read, write, patch, delete, create and list entries.
+
+ETags of preconditions are compared in preconditions.py for reads and patches. For writes and
+deletions they are passed to the store, which compares them atomically with the change.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ import asyncio
 import os
 import time
 import uuid
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web
@@ -34,16 +38,24 @@ from ..domain.model import (
     check_content_type,
     is_json_type,
 )
-from . import bodies
-from .bodies import EntryPage, EntryWritten, ListQuery, WriteQuery, parse_ttl, render_json
-from .context import LIMITS, STORE
+from .bodies import (
+    EntryPage,
+    EntryWritten,
+    ListQuery,
+    NoQuery,
+    WriteQuery,
+    add_next_link,
+    parse_ttl,
+    render_json,
+)
+from .context import STORE
+from .idempotency import operation_of
+from .limits import LIMITS
 from .merge_patch import merge
+from .preconditions import check_precondition, check_read, is_unchanged, precondition_of
 from .requests import (
     decode_path,
-    entity_tags,
     key_of,
-    operation_of,
-    precondition_of,
     raw_rest,
     read_bytes,
     read_query,
@@ -53,8 +65,9 @@ from .strict_json import read_json, write_json
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 OCTETS: Final = "application/octet-stream"
-#: Stored bytes come from anywhere: shown in a browser, they must run nothing and be no other type.
-_INERT: Final = CIMultiDict(
+#: Headers of stored bytes, which may come from anyone: a browser must not run scripts in them, nor
+#: guess another content type.
+_READ_HEADERS: Final = CIMultiDict(
     {
         "Cache-Control": "no-cache",
         "X-Content-Type-Options": "nosniff",
@@ -66,33 +79,20 @@ http_date: Final = lru_cache(maxsize=4096)(lambda seconds: formatdate(seconds, u
 
 async def read(request: web.Request) -> web.Response:
     entry = await request.app[STORE].read(key_of(request))
-    headers = CIMultiDict(_INERT)
+    headers = CIMultiDict(_READ_HEADERS)
     headers["ETag"] = entry.etag
     headers["Last-Modified"] = http_date(entry.written_seconds)
     if entry.ttl_seconds is not None:
         headers["KV-TTL"] = str(entry.ttl_seconds)
-    asked = request.headers
-    if hdrs.IF_MATCH in asked:
-        _check(Precondition(if_match=entity_tags(request, hdrs.IF_MATCH)), entry.etag)
-    if (hdrs.IF_NONE_MATCH in asked or hdrs.IF_MODIFIED_SINCE in asked) and _is_unchanged(
+    sent = request.headers
+    if hdrs.IF_MATCH in sent:
+        check_read(request, entry.etag)
+    if (hdrs.IF_NONE_MATCH in sent or hdrs.IF_MODIFIED_SINCE in sent) and is_unchanged(
         request, entry.etag, entry.written_seconds
     ):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = entry.content_type
     return web.Response(body=entry.body, headers=headers)
-
-
-def _is_unchanged(request: web.Request, etag: str, written_seconds: int) -> bool:
-    tags = entity_tags(request, hdrs.IF_NONE_MATCH)
-    if tags is not None:
-        return tags == ("*",) or etag in tags
-    since = request.headers.get(hdrs.IF_MODIFIED_SINCE)
-    if since is None:
-        return False
-    try:
-        return written_seconds <= parsedate_to_datetime(since).timestamp()
-    except (ValueError, OverflowError):  # RFC 9110 §13.1.3: a date that can't be read is ignored
-        return False
 
 
 async def write(request: web.Request) -> web.Response:
@@ -110,7 +110,7 @@ async def write(request: web.Request) -> web.Response:
 def _draft(request: web.Request, body: bytes) -> Draft:
     default = request.app[LIMITS].default_ttl_seconds
     content_type = check_content_type(request.headers.get(hdrs.CONTENT_TYPE, OCTETS))
-    # Bytes that call themselves JSON must be: whoever reads, patches or batches them relies on it.
+    # A value with a JSON content type must be valid: reads, patches and batches rely on it.
     is_json = is_json_type(content_type)
     if is_json:
         read_json(body, "value")
@@ -130,7 +130,7 @@ def _render_written(request: web.Request, key: Key, written: Written) -> web.Res
     return response
 
 
-# One merge at a time for a key in this process: 50 clients then need 50 swaps, not 1275.
+# One patch of a key at a time in this process: 50 concurrent clients then need 50 swaps, not 1275.
 _patching: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
 
 
@@ -139,7 +139,7 @@ async def patch(request: web.Request) -> web.Response:
     media_type = request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
     if media_type != MERGE_PATCH:
         raise MediaTypeUnsupported(f"Content-Type: a PATCH must be {MERGE_PATCH}")
-    read_query(request, bodies.NoQuery)
+    read_query(request, NoQuery)
     raw = await read_bytes(request, request.app[LIMITS].max_value_bytes, "patch")
     changes = read_json(raw, "patch")
     precondition = precondition_of(request)
@@ -147,7 +147,7 @@ async def patch(request: web.Request) -> web.Response:
     store = request.app[STORE]
 
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + 2 * request.app[LIMITS].store_timeout_ms / 1000
+    deadline = loop.time() + 2 * request.app[LIMITS].store_timeout_ms / 1000
     lock = _patching.setdefault(key.text, asyncio.Lock())
     try:
         async with asyncio.timeout(request.app[LIMITS].store_timeout_ms / 1000):
@@ -159,10 +159,10 @@ async def patch(request: web.Request) -> web.Response:
             earlier = await store.recall(key, operation)
             if earlier is not None:
                 return _render_written(request, key, earlier)
-        while loop.time() < give_up:
+        while loop.time() < deadline:
             try:
                 entry = await store.read(key)
-                _check(precondition, entry.etag)
+                check_precondition(precondition, entry.etag)
                 draft = _merged(request, entry, changes)
             except (KeyMissing, NotJson, PreconditionFailed) as refusal:
                 if operation is None:
@@ -176,16 +176,6 @@ async def patch(request: web.Request) -> web.Response:
     raise StoreContended("too many other writers kept changing the entry; nothing was applied")
 
 
-def _check(precondition: Precondition | None, etag: str) -> None:
-    if precondition is None:
-        return
-    wanted, unwanted = precondition.if_match, precondition.if_none_match
-    if (wanted is not None and wanted != ("*",) and etag not in wanted) or (
-        unwanted is not None and (unwanted == ("*",) or etag in unwanted)
-    ):
-        raise PreconditionFailed(etag)
-
-
 def _merged(request: web.Request, entry: Any, changes: Any) -> Draft:
     try:
         value = read_json(entry.body)
@@ -197,13 +187,13 @@ def _merged(request: web.Request, entry: Any, changes: Any) -> Draft:
         raise BodyTooLarge(
             f"value: merged, it is {len(body)} bytes long; at most {limit} are allowed"
         )
-    read_json(body, "value")  # merging can nest deeper than either part did
+    read_json(body, "value")  # the result can be nested deeper than the value and the patch
     return Draft(body, entry.content_type, "keep", is_json_type(entry.content_type))
 
 
 async def delete(request: web.Request) -> web.Response:
     key = key_of(request)
-    read_query(request, bodies.NoQuery)
+    read_query(request, NoQuery)
     replayed = await request.app[STORE].delete(
         key, precondition_of(request), operation_of(request, f"kv:{key.text}", b"")
     )
@@ -212,8 +202,10 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def create(request: web.Request) -> web.Response:
-    """Create ``{prefix}/{id}``; under an idempotency key the id is bound before the entry is made,
-    so that a retry that reaches another pod makes the same entry.
+    """Create ``{prefix}/{id}`` with a new id.
+
+    With an idempotency key, the id is recorded before the entry is written, so that a retry that
+    reaches another pod creates the same entry.
     """
     collection = decode_path(raw_rest(request, 2))
     if not collection.endswith("/"):
@@ -225,7 +217,7 @@ async def create(request: web.Request) -> web.Response:
     body = await read_bytes(request, request.app[LIMITS].max_value_bytes)
     draft = _draft(request, body)
     member = str(uuid7())
-    # Refuses a prefix that leaves no room for an id, before anything is bound.
+    # Raises KeyTooLong, before anything is recorded, if the prefix leaves no room for an id.
     key = Key(f"{prefix.text}/{member}")
     operation = operation_of(request, f"kv:{prefix.text}/", body)
     if operation is not None:
@@ -238,7 +230,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 def uuid7() -> uuid.UUID:
-    """Make a time-ordered id (RFC 9562 §5.7, sub-millisecond fraction in rand_a, §6.2 method 3)."""
+    """Return a time-ordered id: RFC 9562 §5.7, with a sub-millisecond fraction (§6.2, method 3)."""
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     fraction = rest * 4096 // 1_000_000
@@ -252,12 +244,3 @@ async def list_page(request: web.Request) -> web.Response:
     response = render_json(EntryPage(page.items, page.next_cursor))
     add_next_link(response, "/v1/kv", query, page.next_cursor)
     return response
-
-
-def add_next_link(
-    response: web.Response, path: str, query: ListQuery, next_cursor: str | None
-) -> None:
-    response.headers["Cache-Control"] = "no-store"
-    if next_cursor is not None:
-        asked = {"prefix": query.prefix, "limit": query.limit, "cursor": next_cursor}
-        response.headers["Link"] = f'<{path}?{urlencode(asked)}>; rel="next"'

@@ -1,4 +1,4 @@
-"""JSON Merge Patch, RFC 7396 §2."""
+"""JSON Merge Patch (RFC 7396 §2). Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """Return the target with the patch merged in; neither is changed."""
+    """Return the target with the patch applied. Neither argument is changed."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -1,4 +1,4 @@
-"""The chain around every handler of the traffic port, outermost first."""
+"""The middlewares around every handler of the traffic port, outermost first."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from multidict import istr
 from ..domain.errors import BodyInvalid, DomainError, InjectedFault, Overloaded
 from ..telemetry.requests import RequestTelemetry
 from ..telemetry.sampling import NoSampler
-from ..telemetry.trace import TRACE, RequestTrace, draw_id
-from .context import Identity, Lifecycle, Limits
+from ..telemetry.trace import TRACE, RequestTrace, random_trace_id
+from .context import Identity, Lifecycle
+from .limits import Limits
 from .problems import http_problem, render_domain_error, render_problem
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ SERVER: Final = istr("Server")
 
 
 def name_responder(response: web.StreamResponse, identity: Identity, request_id: str) -> None:
-    """Say who answers, and which request."""
+    """Add the headers that name the pod and the request."""
     headers = response.headers
     headers[KV_VERSION] = identity.version
     headers[KV_TRACK] = identity.track
@@ -44,11 +45,11 @@ def name_responder(response: web.StreamResponse, identity: Identity, request_id:
 
 
 def read_request_id(headers: Mapping[str, str], trace: RequestTrace) -> str:
-    """Return the request id that the client sent, or else one of the service's own."""
+    """Return the client's request id if it is valid, else a new one."""
     request_id = headers.get(X_REQUEST_ID)
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
         return request_id
-    return f"{draw_id():032x}" if trace.has_parent else trace.trace_id
+    return f"{random_trace_id():032x}" if trace.has_parent else trace.trace_id
 
 
 def observe_request(
@@ -57,8 +58,10 @@ def observe_request(
     limits: Limits,
     telemetry: RequestTelemetry | None = None,
 ) -> Middleware:
-    """Return the outermost middleware: it names the request, says who answers, refuses at once what
-    would be one request too many, and tells of every request how it went.
+    """Return the outermost middleware.
+
+    It assigns the trace, refuses requests above ``max_in_flight``, adds the headers of the pod and
+    the request to the response, and observes the request.
     """
     max_in_flight = limits.max_in_flight
     decide = NoSampler().decide if telemetry is None else telemetry.decide
@@ -95,7 +98,7 @@ def observe_request(
 
 @web.middleware
 async def render_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every failure into a problem; the detail of a defect stays in the log."""
+    """Turn every error into a problem. The details of an unexpected one are only logged."""
     try:
         return await handler(request)
     except DomainError as error:
@@ -105,7 +108,7 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
             raise
         return _render_router_error(request, error)
     except (web.RequestPayloadError, ConnectionError):
-        # Broken chunking or compression, or the client went away in the middle of its body.
+        # Invalid chunked encoding, or the client disconnected before the end of its body.
         broken = BodyInvalid("body: it could not be read to its end as it was declared")
         response = render_domain_error(broken)
         response.force_close()
@@ -129,7 +132,7 @@ def _render_router_error(request: web.Request, error: web.HTTPException) -> web.
 
 
 def inject_faults(error_ratio: float, latency_seconds: float, latency_ratio: float) -> Middleware:
-    """Return a middleware that fails and delays some of ``/v1``, to rehearse a bad release."""
+    """Return a middleware that fails or delays a ratio of ``/v1`` requests, to test rollbacks."""
     draw: Any = random.random
 
     @web.middleware

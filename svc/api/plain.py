@@ -1,4 +1,4 @@
-"""The plain face: JSON objects at any path, and the hit counter at ``/``."""
+"""The plain interface: a JSON object at any path, and the hit counter at ``/``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from aiohttp import hdrs, web
 from ..domain.errors import BodyInvalid, BodyTooLarge, DomainError, NotJson
 from ..domain.model import CounterName, Draft, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
-from .context import IDENTITY, LIMITS, STORE
+from .context import IDENTITY, STORE
+from .idempotency import operation_of
+from .limits import LIMITS
+from .preconditions import precondition_of
 from .requests import (
     decode_path,
-    operation_of,
-    precondition_of,
     raw_rest,
     read_bytes,
     read_query,
@@ -26,8 +27,8 @@ ONE: Final = Increment()
 
 
 async def hit(request: web.Request) -> web.Response:
-    """Count a visit and say how many there were."""
-    if request.method == hdrs.METH_HEAD:  # whoever probes is no visitor
+    """Count a visit, and return the number of visits."""
+    if request.method == hdrs.METH_HEAD:  # a probe does not count
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         return web.Response(headers=headers, content_type="text/plain", charset="utf-8")
     added = await request.app[STORE].add(HITS, ONE)

@@ -1,4 +1,4 @@
-"""Every failure as RFC 9457 ``application/problem+json``; the one table from failure to status."""
+"""Errors as ``application/problem+json`` (RFC 9457), with the table from error to HTTP status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..domain.errors import Applied, DomainError
 from ..telemetry.trace import TRACE
 
 CONTENT_TYPE: Final = "application/problem+json"
-#: Seconds a client should wait before it tries again.
+#: The seconds that a client should wait before a retry.
 RETRY_AFTER: Final = "1"
 
 STATUS: Final[dict[type[DomainError], int]] = {
@@ -44,7 +44,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     errors.InjectedFault: 500,
 }
 
-#: Codes of what fails before any handler; fixed here, since Python's own phrases have changed.
+#: Codes of errors of HTTP itself. Not taken from http.HTTPStatus, whose phrases have changed.
 HTTP_CODES: Final[dict[int, str]] = {
     400: "bad_request",
     404: "route_missing",
@@ -61,7 +61,7 @@ TITLES: Final[dict[str, str]] = {
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457, with what a client needs to decide on a retry."""
+    """A problem (RFC 9457), extended by what a client needs to decide about a retry."""
 
     title: str
     status: int
@@ -76,7 +76,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def problem_of(error: DomainError, trace_id: str = "") -> Problem:
-    """Describe the failure as its body does."""
+    """Return the problem that describes the error."""
     return Problem(
         title=TITLES[error.slug],
         status=STATUS[type(error)],
@@ -91,7 +91,7 @@ def problem_of(error: DomainError, trace_id: str = "") -> Problem:
 
 
 def render_domain_error(error: DomainError) -> web.Response:
-    """Render the failure of the request under way, and note it for those who observe that."""
+    """Render the current request's error, and note its slug in the trace for the access line."""
     trace = TRACE.get()
     trace.error = error.slug
     response = render_problem(problem_of(error, trace.trace_id))
@@ -106,13 +106,13 @@ def render_domain_error(error: DomainError) -> web.Response:
     if error.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     if isinstance(error, (errors.BodyTooLarge, errors.BodyTimeout)):
-        # The rest of the body is of no use: don't read it, and don't wait for it.
+        # Close the connection instead of reading the rest of the body.
         response.force_close()
     return response
 
 
 def http_problem(status: int, detail: str) -> Problem:
-    """Describe a failure of HTTP itself: the router's 404 and 405, a bad request, a defect."""
+    """Return the problem of an error that is not a DomainError: bad HTTP, no route, a bug."""
     code = HTTP_CODES.get(status, f"http_{status}")
     return Problem(
         title=code.replace("_", " ").capitalize(),

@@ -1,4 +1,4 @@
-"""The whole URL table."""
+"""All routes: the URL table of both ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import admin, batch, counters, entries, limits, plain
 
 
 class Busy(NamedTuple):
-    """A route that many requests take: what stands before its variable, and behind."""
+    """A route with a fast path in serving/dispatch.py: ``<before>{variable}<after>``."""
 
     before: str
     variable: str
@@ -19,7 +19,7 @@ class Busy(NamedTuple):
     may_have_slashes: bool
 
 
-#: Nearly all requests go here; dispatch.py keeps a shorter way for them.
+#: Nearly all requests use these routes.
 BUSY: Final = (
     Busy("/v1/kv/", "key", "", may_have_slashes=True),
     Busy("/v1/counters/", "name", "/increments", may_have_slashes=False),
@@ -27,7 +27,7 @@ BUSY: Final = (
 
 
 def traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
-    """Return the routes of the traffic port; a role that is not served has none."""
+    """Return the routes of the traffic port, for the roles that this process serves."""
     yield web.get("/v1/limits", limits.read)
     yield web.post("/v1/batch", batch.run)
 
@@ -52,7 +52,7 @@ def traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
 
     if "kv" in roles:
         yield web.get("/", plain.hit)
-        # Any other path is an entry's; first segments that the service keeps for itself are not.
+        # Any other path is an entry's, unless its first segment is reserved for the service.
         path = "/{path:(?s:(?!(?:v1|docs|ui)(?:/|%2[Ff]|$)).+)}"
         yield web.get(path, plain.read)
         yield web.put(path, plain.write)

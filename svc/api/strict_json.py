@@ -1,7 +1,7 @@
-"""JSON read strictly: what two readers could understand differently is refused.
+"""Strict JSON parsing: refuse documents that two parsers could understand differently. Pure.
 
 Refused with BodyInvalid: duplicate keys, NaN and infinities (also as ``1e999``), lone surrogates,
-integers beyond Python's 4300 digits, more than 64 levels, anything after the value.
+integers of more than 4300 digits, more than 64 levels, and anything after the value.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ Body = TypeVar("Body")
 
 
 def read_json(raw: bytes, what: str = "body") -> Any:
-    """Return the value as Python objects; raise BodyInvalid."""
+    """Return the value as Python objects. Raises BodyInvalid; ``what`` names the document."""
     try:
         value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
-        # jiter turns 1e999 into infinity; msgspec refuses it, and is cheap to ask as well.
+        # jiter turns 1e999 into infinity. msgspec refuses it, and is fast.
         msgspec.json.decode(raw)
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise BodyInvalid(f"{what}: it is not strict JSON: {error}") from None
-    # A document without more brackets than that can't be too deep.
+    # With fewer brackets than MAX_DEPTH, the document can't be too deep.
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise BodyInvalid(f"{what}: it nests deeper than {MAX_DEPTH} levels")
     return value
 
 
 def read_body(raw: bytes, decoder: msgspec.json.Decoder[Body], what: str = "body") -> Body:
-    """Read a body of a declared type; raise BodyInvalid, which names the field."""
+    """Decode a body of the decoder's type. Raises BodyInvalid, whose message names the field."""
     body = decode_body(raw, decoder, what)
-    refuse_duplicates(raw, what)
+    reject_duplicate_keys(raw, what)
     return body
 
 
 def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Body], what: str = "body") -> Body:
-    """Read a body of a declared type, equal keys or not; raise BodyInvalid.
+    """Decode a body of the decoder's type, without a check for duplicate keys. Raises BodyInvalid.
 
-    The type leaves no room for deep or infinite values. A ``msgspec.Raw`` field is read with
-    ``read_json`` by whoever keeps it.
+    Such a type can't hold deep or infinite values, except in a ``msgspec.Raw`` field, which the
+    caller must check with ``read_json``.
     """
     try:
         return decoder.decode(raw)
@@ -53,18 +53,18 @@ def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Body], what: str = "bo
         raise BodyInvalid(f"{what}: {error}") from None
 
 
-def refuse_duplicates(raw: bytes, what: str = "body") -> None:
-    """Raise BodyInvalid for two equal keys in an object, of which msgspec takes the last."""
+def reject_duplicate_keys(raw: bytes, what: str = "body") -> None:
+    """Raise BodyInvalid if an object has duplicate keys; msgspec would take the last one."""
     try:
         jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
         raise BodyInvalid(f"{what}: {error}") from None
 
 
-def stand_as_often(names: Mapping[str, int], raw: bytes) -> bool:
-    """Tell, cheaply, that each name stands in quotes just so often, and none behind an escape.
+def occur_exactly(names: Mapping[str, int], raw: bytes) -> bool:
+    """Return True if each quoted name occurs exactly so often, and the document has no escapes.
 
-    False only means that it takes a closer look.
+    This is a fast check. False does not mean that the document is wrong.
     """
     return b"\\" not in raw and all(
         raw.count(b'"%b"' % name.encode()) == times for name, times in names.items()
@@ -72,7 +72,7 @@ def stand_as_often(names: Mapping[str, int], raw: bytes) -> bool:
 
 
 def write_json(value: Any) -> bytes:
-    """Render Python objects as compact JSON, integers of any size exactly."""
+    """Render Python objects as compact JSON. Integers of any size stay exact."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 

@@ -1,1 +1,4 @@
-"""The nouns, the failures and the port; imports none of the other layers."""
+"""The nouns of the service, its errors, and the Store port.
+
+May import: nothing of this project. Pure.
+"""

@@ -1,4 +1,4 @@
-"""Failures a caller may see; each slug names one failure in the API, the logs and the metrics."""
+"""The errors that a client may see. Each slug names one error in the API, the logs and metrics."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ Applied = Literal["no", "yes", "unknown"]
 
 
 class DomainError(Exception):
-    """A failure the caller may see; ``applied`` says what became of the change asked for."""
+    """An error that a client may see. ``applied`` says whether the requested change was made."""
 
     slug: ClassVar[str]
     applied: ClassVar[Applied] = "no"
     retryable: ClassVar[bool] = False
 
-    #: True when an earlier request under the same idempotency key met this very refusal.
+    #: True if this is the recorded error of an earlier request with the same idempotency key.
     replayed: bool = False
 
-    def again(self) -> Self:
-        """Return an equal error for another waiter: a raised instance keeps its traceback."""
+    def copy(self) -> Self:
+        """Return an equal error. Each waiting caller needs its own, because raising adds to it."""
         twin = type(self)(*self.args)
         twin.__dict__.update(self.__dict__)
         return twin
@@ -44,7 +44,7 @@ class ContentTypeInvalid(DomainError):
 
 
 class BodyInvalid(DomainError):
-    """The body is not the JSON that the request needs; the message names the field."""
+    """The body is not the JSON that the request needs. The message names the field."""
 
     slug = "body_invalid"
 
@@ -58,7 +58,7 @@ class HeaderInvalid(DomainError):
 
 
 class CursorInvalid(DomainError):
-    """The cursor was not made here, or the server that made it is gone: start the listing again."""
+    """The cursor is not one of this listing, or its Redis server has gone. Start from page one."""
 
     slug = "cursor_invalid"
 
@@ -86,7 +86,7 @@ class IdempotencyMismatch(DomainError):
     slug = "idempotency_mismatch"
 
 
-# --- the state refuses ----------------------------------------------------------------------
+# --- the stored state does not allow the request --------------------------------------------
 
 
 class KeyMissing(DomainError):
@@ -104,7 +104,7 @@ class CounterMissing(DomainError):
 
 
 class PreconditionFailed(DomainError):
-    """A precondition does not hold; ``etag`` is the entry's current one, None when it is absent."""
+    """The precondition is false. ``etag`` is the entry's current one; None: there is no entry."""
 
     slug = "precondition_failed"
 
@@ -114,7 +114,7 @@ class PreconditionFailed(DomainError):
         )
         self.etag = etag
 
-    def again(self) -> Self:
+    def copy(self) -> Self:
         twin = type(self)(self.etag)
         twin.replayed = self.replayed
         return twin
@@ -145,7 +145,7 @@ class CounterBound(DomainError):
         super().__init__(what)
 
 
-# --- the service or the store is in trouble -------------------------------------------------
+# --- the service or the store fails ---------------------------------------------------------
 
 
 class Overloaded(DomainError):
@@ -154,7 +154,7 @@ class Overloaded(DomainError):
 
 
 class StoreUnavailable(DomainError):
-    """The store could not be asked, or refused before it changed anything."""
+    """The store could not be reached, or refused before it changed anything."""
 
     slug = "store_unavailable"
     retryable = True
@@ -168,7 +168,7 @@ class StoreContended(DomainError):
 
 
 class OutcomeUnknown(DomainError):
-    """A change was sent and its answer never came: it may or may not have been applied."""
+    """A change was sent but no reply arrived: it may or may not have been applied."""
 
     slug = "outcome_unknown"
     applied = "unknown"
@@ -180,13 +180,13 @@ class StoreFull(DomainError):
 
 
 class StoreCorrupt(DomainError):
-    """What the store holds under the name is not what this release can read."""
+    """The stored data can't be decoded by this release."""
 
     slug = "store_corrupt"
 
 
 class InjectedFault(DomainError):
-    """A deliberate failure, for rehearsing a bad release."""
+    """A deliberate error, to test how a rollout handles a bad release."""
 
     slug = "injected_fault"
     retryable = True

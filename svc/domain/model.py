@@ -1,4 +1,4 @@
-"""The nouns of the service: valid once built, so nothing further in checks them again."""
+"""The nouns of the service. A constructed object is valid, so no other code checks it again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_TTL_SECONDS: Final = 315_360_000
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
-# Most keys are one or more plain ASCII segments without dots; they need no closer look.
+# Most keys consist of plain ASCII segments without dots. Those need no further check.
 _PLAIN_KEY: Final = re.compile(r"[\w:~@$,;=+!*'()&-]+(?:/[\w:~@$,;=+!*'()&-]+)*", re.ASCII)
 _COUNTER_NAME: Final = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
 _CONTENT_TYPE: Final = re.compile(r"[!-~][ -~\t]{0,254}")
@@ -39,7 +39,7 @@ class Key(msgspec.Struct, frozen=True, gc=False):
 
 
 def check_key(text: str) -> None:
-    """Raise KeyInvalid or KeyTooLong unless the text can name an entry."""
+    """Raise KeyInvalid or KeyTooLong if the text is not a valid key."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -68,31 +68,31 @@ class CounterName(msgspec.Struct, frozen=True, gc=False):
 
 
 def check_content_type(text: str) -> str:
-    """Return the content type unchanged; raise ContentTypeInvalid when it can't be a header."""
+    """Return the content type unchanged. Raises ContentTypeInvalid if it can't be a header."""
     if _CONTENT_TYPE.fullmatch(text) is None:
         raise ContentTypeInvalid("Content-Type: it must be 1 to 255 printable ASCII characters")
     return text
 
 
 def is_json_type(content_type: str) -> bool:
-    """Tell whether the content type declares JSON (``application/json`` or ``…+json``)."""
+    """Return True for a JSON content type: ``application/json`` or ``…+json``."""
     return content_type == "application/json" or _JSON_TYPE.fullmatch(content_type) is not None
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A stored value and what is known of it; ``ttl_seconds`` is None when it never expires."""
+    """A stored value with its metadata. ``ttl_seconds`` is None if it never expires."""
 
     body: bytes
     content_type: str
     etag: str
     written_seconds: int
     ttl_seconds: int | None
-    #: The body passed the strict JSON reading when it was written.
+    #: True if the body passed strict JSON validation when it was written.
     is_json: bool
 
 
 class EntrySummary(msgspec.Struct, frozen=True, gc=False):
-    """What a listing says of an entry; ``size`` is the body's, in bytes."""
+    """An entry in a listing. ``size`` is the body's, in bytes."""
 
     key: str
     etag: str
@@ -101,12 +101,12 @@ class EntrySummary(msgspec.Struct, frozen=True, gc=False):
     content_type: str
 
 
-#: Whole seconds; None: never expires; "keep": as it was, the default for a new entry.
+#: Whole seconds; None: never expires; "keep": unchanged, or the default TTL for a new entry.
 Ttl = int | None | Literal["keep"]
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
-    """An entry to be written; ``default_ttl_seconds`` serves "keep" on an absent entry."""
+    """An entry to be written. ``default_ttl_seconds`` is for "keep" if there is no entry yet."""
 
     body: bytes
     content_type: str
@@ -126,16 +126,21 @@ class Written(msgspec.Struct, frozen=True, gc=False):
 
 
 class Precondition(msgspec.Struct, frozen=True):
-    """RFC 9110 §13: ETags in header form, ``("*",)`` for any, None for a header not sent."""
+    """If-Match and If-None-Match (RFC 9110 §13).
+
+    Each is a tuple of ETags in header form, ``("*",)`` for any, or None if the header was not sent.
+    The store compares them: see scripts/put.lua and scripts/delete.lua in stores.
+    """
 
     if_match: tuple[str, ...] | None = None
     if_none_match: tuple[str, ...] | None = None
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """An idempotency key as the store keeps it.
+    """An idempotency key in the form that the store keeps.
 
-    ``id`` is 16 bytes made of the key and the resource, ``fingerprint`` 16 bytes of the payload.
+    ``id`` is a hash of the key and the resource, ``fingerprint`` a hash of the payload; 16 bytes
+    each.
     """
 
     id: bytes
@@ -143,14 +148,14 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class Counter(msgspec.Struct, frozen=True, gc=False):
-    """A counter's exact value; ``ttl_seconds`` is None when it never expires."""
+    """A counter's exact value. ``ttl_seconds`` is None if it never expires."""
 
     value: int
     ttl_seconds: int | None
 
 
 class CounterSummary(msgspec.Struct, frozen=True, gc=False):
-    """What a listing says of a counter."""
+    """A counter in a listing."""
 
     name: str
     value: int
@@ -159,24 +164,27 @@ class CounterSummary(msgspec.Struct, frozen=True, gc=False):
 
 
 class Increment(msgspec.Struct, frozen=True, gc=False):
-    """A step of a counter. A bound refuses (or clamps) only a step that moves past it."""
+    """A change of a counter. A bound applies only to an increment that moves past it.
+
+    Such an increment is refused, or clamped to the bound if ``clamp`` is true.
+    """
 
     by: int = 1
     minimum: int | None = None
     maximum: int | None = None
     clamp: bool = False
     ttl_seconds: int | None = None
-    #: True renews the TTL at each step, False sets it only when the step creates the counter.
+    #: True: each increment renews the TTL. False: only the one that creates the counter sets it.
     touch: bool = False
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether a bare INCRBY does the whole of it."""
+        """True if a plain INCRBY does it."""
         return self.minimum is None and self.maximum is None and self.ttl_seconds is None
 
 
 class Added(msgspec.Struct, frozen=True, gc=False):
-    """The outcome of a step: the new value, and by how much it moved."""
+    """The outcome of an increment: the new value, and the amount that was added."""
 
     value: int
     applied_by: int
@@ -184,7 +192,7 @@ class Added(msgspec.Struct, frozen=True, gc=False):
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
-    """One page of a listing; ``next_cursor`` is None at the end."""
+    """One page of a listing. ``next_cursor`` is None on the last page."""
 
     items: list[Item]
     next_cursor: str | None

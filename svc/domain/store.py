@@ -1,13 +1,15 @@
-"""The port: what the service asks of a store, and what every store promises.
+"""The Store port: what the service needs from a store, and what every store promises.
 
-Promises, checked on every store by tests/svc/contract:
+Promises, which tests/svc/contract checks on every store:
 
-- each operation is atomic, and an acknowledged one is seen by every later one;
-- a failure raises a DomainError whose ``applied`` is never a lie;
-- an operation given an ``Operation`` is applied at most once while its record lasts: a replay gets
-  the recorded outcome (marked ``replayed``), another payload IdempotencyMismatch;
-- every method may raise StoreUnavailable, and those that change something OutcomeUnknown
-  and StoreFull besides.
+- Each operation is atomic, and later operations see the effect of an acknowledged one.
+- An error is a DomainError, and its ``applied`` states correctly whether the change was made.
+- The precondition of a write or deletion is compared atomically with the change. On Redis,
+  stores/scripts/put.lua and delete.lua compare the ETags.
+- A change with an ``Operation`` is applied at most once while its record lasts. A replay gets the
+  recorded outcome, marked ``replayed``; another payload gets IdempotencyMismatch.
+- Every method may raise StoreUnavailable. Methods that change something may also raise
+  OutcomeUnknown and StoreFull.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Store(Protocol):
     """Entries by key and counters by name."""
 
     def read(self, key: Key) -> Awaitable[Entry]:
-        """Return the entry; raise KeyMissing."""
+        """Return the entry. Raises KeyMissing."""
 
     def write(
         self,
@@ -46,12 +48,12 @@ class Store(Protocol):
         precondition: Precondition | None = None,
         operation: Operation | None = None,
     ) -> Awaitable[Written]:
-        """Create or replace the entry under a new ETag; raise PreconditionFailed."""
+        """Create or replace the entry, with a new ETag. Raises PreconditionFailed."""
 
     def swap(
         self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
     ) -> Awaitable[Written | None]:
-        """Replace the entry if its ETag still is ``etag``; return None when it moved on."""
+        """Replace the entry if its ETag is ``etag``. Return None if it has another by now."""
 
     def delete(
         self,
@@ -59,35 +61,40 @@ class Store(Protocol):
         precondition: Precondition | None = None,
         operation: Operation | None = None,
     ) -> Awaitable[bool]:
-        """Delete the entry, return whether a replay; raise KeyMissing, PreconditionFailed."""
+        """Delete the entry. Return True for a replay. Raises KeyMissing, PreconditionFailed."""
 
     def recall(self, key: Key, operation: Operation) -> Awaitable[Written | None]:
-        """Return what the recorded write of this operation came to; None when there is none."""
+        """Return the recorded outcome of this operation's write; None if there is no record."""
 
     def refuse(self, key: Key, operation: Operation, refusal: DomainError) -> Awaitable[Written]:
-        """Record that a swap was refused before it was tried (KeyMissing, NotJson or
-        PreconditionFailed), and raise that; if the operation has a record already, return or
-        raise what it says.
+        """Record that a PATCH was refused before its swap, and raise the refusal.
+
+        It is a KeyMissing, NotJson or PreconditionFailed. If the operation has a record already,
+        return or raise the recorded outcome instead.
         """
 
     def claim(self, collection: str, operation: Operation, proposal: str) -> Awaitable[str]:
-        """Bind the operation to a member's id: the first proposal stands, for every later call."""
+        """Bind the operation to the id of a new member of a collection, and return the id.
+
+        The first call binds its proposal. Every later call returns that one.
+        """
 
     def list_entries(
         self, prefix: str, limit: int, cursor: str | None
     ) -> Awaitable[Page[EntrySummary]]:
-        """Return a page of the keys that begin with the (literal) prefix; raise CursorInvalid.
+        """Return a page of the entries whose keys begin with the literal prefix.
 
-        No key that stood throughout is missed; a page may be short, or empty, before the end.
+        The listing has every key that exists throughout. A page may have fewer than ``limit``
+        items, or none, and not be the last. Raises CursorInvalid.
         """
 
     def read_counter(self, name: CounterName) -> Awaitable[Counter]:
-        """Return the counter; raise CounterMissing."""
+        """Return the counter. Raises CounterMissing."""
 
     def add(
         self, name: CounterName, increment: Increment, operation: Operation | None = None
     ) -> Awaitable[Added]:
-        """Step the counter, an absent one from zero; raise CounterOverflow, CounterBound."""
+        """Add to the counter; a new one starts at zero. Raises CounterOverflow, CounterBound."""
 
     def set_counter(
         self,
@@ -96,33 +103,36 @@ class Store(Protocol):
         ttl_seconds: int | None,
         operation: Operation | None = None,
     ) -> Awaitable[tuple[int | None, bool]]:
-        """Set the value; return the previous one (None: there was none) and whether a replay."""
+        """Set the value. Return the previous one (None: there was none), and True for a replay."""
 
     def delete_counter(
         self, name: CounterName, operation: Operation | None = None
     ) -> Awaitable[bool]:
-        """Delete the counter, return whether it was a replay; raise CounterMissing."""
+        """Delete the counter. Return True for a replay. Raises CounterMissing."""
 
     def list_counters(
         self, prefix: str, limit: int, cursor: str | None
     ) -> Awaitable[Page[CounterSummary]]:
-        """Return a page of the counters whose names begin with the prefix, as list_entries."""
+        """Return a page of the counters whose names begin with the prefix, like list_entries."""
 
     def read_many(self, keys: Sequence[Key]) -> Awaitable[list[Entry | DomainError]]:
-        """Read each key; a failure stands in its place."""
+        """Read each key. Return an entry or an error for each, in order."""
 
     def write_many(
         self, drafts: Sequence[tuple[Key, Draft]]
     ) -> Awaitable[list[Written | DomainError]]:
-        """Write each draft, those of one key in order; a failure stands in its place.
+        """Write each draft. Return an outcome or an error for each, in order.
 
-        No draft's TTL may be "keep".
+        Drafts of one key are written in order. No draft's TTL may be "keep".
         """
 
     def add_many(
-        self, steps: Sequence[tuple[CounterName, int]]
+        self, increments: Sequence[tuple[CounterName, int]]
     ) -> Awaitable[list[Added | DomainError]]:
-        """Step each counter, one counter's steps in order; a failure stands in its place."""
+        """Add to each counter. Return an outcome or an error for each, in order.
+
+        Increments of one counter are applied in order.
+        """
 
     def ping(self) -> Awaitable[str]:
-        """Ask the store whether it answers; return its version for people."""
+        """Return the store's version, to show that it answers."""

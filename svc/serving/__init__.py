@@ -1,1 +1,4 @@
-"""The HTTP server: listeners, the short way to a handler, drain, workers."""
+"""The HTTP server: connections, listeners, the drain, worker processes.
+
+May import: api, app, child_process, settings, stores, telemetry.
+"""

@@ -1,4 +1,4 @@
-"""Two listeners, from start to drain to close."""
+"""Serve both ports: start, wait for a signal, drain, close."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from ..api.context import LIFECYCLE, SIGNALS
 from ..app import open_apps
 from ..settings import Settings
 from ..telemetry.logs import QueuedHandler
-from ..tracing_settings import TracingSettings
+from ..telemetry.settings import TracingSettings
 from .listener import TrafficRunner
-from .worker_channel import Tether
+from .worker_channel import WorkerChannel
 
 BACKLOG: Final = 1024
 
-#: Called once both listeners accept, with the ports they got.
+#: Called once both ports accept connections, with the traffic port and the admin port.
 Announce = Callable[[int, int], None]
-
 
 log = logging.getLogger(__name__)
 
 
 class ListenFailed(RuntimeError):
-    """An address can't be bound; the message names the setting."""
+    """An address can't be bound. The message names the setting."""
 
 
 async def serve(
@@ -38,17 +37,17 @@ async def serve(
     announce: Announce,
     tracing: TracingSettings | None = None,
     logs: QueuedHandler | None = None,
-    tether: Tether | None = None,
+    channel: WorkerChannel | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
+    """Serve until SIGTERM or SIGINT, then drain. A second signal ends the process at once.
 
-    With a tether it is one of several that share the traffic port, and its supervisor's word does
-    as well as the first signal. Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
+    With a channel, the process is a worker: it shares the traffic port with others, and drains at
+    its supervisor's command too. Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
     """
     stop = asyncio.Event()
     stop_on_signals(stop)
-    if tether is not None:
-        tether.watch(stop.set)
+    if channel is not None:
+        channel.on_drain(stop.set)
     async with open_apps(settings, tracing) as (traffic, admin):
         lifecycle, signals = traffic[LIFECYCLE], traffic[SIGNALS]
         if logs is not None:
@@ -65,16 +64,16 @@ async def serve(
                 admin_runner, settings.host, settings.admin_port, "KV_ADMIN_PORT"
             )
             port = await _listen(
-                runner, settings.host, settings.port, "KV_PORT", shared=tether is not None
+                runner, settings.host, settings.port, "KV_PORT", shared=channel is not None
             )
-            _settle_heap()
+            _tune_garbage_collector()
             signals.start()
             lifecycle.ready = True
             announce(port, admin_port)
 
             await stop.wait()
-            # aiohttp closes its listeners before it tells the application anything: say "not
-            # ready" first, go on serving while the mesh takes notice, and only then close.
+            # Fail the readiness probe first, and keep serving until Kubernetes and Envoy have
+            # removed this pod from their endpoints. Closing the listeners comes last.
             lifecycle.draining = True
             log.info(
                 "draining; a second signal ends the process at once",
@@ -83,16 +82,16 @@ async def serve(
             await asyncio.sleep(settings.drain_seconds)
         finally:
             await runner.cleanup()
-            # After the last request's span, and while the metrics can still be scraped.
+            # After the last request, so that its span is exported; metrics can still be scraped.
             await signals.close()
             await admin_runner.cleanup()
 
 
-def _settle_heap() -> None:
-    """Tell the garbage collector what stays, and to look for cycles less often.
+def _tune_garbage_collector() -> None:
+    """Exempt what was loaded at start from collection, and collect less often.
 
-    Requests leave hardly any cycles behind; the default thresholds walk the live requests so
-    often that it shows (a fifth of a batch's time).
+    Requests leave hardly any reference cycles. With the default thresholds, collection takes a
+    fifth of the time of a large batch.
     """
     gc.collect()
     gc.freeze()
@@ -112,15 +111,15 @@ async def _listen(
 
 
 def stop_on_signals(stop: asyncio.Event, last: Callable[[], None] | None = None) -> None:
-    """Set ``stop`` at the first SIGTERM or SIGINT; at the second call ``last``, end the process."""
+    """Set ``stop`` at the first SIGTERM or SIGINT. At the second, call ``last`` and exit."""
     loop = asyncio.get_running_loop()
-    # Not the event: a worker's supervisor sets it too, which makes no signal the second one.
-    heard: list[int] = []
+    # Counted apart from the event, which a worker's supervisor sets too.
+    received: list[int] = []
 
     def on_signal(number: int) -> None:
-        heard.append(number)
+        received.append(number)
         stop.set()
-        if len(heard) > 1:
+        if len(received) > 1:
             if last is not None:
                 last()
             os._exit(128 + number)

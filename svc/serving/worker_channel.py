@@ -1,7 +1,7 @@
-"""What ties a worker to its supervisor: it says that it serves, and is told to drain.
+"""The channel between a worker and its supervisor: "I serve" one way, "drain" the other.
 
-A socket and not signals: whoever ends a whole group of processes signals supervisor and workers
-alike, and a worker that hears twice would take it for haste.
+It is a socket pair. Signals would not do: whoever signals the whole process group would reach the
+worker twice, and a second signal means "end at once".
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ import signal
 import socket
 from collections.abc import Callable
 
-from ..stores.leash import end_with
+from ..child_process import set_parent_death_signal
 
 
-class Tether:
-    """The worker's end; the supervisor's is closed when the worker is to drain."""
+class WorkerChannel:
+    """The worker's end. The supervisor closes the other end when the worker is to drain."""
 
     def __init__(self, descriptor: int, parent: int) -> None:
-        """Take over the inherited socket, and end at once if the parent is killed."""
-        # A successor of the parent needs the ports, so this does not wait for a drain: a killed
-        # supervisor is like a killed service of one process.
-        end_with(parent, signal.SIGKILL)
+        """Take over the inherited socket. From now on the worker is killed with its parent."""
+        # SIGKILL, without a drain: the supervisor's successor needs the ports at once.
+        set_parent_death_signal(parent, signal.SIGKILL)
         self._socket = socket.socket(fileno=descriptor)
         self._socket.setblocking(False)
 
-    def tell_serving(self, admin_port: int) -> None:
-        with contextlib.suppress(OSError):  # told to drain before it began: nobody listens
+    def send_serving(self, admin_port: int) -> None:
+        """Tell the supervisor that the worker serves, and its admin port."""
+        with contextlib.suppress(OSError):  # the supervisor has already told it to drain
             self._socket.send(b"%d\n" % admin_port)
 
-    def watch(self, on_drain: Callable[[], None]) -> None:
-        """Call ``on_drain`` once the supervisor lets go, on the running loop."""
+    def on_drain(self, call: Callable[[], None]) -> None:
+        """Call ``call`` on the running loop once the supervisor closes its end."""
         loop = asyncio.get_running_loop()
 
-        def look() -> None:
+        def readable() -> None:
             loop.remove_reader(self._socket)
-            on_drain()
+            call()
 
-        # Nothing is ever sent this way: readable means closed.
-        loop.add_reader(self._socket, look)
+        # The supervisor sends nothing, so "readable" means "closed".
+        loop.add_reader(self._socket, readable)

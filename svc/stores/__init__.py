@@ -1,1 +1,4 @@
-"""Stores that fill the port, chosen by URL."""
+"""The Store port on Redis: one server, Sentinel, Cluster, or an embedded redis-server.
+
+May import: child_process, domain, telemetry.
+"""

@@ -1,4 +1,4 @@
-"""What the operations on entries and on counters share: deadlines, round trips, records."""
+"""What operations on entries and counters share: deadlines, round trips, operation records."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from . import scripts
 from .clock import ServerClock
 from .link import Command, Link
 from .names import operation_name
-from .refusals import checked
+from .redis_errors import checked
 from .wire import Reply, ReplyError
 
 
 class RedisAccess:
-    """Works over any Link: one server, Sentinel's primary, or a Cluster."""
+    """Sends commands over a Link, each with a deadline."""
 
     def __init__(self, link: Link, *, timeout_seconds: float, operation_ttl_seconds: int) -> None:
         self.link = link
@@ -26,6 +26,7 @@ class RedisAccess:
         self._operation_ttl_ms = operation_ttl_seconds * 1000
 
     def deadline(self) -> float:
+        """Return the deadline of an operation that starts now, in loop time."""
         return asyncio.get_running_loop().time() + self._timeout
 
     async def execute(
@@ -49,24 +50,26 @@ class RedisAccess:
         *,
         repeatable: bool = False,
     ) -> list[tuple[list[int], Reply]]:
-        """Send one command for each group of names that may travel together.
+        """Send one command for each group of names that may share a command (Link.groups).
 
-        While a Cluster moves a slot, it refuses commands whose keys are partly there and partly
-        here: those are sent again, a key at a time.
+        ``command_of`` builds it from positions in ``names``. Return (positions, reply) pairs.
+
+        While a Cluster moves a slot, it answers TRYAGAIN to a command whose keys are on two
+        servers. Such a command is sent again, one key at a time.
         """
         groups = self.link.groups(names)
         replies = await self.execute(
             [command_of(g) for g in groups], deadline, repeatable=repeatable
         )
         answered = list(zip(groups, replies, strict=True))
-        torn = [
+        split = [
             group
             for group, reply in answered
             if len(group) > 1 and type(reply) is ReplyError and reply.code == "TRYAGAIN"
         ]
-        if torn:
-            answered = [(group, reply) for group, reply in answered if group not in torn]
-            singles = [[i] for group in torn for i in group]
+        if split:
+            answered = [(group, reply) for group, reply in answered if group not in split]
+            singles = [[i] for group in split for i in group]
             replies = await self.execute(
                 [command_of(g) for g in singles], deadline, repeatable=repeatable
             )
@@ -76,24 +79,28 @@ class RedisAccess:
     async def call(
         self, script: scripts.Script, name: bytes, more: Sequence[bytes], *arguments: Any
     ) -> Any:
+        """Run a script on the keys ``name`` and ``more``. Return its reply, or raise its error."""
         command = (script, 1 + len(more), name, *more, *arguments)
         (reply,) = await self.execute([command])
         return checked(reply, changing=True)
 
     def operation_keys(self, resource: str, operation: Operation | None) -> tuple[bytes, ...]:
+        """Return the Redis key of the operation's record; () without an operation."""
         return () if operation is None else (operation_name(resource, operation.id),)
 
-    def record_of(self, operation: Operation | None) -> tuple[bytes, int]:
+    def record_arguments(self, operation: Operation | None) -> tuple[bytes, int]:
+        """Return the scripts' arguments for the operation's record: fingerprint, TTL in ms."""
         if operation is None:
             return b"", 0
         return operation.fingerprint, self._operation_ttl_ms
 
 
-def milliseconds(ttl: Ttl) -> bytes:
+def ttl_argument(ttl: Ttl) -> bytes:
+    """Return a script's TTL argument: milliseconds, ``keep``, or b"" for none."""
     if ttl == "keep":
         return b"keep"
     return b"" if ttl is None else b"%d000" % ttl
 
 
-def reused() -> IdempotencyMismatch:
+def idempotency_mismatch() -> IdempotencyMismatch:
     return IdempotencyMismatch("Idempotency-Key: it was used before with another payload")

@@ -1,18 +1,18 @@
-"""The Redis server's clock, by which entries expire, as seen from this process."""
+"""The Redis server's clock, as estimated in this process. Entries expire by that clock."""
 
 from __future__ import annotations
 
 import time
 from typing import Final
 
-#: How long an offset is trusted before it is asked for again, in seconds.
+#: How long an observed offset is used before the server is asked again, in seconds.
 TRUSTED_SECONDS: Final = 1.0
 
 
 class ServerClock:
-    """The process's clock, corrected by the offset last seen between it and the server's.
+    """The local clock, corrected by its last observed offset from the server's clock.
 
-    Pods' clocks drift apart; TTLs reported from two of them must not.
+    So two pods whose clocks differ report the same TTL.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""One Link over the primaries of a Redis Cluster: each command goes to its slot's server."""
+"""A Link to a Redis Cluster: sends each command to the server that owns its slot."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from .wire import Reply, ReplyError, Wire
 
 Address = tuple[str, int]
 
-#: Redirections followed for one command; a slot in migration needs two at most.
+#: Redirections followed for one command. A slot that is being moved needs at most two.
 MAX_REDIRECTS: Final = 5
-#: How long the servers may take to say who has which slot.
+#: Timeouts of CLUSTER SLOTS: in general, and when a listing waits for it.
 REFRESH_SECONDS: Final = 1.0
 PRIMARIES_SECONDS: Final = 0.5
 
 
 class ClusterLink:
-    """Knows which server has which slot; redirections mean "not executed" and are followed."""
+    """Keeps the map from slots to servers, and follows MOVED and ASK.
+
+    A redirected command was not executed, so sending it again is safe.
+    """
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class ClusterLink:
 
     async def primaries(self) -> Sequence[NodeLink]:
         if not self._slots:
-            await self._know_slots(asyncio.get_running_loop().time() + PRIMARIES_SECONDS)
+            await self._wait_for_slots(asyncio.get_running_loop().time() + PRIMARIES_SECONDS)
         if not self._slots:
             raise StoreUnavailable("no server of the cluster says who has which keys")
         return [self._node(address) for address in sorted(set(self._slots.values()))]
@@ -62,7 +65,7 @@ class ClusterLink:
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
     ) -> list[Reply]:
         if not self._slots:
-            await self._know_slots(deadline)
+            await self._wait_for_slots(deadline)
         replies: list[Reply] = [Unsent("no server of the cluster has the slot")] * len(commands)
         left: dict[int, Address] = {}
         for i, command in enumerate(commands):
@@ -107,7 +110,7 @@ class ClusterLink:
             batch: list[Command] = []
             for i in indices:
                 if i in asking:
-                    # It holds for the next command only: there is no second try by EVAL.
+                    # ASKING holds for one command only, so a second try by EVAL is not possible.
                     batch += [("ASKING",), by_source(commands[i])]
                 else:
                     batch.append(commands[i])
@@ -126,9 +129,9 @@ class ClusterLink:
             await asyncio.gather(*(on_node(a, indices) for a, indices in by_node.items()))
 
     def _address_of(self, command: Command) -> Address | None:
-        # A script call is (script, number of keys, key, …), MGET and the like (name, key, …).
+        # A script call is (script, number of keys, key, …); other commands are (name, key, …).
         name = command[2] if not isinstance(command[0], str) else command[1:2]
-        if name == ():  # a command without a key: any server will do
+        if name == ():  # a command without a key can go to any server
             return next(iter(self._slots.values()), None)
         if isinstance(name, tuple):
             name = name[0]
@@ -144,8 +147,8 @@ class ClusterLink:
             node = self._nodes[address] = NodeLink(lambda: self._connect(address), self._meter)
         return node
 
-    async def _know_slots(self, deadline: float) -> None:
-        """Wait for the slots to be known, until the deadline; all who wait share one asking."""
+    async def _wait_for_slots(self, deadline: float) -> None:
+        """Wait for the map of slots until the deadline. Concurrent callers share one refresh."""
         left = deadline - asyncio.get_running_loop().time()
         await asyncio.wait({self._refresh_soon()}, timeout=left)
 
@@ -156,7 +159,7 @@ class ClusterLink:
         return self._refreshing
 
     async def _refresh(self, deadline: float) -> None:
-        """Ask every server known at once who has which slot: the first to answer is believed."""
+        """Ask all known servers for the map of slots at once, and use the first answer."""
         asked = [
             asyncio.ensure_future(self._ask(address, deadline))
             for address in dict.fromkeys([*self._nodes, *self._seeds])
@@ -167,7 +170,7 @@ class ClusterLink:
                 break
         for task in asked:
             task.cancel()
-        # Whoever has left the cluster (on Kubernetes, every replaced pod) is forgotten.
+        # Forget servers that left the cluster; on Kubernetes, that is every replaced pod.
         for address in set(self._nodes) - set(self._slots.values()) - set(self._seeds):
             await self._nodes.pop(address).close()
 
@@ -193,6 +196,6 @@ class ClusterLink:
 
 
 def _redirection(reply: ReplyError, asked: Address) -> Address:
-    # "MOVED 3999 127.0.0.1:6381"; without a host, it is the one that was asked.
+    # "MOVED 3999 127.0.0.1:6381". An empty host means the server that sent the redirection.
     host, _, port = str(reply).split(" ")[2].rpartition(":")
     return host or asked[0], int(port)

@@ -1,4 +1,4 @@
-"""Counters in Redis: plain integers, stepped by INCRBY or a script."""
+"""Operations on counters in Redis. A counter is a plain integer, changed by INCRBY."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..domain.model import (
     Operation,
     Page,
 )
-from . import listing, record, scripts
-from .access import RedisAccess, milliseconds, reused
+from . import entry_codec, listing, scripts
+from .access import RedisAccess, idempotency_mismatch, ttl_argument
 from .names import counter_name
-from .refusals import checked, failure_of
+from .redis_errors import checked, domain_error_of
 
 
 class RedisCounters(RedisAccess):
-    """The port's operations on counters, but for the single plain ones."""
+    """The Store port's operations on counters, except ``add``: see redis.py."""
 
     async def read_counter(self, name: CounterName) -> Counter:
         stored = counter_name(name)
@@ -29,16 +29,15 @@ class RedisCounters(RedisAccess):
         if checked(value, changing=False) is None:
             raise CounterMissing
         left = checked(left, changing=False)
-        if left == listing.GONE:  # expired between the two answers
+        if left == listing.GONE:  # expired between the two replies
             raise CounterMissing
-        return Counter(
-            listing.integer_of(value), record.remaining_seconds(left, 0) if left >= 0 else None
-        )
+        ttl_seconds = entry_codec.remaining_seconds(left, 0) if left >= 0 else None
+        return Counter(listing.parse_counter(value), ttl_seconds)
 
-    async def step(
+    async def increment(
         self, name: CounterName, increment: Increment, operation: Operation | None
     ) -> Added:
-        """Step one counter with all that a step may ask; the port's ``add`` in one round trip."""
+        """Add to one counter, with bounds, TTL and operation record, in one round trip."""
         replayed, outcome, before, after = await self.call(
             scripts.ADD,
             counter_name(name),
@@ -47,43 +46,43 @@ class RedisCounters(RedisAccess):
             b"" if increment.minimum is None else increment.minimum,
             b"" if increment.maximum is None else increment.maximum,
             b"1" if increment.clamp else b"0",
-            milliseconds(increment.ttl_seconds),
+            ttl_argument(increment.ttl_seconds),
             b"1" if increment.touch else b"0",
-            *self.record_of(operation),
+            *self.record_arguments(operation),
         )
         if outcome == b"ok":
             value = int(after)
             return Added(value, value - int(before), bool(replayed))
         refusal: DomainError
         if outcome == b"reused":
-            refusal = reused()
+            refusal = idempotency_mismatch()
         else:
             refusal = CounterBound() if outcome == b"bound" else CounterOverflow()
         refusal.replayed = bool(replayed)
         raise refusal
 
     async def add_many(
-        self, steps: Sequence[tuple[CounterName, int]], deadline: float | None = None
+        self, increments: Sequence[tuple[CounterName, int]], deadline: float | None = None
     ) -> list[Added | DomainError]:
-        names = [counter_name(name) for name, _ in steps]
+        names = [counter_name(name) for name, _ in increments]
         replies = await self.execute_groups(
             names,
             lambda group: (
                 scripts.ADD_MANY,
                 len(group),
                 *[names[i] for i in group],
-                *[steps[i][1] for i in group],
+                *[increments[i][1] for i in group],
             ),
             deadline,
         )
-        outcomes: list[Added | DomainError] = [CounterOverflow()] * len(steps)
+        outcomes: list[Added | DomainError] = [CounterOverflow()] * len(increments)
         for group, reply in replies:
             values = [reply] * len(group) if isinstance(reply, Exception) else reply
             for i, value in zip(group, values, strict=True):
                 if isinstance(value, Exception):
-                    outcomes[i] = failure_of(value, changing=True)
+                    outcomes[i] = domain_error_of(value, changing=True)
                 else:
-                    outcomes[i] = Added(int(value), steps[i][1])
+                    outcomes[i] = Added(int(value), increments[i][1])
         return outcomes
 
     async def set_counter(
@@ -98,23 +97,23 @@ class RedisCounters(RedisAccess):
             counter_name(name),
             self.operation_keys(name.text, operation),
             value,
-            milliseconds(ttl_seconds),
-            *self.record_of(operation),
+            ttl_argument(ttl_seconds),
+            *self.record_arguments(operation),
         )
         if outcome == b"reused":
-            raise reused()
-        return (listing.integer_of(previous) if previous else None), bool(replayed)
+            raise idempotency_mismatch()
+        return (listing.parse_counter(previous) if previous else None), bool(replayed)
 
     async def delete_counter(self, name: CounterName, operation: Operation | None = None) -> bool:
         replayed, outcome = await self.call(
             scripts.DELETE_COUNTER,
             counter_name(name),
             self.operation_keys(name.text, operation),
-            *self.record_of(operation),
+            *self.record_arguments(operation),
         )
         if outcome == b"deleted":
             return bool(replayed)
-        refusal: DomainError = CounterMissing() if outcome == b"missing" else reused()
+        refusal: DomainError = CounterMissing() if outcome == b"missing" else idempotency_mismatch()
         refusal.replayed = bool(replayed)
         raise refusal
 

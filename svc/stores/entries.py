@@ -1,4 +1,7 @@
-"""Entries in Redis, many to a round trip where that is safe."""
+"""Operations on entries in Redis.
+
+Preconditions are compared in scripts/put.lua and scripts/delete.lua, atomically with the change.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from ..domain.model import (
     Precondition,
     Written,
 )
-from . import listing, record, scripts
-from .access import RedisAccess, milliseconds, reused
+from . import entry_codec, listing, scripts
+from .access import RedisAccess, idempotency_mismatch, ttl_argument
 from .link import Link
 from .names import claim_name, entry_name, operation_name
-from .refusals import failure_of
+from .redis_errors import domain_error_of
 from .wire import Reply
 
 _REFUSALS: Final[dict[type[DomainError], str]] = {
@@ -31,13 +34,13 @@ _REFUSALS: Final[dict[type[DomainError], str]] = {
 
 
 class RedisEntries(RedisAccess):
-    """The port's operations on entries, but for the single plain ones."""
+    """The Store port's operations on entries, except ``read`` and ``write``: see redis.py."""
 
     def __init__(self, link: Link, *, timeout_seconds: float, operation_ttl_seconds: int) -> None:
         super().__init__(
             link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
         )
-        self._versions = record.Versions()
+        self._versions = entry_codec.Versions()
 
     async def read_many(
         self, keys: Sequence[Key], deadline: float | None = None
@@ -64,13 +67,15 @@ class RedisEntries(RedisAccess):
 
     def _entries_of(self, reply: Reply, size: int) -> list[Entry | DomainError]:
         if isinstance(reply, Exception):
-            return [failure_of(reply, changing=False) for _ in range(size)]
+            return [domain_error_of(reply, changing=False) for _ in range(size)]
         now = self.clock.now_ms()
-        decode = record.decode
+        decode = entry_codec.decode
         try:
             return [KeyMissing() if raw is None else decode(raw, now) for raw in reply]
-        except DomainError:  # one of them can't be read: which, the slow way tells
-            return [KeyMissing() if raw is None else record.try_decode(raw, now) for raw in reply]
+        except DomainError:  # one of them is unreadable: decode each on its own
+            return [
+                KeyMissing() if raw is None else entry_codec.try_decode(raw, now) for raw in reply
+            ]
 
     async def swap(
         self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
@@ -93,18 +98,21 @@ class RedisEntries(RedisAccess):
         *,
         record_refusal: bool = True,
     ) -> Written:
-        """Write one entry with all that a write may ask; the port's ``write`` in one round trip."""
-        head, tail = record.encode(draft, self._versions.next())
+        """Write one entry, with precondition and operation record, in one round trip.
+
+        put.lua compares the precondition's ETags. Raises PreconditionFailed.
+        """
+        head, tail = entry_codec.encode(draft, self._versions.next())
         reply = await self.call(
             scripts.PUT,
             entry_name(key),
             self.operation_keys(key.text, operation),
             head,
             tail,
-            milliseconds(draft.ttl),
-            milliseconds(draft.default_ttl_seconds or None),
-            *_versions_of(precondition),
-            *self.record_of(operation),
+            ttl_argument(draft.ttl),
+            ttl_argument(draft.default_ttl_seconds or None),
+            *_precondition_arguments(precondition),
+            *self.record_arguments(operation),
             b"1" if record_refusal else b"0",
         )
         return _written(reply)
@@ -119,7 +127,7 @@ class RedisEntries(RedisAccess):
             version = self._versions.next()
             names.append(entry_name(key))
             etags.append(version)
-            packed.append((*record.encode(draft, version), milliseconds(draft.ttl)))
+            packed.append((*entry_codec.encode(draft, version), ttl_argument(draft.ttl)))
         replies = await self.execute_groups(
             names,
             lambda group: (
@@ -134,13 +142,13 @@ class RedisEntries(RedisAccess):
         for group, reply in replies:
             if isinstance(reply, Exception):
                 for i in group:
-                    outcomes[i] = failure_of(reply, changing=True)
+                    outcomes[i] = domain_error_of(reply, changing=True)
                 continue
             self.clock.observe(reply[0])
             for at, i in enumerate(group, 1):
                 ttl = drafts[i][1].ttl
                 outcomes[i] = Written(
-                    record.etag_of(etags[i]),
+                    entry_codec.etag_of(etags[i]),
                     ttl if ttl != "keep" else None,
                     reply[0] // 1000,
                     reply[at] == 1,
@@ -157,16 +165,16 @@ class RedisEntries(RedisAccess):
             scripts.DELETE,
             entry_name(key),
             self.operation_keys(key.text, operation),
-            *_versions_of(precondition),
-            *self.record_of(operation),
+            *_precondition_arguments(precondition),
+            *self.record_arguments(operation),
         )
         if outcome == b"deleted":
             return bool(replayed)
         refusal: DomainError
         if outcome == b"refused":
-            refusal = PreconditionFailed(record.etag_of(version))
+            refusal = PreconditionFailed(entry_codec.etag_of(version))
         else:
-            refusal = KeyMissing() if outcome == b"missing" else reused()
+            refusal = KeyMissing() if outcome == b"missing" else idempotency_mismatch()
         refusal.replayed = bool(replayed)
         raise refusal
 
@@ -179,14 +187,14 @@ class RedisEntries(RedisAccess):
     async def refuse(self, key: Key, operation: Operation, refusal: DomainError) -> Written:
         version = b""
         if isinstance(refusal, PreconditionFailed):
-            version = record.version_of(refusal.etag or "") or b""
+            version = entry_codec.version_of(refusal.etag or "") or b""
         reply = await self.call(
             scripts.REFUSE,
             operation_name(key.text, operation.id),
             (),
             _REFUSALS[type(refusal)],
             version,
-            *self.record_of(operation),
+            *self.record_arguments(operation),
         )
         return _written(reply)
 
@@ -196,10 +204,10 @@ class RedisEntries(RedisAccess):
             claim_name(collection, operation.id),
             (),
             proposal,
-            *self.record_of(operation),
+            *self.record_arguments(operation),
         )
         if outcome == b"reused":
-            raise reused()
+            raise idempotency_mismatch()
         return str(bound, "ascii")
 
     async def list_entries(self, prefix: str, limit: int, cursor: str | None) -> Page[EntrySummary]:
@@ -208,7 +216,8 @@ class RedisEntries(RedisAccess):
         )
 
 
-def _versions_of(precondition: Precondition | None) -> tuple[bytes, bytes]:
+def _precondition_arguments(precondition: Precondition | None) -> tuple[bytes, bytes]:
+    """Return put.lua's and delete.lua's arguments If-Match and If-None-Match."""
     if precondition is None:
         return b"-", b"-"
     return _version_list(precondition.if_match), _version_list(precondition.if_none_match)
@@ -219,22 +228,27 @@ def _version_list(etags: tuple[str, ...] | None) -> bytes:
         return b"-"
     if etags == ("*",):
         return b"*"
-    # An ETag that is not one of ours matches nothing; the list still has to hold.
-    return b"=" + b"".join(filter(None, map(record.version_of, etags)))
+    # An ETag that this service did not make matches no entry, so it is left out. The "=" stays: an
+    # empty list matches no entry, while "-" means that the header was not sent.
+    return b"=" + b"".join(filter(None, map(entry_codec.version_of, etags)))
 
 
 def _written(reply: Any) -> Written:
     replayed, outcome, version, left_ms, written_ms = reply
     if outcome in {b"created", b"replaced"}:
-        ttl = record.remaining_seconds(left_ms, 0) if left_ms >= 0 else None
+        ttl = entry_codec.remaining_seconds(left_ms, 0) if left_ms >= 0 else None
         return Written(
-            record.etag_of(version), ttl, written_ms // 1000, outcome == b"created", bool(replayed)
+            entry_codec.etag_of(version),
+            ttl,
+            written_ms // 1000,
+            outcome == b"created",
+            bool(replayed),
         )
     if outcome == b"reused":
-        raise reused()
+        raise idempotency_mismatch()
     refusal: DomainError
     if outcome == b"refused":
-        refusal = PreconditionFailed(record.etag_of(version) if version else None)
+        refusal = PreconditionFailed(entry_codec.etag_of(version) if version else None)
     else:
         refusal = KeyMissing() if outcome == b"missing" else NotJson()
     refusal.replayed = bool(replayed)

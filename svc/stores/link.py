@@ -1,8 +1,8 @@
-"""Round trips to Redis with a deadline, and the truth about what was sent.
+"""Round trips to Redis with a deadline, and what is known about a command that failed.
 
-A command here ends in exactly one of three ways: a reply (an error reply included), ``Unsent``
-(surely not executed) or ``Lost`` (perhaps executed). Nothing is repeated that the caller did not
-call repeatable, but for a script that the server said it doesn't know.
+Each command ends in one of three ways: a reply (which may be an error reply), ``Unsent`` (certainly
+not executed) or ``Lost`` (perhaps executed). A command is sent twice only if the caller declares it
+repeatable, or if it is a script that the server answers NOSCRIPT to.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from ..telemetry.store_meter import KNOWN_REFUSAL, StoreMeter
 from .scripts import Script
 from .wire import Reply, ReplyError, Wire
 
-#: One command: its words; a Script stands for EVALSHA of it.
+#: The words of one command. A Script as the first word means EVALSHA.
 Command = tuple[Any, ...]
 
 
 class Unsent(Exception):
-    """The command was surely not executed."""
+    """The command was certainly not executed."""
 
 
 class Lost(Exception):
-    """The command was sent, its answer never came."""
+    """The command was sent, but no reply arrived: perhaps it was executed."""
 
 
 class Link(Protocol):
-    """A way to one Redis, or to many that share the keys."""
+    """A way to one Redis server, or to the servers of a Cluster."""
 
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
-        """Split positions in ``names`` into groups that one command may touch together."""
+        """Group the positions in ``names`` by which names one command may hold together."""
 
     def layout(self) -> str:
-        """Describe which server has which keys; it changes whenever keys change places."""
+        """Return a description of which server has which keys. It changes when keys move."""
 
     async def execute(
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
     ) -> list[Reply]:
-        """Send all at once, return a reply or an exception for each; never raises for a fault.
+        """Send all commands at once. Return a reply, ReplyError, Unsent or Lost for each.
 
-        ``deadline`` is loop time. ``repeatable`` commands are sent once more when the connection
-        broke under them.
+        ``deadline`` is loop time. ``repeatable`` commands are sent once more if the connection
+        breaks.
         """
 
     def primaries(self) -> Awaitable[Sequence[NodeLink]]:
-        """Return the links to the servers that hold the keys between them."""
+        """Return a link to each primary. Raises StoreUnavailable if none is known."""
 
     def connections(self) -> tuple[int, int, int]:
-        """Return how many connections are idle, in use, and allowed."""
+        """Return the numbers of connections that are idle, in use, and allowed."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -63,7 +63,7 @@ NOSCRIPT: Final = "NOSCRIPT"
 
 
 def encode(command: Command) -> bytes:
-    """Render the command in RESP."""
+    """Encode the command in RESP."""
     head = command[0]
     if isinstance(head, Script):
         command = ("EVALSHA", head.sha, *command[1:])
@@ -72,14 +72,14 @@ def encode(command: Command) -> bytes:
 
 
 def by_source(command: Command) -> Command:
-    """Turn a script call into one with its source, which also puts it into the server's cache."""
+    """Turn EVALSHA into EVAL with the script's source, which the server then caches."""
     if isinstance(command[0], Script):
         return ("EVAL", command[0].source, *command[1:])
     return command
 
 
 class NodeLink:
-    """A bounded set of connections to one server, made by ``connect`` when needed."""
+    """A pool of connections to one server, opened by ``connect`` on demand."""
 
     def __init__(
         self, connect: Callable[[], Awaitable[Wire]], meter: StoreMeter | None = None
@@ -139,7 +139,7 @@ class NodeLink:
                 try:
                     wire = await self._take()
                     if self._meter is not None:
-                        self._meter.waits.observe(time.perf_counter() - asked)
+                        self._meter.connection_waits.observe(time.perf_counter() - asked)
                     replies = await wire.round_trip(b"".join(packed), len(packed))
                 finally:
                     self._used -= 1
@@ -151,8 +151,8 @@ class NodeLink:
             if wire is None:
                 return [Unsent(reason) for _ in packed]
             wire.close()
-            came = wire.replies
-            return [*came, *(Lost(reason) for _ in range(len(packed) - len(came)))]
+            received = wire.replies
+            return [*received, *(Lost(reason) for _ in range(len(packed) - len(received)))]
         except BaseException:
             if wire is not None:
                 wire.close()
@@ -173,11 +173,11 @@ class NodeLink:
     def _release(self, wire: Wire, replies: list[Reply]) -> None:
         refused = "".join(map(_refusal_of, replies))
         if "READONLY" in refused:
-            # The server is a replica now; only a new connection can find the primary.
+            # The server became a replica. Only a new connection can reach the new primary.
             self._drop_idle()
             wire.close()
         elif "Protocol error" in refused or "max number of clients" in refused:
-            wire.close()  # as the server does, right behind these words
+            wire.close()  # the server closes the connection too, after this reply
         elif self._closed:
             wire.close()
         else:
@@ -201,13 +201,13 @@ def _name_of(command: Command) -> str:
 
 
 def _error_of(replies: list[Reply]) -> str:
-    """Name the first failure among the replies, in a word of a bounded set."""
+    """Return the first failure among the replies as a metric label; "" if there is none."""
     for reply in replies:
-        # A script answers with a list that may hold errors, MGET with one of bytes.
+        # A script's reply is a list that may hold errors; MGET's is a list of bytes.
         parts = reply if type(reply) is list else (reply,)
         for part in parts:
             if isinstance(part, ReplyError):
-                # Redis 6 wraps what a script met in words of its own.
+                # Redis 6 puts an error that a script met inside an error message of its own.
                 found = KNOWN_REFUSAL.search(str(part))
                 return found[0] if found else "ERR" if part.code == "ERR" else "refused"
             if isinstance(part, Unsent):
@@ -218,6 +218,6 @@ def _error_of(replies: list[Reply]) -> str:
 
 
 def _refusal_of(reply: Reply) -> str:
-    if type(reply) is list and reply:  # a script's answers: what concerns the server is in each
+    if type(reply) is list and reply:  # a script's replies: an error of the server is in each
         reply = reply[0]
     return str(reply) if type(reply) is ReplyError else ""

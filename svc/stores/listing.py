@@ -1,8 +1,8 @@
-"""Pages of names, by SCAN: bounded work a page, and honest when the server changed in between.
+"""Pages of entries and counters, read by SCAN with a bounded amount of work for each page.
 
-SCAN promises every key that stood throughout only on one server process: another one, promoted or
-restarted, walks in another order. So a cursor names the process it walks, and one that outlived its
-process is refused instead of silently skipping keys.
+SCAN returns every key that exists throughout, but only within one server process: a restarted or
+promoted server has another order. So a cursor names its server process, and is refused when that
+process has gone. Otherwise the listing could skip keys silently.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ import msgspec
 
 from ..domain.errors import CursorInvalid, StoreCorrupt
 from ..domain.model import CounterSummary, EntrySummary, Page
-from . import record
+from . import entry_codec
 from .clock import ServerClock
 from .link import Command, Link, NodeLink
 from .names import counter_pattern, entry_pattern, text_of
-from .refusals import checked
+from .redis_errors import checked
 
-#: Round trips of SCAN to a page, at most; a page that found little by then ends short.
+#: The most SCAN commands for one page. The page then ends, perhaps short.
 MAX_ROUNDS: Final = 8
-#: Names one SCAN looks at when the pattern matches few of them.
+#: SCAN's COUNT when few keys match the pattern.
 SPARSE_COUNT: Final = 1000
-#: SCAN ends a step with a whole bucket: room for the names above the count asked for.
+#: SCAN returns whole hash buckets, so it may return more keys than COUNT: leave room for these.
 BUCKET_SLACK: Final = 8
 
-
-#: PTTL's answer for a name that is not there.
+#: PTTL's reply for a key that does not exist.
 GONE: Final = -2
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a listing stands: which server of which, its process, SCAN's own cursor.
+    """A position in a listing."""
 
-    ``given`` holds digests of the names already given of the bucket at ``position``, which had
-    more names than the page had room for.
-    """
-
+    #: The index of the server in ``Link.primaries``, and the id of its process (INFO's run_id).
     node: int = 0
     run_id: str = ""
+    #: SCAN's own cursor on that server.
     position: int = 0
     pattern: bytes = b""
-    given: tuple[bytes, ...] = ()
+    #: Digests of the names already returned from the bucket at ``position``, if the last page
+    #: had no room for the whole bucket.
+    returned: tuple[bytes, ...] = ()
+    #: A digest of ``Link.layout``.
     servers: bytes = b""
 
 
 def parse_cursor(text: str | None, pattern: bytes) -> Cursor:
-    """Read a cursor of this listing; raise CursorInvalid."""
+    """Decode a cursor of a listing with this pattern; None begins it. Raises CursorInvalid."""
     if text is None:
         return Cursor(pattern=pattern)
     try:
@@ -74,27 +74,28 @@ def digest(name: bytes) -> bytes:
     return blake2b(name, digest_size=8).digest()
 
 
-def server_facts(info: bytes) -> dict[str, str]:
-    """Read INFO's ``name:value`` lines."""
+def parse_info(info: bytes) -> dict[str, str]:
+    """Parse INFO's ``name:value`` lines."""
     lines = info.decode("utf-8", "replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def integer_of(raw: bytes) -> int:
-    """Read a counter's digits; raise StoreCorrupt."""
+def parse_counter(raw: bytes) -> int:
+    """Parse a counter's digits. Raises StoreCorrupt."""
     try:
         return int(raw)
     except ValueError:
         raise StoreCorrupt("the store holds something else than a counter there") from None
 
 
-class Walk:
-    """One page's walk over the servers: ``step`` until the page is full or the rounds are up."""
+class PageScan:
+    """Collects the names of one page, from one server after another."""
 
     def __init__(
         self, nodes: Sequence[NodeLink], layout: str, cursor: Cursor, pattern: bytes, limit: int
     ) -> None:
-        # Servers are walked one by one: once keys have other places, some would be skipped.
+        # The servers are scanned one after the other. If keys have moved between them since the
+        # last page, the listing could skip some.
         servers = digest(layout.encode())
         if cursor.servers not in {b"", servers} or cursor.node >= len(nodes):
             raise CursorInvalid("cursor: the store's servers have changed; start again")
@@ -111,26 +112,27 @@ class Walk:
         return None if self.done else render_cursor(self._cursor)
 
     async def run(self, deadline: float) -> None:
+        """Scan until the page is full, the listing ends, or MAX_ROUNDS is reached."""
         for _ in range(MAX_ROUNDS):
             if self.done or len(self.names) >= self._limit:
                 return
-            await self._step(deadline)
+            await self._scan_once(deadline)
 
-    async def _step(self, deadline: float) -> None:
+    async def _scan_once(self, deadline: float) -> None:
         cursor = self._cursor
         room = self._limit - len(self.names)
-        count = 1 if cursor.given else max(1, min(self._count, SPARSE_COUNT) - BUCKET_SLACK)
+        count = 1 if cursor.returned else max(1, min(self._count, SPARSE_COUNT) - BUCKET_SLACK)
         node = self._nodes[cursor.node]
         position, found = await self._scan(node, cursor.position, count, deadline)
-        fresh = [n for n in found if n not in self.names and digest(n) not in cursor.given]
+        fresh = [n for n in found if n not in self.names and digest(n) not in cursor.returned]
         fresh = list(dict.fromkeys(fresh))
         if len(fresh) > room:
-            if count > 1:
+            if count > 1:  # scan the same position again, for fewer names
                 self._count = count // 4
                 return
             fresh = fresh[:room]
-            given = (*cursor.given, *map(digest, fresh))
-            self._cursor = msgspec.structs.replace(self._cursor, given=given)
+            returned = (*cursor.returned, *map(digest, fresh))
+            self._cursor = msgspec.structs.replace(self._cursor, returned=returned)
         else:
             self._count = SPARSE_COUNT if len(fresh) * 4 < count else room - len(fresh)
             self._advance(position)
@@ -145,7 +147,7 @@ class Walk:
         ]
         scanned, info = await node.execute(commands, deadline=deadline, repeatable=True)
         after, found = checked(scanned, changing=False)
-        run_id = server_facts(checked(info, changing=False))["run_id"]
+        run_id = parse_info(checked(info, changing=False))["run_id"]
         if self._cursor.run_id not in {"", run_id}:
             raise CursorInvalid(
                 "cursor: the store's server was restarted or replaced; start the listing again"
@@ -159,55 +161,55 @@ class Walk:
             node, run_id = node + 1, ""
             self.done = node == len(self._nodes)
         self._cursor = msgspec.structs.replace(
-            self._cursor, node=node, run_id=run_id, position=position, given=()
+            self._cursor, node=node, run_id=run_id, position=position, returned=()
         )
 
 
-async def _walked(
+async def _scan_page(
     link: Link, cursor: str | None, pattern: bytes, limit: int, deadline: float
-) -> Walk:
+) -> PageScan:
     nodes = await link.primaries()
-    walk = Walk(nodes, link.layout(), parse_cursor(cursor, pattern), pattern, limit)
-    await walk.run(deadline)
-    return walk
+    scan = PageScan(nodes, link.layout(), parse_cursor(cursor, pattern), pattern, limit)
+    await scan.run(deadline)
+    return scan
 
 
 async def list_entries(
     link: Link, clock: ServerClock, prefix: str, limit: int, cursor: str | None, deadline: float
 ) -> Page[EntrySummary]:
-    """Return a page as the port promises; an entry that this release can't read is left out."""
-    walk = await _walked(link, cursor, entry_pattern(prefix), limit, deadline)
-    last = str(record.HEADER_BYTES - 1)
-    commands: list[Command] = [("GETRANGE", name, "0", last) for name in walk.names]
+    """Return a page as Store.list_entries does, without the entries that can't be decoded."""
+    scan = await _scan_page(link, cursor, entry_pattern(prefix), limit, deadline)
+    last = str(entry_codec.HEADER_BYTES - 1)
+    commands: list[Command] = [("GETRANGE", name, "0", last) for name in scan.names]
     heads = await link.execute(commands, deadline=deadline, repeatable=True) if commands else []
     items = []
-    for name, head in zip(walk.names, heads, strict=True):
+    for name, head in zip(scan.names, heads, strict=True):
         try:
             if checked(head, changing=False):
-                items.append(record.summarise(text_of(name), head, clock.now_ms()))
+                items.append(entry_codec.summarise(text_of(name), head, clock.now_ms()))
         except StoreCorrupt:
             continue
-    return Page(items, walk.next_cursor)
+    return Page(items, scan.next_cursor)
 
 
 async def list_counters(
     link: Link, prefix: str, limit: int, cursor: str | None, deadline: float
 ) -> Page[CounterSummary]:
-    """Return a page as the port promises; what is no counter is left out."""
-    walk = await _walked(link, cursor, counter_pattern(prefix), limit, deadline)
+    """Return a page as Store.list_counters does, without values that are not integers."""
+    scan = await _scan_page(link, cursor, counter_pattern(prefix), limit, deadline)
     commands: list[Command] = [
-        command for name in walk.names for command in (("GET", name), ("PTTL", name))
+        command for name in scan.names for command in (("GET", name), ("PTTL", name))
     ]
     replies = await link.execute(commands, deadline=deadline, repeatable=True) if commands else []
     items = []
-    for name, value, left in zip(walk.names, replies[::2], replies[1::2], strict=True):
+    for name, value, left in zip(scan.names, replies[::2], replies[1::2], strict=True):
         try:
-            # Deleted, or expired between the two answers.
+            # Deleted since the SCAN, or expired between the two replies.
             if checked(value, changing=False) is None or checked(left, changing=False) == GONE:
                 continue
-            number = integer_of(value)
-            ttl = record.remaining_seconds(left, 0) if left >= 0 else None
+            number = parse_counter(value)
+            ttl = entry_codec.remaining_seconds(left, 0) if left >= 0 else None
             items.append(CounterSummary(text_of(name), number, str(number), ttl))
         except StoreCorrupt:
             continue
-    return Page(items, walk.next_cursor)
+    return Page(items, scan.next_cursor)

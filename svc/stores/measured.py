@@ -1,4 +1,4 @@
-"""A store that counts what its operations come to, and draws those of sampled requests."""
+"""A Store that counts the results of another Store's operations, and records their spans."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from ..domain.store import Store
 from ..telemetry.instruments import Counter as Count
 from ..telemetry.signals import Signals
 from ..telemetry.store_spans import begin_operation
-from ..telemetry.trace import TRACE, DrawnSpan, RequestTrace
+from ..telemetry.trace import TRACE, RequestTrace, SpanRecord
 
-#: What a failure counts as; any other is the store's own, an error.
+#: The label ``result`` for each failure. Any other failure is an "error".
 RESULTS: Final[dict[type[DomainError], str]] = {
     KeyMissing: "miss",
     CounterMissing: "miss",
@@ -57,7 +57,7 @@ Result = TypeVar("Result")
 
 
 class MeasuredStore:
-    """Fills the port over another store."""
+    """Fills the Store port by calling another Store."""
 
     def __init__(self, store: Store, signals: Signals) -> None:
         self._store = store
@@ -67,7 +67,7 @@ class MeasuredStore:
         self._write = store.write
         self._add = store.add
 
-    # The three that nearly all requests are have as few calls between as can be.
+    # Nearly all requests use these three, so they pass through as few function calls as possible.
 
     def read(self, key: Key) -> Awaitable[Entry]:
         return self._measure("read", "hit", self._read, key)
@@ -91,7 +91,7 @@ class MeasuredStore:
     ) -> Result:
         trace = TRACE.get()
         if trace.sampled:
-            call = self._drawn(trace, operation, call)
+            call = self._recorded(trace, operation, call)
         started = time.perf_counter()
         try:
             result = await call(*arguments)
@@ -103,39 +103,39 @@ class MeasuredStore:
             self._count[operation, "error"] += 1
             raise
         else:
-            # A swap that lost its race returns None.
+            # swap returns None if the entry has another ETag by now.
             trace.result = "conflict" if result is None else good
             self._count[operation, trace.result] += 1
             return result
         finally:
             trace.store_seconds += time.perf_counter() - started
 
-    def _drawn(
+    def _recorded(
         self, trace: RequestTrace, operation: str, call: Callable[..., Awaitable[Result]]
     ) -> Callable[..., Awaitable[Result]]:
-        """Return a call that is also noted as a span of the request's trace."""
+        """Wrap the call so that it also records a span of the request's trace."""
         waiting = self._signals.store_meter.waiting
 
-        async def drawn(*arguments: Any) -> Result:
+        async def recorded(*arguments: Any) -> Result:
             span = begin_operation(trace, operation)
             awaitable = call(*arguments)
-            if isinstance(awaitable, asyncio.Future):  # it waits for a round trip it will share
+            if isinstance(awaitable, asyncio.Future):  # a batcher's: the batch finds its span there
                 waiting[awaitable] = trace, span
             try:
                 result = await awaitable
             except DomainError as error:
-                _note_failure(span, error)
+                _record_error(span, error)
                 raise
             else:
-                if isinstance(result, list):  # of a batch: what failed stands in its place
+                if isinstance(result, list):  # of a bulk operation: an error in place of a result
                     for outcome in result:
-                        _note_failure(span, outcome)
+                        _record_error(span, outcome)
                 return result
             finally:
                 waiting.pop(awaitable, None)  # type: ignore[call-overload]
                 span.end()
 
-        return drawn
+        return recorded
 
     async def _measure_many(
         self,
@@ -146,7 +146,7 @@ class MeasuredStore:
     ) -> list[Result | DomainError]:
         trace = TRACE.get()
         if trace.sampled:
-            call = self._drawn(trace, operation, call)
+            call = self._recorded(trace, operation, call)
         started = time.perf_counter()
         try:
             outcomes = await call(items)
@@ -211,10 +211,12 @@ class MeasuredStore:
     async def write_many(self, drafts: Sequence[tuple[Key, Draft]]) -> list[Written | DomainError]:
         return await self._measure_many("write", "ok", self._store.write_many, drafts)
 
-    async def add_many(self, steps: Sequence[tuple[CounterName, int]]) -> list[Added | DomainError]:
-        return await self._measure_many("add", "ok", self._store.add_many, steps)
+    async def add_many(
+        self, increments: Sequence[tuple[CounterName, int]]
+    ) -> list[Added | DomainError]:
+        return await self._measure_many("add", "ok", self._store.add_many, increments)
 
-    # The bookkeeping of idempotent requests, and the probe: no operations of their own.
+    # Not measured: they are part of an idempotent request, or of the status page.
 
     def recall(self, key: Key, operation: Operation) -> Awaitable[Written | None]:
         return self._store.recall(key, operation)
@@ -229,6 +231,6 @@ class MeasuredStore:
         return self._store.ping()
 
 
-def _note_failure(span: DrawnSpan, outcome: object) -> None:
+def _record_error(span: SpanRecord, outcome: object) -> None:
     if isinstance(outcome, DomainError) and type(outcome) not in RESULTS and not span.error:
         span.error = outcome.slug

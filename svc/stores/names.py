@@ -1,7 +1,7 @@
-"""How entries, counters and operation records are named in Redis.
+"""The names of entries, counters and operation records in Redis. Pure.
 
-Every name carries a hash tag made of the resource's own name, so that braces in a key steer no
-Cluster slot, and what belongs to one resource (its value, its operation records) shares its slot.
+Each name has a hash tag computed from the resource's own name. So a resource and its operation
+records share a Cluster slot, and braces in a client's key have no effect on the slot.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from ..domain.model import CounterName, Key
 
 _GLOB: Final = re.compile(rb"([\\*?\[\]])")
 
-
-#: How many tags there are: enough to spread over many servers evenly, few enough for a table.
+#: The number of hash tags: enough to spread evenly over many servers, few enough for a table.
 TAGS: Final = 4096
-#: How many slots a Cluster has.
+#: The number of slots of a Redis Cluster.
 SLOTS: Final = 16384
 
 _ENTRY_PREFIXES: Final = [b"kv:{%03x}:" % tag for tag in range(TAGS)]
@@ -37,6 +36,7 @@ def counter_name(name: CounterName) -> bytes:
 
 
 def operation_name(resource: str, operation_id: bytes) -> bytes:
+    """Return the name of an operation's record; ``resource`` is a key or a counter's name."""
     tag = crc32(resource.encode()) % TAGS
     return b"op:{%03x}:%b" % (tag, operation_id.hex().encode("ascii"))
 
@@ -46,7 +46,7 @@ def claim_name(collection: str, operation_id: bytes) -> bytes:
 
 
 def slot_of(name: bytes) -> int:
-    """Return the Cluster slot of a name: CRC-16/XMODEM of its tag, or of all of it without one.
+    """Return the Cluster slot of a name: CRC-16/XMODEM of its hash tag, or else of all of it.
 
     Source: the Redis Cluster specification, "Hash tags".
     """
@@ -66,7 +66,7 @@ def counter_pattern(prefix: str) -> bytes:
 
 
 def text_of(name: bytes) -> str:
-    """Return the key or the counter's name inside a name made here; raise StoreCorrupt."""
+    """Return the key or the counter's name inside a Redis name. Raises StoreCorrupt."""
     try:
         return name[len(b"kv:{???}:") :].decode()
     except UnicodeDecodeError:

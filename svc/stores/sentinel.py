@@ -1,4 +1,4 @@
-"""Where Sentinel says the primary is."""
+"""Ask Redis Sentinel for the address of the primary."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-#: What one Sentinel may take to let us in, and again to answer.
+#: The timeout of a connection to one Sentinel, and again of its answer.
 ANSWER_SECONDS: Final = 0.2
 
 
 class Sentinels:
-    """Several of them, asked by turns until one answers."""
+    """The Sentinels of one service, asked in turn until one answers."""
 
     def __init__(self, addresses: Sequence[tuple[str, int]], service: str) -> None:
-        # Only who uses Sentinel pays for redis-py's 25 MiB.
+        # redis-py takes 25 MiB of memory, so it is imported only if Sentinel is used.
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.asyncio.sentinel import Sentinel  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
@@ -31,14 +31,14 @@ class Sentinels:
         self._asking: asyncio.Task[tuple[str, int]] | None = None
 
     async def primary(self) -> tuple[str, int]:
-        """Return its host and port; raise ConnectionError.
+        """Return the primary's host and port. Raises ConnectionError.
 
-        Those who want to know at the same moment share one asking: its connections are closed
-        behind it, which must not happen under another's.
+        Concurrent callers share one query. Each query closes its connections at the end, which
+        would break another query in progress.
         """
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
-            # Everybody who waited may have given up by then.
+            # Retrieve the exception even if every caller was cancelled.
             self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._asking)
 
@@ -50,7 +50,7 @@ class Sentinels:
         except RedisError as error:
             raise ConnectionError(str(error)) from None
         finally:
-            # Asked once for each new connection: nothing to keep open in between.
+            # There is one query for each new connection, so keeping these open is of no use.
             for each in self._sentinel.sentinels:
                 await each.aclose()
         return host, port

@@ -1,7 +1,8 @@
-"""One connection to a Redis server: bytes out, replies back in order.
+"""One connection to a Redis server: sends commands in RESP and receives the replies in order.
 
-redis-py's connections cost as much by the round trip as all the rest of a request, and tell a
-refusal from a broken connection too late: so the hot path speaks RESP through hiredis itself.
+Instead of redis-py, this uses hiredis, its parser, directly. A round trip by redis-py takes as long
+as all other work for a request, and redis-py distinguishes an error reply from a broken connection
+too late.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _MORE: Final = object()
 
 
 class ReplyError(Exception):
-    """The server refused a command; ``code`` is its first word, as READONLY or MOVED."""
+    """An error reply. ``code`` is its first word, for example READONLY or MOVED."""
 
     @property
     def code(self) -> str:
@@ -27,12 +28,12 @@ class ReplyError(Exception):
 
 
 class WireBroken(ConnectionError):
-    """The connection ended before every reply came."""
+    """The connection ended before all replies arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a server listens, and how to be let in; ``path`` stands for host and port."""
+    """A server's address and credentials. ``path``, of a unix socket, replaces host and port."""
 
     host: str = "localhost"
     port: int = 6379
@@ -53,7 +54,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._missing = 0
-        #: What came back of the round trip under way, or of the last one.
+        #: The replies received so far in the current round trip, or those of the last one.
         self.replies: list[Reply] = []
 
     @property
@@ -61,10 +62,10 @@ class Wire(asyncio.Protocol):
         return self._transport is not None
 
     async def round_trip(self, packed: bytes, replies: int) -> list[Reply]:
-        """Send and wait for as many replies; an error reply is a ReplyError in its place.
+        """Send ``packed`` and wait for ``replies`` replies. An error reply is a ReplyError.
 
-        Raises WireBroken; what came until then is in ``replies``. Cancelled in the middle, the
-        connection is out of step and must be closed.
+        Raises WireBroken; ``self.replies`` then has the replies that arrived before. After a
+        cancellation the connection is out of step and must be closed.
         """
         self.replies = []
         if self._transport is None:
@@ -79,7 +80,7 @@ class Wire(asyncio.Protocol):
         return self.replies
 
     def close(self) -> None:
-        """Close at once, without waiting for anything."""
+        """Close at once, without sending what is still buffered."""
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
@@ -100,8 +101,8 @@ class Wire(asyncio.Protocol):
         except WireBroken:
             in_step = False
         if not in_step or self._waiter is None:
-            # More than was asked for: whose answer would it be?
-            self.connection_lost(WireBroken("the server sent what nobody asked for"))
+            # A reply without a command: from here on replies and commands would not match.
+            self.connection_lost(WireBroken("the server sent a reply without a command"))
         elif not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -112,7 +113,7 @@ class Wire(asyncio.Protocol):
 
 
 async def open_wire(target: Target) -> Wire:
-    """Connect and log in; raise OSError or ReplyError."""
+    """Connect, authenticate and select the database. Raises OSError, ReplyError."""
     loop = asyncio.get_running_loop()
     wire: Wire
     if target.path is not None:

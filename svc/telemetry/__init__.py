@@ -1,1 +1,4 @@
-"""What the service tells of itself; imports none of the other layers."""
+"""Metrics, traces and logs of the service.
+
+May import: nothing of this project.
+"""

@@ -1,4 +1,4 @@
-"""A scrape: read at once, rendered in a thread, so that the loop goes on meanwhile."""
+"""Render a scrape: the metrics are read at once, then encoded in a thread beside the event loop."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector, CollectorRegistry
 
-#: Below, compressing costs more than it saves.
-GZIP_FROM_BYTES: Final = 1024
+#: A smaller body is not worth compressing.
+MIN_GZIP_BYTES: Final = 1024
 
 
 class Snapshot(Collector):
-    """What a registry held at one moment; stands for it before prometheus-client's encoders."""
+    """The metrics of a registry at one moment, in a form that prometheus-client can encode."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._families = list(registry.collect())
@@ -28,15 +28,15 @@ class Snapshot(Collector):
 async def render(
     registry: CollectorRegistry, accept: str, accept_encoding: str
 ) -> tuple[bytes, dict[str, str]]:
-    """Return the exposition in the format that the scraper asks for, and its headers."""
+    """Return the body in the format that ``Accept`` asks for, and its response headers."""
     try:
         encode, content_type = choose_encoder(accept)
-    except TypeError:  # it compares versions by their parts, and one of these is no number
+    except TypeError:  # raised for a version in Accept that is not a number
         encode, content_type = choose_encoder("")
     snapshot = Snapshot(registry)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     body = await asyncio.to_thread(encode, snapshot)
-    if gzip_accepted(accept_encoding) and len(body) >= GZIP_FROM_BYTES:
+    if gzip_accepted(accept_encoding) and len(body) >= MIN_GZIP_BYTES:
         body = await asyncio.to_thread(gzip.compress, body, 6)
         headers["Content-Encoding"] = "gzip"
     return body, headers

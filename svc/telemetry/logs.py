@@ -1,8 +1,8 @@
-"""Logs: a constant message, and the facts of the case as fields beside it.
+"""Structured logs: a constant message, with the facts in fields.
 
-One JSON object a line, its fields named as OpenTelemetry's log model and conventions name them; for
-people, when stderr is a terminal. Lines are written by a thread from a bounded queue: a stderr that
-nobody reads must not hold up the event loop.
+Each line is a JSON object with the field names of OpenTelemetry's log data model and semantic
+conventions, or plain text for a terminal. A thread writes the lines from a bounded queue, so that a
+blocked stderr does not block the event loop.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ import msgspec
 
 from .trace import TRACE
 
-#: Lines that may wait to be written; more are dropped, and counted.
+#: Lines that may wait to be written. Further ones are dropped and counted.
 MAX_QUEUED: Final = 10_000
-#: How long a line may wait for others to be written with.
+#: How long a line may wait, so that more lines are written together.
 GATHER_SECONDS: Final = 0.05
-#: What a pipe takes in one piece, whoever else writes to it (PIPE_BUF on Linux).
+#: The most bytes that one write to a pipe keeps together (PIPE_BUF on Linux).
 PIPE_BYTES: Final = 4096
-#: How long the last lines may take to be written.
+#: How long close() waits for the last lines to be written.
 FLUSH_SECONDS: Final = 2.0
 
-#: What every record has; anything else was given as ``extra``.
+#: The attributes of every record. Any other was passed as ``extra``.
 _COMMON: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def facts_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what was given as ``extra``."""
+def extra_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields that were passed as ``extra``."""
     return {name: value for name, value in vars(record).items() if name not in _COMMON}
 
 
 class TextFormatter(logging.Formatter):
-    """For people: appends each fact as ``name=value``."""
+    """Formats for people: the message, then each field as ``name=value``."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
         line, newline, trace = super().format(record).partition("\n")
-        facts = [f"{n}={v!r}" for n, v in facts_of(record).items()]
-        return " ".join([line, *facts]) + newline + trace
+        fields = [f"{n}={v!r}" for n, v in extra_of(record).items()]
+        return " ".join([line, *fields]) + newline + trace
 
 
 class JsonFormatter(logging.Formatter):
-    """For machines: one object a line; ``resource`` says who speaks, on every line."""
+    """Formats as JSON objects; each has the ``resource`` attributes of this process."""
 
     def __init__(self, resource: Mapping[str, str]) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class JsonFormatter(logging.Formatter):
             "body": record.getMessage(),
             "logger": record.name,
             **self._resource,
-            **facts_of(record),
+            **extra_of(record),
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["exception.type"] = record.exc_info[0].__qualname__
@@ -76,12 +76,12 @@ class JsonFormatter(logging.Formatter):
             line["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
         try:
             return _encode(line).decode()
-        except UnicodeEncodeError:  # half a character, from a request that is no UTF-8
+        except UnicodeEncodeError:  # a lone surrogate, from a request that is not valid UTF-8
             return json.dumps(line, default=str)
 
 
 def add_trace(record: logging.LogRecord) -> bool:
-    """Name the trace of the request that the line is about, sampled or not."""
+    """Logging filter: add the trace id of the current request. Always return True."""
     trace = TRACE.get()
     if trace.trace_id:
         record.trace_id = trace.trace_id
@@ -92,7 +92,7 @@ def add_trace(record: logging.LogRecord) -> bool:
 
 
 class QueuedHandler(logging.Handler):
-    """Formats and writes in a thread of its own, many lines at a time."""
+    """Formats and writes records in its own thread, many lines at a time."""
 
     def __init__(
         self, stream: TextIO, formatter: logging.Formatter, *, is_shared: bool = False
@@ -100,7 +100,7 @@ class QueuedHandler(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self.addFilter(add_trace)
-        #: Called for each line that there is no room for.
+        #: Called for each dropped line, in the thread that logs.
         self.on_drop: Callable[[], None] | None = None
         self._put = _writer_to(stream, is_shared=is_shared)
         self._waiting: deque[logging.LogRecord] = deque()
@@ -121,7 +121,7 @@ class QueuedHandler(logging.Handler):
     def _run(self) -> None:
         while not self._closing.is_set():
             self._some.wait()
-            # Others will follow: together they cost a fraction.
+            # Writing lines together costs a fraction of writing each alone.
             self._closing.wait(GATHER_SECONDS)
             self._some.clear()
             self._write()
@@ -134,16 +134,16 @@ class QueuedHandler(logging.Handler):
                 record = self._waiting.popleft()
                 try:
                     lines.append(self.format(record) + "\n")
-                except Exception:  # noqa: BLE001 - as in every handler: a line must not end the rest
+                except Exception:  # noqa: BLE001 - as in every logging.Handler: go on after a bad record
                     self.handleError(record)
             try:
                 self._put("".join(lines))
             except OSError:
-                return  # nobody listens any more
+                return  # the reader of stderr has gone
 
     def close(self) -> None:
         """Write what is queued, within FLUSH_SECONDS."""
-        if self._closing.is_set():  # logging closes its handlers once more at exit
+        if self._closing.is_set():  # logging closes its handlers again at exit
             return
         self._closing.set()
         self._some.set()
@@ -152,10 +152,10 @@ class QueuedHandler(logging.Handler):
 
 
 def _writer_to(stream: TextIO, *, is_shared: bool) -> Callable[[str], object]:
-    """Return what writes to the stream, past Python's buffer where there is a file below.
+    """Return a function that writes to the stream, to its file descriptor if it has one.
 
-    A thread that waits in a write holds that buffer's lock, and whoever flushes it at the end, as
-    Python itself does, would wait for ever.
+    A thread that is blocked in a buffered write holds the buffer's lock. Python flushes the buffer
+    at exit, and would wait for that lock forever.
     """
     try:
         descriptor = stream.fileno()
@@ -171,18 +171,19 @@ def _writer_to(stream: TextIO, *, is_shared: bool) -> Callable[[str], object]:
         data = text.encode("utf-8", "backslashreplace")
         for left in _whole_lines(data, PIPE_BYTES) if is_shared else [data]:
             while left:
-                left = left[os.write(descriptor, left) :]  # noqa: PLW2901 - what is left of it
+                left = left[os.write(descriptor, left) :]  # noqa: PLW2901 - the unwritten rest
 
     return write_through
 
 
-def _whole_lines(data: bytes, most: int) -> Iterator[bytes]:
-    """Cut behind ends of lines, into pieces of at most ``most`` bytes where lines are shorter."""
+def _whole_lines(data: bytes, max_bytes: int) -> Iterator[bytes]:
+    """Split at line ends into pieces of at most ``max_bytes``; a longer line is its own piece."""
     start = 0
     while start < len(data):
         end = len(data)
-        if end - start > most:
-            end = data.rfind(b"\n", start, start + most) + 1 or data.find(b"\n", start) + 1 or end
+        if end - start > max_bytes:
+            last = data.rfind(b"\n", start, start + max_bytes) + 1
+            end = last or data.find(b"\n", start) + 1 or end
         yield data[start:end]
         start = end
 
@@ -194,9 +195,9 @@ def set_up_logs(
     stream: TextIO | None = None,
     is_shared: bool = False,
 ) -> QueuedHandler:
-    """Log to stderr, as JSON or for people; return the handler, to be closed at the end.
+    """Log to stderr, as JSON or as text. Return the handler, which must be closed at the end.
 
-    ``is_shared``: other processes write there as well, and must not get between a line's halves.
+    ``is_shared``: other processes write to the same stream, so each write is of whole lines.
     """
     formatter = JsonFormatter(resource) if as_json else TextFormatter()
     output = sys.stderr if stream is None else stream

@@ -1,4 +1,4 @@
-"""How late the event loop is: what a blocked loop does to every request at once."""
+"""The event loop's lag: how late it calls a timer. A blocked loop delays every request."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final
 
 from .instruments import Histogram
 
-#: Four times a second would miss one block of 200 ms in five; so it is never seen as less than 150.
+#: The loop's lag is observed this often. A block of 200 ms is then seen as at least 150 ms; a
+#: period of 250 ms would miss one block in five.
 PERIOD_SECONDS: Final = 0.05
 
 
 class LoopLag:
-    """Sets a timer again and again, and observes how much later than due it is called."""
+    """Sets a timer repeatedly and observes how many seconds late it is called."""
 
     def __init__(self, lag: Histogram) -> None:
         self._lag = lag
@@ -21,7 +22,7 @@ class LoopLag:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        # The loop's own clock stands still within a turn, and uvloop's counts milliseconds.
+        # Not loop.time(): it stands still within a turn, and uvloop's counts whole milliseconds.
         self._due = time.perf_counter() + PERIOD_SECONDS
         self._handle = asyncio.get_running_loop().call_later(PERIOD_SECONDS, self._observe)
 

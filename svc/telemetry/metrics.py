@@ -1,8 +1,8 @@
-"""Every metric of the service, on one page.
+"""Every metric of the service.
 
-Names follow OpenTelemetry's semantic conventions where there is one, in Prometheus' spelling.
-Version and track are no labels here: the scrape adds them from the pod's own labels. No label ever
-holds what a client made up: routes are templates, unknown methods ``_OTHER``.
+Names follow OpenTelemetry's semantic conventions where one exists, in Prometheus' spelling. Version
+and track are not labels here: the scrape adds them from the pod's labels. No label holds text from
+a client: routes are templates, and unknown methods are ``_OTHER``.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from prometheus_client.registry import CollectorRegistry
 
 from .instruments import Counter, Gauge, Histograms, Instrument, Instruments, Labels
 
-#: Seconds. The conventions' buckets begin at 5 ms, where a service like this one ends. Each bound
-#: costs a series for every route and status: seven keep a pod below 1,500 in its worst hour. They
-#: are finest below the latency objective, 25 ms; 25, 100 and 500 ms are bounds of Istio's too.
+#: Seconds. The conventions' buckets begin at 5 ms, which is longer than most requests here. Each
+#: bound adds a series for each route and status: seven keep a pod below 1,500 series. They are
+#: finest below the latency objective, 25 ms. Istio's histogram has bounds at 25, 100, 500 ms too.
 REQUEST_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5)
 ROUND_TRIP_BOUNDS: Final = (
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 )  # fmt: skip
 WAIT_BOUNDS: Final = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
 LAG_BOUNDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-SHARED_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 
 READS: Final = ("read", "read_counter")
 LISTS: Final = ("list_entries", "list_counters")
 WRITES: Final = ("write", "swap", "delete", "add", "set_counter", "delete_counter")
-LANES: Final = ("read", "write", "add")
+#: The values of the label ``lane``: each batcher of stores/redis.py.
+BATCHERS: Final = ("read", "write", "add")
 
 Added = TypeVar("Added", bound=Instrument)
 
@@ -44,24 +45,24 @@ class Metrics:
         self._instruments = Instruments()
         self.registry.register(self._instruments)
         ProcessCollector(registry=self.registry)
-        # Not the platform's: its label "version" would stand in the way of the pod's.
+        # No PlatformCollector: its label "version" would collide with the pod's.
         GCCollector(registry=self.registry)
 
         self.requests = self._histograms(
             "http_server_request_duration_seconds",
-            "Time from a request's head to its answer, by method, route and status.",
+            "Time from a request's head to its response, by method, route and status.",
             REQUEST_BOUNDS,
             ("http_request_method", "http_route", "http_response_status_code"),
         )
         self.rejected = self._counter(
             "kv_requests_rejected_total",
-            "Requests that no handler saw.",
+            "Requests refused before a handler was called.",
             ("reason",),
             [("overloaded",), ("malformed",), ("header_timeout",)],
         )
         self.operations = self._counter(
             "kv_operations_total",
-            "Operations on entries and counters, those of a batch each for itself.",
+            "Operations on entries and counters; each operation of a batch counts.",
             ("operation", "result"),
             [
                 *product(READS, ("hit", "miss", "error")),
@@ -72,42 +73,42 @@ class Metrics:
 
         self.round_trips = self._histograms(
             "db_client_operation_duration_seconds",
-            "Round trips to Redis; error_type is empty when all of its commands were executed.",
+            "Round trips to Redis; error_type is empty if all commands were executed.",
             ROUND_TRIP_BOUNDS,
             ("db_operation_name", "error_type"),
         )
-        self.shared = self._histograms(
+        self.coalesced_operations = self._histograms(
             "kv_coalesced_operations",
-            "How many operations one round trip carries.",
-            SHARED_BOUNDS,
+            "Operations in one round trip.",
+            BATCH_BOUNDS,
             ("lane",),
         )
-        for lane in LANES:
-            self.shared[lane,]  # so that a lane nobody used yet shows as zero
-        self.waits = self._histograms(
+        for name in BATCHERS:
+            self.coalesced_operations[name,]  # creates the series, which then starts at zero
+        self.connection_waits = self._histograms(
             "db_client_connection_wait_time_seconds",
-            "Time until a connection to Redis was at hand.",
+            "Time to get a connection to Redis.",
             WAIT_BOUNDS,
         )[()]
-        self.wait_timeouts = self._counter(
+        self.connection_wait_timeouts = self._counter(
             "db_client_connection_timeouts_total",
-            "Round trips given up because no connection became free in time.",
+            "Round trips abandoned because no connection became free in time.",
             known=[()],
         )
 
         self.loop_lag = self._histograms(
             "kv_event_loop_lag_seconds",
-            "How much later than due the event loop called a timer, 20 times a second.",
+            "How late the event loop called a timer, observed 20 times a second.",
             LAG_BOUNDS,
         )[()]
         self.trace_decisions = self._counter(
             "kv_trace_decisions_total",
-            "Requests sampled, dropped, or dropped for there were too many sampled ones already.",
+            "Requests by sampling decision; capped: more than KV_TRACES_PER_SECOND.",
             ("origin", "decision"),
             product(("parent", "root"), ("sampled", "dropped", "capped")),
         )
         self.spans_exported = self._counter(
-            "kv_spans_exported_total", "Spans that the collector took.", known=[()]
+            "kv_spans_exported_total", "Spans that the collector accepted.", known=[()]
         )
         self.spans_dropped = self._counter(
             "kv_spans_dropped_total",
@@ -117,24 +118,24 @@ class Metrics:
         )
         self.log_records_dropped = self._counter(
             "kv_log_records_dropped_total",
-            "Log lines left out: more than stderr takes, or more access lines than are worth it.",
+            "Log lines dropped: the queue was full, or too many access lines in a second.",
             ("reason",),
             [("queue_full",), ("rate_limited",)],
         )
         self._gauge(
             "kv_build_info",
-            "Always 1; the labels say what runs.",
+            "Always 1; the labels name the revision and the Python version.",
             ("revision", "python_version"),
             read=lambda: {(revision, platform.python_version()): 1},
         )
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the service's own metrics, as a scrape shows them."""
+        """Return the names of the service's own metrics, as in a scrape."""
         return self._instruments.names
 
     def count_log_drop(self) -> None:
-        """Count a line for which the log's queue had no room; called in the thread that logs."""
+        """Count a log line dropped because the queue was full. Called in the thread that logs."""
         self.log_records_dropped["queue_full",] += 1
 
     def watch_lifecycle(
@@ -144,15 +145,15 @@ class Metrics:
         ready: Callable[[], bool],
         draining: Callable[[], bool],
     ) -> None:
-        """Show the lifecycle, read whenever somebody scrapes."""
+        """Add gauges of the lifecycle, which are read at each scrape."""
         self._gauge(
-            "http_server_active_requests", "Requests under way.", read=lambda: {(): active()}
+            "http_server_active_requests", "Requests in progress.", read=lambda: {(): active()}
         )
         self._gauge("kv_ready", "1 once the process serves.", read=lambda: {(): ready()})
-        self._gauge("kv_draining", "1 after SIGTERM, until the end.", read=lambda: {(): draining()})
+        self._gauge("kv_draining", "1 from SIGTERM on.", read=lambda: {(): draining()})
 
     def watch_connections(self, read: Callable[[], tuple[int, int, int]]) -> None:
-        """Show the connections to Redis; ``read`` returns how many are idle, used, and allowed."""
+        """Add gauges of connections to Redis; ``read`` returns the numbers idle, used, allowed."""
 
         def states() -> dict[Labels, float]:
             idle, used, _ = read()

@@ -1,4 +1,4 @@
-"""What is told of each request: its trace, its time, and a line in the log when it is worth one."""
+"""Observe each request: its duration, its spans, and an access line if it is notable."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from aiohttp import web
 
 from .instruments import Histogram
 from .metrics import Metrics
-from .rate import TokenBucket
 from .sampling import NoSampler, Sampler
+from .token_bucket import TokenBucket
 from .trace import RequestTrace
 
-#: The methods a route may have; whatever else a client makes up is one label.
+#: Methods with a label value of their own; any other is OTHER_METHOD.
 METHODS: Final = frozenset(
     ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
 OTHER_METHOD: Final = "_OTHER"
 UNMATCHED: Final = "unmatched"
-#: Access lines a second, unless all are asked for: an outage must not drown its own cause.
+#: Access lines a second, unless KV_ACCESS_LOG=all: an outage must not flood the log.
 NOTABLE_PER_SECOND: Final = 100.0
 
-log = logging.getLogger("svc.access")
+#: "svc.access" in a checkout, "tallykv.access" when installed.
+log = logging.getLogger(f"{__name__.partition('.')[0]}.access")
 
 
 def template_of(resource: web.AbstractResource | None) -> str:
-    """Return the route as metrics and lines name it: a collection has one name, not two."""
+    """Return the route's name in metrics and log lines, without a trailing slash."""
     return UNMATCHED if resource is None else resource.canonical.rstrip("/") or "/"
 
 
 class Recorder(Protocol):
-    """Makes spans of a sampled request that is answered; see tracing.py."""
+    """Makes the spans of sampled requests; tracing.py has the implementation."""
 
     def excludes(self, path: str) -> bool:
-        """Tell whether requests of this path are not to be traced."""
+        """Return True if requests of this path must not be traced."""
 
     def record(self, request: web.Request, status: int, trace: RequestTrace) -> bool:
-        """Take the request; return whether it will be exported, as far as can be known now."""
+        """Queue the answered request. Return False if it is dropped because the queue is full."""
 
 
 class RequestTelemetry:
@@ -62,7 +63,7 @@ class RequestTelemetry:
         self._lines = TokenBucket(0 if log_all else NOTABLE_PER_SECOND)
 
     def exclude(self, request: web.Request, trace: RequestTrace) -> None:
-        """Take the sampling back, before anything is drawn, where the operator wants no traces."""
+        """Undo the sampling decision if the operator excludes the request's path."""
         if self._recorder is None or self._recorder.excludes(request.path):
             trace.sampled = False
 
@@ -74,7 +75,7 @@ class RequestTelemetry:
         started: float,
         request_id: str,
     ) -> None:
-        """Observe a request that is answered; ``started`` is perf_counter's time."""
+        """Observe an answered request. ``started`` is a time of ``time.perf_counter``."""
         seconds = time.perf_counter() - started
         route = request.match_info.route
         cell = self._cells.get((route, status))
@@ -93,7 +94,7 @@ class RequestTelemetry:
         method = request.method if request.method in METHODS else OTHER_METHOD
         template = template_of(resource)
         cell = self.metrics.requests[method, template, str(status)]
-        if resource is not None:  # what stands for "no such route" is made anew for each request
+        if resource is not None:  # for an unknown route, aiohttp makes a new object each time
             self._cells[route, status] = cell
         return cell
 
@@ -109,7 +110,7 @@ class RequestTelemetry:
             self.metrics.log_records_dropped["rate_limited",] += 1
             return
         resource = request.match_info.route.resource
-        facts = {
+        fields = {
             "request_id": request_id,
             "http.request.method": request.method if request.method in METHODS else OTHER_METHOD,
             "http.route": template_of(resource),
@@ -118,8 +119,8 @@ class RequestTelemetry:
             "redis_ms": round(trace.store_seconds * 1000, 3),
         }
         if trace.result:
-            facts["kv.result"] = trace.result
+            fields["kv.result"] = trace.result
         if trace.error:
-            facts["error.type"] = trace.error
+            fields["error.type"] = trace.error
         level = logging.WARNING if status >= 500 else logging.INFO
-        log.log(level, "request", extra=facts)
+        log.log(level, "request", extra=fields)

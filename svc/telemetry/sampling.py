@@ -1,8 +1,8 @@
-"""Head sampling, decided before OpenTelemetry's SDK is entered.
+"""Head sampling, decided before any code of OpenTelemetry's SDK runs.
 
-The SDK's own samplers are asked late: by then a request has cost as much as all of its handling.
-The decision here is exactly theirs (``parentbased_traceidratio`` and its siblings, as the
-specification of OpenTelemetry's trace SDK defines them), so only what will be recorded goes there.
+The SDK calls its samplers late: by then tracing has cost as much as the handling of the request.
+The decisions here are those of ``parentbased_traceidratio`` and the other samplers of
+OpenTelemetry's trace SDK specification. Only sampled requests reach the SDK.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import time
 from typing import Final
 
 from .instruments import Counter
-from .rate import TokenBucket
-from .trace import RequestTrace, draw_id, draw_span_id, read_traceparent
+from .token_bucket import TokenBucket
+from .trace import RequestTrace, random_span_id, random_trace_id, read_traceparent
 
-#: The low 64 bits of a trace id are what the ratio is compared with.
+#: The low 64 bits of a trace id are compared with the ratio.
 _LOW_BITS: Final = (1 << 64) - 1
 
 
 class Sampler:
-    """Decides for one process; ``ratio`` is from 0 to 1, 0 decisions per second are no cap."""
+    """Samples a ratio (0 to 1) of requests, at most ``per_second`` of them; 0 means no limit."""
 
     def __init__(
         self, ratio: float, *, parent_based: bool, per_second: float, decisions: Counter
@@ -30,10 +30,10 @@ class Sampler:
         self._decisions = decisions
 
     def decide(self, traceparent: str | None) -> RequestTrace:
-        """Return the trace that a request with this header belongs to, sampled or not."""
+        """Return the trace of a request with this ``traceparent`` header, sampled or not."""
         parent = None if traceparent is None else read_traceparent(traceparent)
         if parent is None:
-            number = draw_id()
+            number = random_trace_id()
             trace_id, origin = f"{number:032x}", "root"
             sampled = (number & _LOW_BITS) < self._bound
         else:
@@ -54,16 +54,16 @@ class Sampler:
             trace_id,
             sampled=True,
             has_parent=parent is not None,
-            span_id=draw_span_id(),
+            span_id=random_span_id(),
             started_ns=time.time_ns(),
         )
 
 
 class NoSampler:
-    """Decides when nothing is traced: a request still has an id, its caller's or its own."""
+    """Samples nothing. Each request still gets a trace id: its caller's, or a new one."""
 
     def decide(self, traceparent: str | None) -> RequestTrace:
         parent = None if traceparent is None else read_traceparent(traceparent)
         if parent is None:
-            return RequestTrace(f"{draw_id():032x}")
+            return RequestTrace(f"{random_trace_id():032x}")
         return RequestTrace(parent[0], has_parent=True)

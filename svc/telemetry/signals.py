@@ -1,4 +1,4 @@
-"""The three signals of one process, wired to each other."""
+"""The three signals of one process, metrics, traces and access lines, wired together."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .store_meter import StoreMeter
 
 
 class Tracing(Recorder, Protocol):
-    """What makes and delivers spans: tracing.py's, when tracing is on."""
+    """Makes and exports spans; tracing.py has the implementation."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Export the queued spans."""
 
 
 class Signals:
@@ -38,11 +39,11 @@ class Signals:
         self._loop_lag = LoopLag(metrics.loop_lag)
 
     def start(self) -> None:
-        """Begin to watch the running loop."""
+        """Start to observe the lag of the running event loop."""
         self._loop_lag.start()
 
     async def close(self) -> None:
-        """Stop, and deliver what is still to be delivered."""
+        """Stop observing, and export the queued spans."""
         self._loop_lag.stop()
         if self.tracing is not None:
             await self.tracing.close()

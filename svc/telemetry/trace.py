@@ -1,4 +1,4 @@
-"""Which trace a request belongs to, and what is learned about the request on its way."""
+"""The trace of a request: its ids, and what is recorded about the request while it is served."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-#: W3C Trace Context, §3.2, as OpenTelemetry's propagator reads it.
+#: W3C Trace Context §3.2, parsed as OpenTelemetry's propagator does.
 _TRACEPARENT: Final = re.compile(
     r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?[ \t]*"
 )
@@ -18,10 +18,10 @@ _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
 
 
-class DrawnSpan(msgspec.Struct):
-    """A span as it is noted while its request is served; tracing.py makes a real one of it later.
+class SpanRecord(msgspec.Struct):
+    """A span's data, recorded while its request is served; tracing.py makes the SDK's span later.
 
-    Times are in nanoseconds since the epoch; ids are hex; links name traces and spans.
+    Times are nanoseconds since the epoch. Ids are hexadecimal. Links are (trace id, span id) pairs.
     """
 
     name: str
@@ -39,43 +39,43 @@ class DrawnSpan(msgspec.Struct):
 
 
 class RequestTrace(msgspec.Struct):
-    """The trace of one request under way."""
+    """The trace of one request."""
 
     trace_id: str
     sampled: bool = False
-    #: Whether it began elsewhere, so that other requests may have the same id.
+    #: True if the caller sent the trace id, so that other requests may have the same one.
     has_parent: bool = False
-    #: What the store's operations took so far.
+    #: The time spent in store operations so far.
     store_seconds: float = 0.0
-    #: What the last of them came to, and the slug of what failed.
+    #: The result of the last operation, and the slug of the request's error.
     result: str = ""
     error: str = ""
-    #: Of a sampled request: its server span's id, when it began, and what was done for it.
+    #: Only for a sampled request: the server span's id and start, and the spans of its operations.
     span_id: str = ""
     started_ns: int = 0
-    spans: list[DrawnSpan] = []
+    spans: list[SpanRecord] = []
 
 
-#: The trace of the request that this code runs for. Outside of any it is one without an id, which
-#: whoever comes there may write into and nobody reads.
+#: The trace of the current request. Outside of a request, a shared one without an id: code may
+#: write to it, and nothing reads it.
 TRACE: Final[ContextVar[RequestTrace]] = ContextVar(
     "trace",
     default=RequestTrace(""),  # noqa: B039
 )
 
 
-def draw_id() -> int:
-    """Draw a trace id's 128 bits; zero is none, and nobody will ever see the one drawn instead."""
+def random_trace_id() -> int:
+    """Return the 128 bits of a new trace id. Zero is not a valid id."""
     return getrandbits(128) or 1
 
 
-def draw_span_id() -> str:
-    """Draw a span's id, in hex."""
+def random_span_id() -> str:
+    """Return a new span id, in hexadecimal."""
     return f"{getrandbits(64) or 1:016x}"
 
 
 def read_traceparent(header: str) -> tuple[str, bool] | None:
-    """Return the trace id and whether the caller sampled it; None for what is no parent."""
+    """Return the trace id, and whether the caller sampled it; None if the header is invalid."""
     found = _TRACEPARENT.fullmatch(header)
     if found is None:
         return None
@@ -84,5 +84,5 @@ def read_traceparent(header: str) -> tuple[str, bool] | None:
         return None
     if version == "00" and more is not None:
         return None
-    # Bit 0 alone says "sampled"; 02 and 03 also say that the id is random.
+    # Bit 0 means "sampled". Bit 1 means that the id is random.
     return trace_id, int(flags, 16) & 1 == 1

@@ -1,7 +1,7 @@
-"""Traces, through OpenTelemetry's SDK and its aiohttp instrumentation, to an OTLP collector.
+"""Traces, made by OpenTelemetry's SDK and its aiohttp instrumentation, sent to an OTLP collector.
 
-Only requests that sampling.py chose come here, so whatever comes here is recorded. Imported only
-when tracing is on: the SDK and its exporter weigh more than the rest of the service.
+Every request that reaches this module was sampled by sampling.py. The module is imported only when
+tracing is on: the SDK and its exporter need more memory than the rest of the service.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.util.http import get_excluded_urls
 
 from .metrics import Metrics
-from .trace import DrawnSpan, RequestTrace
+from .trace import RequestTrace, SpanRecord
 
-#: How long the spans still queued at the end may take to be delivered.
+#: How long close() waits for the queued spans to be exported.
 FLUSH_SECONDS: Final = 5.0
 
-#: How long a request's spans may wait to be made, and for how many requests that is done at once.
+#: How long an answered request may wait until its spans are made.
 GATHER_SECONDS: Final = 0.05
-HANDFUL: Final = 16
+#: For how many requests spans are made at once: normally, and when more than MANY wait.
+FEW: Final = 16
 MANY: Final = 64
 
 CAPTURE_HEADERS: Final = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"
@@ -44,8 +45,8 @@ CAPTURE_HEADERS: Final = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUE
 log = logging.getLogger(__name__)
 
 
-class GivenIds(RandomIdGenerator):
-    """Gives the next span the ids that were drawn for it when its request came."""
+class AssignedIds(RandomIdGenerator):
+    """Gives the next span the ids that it was assigned when its request arrived."""
 
     def __init__(self) -> None:
         self.trace_id = 0
@@ -59,20 +60,20 @@ class GivenIds(RandomIdGenerator):
 
 
 class CountedExporter(SpanExporter):
-    """Counts what becomes of the spans; runs in the processor's thread."""
+    """Counts spans as exported or dropped. It runs in the processor's thread."""
 
     def __init__(self, exporter: SpanExporter, metrics: Metrics) -> None:
         self._exporter = exporter
         self._metrics = metrics
-        #: Spans delivered or given up so far.
-        self.settled = 0
+        #: Spans exported or dropped so far.
+        self.finished = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = SpanExportResult.FAILURE
         try:
             result = self._exporter.export(spans)
         finally:
-            self.settled += len(spans)
+            self.finished += len(spans)
             if result is SpanExportResult.SUCCESS:
                 self._metrics.spans_exported[()] += len(spans)
             else:
@@ -84,7 +85,7 @@ class CountedExporter(SpanExporter):
 
 
 class BoundedProcessor(BatchSpanProcessor):
-    """Counts what it has no room for, where the SDK's own would push out older spans unseen."""
+    """Drops and counts new spans when its queue is full. The SDK's own drops old ones silently."""
 
     def __init__(
         self, exporter: CountedExporter, metrics: Metrics, max_queue_size: int, max_batch_size: int
@@ -99,8 +100,8 @@ class BoundedProcessor(BatchSpanProcessor):
 
     @property
     def outstanding(self) -> int:
-        """Spans queued or on their way."""
-        return self.ended - self._counted.settled
+        """Spans that are queued or being exported."""
+        return self.ended - self._counted.finished
 
     def on_end(self, span: ReadableSpan) -> None:
         if self.outstanding >= self._max:
@@ -111,7 +112,7 @@ class BoundedProcessor(BatchSpanProcessor):
 
 
 class Served(NamedTuple):
-    """A sampled request that was answered; its spans are still to be made."""
+    """An answered, sampled request whose spans are not made yet."""
 
     request: web.Request
     status: int
@@ -120,11 +121,11 @@ class Served(NamedTuple):
 
 
 class OtelTracing:
-    """Makes spans of what was noted of sampled requests, a handful at a time, and delivers them.
+    """Makes and exports the spans of sampled requests, for several requests at a time.
 
-    Done while one request in a hundred is served, the SDK's and the instrumentation's work would
-    cost four times as much, for by then the processor has forgotten all of its code.
-    ``database`` describes the store in db.* attributes.
+    Done during one request in a hundred, the work of the SDK and the instrumentation would cost
+    four times as much, because their code would have left the processor's caches.
+    ``resource`` and ``database`` are attributes of all spans, and of the store's spans.
     """
 
     def __init__(
@@ -143,12 +144,12 @@ class OtelTracing:
         self._max = max_queue_size
         self._served: deque[Served] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._ids = GivenIds()
+        self._ids = AssignedIds()
         self._provider = TracerProvider(
             sampler=ALWAYS_ON,
             id_generator=self._ids,
             resource=_resource(resource),
-            shutdown_on_exit=False,  # it would wait half a minute; close() has a bound
+            shutdown_on_exit=False,  # it could wait for 30 s; close() waits FLUSH_SECONDS
         )
         exporter = CountedExporter(OTLPSpanExporter(), metrics)
         self._processor = BoundedProcessor(exporter, metrics, max_queue_size, max_batch_size)
@@ -158,11 +159,11 @@ class OtelTracing:
         self._captures_headers = CAPTURE_HEADERS in os.environ
 
     def excludes(self, path: str) -> bool:
-        """Tell whether OTEL_PYTHON_EXCLUDED_URLS names the path."""
+        """Return True if OTEL_PYTHON_EXCLUDED_URLS matches the path."""
         return bool(self._excluded.url_disabled(path))
 
     def record(self, request: web.Request, status: int, trace: RequestTrace) -> bool:
-        """Take the request, unless too many wait already."""
+        """Queue the answered request. Return False if the queue is full."""
         if len(self._served) >= self._max:
             self._metrics.spans_dropped["queue_full",] += 1 + len(trace.spans)
             return False
@@ -173,9 +174,9 @@ class OtelTracing:
         return True
 
     def _make_some(self) -> None:
-        """Make the spans of a handful of requests; more of them when many wait."""
+        """Make the spans of FEW requests, or of MANY if more than that wait."""
         many = len(self._served) > MANY
-        self._make(MANY if many else HANDFUL)
+        self._make(MANY if many else FEW)
         self._timer = None
         if self._served:
             delay = 0.002 if many else GATHER_SECONDS / 5
@@ -206,16 +207,16 @@ class OtelTracing:
         if served.status >= 500 and trace.error:
             span.set_attribute("error.type", trace.error)
         made = {trace.span_id: span}
-        for drawn in trace.spans:
-            parent = made.get(drawn.parent_id, span)
-            made[drawn.span_id] = self._make_child(drawn, parent, served.ended_ns)
+        for record in trace.spans:
+            parent = made.get(record.parent_id, span)
+            made[record.span_id] = self._make_child(record, parent, served.ended_ns)
         span.end(served.ended_ns)
 
     def _attributes_of(self, request: web.Request) -> dict[str, Any]:
         attributes: dict[str, Any]
         try:
             attributes = aiohttp_server.collect_request_attributes(request, _StabilityMode.HTTP)
-        except ValueError:  # a Host header that is no host
+        except ValueError:  # the Host header is invalid
             resource = request.match_info.route.resource
             attributes = {
                 "http.request.method": request.method,
@@ -223,9 +224,9 @@ class OtelTracing:
             }
         for name, value in attributes.items():
             if isinstance(value, str) and not value.isascii():
-                # OTLP is UTF-8; what a client sends need not be.
+                # OTLP strings are UTF-8; a client's bytes may not be.
                 attributes[name] = value.encode("utf-8", "replace").decode()
-        if not attributes.get("http.route"):  # the conventions want it absent then, not empty
+        if not attributes.get("http.route"):  # the conventions: absent, not empty
             attributes.pop("http.route", None)
         if not self._shows_keys:
             attributes["url.path"] = attributes.get("http.route", "")
@@ -234,49 +235,49 @@ class OtelTracing:
             attributes.update(aiohttp_server.collect_request_headers_attributes(request))
         return attributes
 
-    def _make_child(self, drawn: DrawnSpan, parent: otel.Span, latest_ns: int) -> otel.Span:
-        self._ids.span_id = int(drawn.span_id, 16)
+    def _make_child(self, record: SpanRecord, parent: otel.Span, latest_ns: int) -> otel.Span:
+        self._ids.span_id = int(record.span_id, 16)
         span = self._tracer.start_span(
-            drawn.name,
+            record.name,
             context=otel.set_span_in_context(parent),
-            kind=otel.SpanKind.CLIENT if drawn.is_client else otel.SpanKind.INTERNAL,
-            attributes={**self._database, **drawn.attributes},
-            links=[otel.Link(_context(*link)) for link in drawn.links],
-            start_time=drawn.started_ns,
+            kind=otel.SpanKind.CLIENT if record.is_client else otel.SpanKind.INTERNAL,
+            attributes={**self._database, **record.attributes},
+            links=[otel.Link(_context(*link)) for link in record.links],
+            start_time=record.started_ns,
         )
-        if drawn.error:
-            span.set_attribute("error.type", drawn.error)
+        if record.error:
+            span.set_attribute("error.type", record.error)
             span.set_status(otel.StatusCode.ERROR)
-        span.end(drawn.ended_ns or latest_ns)
+        span.end(record.ended_ns or latest_ns)
         return span
 
     async def close(self) -> None:
-        """Deliver what is queued, within FLUSH_SECONDS and without blocking the loop."""
+        """Export the queued spans, within FLUSH_SECONDS and without blocking the event loop."""
         loop = asyncio.get_running_loop()
         if self._timer is not None:
             self._timer.cancel()
         while self._served:
-            self._make(HANDFUL)
+            self._make(FEW)
             await asyncio.sleep(0)
-        delivered = asyncio.Event()
+        exported = asyncio.Event()
 
         def flush() -> None:
             self._provider.shutdown()
-            with_loop_open(loop, delivered.set)
+            call_in_loop(loop, exported.set)
 
-        # A daemon, so that a collector that never answers can't keep the process.
+        # A daemon thread, so that a collector that never answers can't keep the process running.
         threading.Thread(target=flush, name="flush-spans", daemon=True).start()
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
-                await delivered.wait()
+                await exported.wait()
         except TimeoutError:
             lost = self._processor.outstanding
             self._metrics.spans_dropped["shutdown",] += lost
             log.warning("the collector did not take the last spans", extra={"spans": lost})
 
 
-def with_loop_open(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
-    """Call it in the loop, if that still runs."""
+def call_in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+    """Call ``call`` in the event loop, unless that is closed."""
     try:
         loop.call_soon_threadsafe(call)
     except RuntimeError:
@@ -284,7 +285,7 @@ def with_loop_open(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) 
 
 
 def _resource(attributes: Mapping[str, str]) -> Resource:
-    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are in it already.
+    # Resource.create() has read OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES.
     resource = Resource.create()
     if str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: "tallykv"}))

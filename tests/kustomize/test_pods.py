@@ -12,8 +12,8 @@ from aiohttp import web
 
 from svc.api.routes import admin_routes
 from svc.settings import PREFIX, Settings, load_settings
+from svc.telemetry.settings import load_tracing
 from svc.telemetry.tracing import FLUSH_SECONDS
-from svc.tracing_settings import load_tracing
 from tests.support.manifests import (
     ROOT,
     components,

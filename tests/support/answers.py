@@ -1,4 +1,4 @@
-"""Whole answers, how long they took, and what a failed one says became of the change."""
+"""Complete responses with their duration, and assertions about problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from svc.api.context import LIFECYCLE
 from tests.support.services import Service
 from tests.support.waiting import eventually
 
-#: What a store operation may take (500 ms), and as much again and more for a busy machine.
+#: The store's timeout is 500 ms; the rest is time for a busy machine.
 PROMPT_SECONDS: Final = 2.0
 TEXT: Final = {"Content-Type": "text/plain"}
 
@@ -79,9 +79,9 @@ async def together(*asked: Any) -> list[Any]:
 
 
 async def warm(service: Service, connections: int) -> None:
-    """Open that many connections, so that a flood measures the service and not the handshakes.
+    """Open this many connections, so that a later flood of requests needs no handshakes.
 
-    A burst of them would overflow the listener's backlog, and the kernel tries again after 1 s.
+    A burst of handshakes would overflow the listener's backlog, and the kernel retries after 1 s.
     """
     lifecycle, ready = service.app[LIFECYCLE], asyncio.Event()
 
@@ -98,7 +98,7 @@ async def warm(service: Service, connections: int) -> None:
 
 
 def assert_problem(answer: Answer, status: int, code: str, applied: str = "no") -> None:
-    """The answer is a problem with these; 503, and only 503, says when to come again."""
+    """Assert the problem's fields. Retry-After comes with 503 only."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"] == "application/problem+json", answer
     problem = answer.json
@@ -116,12 +116,12 @@ def assert_problem(answer: Answer, status: int, code: str, applied: str = "no") 
 
 
 def assert_refused(answer: Answer) -> None:
-    """503: the store could not be asked, and surely nothing was applied."""
+    """503: the store was not reached, and certainly nothing was applied."""
     assert_problem(answer, 503, "store_unavailable")
 
 
 def assert_unknown(answer: Answer) -> None:
-    """504: the change was sent, its answer never came."""
+    """504: the change was sent, and no reply arrived."""
     assert_problem(answer, 504, "outcome_unknown", "unknown")
 
 

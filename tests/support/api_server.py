@@ -1,7 +1,7 @@
-"""A Kubernetes API server for tests: real HTTP, real versions and conflicts, faults on demand.
+"""A Kubernetes API server for tests: HTTP, resourceVersions, conflicts, and faults on demand.
 
-It stores what it is given and knows nothing of kinds but which are namespaced collections. What it
-says and when follows the API conventions: resourceVersion and generation, 409, 422 and Status.
+It stores any namespaced object and does not validate its kind. Its behaviour follows the Kubernetes
+API conventions: resourceVersion, generation, managedFields, the statuses 409 and 422, Status.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aiohttp import web
 from tests.support.json_patches import apply_operation, merged
 
 Json = dict[str, Any]
-TOKEN: Final = "a-token"  # noqa: S105 - opens nothing but this
+TOKEN: Final = "a-token"  # noqa: S105 - for this test server only
 _JSON_PATCH: Final = "application/json-patch+json"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _REASONS: Final = {
@@ -41,14 +41,16 @@ _REASONS: Final = {
 
 
 class Failure(Exception):
+    """The request fails with the HTTP status ``code``."""
+
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request as it came in."""
+class ReceivedRequest:
+    """A request as the server received it."""
 
     method: str
     plural: str
@@ -60,32 +62,33 @@ class Asked:
 
 @dataclass
 class Faults:
-    """What goes wrong, for the requests whose turn it is; ``matching`` chooses them by method."""
+    """What goes wrong with the next requests of these ``methods``."""
 
-    #: Answered so, before anything is done.
+    #: The response has this status, and the request has no effect.
     status: int | None = None
-    #: As a proxy in front of the server answers: no JSON, no Content-Type.
-    bare: bool = False
-    #: The connection is reset; with ``after`` only once it is done.
+    #: The response has no JSON and no Content-Type, as from a proxy in front of the server.
+    without_body: bool = False
+    #: The connection is reset.
     reset: bool = False
-    after: bool = False
-    #: Never answered.
+    #: The request is applied before the fault.
+    after_applying: bool = False
+    #: There is no response.
     hang: bool = False
-    #: 200, and then something that is no object.
+    #: The response has the status 200 and a body that is no JSON.
     garbage: bool = False
-    matching: frozenset[str] = frozenset({"GET", "PATCH", "POST", "PUT"})
-    #: So many requests; None for all of them.
+    methods: frozenset[str] = frozenset({"GET", "PATCH", "POST", "PUT"})
+    #: The number of requests with this fault; None for all.
     times: int | None = None
 
     def take(self, method: str) -> bool:
-        if method not in self.matching or self.times == 0:
+        if method not in self.methods or self.times == 0:
             return False
         if self.times is not None:
             self.times -= 1
         return True
 
 
-Hook = Callable[["ApiServer", Asked], Awaitable[None] | None]
+Hook = Callable[["ApiServer", ReceivedRequest], Awaitable[None] | None]
 
 
 @dataclass
@@ -96,16 +99,16 @@ class ApiServer:
         default_factory=lambda: {"/v1/configmaps", "networking.istio.io/v1/virtualservices"}
     )
     objects: dict[tuple[str, str, str], Json] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
-    #: Plurals by verb ("get", "list", "patch", "create", "update") that are answered with 403.
+    requests: list[ReceivedRequest] = field(default_factory=list)
+    #: Verb ("get", "list", "patch", "create", "update") and plural of requests that get 403.
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     faults: Faults | None = None
-    #: Called before a patch is looked at: the moment between another's read and write.
+    #: Called before a patch is applied: between the read and the write of another client.
     before_patch: Hook | None = None
-    #: Called after a patch was stored.
+    #: Called after a patch is stored.
     after_patch: Hook | None = None
-    #: Says why an object is not valid, as an admission webhook does.
-    invalid: Callable[[Json], str | None] | None = None
+    #: Returns why an object is rejected, None if it is accepted: an admission webhook.
+    validate: Callable[[Json], str | None] | None = None
     port: int = 0
     _version: int = 1000
 
@@ -114,7 +117,7 @@ class ApiServer:
         return str(self._version)
 
     def put(self, collection: str, document: Json) -> Json:
-        """Store an object as somebody else's write would: versions go up, the rest is taken."""
+        """Store an object as another client would: only the versions are set."""
         self.collections.add(collection)
         metadata = document["metadata"]
         key = (collection, metadata.get("namespace", "default"), metadata["name"])
@@ -127,13 +130,13 @@ class ApiServer:
         change(document)
         self._store((collection, namespace, name), document)
 
-    def writes(self) -> list[Asked]:
-        return [each for each in self.asked if each.method != "GET"]
+    def writes(self) -> list[ReceivedRequest]:
+        return [each for each in self.requests if each.method != "GET"]
 
     def kubeconfig(self, path: Path, **user: Any) -> Path:
         """Write a kubeconfig with the contexts ``here`` (current) and ``elsewhere``."""
         clusters = [
-            # Insecure, for there is no TLS: reading a machine's certificates takes most of a test.
+            # Insecure: there is no TLS, and loading the machine's certificates would be slow.
             {"name": name, "cluster": {"server": server, "insecure-skip-tls-verify": True}}
             for name, server in (
                 ("one", f"http://127.0.0.1:{self.port}"),
@@ -158,12 +161,12 @@ class ApiServer:
         )
         return path
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         group = request.match_info.get("group", "")
         plural, name = request.match_info["plural"], request.match_info.get("name", "")
         collection = f"{group}/{request.match_info['version']}/{plural}"
-        asked = Asked(
+        received = ReceivedRequest(
             request.method,
             plural,
             name,
@@ -171,20 +174,20 @@ class ApiServer:
             json.loads(raw) if raw else None,
             request.content_type,
         )
-        self.asked.append(asked)
+        self.requests.append(received)
         fault = self.faults if self.faults and self.faults.take(request.method) else None
-        if fault and not fault.after and (broken := await self._break(request, fault)):
+        if fault and not fault.after_applying and (broken := await self._inject(request, fault)):
             return broken
         try:
             _authenticate(request)
-            answer = await self._do(asked, collection, request.match_info["namespace"])
+            answer = await self._respond(received, collection, request.match_info["namespace"])
         except Failure as failure:
             return _status(failure.code, str(failure))
-        if fault and fault.after and (broken := await self._break(request, fault)):
+        if fault and fault.after_applying and (broken := await self._inject(request, fault)):
             return broken
         return _json(answer, 201 if request.method == "POST" else 200)
 
-    async def _break(self, request: web.Request, fault: Faults) -> web.StreamResponse | None:
+    async def _inject(self, request: web.Request, fault: Faults) -> web.StreamResponse | None:
         if fault.reset:
             assert request.transport is not None
             request.transport.abort()
@@ -193,8 +196,8 @@ class ApiServer:
             await asyncio.Event().wait()
         if fault.garbage:
             return web.Response(text="<html>", content_type="text/html")
-        if fault.status is not None and fault.bare:
-            # By hand, for aiohttp always names a type.
+        if fault.status is not None and fault.without_body:
+            # Written by hand, because aiohttp always sets Content-Type.
             assert request.transport is not None
             head = (
                 f"HTTP/1.1 {fault.status} Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -206,12 +209,12 @@ class ApiServer:
             return _status(fault.status, "broken on purpose")
         return None
 
-    async def _do(self, asked: Asked, collection: str, namespace: str) -> Json:
-        verb = {"GET": "get" if asked.name else "list", "PATCH": "patch", "POST": "create"}.get(
-            asked.method, "update"
+    async def _respond(self, request: ReceivedRequest, collection: str, namespace: str) -> Json:
+        verb = {"GET": "get" if request.name else "list", "PATCH": "patch", "POST": "create"}.get(
+            request.method, "update"
         )
-        if (verb, asked.plural) in self.forbidden:
-            raise Failure(403, f'{asked.plural} is forbidden: User "me" cannot {verb} resource')
+        if (verb, request.plural) in self.forbidden:
+            raise Failure(403, f'{request.plural} is forbidden: User "me" cannot {verb} resource')
         if collection not in self.collections:
             raise Failure(404, "the server could not find the requested resource")
         if verb == "list":
@@ -226,41 +229,41 @@ class ApiServer:
                 ],
             }
         if verb == "create":
-            return self._create(asked, collection, namespace)
-        key = (collection, namespace, asked.name)
+            return self._create(request, collection, namespace)
+        key = (collection, namespace, request.name)
         if verb == "patch" and self.before_patch:
-            await _called(self.before_patch(self, asked))
+            await _called(self.before_patch(self, request))
         if key not in self.objects:
-            raise Failure(404, f'{asked.plural} "{asked.name}" not found')
+            raise Failure(404, f'{request.plural} "{request.name}" not found')
         if verb == "get":
             return copy.deepcopy(self.objects[key])
         if verb == "update":
-            return self._store(key, asked.body, asked.manager, checked=True)
-        stored = self._patch(asked, key)
+            return self._store(key, request.body, request.manager, checked=True)
+        stored = self._patch(request, key)
         if self.after_patch:
-            await _called(self.after_patch(self, asked))
+            await _called(self.after_patch(self, request))
         return stored
 
-    def _create(self, asked: Asked, collection: str, namespace: str) -> Json:
-        key = (collection, namespace, asked.body["metadata"]["name"])
+    def _create(self, request: ReceivedRequest, collection: str, namespace: str) -> Json:
+        key = (collection, namespace, request.body["metadata"]["name"])
         if key in self.objects:
-            raise Failure(409, f'{asked.plural} "{key[2]}" already exists')
-        return self._store(key, asked.body, asked.manager)
+            raise Failure(409, f'{request.plural} "{key[2]}" already exists')
+        return self._store(key, request.body, request.manager)
 
-    def _patch(self, asked: Asked, key: tuple[str, str, str]) -> Json:
+    def _patch(self, request: ReceivedRequest, key: tuple[str, str, str]) -> Json:
         document = copy.deepcopy(self.objects[key])
-        if asked.content_type == _JSON_PATCH:
+        if request.content_type == _JSON_PATCH:
             try:
-                for operation in asked.body:
+                for operation in request.body:
                     apply_operation(document, operation)
             except (LookupError, ValueError, TypeError) as error:
                 message = "the server rejected our request due to an error in our request"
                 raise Failure(422, message) from error
-        elif asked.content_type == _MERGE_PATCH:
-            document = merged(document, asked.body)
+        elif request.content_type == _MERGE_PATCH:
+            document = merged(document, request.body)
         else:
-            raise Failure(415, f"unsupported {asked.content_type}")
-        return self._store(key, document, asked.manager, checked=True)
+            raise Failure(415, f"unsupported {request.content_type}")
+        return self._store(key, document, request.manager, checked=True)
 
     def _store(
         self,
@@ -279,7 +282,7 @@ class ApiServer:
             metadata["resourceVersion"] = version
             if document == old:
                 return copy.deepcopy(old)  # nothing changed: not even the version
-        if self.invalid and (why := self.invalid(document)):
+        if self.validate and (why := self.validate(document)):
             raise Failure(422, why)
         generation = 1 if old is None else old["metadata"].get("generation", 1)
         if old is not None and document.get("spec") != old.get("spec"):
@@ -298,7 +301,7 @@ class ApiServer:
 
 
 def _note_writer(metadata: Json, manager: str) -> None:
-    """As the real one does for rules: they are one value, which has one writer."""
+    """Record the manager as the only writer of spec.http: a list is one value to Kubernetes."""
     others = [each for each in metadata.get("managedFields", []) if each["manager"] != manager]
     for each in others:
         each.get("fieldsV1", {}).get("f:spec", {}).pop("f:http", None)
@@ -335,7 +338,7 @@ def _status(code: int, message: str) -> web.Response:
 
 
 def _json(said: Json, code: int) -> web.Response:
-    # Without a charset, as the real one: clients compare the whole header.
+    # Without a charset, like the real server: clients compare the whole header.
     return web.Response(
         body=json.dumps(said).encode(), status=code, headers={"Content-Type": "application/json"}
     )
@@ -345,14 +348,14 @@ def _app(server: ApiServer) -> web.Application:
     app = web.Application()
     for root in ("/api/{version}", "/apis/{group}/{version}"):
         base = root + "/namespaces/{namespace}/{plural}"
-        app.router.add_route("*", base, server.answer)
-        app.router.add_route("*", base + "/{name}", server.answer)
+        app.router.add_route("*", base, server.handle)
+        app.router.add_route("*", base + "/{name}", server.handle)
     return app
 
 
 @contextlib.asynccontextmanager
-async def listening(server: ApiServer) -> AsyncIterator[ApiServer]:
-    """Serve on a loopback port, the same one each time it is opened; what it stores outlives it."""
+async def serving(server: ApiServer) -> AsyncIterator[ApiServer]:
+    """Serve on a loopback port; a second call uses the same port and keeps the objects."""
     runner = web.AppRunner(_app(server), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", server.port, reuse_address=True)

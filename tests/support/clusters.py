@@ -1,4 +1,4 @@
-"""What tests do to a Redis Cluster: find a slot's server, move the slot, take a server away."""
+"""Operations on a Redis Cluster: find a slot's server, move the slot, stop a server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def owner_of(cluster: RedisCluster, slot: int) -> RedisServer:
 
 
 def port_of_owner(witness: RedisServer, slot: int) -> int:
-    """Return the port of the server that has the slot, by the word of another."""
+    """Return the port of the server that has the slot, according to another server."""
     for first, last, primary, *_ in ask_node(witness, "CLUSTER", "SLOTS"):
         if first <= slot <= last:
             return int(primary[1])
@@ -45,7 +45,7 @@ def id_of(server: RedisServer) -> str:
 
 
 class Migration:
-    """One slot on its way from a server to another, step by step."""
+    """The migration of one slot from one server to another, in steps."""
 
     def __init__(self, cluster: RedisCluster, slot: int) -> None:
         self.cluster = cluster
@@ -78,7 +78,7 @@ class Migration:
 
 
 def wait_whole(cluster: RedisCluster, *, seconds: float = 15.0) -> None:
-    """Wait until every server that runs says that all slots are served."""
+    """Wait until every running server reports that all slots are served."""
     running = [s for s in cluster.servers if s.process is not None]
     until(lambda: all(map(_sees_all, running)), seconds=seconds, what="the cluster")
 

@@ -1,4 +1,4 @@
-"""One request of every kind that asks the store, those that change something apart."""
+"""One request of every kind that uses the store; those that change something are separate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True)
 class Verb:
-    """A request; its path is the same each time, so that a changed answer means a changed store."""
+    """A request with a fixed path, so that another response means that the store changed."""
 
     name: str
     method: str

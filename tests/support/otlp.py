@@ -1,4 +1,4 @@
-"""A collector for the tests: takes OTLP over HTTP, keeps the spans, fails when told to."""
+"""An OTLP/HTTP collector for the tests: keeps the spans, and fails in a chosen way."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Behaviour(Enum):
 
 @dataclass(frozen=True)
 class Upload:
-    """A request to the collector, header names in lower case; without an answer no ``status``."""
+    """A received request. Header names are in lower case; ``status`` is None without a response."""
 
     path: str
     headers: dict[str, str]
@@ -40,7 +40,7 @@ class Upload:
 
 
 class Collector:
-    """Listens on a loopback port, the same one each time it is opened."""
+    """Listens on a loopback port, which stays the same when it is opened again."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -54,7 +54,7 @@ class Collector:
 
     @property
     def endpoint(self) -> str:
-        """What ``OTEL_EXPORTER_OTLP_ENDPOINT`` has to say."""
+        """The value for ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -77,14 +77,14 @@ class Collector:
             self._uploads.clear()
 
     def behave(self, behaviour: Behaviour) -> None:
-        """Behave so from now on; who hung until now is let go, without an answer."""
+        """Behave so from now on. Requests that hang until now are aborted."""
         with self._lock:
             self._behaviour = behaviour
             hung, self._let_go = self._let_go, threading.Event()
         hung.set()
 
     def manners(self) -> tuple[Behaviour, threading.Event]:
-        """Return how to treat a request, and what one that hangs has to wait for."""
+        """Return the behaviour for a new request, and the event that ends a hanging one."""
         with self._lock:
             return self._behaviour, self._let_go
 
@@ -104,7 +104,7 @@ class Collector:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and cut every connection; what was kept stays."""
+        """Stop listening and cut every connection. Received spans are kept."""
         if self._server is None or self._thread is None:
             return
         self._server.shutdown()
@@ -140,7 +140,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
-        # A client that left, or was cut off, is not a failure.
+        # The client disconnected, or was cut off by close().
         error = sys.exception()
         if error is not None and not isinstance(error, ConnectionError):
             self.failures.append(error)
@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.collector.keep(upload, spans)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager

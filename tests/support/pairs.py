@@ -1,4 +1,4 @@
-"""A stable and a canary release side by side over one Redis, as pods that can be discovered."""
+"""A stable and a canary release side by side over one Redis, as pods for service discovery."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSIONS: Final = {"stable": "1.0.0", "canary": "1.1.0"}
 
 
 class ReadService(ServiceProcess):
-    """A service whose log is read all the time: a full pipe would stop it."""
+    """A service process whose output is read continuously, because a full pipe would block it."""
 
     def __init__(self, environ: dict[str, str]) -> None:
         super().__init__(environ)
@@ -29,7 +29,7 @@ class ReadService(ServiceProcess):
         assert self.process is not None
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
-            # A descriptor of its own: whoever closes the stream disturbs nobody.
+            # A duplicate descriptor, so that closing the stream elsewhere has no effect here.
             reader = threading.Thread(target=self._read, args=(os.dup(stream.fileno()),))
             reader.start()
             self._readers.append(reader)
@@ -42,7 +42,7 @@ class ReadService(ServiceProcess):
             self._readers.pop().join()
 
     def output(self) -> str:
-        """Return the last of what it said."""
+        """Return the last of its output."""
         return b"".join(self._said).decode(errors="replace")
 
     def _read(self, descriptor: int) -> None:
@@ -55,7 +55,7 @@ class ReadService(ServiceProcess):
 
 @dataclass
 class Release:
-    """One process, and the pod that it would be."""
+    """One process, and its pod."""
 
     track: str
     service: ServiceProcess

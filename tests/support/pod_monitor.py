@@ -1,4 +1,4 @@
-"""A PodMonitor as a scrape job: what the Prometheus operator makes of it, pods read from a file."""
+"""A PodMonitor as a Prometheus scrape job, as the Prometheus operator generates it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 from tests.support.services import ROOT
 
 COMPONENT: Final = ROOT / "kustomize" / "components" / "monitoring"
-#: A relabelling's fields in a PodMonitor, and in Prometheus' own configuration.
+#: The fields of a relabelling in a PodMonitor, and in Prometheus' configuration.
 RELABELLING: Final = {
     "action": "action",
     "modulus": "modulus",
@@ -35,7 +35,7 @@ def read_pod_monitor() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod of one container, as far as discovery sees it; ``ports`` are addresses by name."""
+    """A pod with one container, as service discovery sees it. ``ports`` are addresses by name."""
 
     name: str
     labels: Mapping[str, str]
@@ -45,7 +45,7 @@ class Pod:
     container: str = "kv"
 
     def targets(self) -> list[dict[str, Any]]:
-        """Return what discovery finds: a target for each port."""
+        """Return the discovered targets: one for each port."""
         labels = {
             "namespace": self.namespace,
             "pod_name": self.name,
@@ -69,16 +69,16 @@ class Pod:
 
 
 def write_pods(path: Path, pods: Iterable[Pod]) -> None:
-    """Have discovery find these pods from now on; the file changes at once."""
+    """Write the pods to the discovery file, atomically."""
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps([target for pod in pods for target in pod.targets()]))
     fresh.replace(path)
 
 
 def scrape_job(monitor: Mapping[str, Any], pods: Path, *, namespace: str) -> dict[str, Any]:
-    """Return a PodMonitor's scrape job, in the operator's order; its interval is left out.
+    """Return a PodMonitor's scrape job, in the operator's order, without its interval.
 
-    What isn't translated is refused: it would go untested.
+    Fail for fields that are not translated, because they would not be tested.
     """
     spec, (endpoint,) = monitor["spec"], monitor["spec"]["podMetricsEndpoints"]
     _refuse_others(spec, {"selector", "sampleLimit", "podMetricsEndpoints"})

@@ -1,4 +1,4 @@
-"""A real Prometheus for the tests: on a free port, with a directory of its own, ended by pid."""
+"""A real Prometheus for the tests, on a free port, with its own directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START_SECONDS: Final = 20.0
 
 @dataclass(frozen=True)
 class Series:
-    """One series of an instant query's answer; of a scalar's, without labels."""
+    """One series of an instant query's result; without labels if the result is a scalar."""
 
     labels: dict[str, str]
     value: float
@@ -32,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Range:
-    """One series of a range query's answer: (Unix time, value)."""
+    """One series of a range query's result; a point is (Unix time, value)."""
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
@@ -56,7 +56,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Rule:
-    """A loaded rule; ``health`` is "ok", "err" or, until it was evaluated, "unknown"."""
+    """A loaded rule; ``health`` is "ok", "err", or "unknown" before the first evaluation."""
 
     name: str
     kind: str
@@ -66,7 +66,7 @@ class Rule:
 
 
 class QueryRefused(Exception):
-    """Prometheus didn't take the question; the message is its own."""
+    """Prometheus refused the query; the message is from Prometheus."""
 
 
 def need_program(name: str) -> str:
@@ -78,7 +78,7 @@ def need_program(name: str) -> str:
 
 
 class Prometheus:
-    """One prometheus process on loopback, and questions to it."""
+    """One Prometheus process on loopback, and queries to it."""
 
     def __init__(
         self,
@@ -140,22 +140,22 @@ class Prometheus:
         return False
 
     def stop(self) -> None:
-        """End the process, whatever state it is in; its data need not outlive it."""
+        """Kill the process; its data is not needed any more."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(10)
             self.process = None
 
     def query(self, expression: str, at: float | None = None) -> list[Series]:
-        """Ask for an expression's value now, or at a Unix time."""
-        answer = self._ask("query", query=expression, **({} if at is None else {"time": str(at)}))
-        result = answer["result"]
-        if answer["resultType"] == "scalar":
+        """Return the result of an instant query, now or at a Unix time."""
+        response = self._get("query", query=expression, **({} if at is None else {"time": str(at)}))
+        result = response["result"]
+        if response["resultType"] == "scalar":
             return [Series({}, float(result[1]))]
         return [Series(each["metric"], float(each["value"][1])) for each in result]
 
     def value(self, expression: str) -> float | None:
-        """Return the value of an expression's only series, None while there is none."""
+        """Return the value of the only series of a result, None if there is none."""
         found = self.query(expression)
         assert len(found) <= 1, f"{expression}: {len(found)} series"
         return found[0].value if found else None
@@ -163,9 +163,9 @@ class Prometheus:
     def query_range(
         self, expression: str, *, seconds: float = 60.0, step: float = 1.0
     ) -> list[Range]:
-        """Ask for an expression's values over the seconds before now."""
+        """Return the result of a range query over the last ``seconds``."""
         now = time.time()
-        answer = self._ask(
+        response = self._get(
             "query_range",
             query=expression,
             start=str(now - seconds),
@@ -174,13 +174,13 @@ class Prometheus:
         )
         return [
             Range(each["metric"], [(float(t), float(v)) for t, v in each["values"]])
-            for each in answer["result"]
+            for each in response["result"]
         ]
 
     def exemplars(self, selector: str, *, seconds: float = 3600.0) -> list[Exemplar]:
-        """Return the exemplars stored over the seconds before now."""
+        """Return the exemplars of the last ``seconds``."""
         now = time.time()
-        answer = self._ask(
+        response = self._get(
             "query_exemplars", query=selector, start=str(now - seconds), end=str(now + 60)
         )
         return [
@@ -190,30 +190,30 @@ class Prometheus:
                 float(exemplar["value"]),
                 float(exemplar["timestamp"]),
             )
-            for each in answer
+            for each in response
             for exemplar in each["exemplars"]
         ]
 
     def series(self, selector: str, *, seconds: float = 3600.0) -> list[dict[str, str]]:
-        """Return the labels of all series that had samples in the seconds before now."""
+        """Return the labels of all series with samples in the last ``seconds``."""
         now = time.time()
-        answer = self._ask(
+        response = self._get(
             "series", **{"match[]": selector, "start": str(now - seconds), "end": str(now)}
         )
-        return [dict(labels) for labels in answer]
+        return [dict(labels) for labels in response]
 
     def targets(self) -> list[Target]:
-        """Return what is scraped; dropped targets are left out."""
+        """Return the active targets."""
         return [
             Target(each["labels"], each["scrapeUrl"], each["health"], each["lastError"])
-            for each in self._ask("targets", state="active")["activeTargets"]
+            for each in self._get("targets", state="active")["activeTargets"]
         ]
 
     def dropped_targets(self) -> list[dict[str, str]]:
-        """Return the discovered labels of what relabelling dropped."""
+        """Return the discovered labels of the targets that relabelling dropped."""
         return [
             each["discoveredLabels"]
-            for each in self._ask("targets", state="dropped")["droppedTargets"]
+            for each in self._get("targets", state="dropped")["droppedTargets"]
         ]
 
     def rules(self) -> list[Rule]:
@@ -221,16 +221,16 @@ class Prometheus:
             Rule(
                 each["name"], each["type"], each["query"], each["health"], each.get("lastError", "")
             )
-            for group in self._ask("rules")["groups"]
+            for group in self._get("rules")["groups"]
             for each in group["rules"]
         ]
 
-    def _ask(self, endpoint: str, **parameters: str) -> Any:
+    def _get(self, endpoint: str, **parameters: str) -> Any:
         query = urllib.parse.urlencode(parameters)
-        answer = fetch(f"{self.base}/api/v1/{endpoint}?{query}").json
-        if answer["status"] != "success":
-            raise QueryRefused(f"{answer['errorType']}: {answer['error']}")
-        return answer["data"]
+        response = fetch(f"{self.base}/api/v1/{endpoint}?{query}").json
+        if response["status"] != "success":
+            raise QueryRefused(f"{response['errorType']}: {response['error']}")
+        return response["data"]
 
 
 @contextlib.contextmanager
@@ -251,7 +251,7 @@ def running_prometheus(
 
 
 def check_metrics(text: bytes) -> str:
-    """Return what ``promtool check metrics`` has to say against an exposition, "" if nothing."""
+    """Return the errors of ``promtool check metrics`` for an exposition, "" if there are none."""
     result = subprocess.run(
         [need_program("promtool"), "check", "metrics"],
         input=text,
@@ -259,5 +259,5 @@ def check_metrics(text: bytes) -> str:
         timeout=30,
         check=False,
     )
-    said = (result.stdout + result.stderr).decode().strip()
-    return said or ("" if result.returncode == 0 else f"exit code {result.returncode}")
+    errors = (result.stdout + result.stderr).decode().strip()
+    return errors or ("" if result.returncode == 0 else f"exit code {result.returncode}")

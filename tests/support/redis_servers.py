@@ -1,4 +1,4 @@
-"""Real Redis servers for the tests: started on free ports or private sockets, ended by pid."""
+"""Real Redis servers for the tests, on free ports of loopback."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def binary_7() -> str | None:
 
 
 class RedisServer:
-    """One redis-server process on loopback, to be stopped, killed, started again."""
+    """One redis-server process on loopback, which can be stopped, killed and restarted."""
 
     def __init__(self, binary: str, directory: Path, *options: str) -> None:
         self.binary = binary
@@ -63,7 +63,7 @@ class RedisServer:
         return self.process.pid
 
     def client(self) -> redis.Redis:
-        """Return a plain client, for looking behind the service's back."""
+        """Return a client, to access the data without the service."""
         return redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=5)
 
     def start(self, *, wait: bool = True) -> None:
@@ -101,7 +101,7 @@ class RedisServer:
         os.kill(self.pid, number)
 
     def stop(self) -> None:
-        """End the process, whatever state it is in."""
+        """Kill the process, in whatever state it is."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
@@ -171,7 +171,7 @@ def _ask(client: redis.Redis, *words: object) -> Any:
 
 
 def _info(client: redis.Redis) -> bytes:
-    # redis-py would parse it; the raw text serves as well.
+    # redis-py parses the reply with some versions, and returns text with others.
     answer = _ask(client, "CLUSTER", "INFO")
     if isinstance(answer, dict):
         return "\n".join(f"{k}:{v}" for k, v in answer.items()).encode()

@@ -1,4 +1,4 @@
-"""A primary and a replica under the watch of Sentinels."""
+"""A primary and a replica, monitored by Sentinels."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class Sentinel:
         known = (int(state["num-slaves"]), int(state["num-other-sentinels"]))
         return known == (replicas, sentinels - 1)
 
-    def hurries(self) -> bool:
-        """Shorten the periods by which it looks and acts, which are seconds otherwise."""
+    def speed_up(self) -> bool:
+        """Shorten its periods, which are seconds by default. Return False if it does not answer."""
         try:
             self.ask("SENTINEL DEBUG", "info-period", "200", "publish-period", "200")
         except redis.ConnectionError:
@@ -69,7 +69,7 @@ class Sentinel:
         return True
 
     def fail_over(self) -> None:
-        """Make the replica the primary; Sentinel needs a while to trust it."""
+        """Make the replica the primary, as soon as Sentinel accepts the replica."""
 
         def accepted() -> bool:
             try:
@@ -87,7 +87,7 @@ class Sentinel:
         self.process.wait(10)
 
 
-class Watched:
+class SentinelSetup:
     def __init__(self, servers: list[RedisServer], sentinels: list[Sentinel]) -> None:
         self.primary, self.replica = servers
         self.sentinels = sentinels
@@ -99,7 +99,7 @@ class Watched:
 
 
 @contextlib.contextmanager
-def running_sentinels(binary: str, directory: Path, count: int) -> Iterator[Watched]:
+def running_sentinels(binary: str, directory: Path, count: int) -> Iterator[SentinelSetup]:
     with contextlib.ExitStack() as stack:
         sync_at_once = ("--repl-diskless-sync-delay", "0")
         primary = stack.enter_context(running_redis(binary, directory / "primary", *sync_at_once))
@@ -118,9 +118,9 @@ def running_sentinels(binary: str, directory: Path, count: int) -> Iterator[Watc
             stack.callback(sentinel.stop)
             sentinels.append(sentinel)
         for sentinel in sentinels:
-            until(sentinel.hurries, what="Sentinel")
+            until(sentinel.speed_up, what="Sentinel")
             until(lambda s=sentinel: s.knows(replicas=1, sentinels=count), what="Sentinel")  # type: ignore[misc]
-        yield Watched([primary, replica], sentinels)
+        yield SentinelSetup([primary, replica], sentinels)
 
 
 def _is_linked(replica: RedisServer) -> bool:

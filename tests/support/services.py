@@ -1,4 +1,4 @@
-"""The service under test: in this process on a free port, or as a process of its own."""
+"""The service under test: in this process on free ports, or as a separate process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from svc.app import build_admin_app, build_app
 from svc.serving.listener import TrafficRunner
 from svc.serving.server import BACKLOG
 from svc.settings import Settings
-from svc.stores.coalescing import CoalescingStore
-from svc.stores.opening import open_store
+from svc.stores.redis import RedisStore
+from svc.stores.store_url import open_store
 from tests.support.ports import free_port
 
 START_SECONDS: Final = 15.0
@@ -31,10 +31,10 @@ ROOT: Final = Path(__file__).parents[2]
 
 @dataclass
 class Service:
-    """A service that listens, and a client for it; paths are sent exactly as given."""
+    """A running service and a client for it. Paths are sent exactly as given."""
 
     settings: Settings
-    store: CoalescingStore
+    store: RedisStore
     app: web.Application
     client: aiohttp.ClientSession
     base: str
@@ -108,9 +108,11 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
 
 @dataclass
 class ServiceProcess:
-    """``python -m svc serve`` as a process of its own."""
+    """``python -m svc serve``, or another ``command``, as a separate process."""
 
     environ: dict[str, str]
+    command: tuple[str, ...] = (sys.executable, "-m", "svc", "serve")
+    directory: Path = ROOT
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -131,8 +133,8 @@ class ServiceProcess:
     def start(self, *, wait: bool = True) -> None:
         environ = {k: v for k, v in os.environ.items() if not k.startswith("KV_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "svc", "serve"],
-            cwd=ROOT,
+            self.command,
+            cwd=self.directory,
             env={
                 **environ,
                 "KV_HOST": "127.0.0.1",
@@ -169,7 +171,7 @@ class ServiceProcess:
         return self.process.wait(seconds)
 
     def output(self) -> str:
-        """Return what an ended process said."""
+        """Return the output of a process that has ended."""
         assert self.process is not None
         out, err = self.process.communicate(timeout=10)
         return (out + err).decode()
@@ -186,7 +188,7 @@ class ServiceProcess:
 
 @contextlib.contextmanager
 def service_process(**environ: str) -> Any:
-    """Run the service with these ``KV_*`` variables; yields a started ServiceProcess."""
+    """Run the service with these ``KV_*`` variables. Yield the started ServiceProcess."""
     service = ServiceProcess(environ)
     try:
         service.start()

@@ -1,4 +1,4 @@
-"""Spans as they travel by OTLP, read for the tests."""
+"""Decode spans from OTLP requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it arrived; ids are lowercase hex, ``parent_id`` is empty in a root."""
+    """A received span. Ids are lowercase hexadecimal; a root span's ``parent_id`` is empty."""
 
     trace_id: str
     span_id: str
@@ -51,7 +51,7 @@ class Span:
 
 
 def decode(body: bytes) -> list[Span]:
-    """Return the spans of a serialised ExportTraceServiceRequest; raises DecodeError."""
+    """Decode a serialised ExportTraceServiceRequest. Raises DecodeError."""
     request = ExportTraceServiceRequest.FromString(body)
     return [
         _span(span, _attributes(group.resource.attributes), scoped.scope.name)

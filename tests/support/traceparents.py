@@ -1,4 +1,4 @@
-"""Generated ``traceparent`` headers: good ones, nearly good ones, and anything else."""
+"""Generated ``traceparent`` headers: valid, almost valid, and arbitrary."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def _mangled(draw: st.DrawFn) -> str:
 
 
 def parents() -> st.SearchStrategy[str]:
-    """Headers that name a parent, whatever its flags."""
+    """Valid headers, with any flags."""
     nonzero = [_hexes(digits).filter(lambda text: set(text) != {"0"}) for digits in (32, 16)]
     return st.builds("00-{}-{}-{}".format, *nonzero, _hexes(2))
 
 
 def traceparents() -> st.SearchStrategy[str | None]:
-    """Anything that the header may say, or that there is none."""
+    """Any value of the header, or None."""
     return st.one_of(st.none(), parents(), _assembled(), _mangled(), st.text(_ANY, max_size=80))

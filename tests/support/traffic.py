@@ -17,7 +17,7 @@ from yarl import URL
 
 from tests.support.mesh_view import MeshView
 from tests.support.ports import free_port
-from tests.support.wire import wire_to
+from tests.support.raw_http import raw_connection
 
 WORKERS: Final = 8
 PAUSE_SECONDS: Final = 0.02
@@ -159,7 +159,7 @@ class Traffic:
         while not self._stop.is_set():
             for each in self._destinations:
                 for bytes_sent in (MALFORMED, UNFINISHED):
-                    async with wire_to(each.port) as wire:
+                    async with raw_connection(each.port) as wire:
                         await wire.send(bytes_sent)
                         await wire.closed()
             await asyncio.sleep(PAUSE_SECONDS)

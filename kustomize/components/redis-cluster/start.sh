@@ -15,7 +15,7 @@ knows_others() { ! ask "$POD_IP" cluster info | grep -qx cluster_known_nodes:1; 
 misses_some() { ask "$POD_IP" cluster nodes | grep -q fail; }
 address_of() { getent ahosts "$(host_of "$1")" | head -n 1 | cut -d ' ' -f 1; }
 
-# Three primaries with a replica each. Servers that know others already, or hold data, are refused.
+# Three primaries with a replica each. redis-cli refuses servers that are in a cluster or hold data.
 form() {
   nodes=
   for i in $servers; do
@@ -26,15 +26,15 @@ form() {
   redis-cli --user operator --cluster create $nodes --cluster-replicas 1 --cluster-yes
 }
 
-# Servers find each other by addresses, and a pod that was replaced has a new one. Whoever it still
-# reaches spreads the word; where all were replaced together, nobody reaches anybody.
+# Servers know each other by address, and a new pod has a new address. If it can still reach any
+# other server, that one tells the rest. If all pods were replaced, none can reach another.
 introduce() {
   while :; do
     for i in $servers; do
       address=$(address_of "$i")
       [ -z "$address" ] || ask "$POD_IP" cluster meet "$address" 6379 >/dev/null
     done
-    # Twice cluster-node-timeout: by then it has noticed whom it doesn't reach.
+    # Twice cluster-node-timeout: by then it knows which servers it can't reach.
     sleep 10
     misses_some || return 0
   done

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Start as what Sentinel says this server is: the primary, or a replica of it.
+# Start in the role that Sentinel gives this server: the primary, or a replica of it.
 set -eu
 
 host_of() { echo "redis-$1.redis-headless"; }
 me=$(host_of "${POD_NAME##*-}")
 config=/data/redis.conf
 
-# Print the primary and the number of its replicas, as the first Sentinel that answers knows them.
+# Print the primary and the number of its replicas, from the first Sentinel that answers.
 ask_sentinels() {
   for i in 0 1 2; do
     facts=$(timeout 2 redis-cli -h "sentinel-$i.sentinel" -p 26379 --raw sentinel masters 2>/dev/null || true)
@@ -17,24 +17,24 @@ ask_sentinels() {
   done
 }
 
-# Where no Sentinel answers, what was true last holds; at the very first start redis-0 is the primary.
+# If no Sentinel answers, keep the last known role. At the very first start redis-0 is the primary.
 if [ -s "$config" ]; then
   primary=$(sed -n 's/^replicaof \([^ ]*\) .*/\1/p' "$config")
   primary=${primary:-$me}
 else
   primary=$(host_of 0)
 fi
-told=$(ask_sentinels)
-# A primary that lost its volume must not have its replicas follow it into the void: it waits until
+known=$(ask_sentinels)
+# A primary that has lost its volume must not make its replicas delete their data: it waits until
 # one of them is the primary.
-while [ ! -s "$config" ] && [ "${told%% *}" = "$me" ] && [ "${told##* }" != 0 ]; do
+while [ ! -s "$config" ] && [ "${known%% *}" = "$me" ] && [ "${known##* }" != 0 ]; do
   echo "no data here, and replicas that may have it: waiting for Sentinel to choose one of them"
   sleep 1
-  told=$(ask_sentinels)
+  known=$(ask_sentinels)
 done
-[ -z "$told" ] || primary=${told%% *}
+[ -z "$known" ] || primary=${known%% *}
 
-# Sentinel has the file rewritten after a failover; but for who is the primary, it is made anew here.
+# Sentinel rewrites the file after a failover. Only the primary's name is kept; the rest is new.
 {
   echo "include /etc/redis/redis.conf"
   echo "include /etc/redis/failover.conf"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start with the settings as they are now, and with what this Sentinel has learned so far.
+# Start with the current settings and with what this Sentinel has learned so far.
 set -eu
 
 config=/data/sentinel.conf

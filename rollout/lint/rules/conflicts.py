@@ -1,4 +1,4 @@
-"""Rules for conflicts: two objects or controllers must not configure the same thing."""
+"""Rules for conflicts: two objects or controllers must not configure the same thing. Pure."""
 
 from __future__ import annotations
 

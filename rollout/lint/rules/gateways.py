@@ -1,4 +1,4 @@
-"""Rules for Gateways: Gateways and VirtualServices must refer to each other correctly."""
+"""Rules for Gateways: Gateways and VirtualServices must refer to each other correctly. Pure."""
 
 from __future__ import annotations
 

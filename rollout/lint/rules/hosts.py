@@ -1,4 +1,4 @@
-"""Rules for hosts: a Service must provide every host."""
+"""Rules for hosts: a Service must provide every host. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule for outlier detection: it must be able to eject at least one pod."""
+"""The rule for outlier detection: it must be able to eject at least one pod. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for ports: routes must lead to ports that exist, and not to administrative ones."""
+"""Rules for ports: routes must lead to ports that exist, and not to administrative ones. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for retries and mirrors: no write may be applied twice, and retries need enough time."""
+"""Rules for retries and mirrors: no write is applied twice, and retries have enough time. Pure."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def mirrored_writes(context: LintContext) -> Iterator[Problem]:
                         f' "{destination.host}": if both use the same store, the writes are applied'
                         " twice",
                         "mirror only a route that matches GET and HEAD; if the mirror has its own"
-                        " store, suppress this rule",
+                        " store, allow this rule",
                     )
 
 
@@ -129,7 +129,7 @@ RULES: Final = (
     Rule(
         "mirrored-writes",
         Severity.ERROR,
-        "writes must not be mirrored; suppress this only for a mirror with its own store",
+        "writes must not be mirrored; allow this only for a mirror with its own store",
         mirrored_writes,
     ),
 )

@@ -1,4 +1,4 @@
-"""Rules for matches: every route must get requests, and every request should match a route."""
+"""Rules for matches: every route gets requests, and every request matches a route. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for plans: a step must not use what it creates, nor remove what the step before it uses."""
+"""Rules for plans: a step uses only what exists, and removes only what is unused. Pure."""
 
 from __future__ import annotations
 

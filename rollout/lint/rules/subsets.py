@@ -1,4 +1,4 @@
-"""Rules for subsets and selectors: they must be defined once and select pods."""
+"""Rules for subsets and selectors: they must be defined once and select pods. Pure."""
 
 from __future__ import annotations
 

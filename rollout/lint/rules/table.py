@@ -1,4 +1,4 @@
-"""The list of all lint rules. To find a rule, search its id in this folder.
+"""The list of all lint rules. To find a rule, search its id in this folder. Pure.
 
 How to add a rule:
 

@@ -1,4 +1,4 @@
-"""Rules without a check function: the parser, kustomize and the linter itself report them."""
+"""Rules without a check function: the parser, kustomize and the linter itself report them. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ERROR: Final = Severity.ERROR
 
 
 def _rule(rule_id: str, summary: str, severity: Severity = _ERROR) -> Rule:
-    return Rule(rule_id, severity, summary, suppressible=False)
+    return Rule(rule_id, severity, summary, allowable=False)
 
 
 RULES: Final = (
@@ -51,11 +51,11 @@ RULES: Final = (
     _rule(Reason.RETRIES_CONTRADICT, "a route with attempts: 0 must not configure retries"),
     _rule(
         "allow-unknown-rule",
-        "the annotation tallykv-rollout/allow must list existing rules that can be suppressed",
+        "the annotation tallykv-rollout/allow must list existing rules that can be allowed",
     ),
     _rule(
         "allow-unused",
-        "reports suppressed rules that the object does not break",
+        "reports allowed rules that the object does not break",
         Severity.INFO,
     ),
 )

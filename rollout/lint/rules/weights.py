@@ -1,4 +1,4 @@
-"""Rules for weights and percentages: a number must be the share of requests that it looks like."""
+"""Rules for weights and percentages: they must be the shares that they look like. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The Lua scripts, one file each; every one touches the keys of a single hash slot only."""
+"""The Lua scripts, one file each. Each uses keys of a single Cluster slot only.
+
+May import: nothing of this project.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from typing import Final
 
 
 class Script:
-    """A script's source and the digest that the server's cache knows it by."""
+    """A script's source, and its SHA-1, by which EVALSHA names it."""
 
     __slots__ = ("name", "sha", "source")
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
         self.source: Final = (files(__package__) / f"{name}.lua").read_text()
-        # SHA-1 is how Redis names scripts; nothing rests on its strength.
+        # Redis names scripts by SHA-1; security does not depend on it.
         self.sha: Final = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:

@@ -1,9 +1,10 @@
--- Step one counter within bounds, with a TTL, or under an operation record.
+-- Add to one counter, with bounds, a TTL or an operation record.
 -- KEYS[1] counter, KEYS[2] operation record (absent without an operation).
 -- ARGV: 1 by, 2 minimum, 3 maximum ('' for none), 4 '1' to clamp, 5 TTL in ms ('' for none),
---       6 '1' to renew the TTL at each step, 7 fingerprint, 8 record TTL in ms.
--- Returns {replayed, outcome, before, after}, the values as digits: Lua's numbers round past 2^53,
--- so they are compared as text. Outcome is 'ok', 'overflow', 'bound' or 'reused'.
+--       6 '1' to renew the TTL at each increment, 7 fingerprint, 8 record TTL in ms.
+-- Returns {replayed, outcome, before, after}. Outcome is 'ok', 'overflow', 'bound' or 'reused'
+-- (another payload under the same idempotency key). The values are text, and compared as text,
+-- because Lua's numbers lose precision above 2^53.
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
   if record then
@@ -40,7 +41,7 @@ local past = bound ~= '' and by ~= '0'
 if past then
   local target = before
   if ARGV[4] == '1' then
-    -- A counter already past its bound stays where it is: a step never moves it backwards.
+    -- A counter that is already past its bound does not move: clamping never moves it backwards.
     if (up and less(before, bound)) or (not up and less(bound, before)) then target = bound end
   else
     outcome = 'bound'

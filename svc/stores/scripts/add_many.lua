@@ -1,6 +1,6 @@
--- Step counters, in order. KEYS: the counters; ARGV: the steps.
--- Returns for each its new value (as digits past 2^53, where Lua's numbers round), or the error
--- that refused it: one counter's refusal never hides what became of the others.
+-- Add to counters, in order. KEYS: the counters; ARGV: the increments.
+-- Returns for each its new value, or its error; an error of one does not affect the others. A value
+-- above 2^53, where Lua's numbers lose precision, is returned as text.
 local out = {}
 for i, key in ipairs(KEYS) do
   local value = redis.pcall('INCRBY', key, ARGV[i])

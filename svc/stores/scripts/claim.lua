@@ -1,4 +1,4 @@
--- Bind an operation to a member's id. KEYS[1] operation record.
+-- Bind an operation to the id of a new member of a collection. KEYS[1] operation record.
 -- ARGV: 1 proposed id, 2 fingerprint, 3 record TTL in ms. Returns {outcome, id}.
 local record = redis.call('GET', KEYS[1])
 if record then

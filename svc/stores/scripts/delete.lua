@@ -1,4 +1,5 @@
--- Delete one entry. KEYS[1] entry, KEYS[2] operation record (absent without an operation).
+-- Delete one entry, if its ETag satisfies If-Match and If-None-Match (RFC 9110 section 13).
+-- KEYS[1] entry, KEYS[2] operation record (absent without an operation).
 -- ARGV: 1 If-Match, 2 If-None-Match (as in put.lua), 3 fingerprint, 4 record TTL in ms.
 -- Returns {replayed, outcome, version}; outcome is 'deleted', 'missing', 'refused' or 'reused'.
 if KEYS[2] then
@@ -25,7 +26,7 @@ elseif ARGV[2] == '*' or (ARGV[2] ~= '-' and listed(ARGV[2], current)) then outc
 else redis.call('UNLINK', KEYS[1]) end
 
 if KEYS[2] then
-  -- A full store may fail to remember: after a deletion it can't, after a refusal it may.
+  -- In a full store, writing the record can fail after a refusal, but not after a deletion.
   redis.pcall('SET', KEYS[2], '\1' .. ARGV[3] .. cmsgpack.pack({outcome, current}), 'PX', ARGV[4])
 end
 return {0, outcome, current}

@@ -1,11 +1,13 @@
--- Write one entry under a precondition, an operation record, or keeping its TTL.
+-- Write one entry, if its ETag satisfies If-Match and If-None-Match (RFC 9110 section 13).
 -- KEYS[1] entry, KEYS[2] operation record (absent without an operation).
--- ARGV: 1 head, 2 tail, 3 TTL in ms ('' none, 'keep'), 4 default TTL in ms ('' none),
---       5 If-Match, 6 If-None-Match ('-' not sent, '*', or '=' and 16 bytes a version),
---       7 fingerprint, 8 record TTL in ms, 9 '1' to record a refusal too.
--- Returns {replayed, outcome, version, TTL in ms (-1 none), time of writing in ms}; outcome is
--- 'created', 'replaced', 'refused' (version: the current one, '' when absent) or 'reused'; a
--- replay's may also be 'missing' or 'not_json', which refuse.lua recorded.
+-- ARGV: 1 head, 2 tail (see entry_codec.py), 3 TTL in ms ('' none, 'keep' unchanged),
+--       4 default TTL in ms ('' none), 5 If-Match, 6 If-None-Match: '-' not sent, '*', or '=' and
+--       the versions behind the ETags, 16 bytes each, 7 fingerprint, 8 record TTL in ms,
+--       9 '1' to record a refusal too.
+-- Returns {replayed, outcome, version, TTL in ms (-1 none), time of writing in ms}. Outcome is
+-- 'created', 'replaced', 'refused' (version: the current one, '' without an entry) or 'reused'
+-- (another payload under the same idempotency key). A replay's outcome may also be 'missing' or
+-- 'not_json', which refuse.lua recorded.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -22,7 +24,7 @@ local function remember(outcome, version, ttl)
   if not KEYS[2] then return end
   local record = '\1' .. ARGV[7] .. cmsgpack.pack({outcome, version, ttl, now})
   if outcome == 'refused' then
-    -- Nothing was changed, so a full store may fail to remember: the retry is judged anew.
+    -- Nothing was changed. If a full store can't keep the record, a retry is evaluated again.
     if ARGV[9] == '1' then redis.pcall('SET', KEYS[2], record, 'PX', ARGV[8]) end
   else
     redis.call('SET', KEYS[2], record, 'PX', ARGV[8])
@@ -36,6 +38,7 @@ local function listed(versions, version)
   return false
 end
 
+-- Compare the entry's version, which is its ETag, with the precondition.
 local current = redis.call('GETRANGE', KEYS[1], 18, 33)
 local exists = current ~= '' or redis.call('EXISTS', KEYS[1]) == 1
 local match, none_match = ARGV[5], ARGV[6]

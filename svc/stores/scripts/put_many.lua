@@ -1,5 +1,6 @@
 -- Write entries unconditionally, in order.
--- KEYS: the entries. ARGV, three to an entry: head, tail, TTL in ms ('' for none); see record.py.
+-- KEYS: the entries. ARGV, three for each entry: head, tail (see entry_codec.py), TTL in ms ('' for
+-- none).
 -- Returns the server's time in ms, then 1 (created) or 0 (replaced) for each entry.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

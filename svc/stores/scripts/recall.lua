@@ -1,5 +1,5 @@
--- Look an operation record up. KEYS[1] operation record. ARGV: 1 fingerprint.
--- Returns as put.lua does, or nothing when there is no record.
+-- Read an operation record. KEYS[1] operation record. ARGV: 1 fingerprint.
+-- Returns what put.lua returns, or nothing if there is no record.
 local record = redis.call('GET', KEYS[1])
 if not record then return false end
 if string.sub(record, 2, 17) ~= ARGV[1] then return {0, 'reused', '', -1, 0} end

@@ -1,4 +1,4 @@
-"""A cluster, a gateway with customers, and a Prometheus that scrapes it: one for all tests."""
+"""One fake cluster for all tests: an API server, a gateway with requests, and a Prometheus."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.rollout.cli.running import Cluster
-from tests.rollout.cli.shops import Gateway, Shop
-from tests.support.api_server import ApiServer, listening
+from tests.rollout.cli.cli_runner import Cluster
+from tests.rollout.cli.example_service import ExampleService, FakeIngressGateway
+from tests.support.api_server import ApiServer, serving
 from tests.support.prometheus import running_prometheus
 
 
 @contextlib.contextmanager
 def listening_beside(server: ApiServer) -> Iterator[None]:
-    """Serve from a thread: the tests wait for processes, and processes for the server."""
+    """Serve from a thread, because the tests block while they wait for processes."""
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     up = threading.Event()
 
     async def serve() -> None:
-        async with listening(server):
+        async with serving(server):
             up.set()
             await stop.wait()
 
@@ -43,7 +43,7 @@ def listening_beside(server: ApiServer) -> Iterator[None]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("cluster")
     server = ApiServer()
-    gateway = Gateway(server)
+    gateway = FakeIngressGateway(server)
     with (
         listening_beside(server),
         gateway.serving() as job,
@@ -54,9 +54,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def shop(cluster: Cluster) -> Iterator[Shop]:
-    with cluster.gateway.open_shop() as opened:
-        yield opened
+def service(cluster: Cluster) -> Iterator[ExampleService]:
+    with cluster.gateway.add_service() as added:
+        yield added
 
 
 @pytest.fixture(autouse=True)

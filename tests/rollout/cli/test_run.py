@@ -1,4 +1,4 @@
-"""``run`` against a cluster's API and a real Prometheus: every way it ends, and goes on."""
+"""``run`` with a fake Kubernetes API and a real Prometheus: every verdict, kill and command."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.rollout.cli.processes import finished, started
-from tests.rollout.cli.running import Cluster, called
-from tests.rollout.cli.shops import TIMES, Shop, write_rollout
-from tests.rollout.cluster.estates import foreign
+from tests.rollout.cli.cli_process import finished, started
+from tests.rollout.cli.cli_runner import Cluster, call
+from tests.rollout.cli.example_service import TIMES, ExampleService, write_rollout
+from tests.rollout.cluster.virtual_services import unmanaged
 from tests.support.waiting import until
 
 CANARY: Final = {
@@ -30,8 +30,8 @@ ROLLOUT: Final = {
 
 
 @pytest.fixture
-def plan(tmp_path: Path, shop: Shop) -> Path:
-    return write_rollout(tmp_path / "rollout", shop.namespace)
+def plan(tmp_path: Path, service: ExampleService) -> Path:
+    return write_rollout(tmp_path / "rollout", service.namespace)
 
 
 def events(state: Path) -> list[dict[str, Any]]:
@@ -39,116 +39,116 @@ def events(state: Path) -> list[dict[str, Any]]:
 
 
 def test_a_good_canary_is_promoted_and_nothing_but_weights_changed(
-    cluster: Cluster, shop: Shop, plan: Path, tmp_path: Path, state: Path
+    cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path, state: Path
 ) -> None:
-    before = foreign(shop.document)
+    before = unmanaged(service.document)
 
     run = finished(tmp_path, *cluster.run(plan, state))
 
     assert run.process.returncode == 0, run.err
-    assert shop.history == [0, 50, 100]
-    assert foreign(shop.document) == before
+    assert service.history == [0, 50, 100]
+    assert unmanaged(service.document) == before
     assert run.out.rstrip().splitlines()[-1].split("  ")[1:3] == [
         "promoted",
         "100 (100 % to the canary)",
     ]
-    # What has ended says so again, and touches nothing.
-    again = called(*cluster.run(plan, state))
+    # After the end it prints the verdict again and changes nothing.
+    again = call(*cluster.run(plan, state))
     assert again.code == 0
     assert "promoted" in again.out
-    assert shop.history == [0, 50, 100]
+    assert service.history == [0, 50, 100]
 
 
 def test_a_canary_that_turns_bad_is_rolled_back_and_may_be_tried_again(
-    cluster: Cluster, shop: Shop, plan: Path, tmp_path: Path, state: Path
+    cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path, state: Path
 ) -> None:
-    before = foreign(shop.document)
+    before = unmanaged(service.document)
     with started(tmp_path, *cluster.run(plan, state)) as run:
-        until(lambda: shop.share == 50, seconds=30, what="the step")
-        shop.errors["canary"] = 0.05
-        until(lambda: shop.share == 0, seconds=30, what="the way back")
-        # Killed there it may not know that it has arrived: the next one says how it ended.
+        until(lambda: service.share == 50, seconds=30, what="the step")
+        service.errors["canary"] = 0.05
+        until(lambda: service.share == 0, seconds=30, what="the way back")
+        # It may be killed before it has saved that the step is in force; the next one continues.
         run.signal(signal.SIGKILL)
         run.wait()
 
-    assert called(*cluster.run(plan, state)).code == 1
-    assert shop.history == [0, 50, 0]
-    assert foreign(shop.document) == before
+    assert call(*cluster.run(plan, state)).code == 1
+    assert service.history == [0, 50, 0]
+    assert unmanaged(service.document) == before
     last = events(state)[-1]
     assert (last["kind"], last["reason"]) == ("rolled_back", "harm: errors")
     assert last["detail"] == "the canary fails more of its requests than the stable release does"
-    shop.errors.clear()
+    service.errors.clear()
 
-    again = called(*cluster.run(plan, state, "--again"))
+    again = call(*cluster.run(plan, state, "--again"))
 
     assert again.code == 0, again.err
-    assert shop.history == [0, 50, 0, 50, 100]
+    assert service.history == [0, 50, 0, 50, 100]
 
 
-def test_too_few_customers_are_no_proof(
-    cluster: Cluster, shop: Shop, tmp_path: Path, state: Path
+def test_too_few_requests_are_no_proof(
+    cluster: Cluster, service: ExampleService, tmp_path: Path, state: Path
 ) -> None:
-    shop.rate = 20
-    plan = write_rollout(tmp_path / "few", shop.namespace, TIMES.replace("5m", "2s"))
+    service.rate = 20
+    plan = write_rollout(tmp_path / "few", service.namespace, TIMES.replace("5m", "2s"))
 
-    run = called(*cluster.run(plan, state))
+    run = call(*cluster.run(plan, state))
 
     assert run.code == 3, run.err
-    assert shop.share == 0
+    assert service.share == 0
     last = events(state)[-1]
     assert last["kind"] == "inconclusive"
-    assert last["detail"].startswith("the plan's time was up while it waited: ")
+    assert last["detail"].startswith("the plan's deadline passed while the rollout waited: ")
 
 
-def test_a_canary_that_nobody_reaches_is_spoken_of(
-    cluster: Cluster, shop: Shop, tmp_path: Path, state: Path
+def test_a_canary_that_no_request_reaches_is_reported(
+    cluster: Cluster, service: ExampleService, tmp_path: Path, state: Path
 ) -> None:
-    """Its requests have no release in Istio's counters: that looks like no data at all."""
-    shop.unreachable = frozenset({"canary"})
-    plan = write_rollout(tmp_path / "lost", shop.namespace, TIMES.replace("5m", "3s"))
+    """Istio counts its requests for no release, so there is no data about the canary."""
+    service.unreachable = frozenset({"canary"})
+    plan = write_rollout(tmp_path / "lost", service.namespace, TIMES.replace("5m", "3s"))
 
-    assert called(*cluster.run(plan, state)).code == 3
+    assert call(*cluster.run(plan, state)).code == 3
 
     held = [each for each in events(state) if each["kind"] == "held"]
     assert any("reach neither release" in each["detail"] for each in held), held
-    # Said once, not at every look.
+    # Recorded once, not at every poll.
     assert len(held) < 8
 
 
-def test_a_run_that_is_killed_at_each_step_is_gone_on_with(
-    cluster: Cluster, shop: Shop, plan: Path, tmp_path: Path, state: Path
+def test_a_run_that_is_killed_at_each_step_is_continued(
+    cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path, state: Path
 ) -> None:
     for share in (50, 100):
         with started(tmp_path, *cluster.run(plan, state)) as run:
-            # It may not know yet that it is in force.
-            until(lambda: shop.share == share, seconds=30, what=f"{share} %")  # noqa: B023
+            # It may not have saved yet that the step is in force.
+            until(lambda: service.share == share, seconds=30, what=f"{share} %")  # noqa: B023
             run.signal(signal.SIGKILL)
             run.wait()
-        assert shop.share == share
+        assert service.share == share
 
-    last = called(*cluster.run(plan, state))
+    last = call(*cluster.run(plan, state))
 
     assert last.code == 0, last.err
     assert "resumed" in last.out
-    assert shop.history == [0, 50, 100]
+    assert service.history == [0, 50, 100]
 
 
 def test_sigterm_leaves_the_routes_and_frees_the_state_in_the_cluster(
-    cluster: Cluster, shop: Shop, plan: Path, tmp_path: Path
+    cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path
 ) -> None:
     with started(tmp_path, *cluster.run(plan, "configmap")) as run:
-        until(lambda: shop.share == 50, seconds=30, what="the step")
+        until(lambda: service.share == 50, seconds=30, what="the step")
         run.signal(signal.SIGTERM)
 
         assert run.wait() == 143
         assert "the routes stay" in run.err
-    assert shop.share in {50, 100}
+    assert service.share in {50, 100}
 
-    again = called(*cluster.run(plan, "configmap"))
+    again = call(*cluster.run(plan, "configmap"))
 
     assert again.code == 0, again.err
     assert "resumed" in again.out
-    status = called("status", *cluster.of(plan, "configmap"), "--format", "json")
+    status = call("status", *cluster.of(plan, "configmap"), "--format", "json")
     assert json.loads(status.out)["verdict"] == "promoted"
 
 
@@ -159,41 +159,41 @@ def test_sigterm_leaves_the_routes_and_frees_the_state_in_the_cluster(
         ("argoproj.io/v1alpha1/rollouts", ROLLOUT, "Argo's Rollout"),
     ],
 )
-def test_weights_that_another_holds_are_left_to_it(
+def test_weights_that_another_controller_manages_are_left_alone(
     cluster: Cluster,
-    shop: Shop,
+    service: ExampleService,
     plan: Path,
     state: Path,
     collection: str,
     claim: dict[str, Any],
     named: str,
 ) -> None:
-    metadata = {"name": "theirs", "namespace": shop.namespace}
+    metadata = {"name": "theirs", "namespace": service.namespace}
     cluster.server.put(collection, {**claim, "metadata": metadata})
 
-    said = called(*cluster.run(plan, state))
+    said = call(*cluster.run(plan, state))
 
     assert said.code == 2
-    assert f"{named} {shop.namespace}/theirs sets the weights" in said.err
-    assert shop.history == [0]
+    assert f"{named} {service.namespace}/theirs sets the weights" in said.err
+    assert service.history == [0]
 
 
-def test_who_takes_the_weights_away_meanwhile_is_named_with_what_the_canary_gets(
-    cluster: Cluster, shop: Shop, plan: Path, tmp_path: Path, state: Path
+def test_a_controller_that_takes_over_is_named_with_what_the_canary_still_gets(
+    cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path, state: Path
 ) -> None:
-    """Also on the way back, and each time it is tried."""
+    """Also during a rollback, and at each attempt."""
 
     def take(document: dict[str, Any]) -> None:
         reference = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "theirs"}
         document["metadata"]["ownerReferences"] = [reference]
 
     with started(tmp_path, *cluster.run(plan, state)) as run:
-        until(lambda: shop.share == 50, seconds=30, what="the step")
+        until(lambda: service.share == 50, seconds=30, what="the step")
         collection = "networking.istio.io/v1/virtualservices"
-        cluster.server.edit(collection, shop.namespace, "kv", take)
-        shop.errors["canary"] = 0.5
+        cluster.server.edit(collection, service.namespace, "kv", take)
+        service.errors["canary"] = 0.5
         assert run.wait() == 2
-    again = called(*cluster.run(plan, state))
+    again = call(*cluster.run(plan, state))
 
     assert again.code == 2
     for said in (run.err, again.err):
@@ -202,22 +202,22 @@ def test_who_takes_the_weights_away_meanwhile_is_named_with_what_the_canary_gets
     assert events(state)[-1]["reason"] == "not-ours"
 
 
-def test_orders_come_from_other_processes_and_a_second_runner_is_refused(
-    cluster: Cluster, shop: Shop, tmp_path: Path, state: Path
+def test_commands_come_from_other_processes_and_a_second_runner_is_refused(
+    cluster: Cluster, service: ExampleService, tmp_path: Path, state: Path
 ) -> None:
-    plan = write_rollout(tmp_path / "slow", shop.namespace, TIMES.replace("400ms", "2s"))
+    plan = write_rollout(tmp_path / "slow", service.namespace, TIMES.replace("400ms", "2s"))
 
-    def order(name: str) -> None:
-        said = called(name, *cluster.of(plan, state))
+    def send(name: str) -> None:
+        said = call(name, *cluster.of(plan, state))
         assert said.code == 0, said.err
 
     with started(tmp_path, *cluster.run(plan, state)) as run:
-        until(lambda: shop.share == 50, seconds=30, what="the step")
-        order("pause")
+        until(lambda: service.share == 50, seconds=30, what="the step")
+        send("pause")
         run.wait_for(r"held  50 .*  paused: ")
-        status = called("status", *cluster.of(plan, state))
+        status = call("status", *cluster.of(plan, state))
         assert "slow: paused\n" in status.out
-        second = called(*cluster.run(plan, state))
+        second = call(*cluster.run(plan, state))
         assert second.code == 2
         assert f"process {run.process.pid} on " in second.err
 
@@ -225,23 +225,25 @@ def test_orders_come_from_other_processes_and_a_second_runner_is_refused(
         assert resume.process.returncode == 0, resume.err
         run.wait_for("step  100")
         # The last step lasts for another 2 s.
-        order("abort")
+        send("abort")
 
         assert run.wait() == 1
 
-    assert shop.history == [0, 50, 100, 0]
+    assert service.history == [0, 50, 100, 0]
     told = events(state)
     orders = [each["reason"] for each in told if each["kind"] == "order"]
     assert orders == ["pause", "resume", "abort"]
-    assert (told[-1]["reason"], told[-1]["detail"]) == ("aborted", "somebody ordered it")
+    assert (told[-1]["reason"], told[-1]["detail"]) == ("aborted", "a person aborted the rollout")
 
 
-def test_checks_need_an_address(cluster: Cluster, shop: Shop, tmp_path: Path, state: Path) -> None:
-    text = f"{TIMES.replace('5m', '1500ms')}checks: [{{path: /v1/limits}}]\n"
-    plan = write_rollout(tmp_path / "checked", shop.namespace, text)
+def test_smoke_tests_need_an_address(
+    cluster: Cluster, service: ExampleService, tmp_path: Path, state: Path
+) -> None:
+    text = f"{TIMES.replace('5m', '1500ms')}smokeTests: [{{path: /v1/limits}}]\n"
+    plan = write_rollout(tmp_path / "smoke", service.namespace, text)
 
-    run = called(*cluster.run(plan, state))
+    run = call(*cluster.run(plan, state))
 
     assert run.code == 3
-    assert "GET /v1/limits was not asked: give the gateway's address with --url" in run.out
-    assert shop.history == [0]
+    assert "GET /v1/limits was not sent: give the gateway's address with --url" in run.out
+    assert service.history == [0]

@@ -9,7 +9,7 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.kubeconfig import open_client
-from tests.support.api_server import ApiServer, listening
+from tests.support.api_server import ApiServer, serving
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def server() -> AsyncIterator[ApiServer]:
-    async with listening(ApiServer()) as running:
+    async with serving(ApiServer()) as running:
         yield running
 
 

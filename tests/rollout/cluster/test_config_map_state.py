@@ -1,4 +1,4 @@
-"""A state in a ConfigMap: leases, races, and an API server that goes away."""
+"""A state in a ConfigMap: leases, races, and an unavailable API server."""
 
 from __future__ import annotations
 
@@ -9,55 +9,57 @@ from typing import Any, Final
 import pytest
 from lightkube import AsyncClient
 
-from rollout.cluster.lease import Lease
-from rollout.cluster.state_store import ConfigMapState
-from rollout.runner.state import Order, StateFailed, StateHeld
-from tests.support.api_server import ApiServer, Asked, Faults
+from rollout.cluster.config_map_state import ConfigMapStateStore
+from rollout.cluster.lease import LeaseTimes
+from rollout.runner.state_store import ControlCommand, StateFailed, StateHeld
+from tests.support.api_server import ApiServer, Faults, ReceivedRequest
 from tests.support.waiting import eventually
 
 KEY: Final = ("/v1/configmaps", "shop", "tallykv-rollout-kv")
-#: Long enough for a busy machine, and renewed so often that others see it soon.
-LEASE: Final = Lease(seconds=20, renew_seconds=0.05)
-SHORT: Final = Lease(seconds=3, renew_seconds=0.05)
-#: Who died held it for 0.3 s.
+#: Long enough for a busy machine; renewed often, so that others see a renewal soon.
+LEASE: Final = LeaseTimes(duration_seconds=20, renew_seconds=0.05)
+SHORT: Final = LeaseTimes(duration_seconds=3, renew_seconds=0.05)
+#: The annotations of a holder that has ended; its lease lasts 0.3 s.
 DEAD: Final = {
     "tallykv-rollout/holder": "process 1 on gone",
     "tallykv-rollout/lease-seconds": "0.3",
 }
 
 
-def store(client: AsyncClient, lease: Lease = LEASE) -> ConfigMapState:
-    return ConfigMapState(client, "shop", "kv", lease=lease, away_seconds=0.5, pause_seconds=0.01)
+def store(client: AsyncClient, lease: LeaseTimes = LEASE) -> ConfigMapStateStore:
+    return ConfigMapStateStore(
+        client, "shop", "kv", lease=lease, retry_seconds=0.5, backoff_seconds=0.01
+    )
 
 
-def notes(server: ApiServer) -> dict[str, str]:
+def annotations_of(server: ApiServer) -> dict[str, str]:
     found: dict[str, str] = server.objects[KEY]["metadata"].get("annotations", {})
     return found
 
 
-def succeed(server: ApiServer) -> None:
-    """Have another process hold what is held."""
+def take_over(server: ApiServer) -> None:
+    """Make another process the holder."""
     other = {"tallykv-rollout/holder": "process 2 on other"}
     server.edit(*KEY, lambda found: found["metadata"]["annotations"].update(other))
 
 
-async def hold_and(client: AsyncClient, happen: Callable[[], None], lease: Lease) -> None:
-    """Hold, have something happen, and stay for as long as we may."""
+async def hold_and(client: AsyncClient, happen: Callable[[], None], lease: LeaseTimes) -> None:
+    """Hold the lease, call ``happen``, and stay until cancelled."""
     async with store(client, lease).hold():
         happen()
         await asyncio.Event().wait()
 
 
-async def test_a_hold_is_signed_renewed_and_taken_back(
+async def test_a_lease_is_taken_renewed_and_released(
     server: ApiServer, client: AsyncClient
 ) -> None:
     async with store(client).hold():
-        first = dict(notes(server))
-        await eventually(lambda: notes(server) != first, what="a renewal")
+        first = dict(annotations_of(server))
+        await eventually(lambda: annotations_of(server) != first, what="a renewal")
 
-        assert notes(server)["tallykv-rollout/holder"] == first["tallykv-rollout/holder"]
+        assert annotations_of(server)["tallykv-rollout/holder"] == first["tallykv-rollout/holder"]
         assert first["tallykv-rollout/lease-seconds"] == "20"
-    assert notes(server) == {}
+    assert annotations_of(server) == {}
 
 
 async def test_others_labels_and_data_stay(server: ApiServer, client: AsyncClient) -> None:
@@ -78,10 +80,8 @@ async def test_others_labels_and_data_stay(server: ApiServer, client: AsyncClien
     assert await mine.load() == {"step": 1}
 
 
-async def test_who_died_is_succeeded_after_its_lease(
-    server: ApiServer, client: AsyncClient
-) -> None:
-    """By our own clock, whatever the time is that the dead one wrote."""
+async def test_an_expired_lease_can_be_taken(server: ApiServer, client: AsyncClient) -> None:
+    """It expires by the clock of the process that waits, whatever time the holder wrote."""
     for renewed in ("1999-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "?"):
         server.objects.clear()
         dead = DEAD | {"tallykv-rollout/renewed": renewed}
@@ -113,7 +113,7 @@ async def test_of_two_that_wait_one_is_refused(server: ApiServer, client: AsyncC
     assert sorted(await asyncio.gather(run(), run())) == ["ran", "refused"]
 
 
-async def test_who_can_not_renew_is_stopped_before_another_may_begin(
+async def test_a_holder_that_can_not_renew_is_stopped_before_its_lease_expires(
     server: ApiServer, client: AsyncClient
 ) -> None:
     began = asyncio.get_running_loop().time()
@@ -121,31 +121,31 @@ async def test_who_can_not_renew_is_stopped_before_another_may_begin(
     with pytest.raises(StateHeld, match="the hold on ConfigMap shop/tallykv-rollout-kv is lost"):
         await hold_and(client, lambda: setattr(server, "faults", Faults(status=503)), SHORT)
 
-    assert asyncio.get_running_loop().time() - began < SHORT.seconds
+    assert asyncio.get_running_loop().time() - began < SHORT.duration_seconds
 
 
-async def test_who_was_succeeded_writes_no_more(server: ApiServer, client: AsyncClient) -> None:
-    mine = store(client, Lease(seconds=60, renew_seconds=50))
+async def test_a_former_holder_can_not_save(server: ApiServer, client: AsyncClient) -> None:
+    mine = store(client, LeaseTimes(duration_seconds=60, renew_seconds=50))
     async with mine.hold():
         await mine.save({"step": 1})
-        succeed(server)
+        take_over(server)
 
         with pytest.raises(StateHeld, match="but by process 2 on other"):
             await mine.save({"step": 2})
 
     assert await mine.load() == {"step": 1}
-    assert notes(server)["tallykv-rollout/holder"] == "process 2 on other"
+    assert annotations_of(server)["tallykv-rollout/holder"] == "process 2 on other"
 
 
-async def test_who_was_succeeded_is_stopped(server: ApiServer, client: AsyncClient) -> None:
+async def test_a_former_holder_is_stopped(server: ApiServer, client: AsyncClient) -> None:
     with pytest.raises(StateHeld, match="process 2 on other"):
-        await hold_and(client, lambda: succeed(server), LEASE)
+        await hold_and(client, lambda: take_over(server), LEASE)
 
 
-async def test_a_state_that_is_deleted_under_its_runner_is_not_written_anew(
+async def test_a_deleted_state_is_not_written_again_by_its_runner(
     server: ApiServer, client: AsyncClient
 ) -> None:
-    mine = store(client, Lease(seconds=60, renew_seconds=50))
+    mine = store(client, LeaseTimes(duration_seconds=60, renew_seconds=50))
     async with mine.hold():
         server.objects.clear()
         with pytest.raises(StateHeld, match="it was deleted"):
@@ -154,7 +154,7 @@ async def test_a_state_that_is_deleted_under_its_runner_is_not_written_anew(
     assert server.objects == {}
 
 
-async def test_being_cancelled_from_outside_is_being_cancelled(
+async def test_a_cancelled_holder_releases_the_lease(
     server: ApiServer, client: AsyncClient
 ) -> None:
     held = asyncio.Event()
@@ -170,16 +170,14 @@ async def test_being_cancelled_from_outside_is_being_cancelled(
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert notes(server) == {}
+    assert annotations_of(server) == {}
 
 
-async def test_nothing_is_lost_to_writers_at_the_same_time(
-    server: ApiServer, client: AsyncClient
-) -> None:
+async def test_concurrent_writes_are_not_lost(server: ApiServer, client: AsyncClient) -> None:
     mine, person = store(client), store(client)
     seen: list[str] = []
 
-    def race(_: ApiServer, asked: Asked) -> None:
+    def race(_: ApiServer, asked: ReceivedRequest) -> None:
         if "state.json" in asked.body.get("data", {}) and len(seen) < 3:
             seen.append("raced")
             server.edit(*KEY, lambda found: found["data"].update({f"other-{len(seen)}": "kept"}))
@@ -188,7 +186,7 @@ async def test_nothing_is_lost_to_writers_at_the_same_time(
         await mine.save({"step": 1})
         server.before_patch = race
         await mine.save({"step": 2})
-        await person.give_order(Order.PAUSE)
+        await person.send_command(ControlCommand.PAUSE)
 
     data = server.objects[KEY]["data"]
     assert seen == ["raced"] * 3
@@ -196,12 +194,12 @@ async def test_nothing_is_lost_to_writers_at_the_same_time(
     assert await mine.load() == {"step": 2}
 
 
-async def test_an_event_whose_answer_was_lost_is_kept_once(
+async def test_an_event_whose_response_was_lost_is_kept_once(
     server: ApiServer, client: AsyncClient
 ) -> None:
     mine = store(client)
     await mine.record({"number": 1})
-    server.faults = Faults(reset=True, after=True, matching=frozenset({"PATCH"}), times=1)
+    server.faults = Faults(reset=True, after_applying=True, methods=frozenset({"PATCH"}), times=1)
 
     await mine.record({"number": 2})
 
@@ -222,16 +220,20 @@ async def test_of_the_history_the_last_two_hundred_stay(
 
 
 @pytest.mark.parametrize("verb", ["get", "create"])
-async def test_what_is_forbidden_is_told(server: ApiServer, client: AsyncClient, verb: str) -> None:
+async def test_a_missing_permission_is_reported(
+    server: ApiServer, client: AsyncClient, verb: str
+) -> None:
     server.forbidden = {(verb, "configmaps")}
 
-    with pytest.raises(StateFailed, match="it takes get, create and patch on configmaps in shop"):
+    with pytest.raises(StateFailed, match="you may get, create and patch configmaps in shop"):
         async with store(client).hold():
             pytest.fail("held nothing")
 
 
-async def test_an_api_server_that_is_away_is_told(server: ApiServer, client: AsyncClient) -> None:
+async def test_an_unavailable_api_server_is_reported(
+    server: ApiServer, client: AsyncClient
+) -> None:
     server.faults = Faults(status=503)
 
-    with pytest.raises(StateFailed, match="an API server that answers"):
+    with pytest.raises(StateFailed, match="check that the API server answers"):
         await store(client).load()

@@ -1,4 +1,4 @@
-"""Others write at the same time: their edits stay, and who loses every race gives up."""
+"""Concurrent writes of others are kept; after too many of them the target gives up."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
-from rollout.runner.ports import NotOurs, TargetFailed
-from tests.rollout.cluster.estates import (
+from rollout.runner.ports import ManagedByOther, TargetFailed
+from tests.rollout.cluster.virtual_services import (
     COLLECTION,
     QUICK,
     canary_plan,
-    foreign,
     live,
     share,
     step,
+    unmanaged,
     weights,
 )
-from tests.support.api_server import ApiServer, Asked
+from tests.support.api_server import ApiServer, ReceivedRequest
 
 KEY: Final = (COLLECTION, "shop", "kv")
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ async def test_an_edit_between_read_and_write_stays_to_the_byte(
     steps = canary_plan()
     edited: list[Json] = []
 
-    def edit(_: ApiServer, __: Asked) -> None:
+    def edit(_: ApiServer, __: ReceivedRequest) -> None:
         if not edited:
             server.edit(*KEY, label)
             edited.append(copy.deepcopy(server.objects[KEY]))
@@ -47,18 +47,18 @@ async def test_an_edit_between_read_and_write_stays_to_the_byte(
 
     after = server.objects[KEY]
     assert len(server.writes()) == 2
-    assert foreign(after) == foreign(edited[0])
+    assert unmanaged(after) == unmanaged(edited[0])
     assert after["metadata"]["labels"]["edited"]
     assert weights(after) == [[90, 10]] * 2
 
 
-async def test_an_edit_that_makes_the_routes_others_is_noticed_in_time(
+async def test_an_edit_of_the_routes_between_read_and_write_is_refused(
     server: ApiServer, client: AsyncClient
 ) -> None:
     server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
 
-    def edit(_: ApiServer, __: Asked) -> None:
+    def edit(_: ApiServer, __: ReceivedRequest) -> None:
         server.edit(*KEY, lambda found: found["spec"]["http"][1].update(timeout="1s"))
 
     server.before_patch = edit
@@ -68,7 +68,9 @@ async def test_an_edit_that_makes_the_routes_others_is_noticed_in_time(
     assert weights(server.objects[KEY]) == [[100, 0]] * 2
 
 
-async def test_who_loses_every_race_gives_up(server: ApiServer, client: AsyncClient) -> None:
+async def test_the_target_gives_up_after_too_many_conflicts(
+    server: ApiServer, client: AsyncClient
+) -> None:
     server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
     server.before_patch = lambda *_: server.edit(*KEY, label)
@@ -76,17 +78,17 @@ async def test_who_loses_every_race_gives_up(server: ApiServer, client: AsyncCli
     with pytest.raises(TargetFailed, match="changed by others, 6 times") as caught:
         await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
 
-    assert not isinstance(caught.value, NotOurs)
-    assert len(server.writes()) == QUICK.tries
+    assert not isinstance(caught.value, ManagedByOther)
+    assert len(server.writes()) == QUICK.max_attempts
     assert weights(server.objects[KEY]) == [[100, 0]] * 2
 
 
-async def test_what_a_webhook_refuses_is_asked_for_only_once_more(
+async def test_a_change_that_a_webhook_rejects_is_sent_once(
     server: ApiServer, client: AsyncClient
 ) -> None:
     server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
-    server.invalid = lambda _: "admission webhook denied it: frozen until Monday"
+    server.validate = lambda _: "admission webhook denied it: frozen until Monday"
 
     with pytest.raises(TargetFailed, match="frozen until Monday"):
         await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
@@ -94,18 +96,20 @@ async def test_what_a_webhook_refuses_is_asked_for_only_once_more(
     assert len(server.writes()) == 1
 
 
-async def test_who_undoes_a_step_is_named(server: ApiServer, client: AsyncClient) -> None:
+async def test_the_writer_that_undoes_a_step_is_named(
+    server: ApiServer, client: AsyncClient
+) -> None:
     server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
 
-    def undo(_: ApiServer, __: Asked) -> None:
+    def undo(_: ApiServer, __: ReceivedRequest) -> None:
         before = live(share(0))
         before["metadata"]["managedFields"][0] |= {"manager": "argocd-controller"}
         server.put(COLLECTION, before)
 
     server.after_patch = undo
 
-    with pytest.raises(NotOurs, match="argocd-controller undid w10"):
+    with pytest.raises(ManagedByOther, match="argocd-controller undid w10"):
         await ClusterTarget(client, steps, QUICK).apply(step(steps, "w10"))
 
 
@@ -122,7 +126,7 @@ async def test_a_step_is_in_force_once_istiod_has_seen_it(
     steps = canary_plan()
     target = ClusterTarget(client, steps, QUICK)
 
-    with pytest.raises(TargetFailed, match="istiod has not taken it up"):
+    with pytest.raises(TargetFailed, match="istiod has not seen it"):
         await target.apply(step(steps, "w10"))
     server.edit(*KEY, observe)
     await target.apply(step(steps, "w10"))

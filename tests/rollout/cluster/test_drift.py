@@ -1,4 +1,4 @@
-"""What is not as the plan says is refused by its path, and left alone."""
+"""A difference from the plan is refused, its path is named, and nothing is written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final
 import pytest
 from lightkube import AsyncClient
 
-from rollout.cluster.route_patch import Changes
 from rollout.cluster.target import ClusterTarget
+from rollout.cluster.virtual_service_patch import PatchBuilder
 from rollout.plan.model import Plan, Strategy
-from rollout.runner.ports import NotOurs, TargetFailed
-from tests.rollout.cluster.estates import (
+from rollout.runner.ports import ManagedByOther, TargetFailed
+from tests.rollout.cluster.virtual_services import (
     COLLECTION,
     QUICK,
     ab_plan,
@@ -43,7 +43,7 @@ def add(place: int, name: str | None) -> Edit:
     return lambda spec: spec["http"].insert(place, rule(name, to("stable", 100)))
 
 
-#: What somebody did to the routes, which error that is, and what it has to name.
+#: An edit of the routes, the error that it causes, and what the message must contain.
 DIFFERENCES: Final[dict[str, tuple[Edit, type[TargetFailed], str]]] = {
     "a timeout": (http(1, "timeout", "16s"), TargetFailed, "spec.http[1].timeout"),
     "a retry": (http(0, "retries", {"attempts": 5}), TargetFailed, "spec.http[0].retries.attempts"),
@@ -67,31 +67,31 @@ DIFFERENCES: Final[dict[str, tuple[Edit, type[TargetFailed], str]]] = {
     "a tcp route": (lambda spec: spec.update(tcp=[]), TargetFailed, "spec.tcp"),
     "a rule": (
         add(0, "maintenance"),
-        NotOurs,
+        ManagedByOther,
         'spec.http[0]: no step of the plan has the rule "main',
     ),
-    "a rule without a name": (add(2, None), NotOurs, "spec.http[2]"),
+    "a rule without a name": (add(2, None), ManagedByOther, "spec.http[2]"),
     "a rule twice": (add(2, "reads"), TargetFailed, "spec.http[2]: a second rule"),
     "the order": (lambda spec: spec["http"].reverse(), TargetFailed, "writes, reads where"),
     "a rule gone": (lambda spec: spec["http"].pop(0), TargetFailed, "the rules are writes where"),
     "a destination": (
         lambda spec: spec["http"][0]["route"].append(to("debug", 1)),
-        NotOurs,
+        ManagedByOther,
         "spec.http[0].route[2]",
     ),
     "a destination's headers": (
         lambda spec: spec["http"][1]["route"][0].update(headers={}),
-        NotOurs,
+        ManagedByOther,
         "spec.http[1].route[0]",
     ),
     "a port": (
         lambda spec: spec["http"][1]["route"][0]["destination"].pop("port"),
-        NotOurs,
+        ManagedByOther,
         "spec.http[1].route[0]",
     ),
 }
-#: These leave the weights of our own rules where the way back can reach them.
-PASSABLE: Final = {
+#: The rollback step can still be applied after these edits.
+ROLLBACK_APPLIES: Final = {
     "a timeout", "a retry", "a fault", "a mirror gone", "a match", "a host", "a gateway",
     "a tcp route", "a rule", "a rule without a name", "the order",
 }  # fmt: skip
@@ -118,7 +118,7 @@ async def test_a_difference_is_refused_by_its_path(
 
 
 @pytest.mark.parametrize("what", DIFFERENCES)
-async def test_the_way_back_is_refused_only_for_what_it_would_have_to_touch(
+async def test_a_rollback_is_refused_only_for_differences_in_what_it_writes(
     server: ApiServer, client: AsyncClient, what: str
 ) -> None:
     edit, _, _ = DIFFERENCES[what]
@@ -129,7 +129,7 @@ async def test_the_way_back_is_refused_only_for_what_it_would_have_to_touch(
     target = ClusterTarget(client, steps, QUICK)
     names = [each.get("name") for each in document["spec"]["http"]]
 
-    if what not in PASSABLE:
+    if what not in ROLLBACK_APPLIES:
         with pytest.raises(TargetFailed):
             await target.apply(step(steps, "w0"))
         assert server.writes() == []
@@ -172,14 +172,14 @@ async def test_ab_replaces_no_rule_that_somebody_changed(
     assert server.writes() == []
 
 
-async def test_a_flip_replaces_no_destination_that_the_plan_has_not(
+async def test_blue_green_replaces_no_destination_that_is_not_in_the_plan(
     server: ApiServer, client: AsyncClient
 ) -> None:
     server.put(COLLECTION, live(all_to("red")))
     steps = blue_green_plan()
 
     for name in ("green", "blue"):
-        with pytest.raises(NotOurs, match=r"spec\.http\[0\]\.route\[0\]"):
+        with pytest.raises(ManagedByOther, match=r"spec\.http\[0\]\.route\[0\]"):
             await ClusterTarget(client, steps, QUICK).apply(step(steps, name))
 
     assert server.writes() == []
@@ -192,4 +192,4 @@ def test_a_plan_of_rules_without_names_is_refused() -> None:
     )
 
     with pytest.raises(TargetFailed, match=r"spec\.http\[1\]: a rule without a name"):
-        Changes(nameless)
+        PatchBuilder(nameless)

@@ -1,4 +1,4 @@
-"""Which cluster it is, and who we are there."""
+"""Which cluster and which credentials are used."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from rollout.cluster.kubeconfig import find_cluster, open_client
+from rollout.cluster.kubeconfig import load_config, open_client
 from rollout.cluster.target import ClusterTarget
 from rollout.runner.ports import TargetFailed
-from tests.rollout.cluster.estates import COLLECTION, QUICK, canary_plan, live, share, step
+from tests.rollout.cluster.virtual_services import COLLECTION, QUICK, canary_plan, live, share, step
 from tests.support.api_server import TOKEN, ApiServer
 
 
 async def reached(server: ApiServer, kubeconfig: Path) -> bool:
-    """Tell whether the routes can be read with this kubeconfig."""
+    """Return True if the routes can be read with this kubeconfig."""
     server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
     async with open_client(kubeconfig=str(kubeconfig), environ={}) as client:
@@ -23,12 +23,13 @@ async def reached(server: ApiServer, kubeconfig: Path) -> bool:
 
 
 def plugin(path: Path, version: str, answer: str) -> dict[str, object]:
-    """Make a credentials' plugin that answers so if it is told its version."""
+    """Make a credentials plugin that prints ``answer`` if it gets its own version."""
     path.write_text(
         f"import os, sys\n"
         f"assert os.environ['FLAVOUR'] == 'mine'\n"
-        f"told = os.environ.get('KUBERNETES_EXEC_INFO', '')\n"
-        f"if {version!r} == 'v1' and 'client.authentication.k8s.io/v1\"' not in told: sys.exit(7)\n"
+        f"exec_info = os.environ.get('KUBERNETES_EXEC_INFO', '')\n"
+        f"if {version!r} == 'v1' and 'client.authentication.k8s.io/v1\"' not in exec_info:\n"
+        f"    sys.exit(7)\n"
         f"print('{answer}')\n"
     )
     return {
@@ -47,7 +48,7 @@ async def test_the_current_context_is_taken(server: ApiServer, tmp_path: Path) -
 def test_a_context_can_be_chosen(server: ApiServer, tmp_path: Path) -> None:
     named = str(server.kubeconfig(tmp_path / "config"))
 
-    found = find_cluster(kubeconfig=None, context="elsewhere", environ={"KUBECONFIG": named})
+    found = load_config(kubeconfig=None, context="elsewhere", environ={"KUBECONFIG": named})
 
     assert found.cluster.server == "http://127.0.0.1:1"
 
@@ -61,24 +62,24 @@ async def test_a_plugin_gives_the_token(server: ApiServer, tmp_path: Path, versi
 
 
 @pytest.mark.parametrize("answer", ["", "{}", '{"status": {"clientCertificateData": "x"}}'])
-async def test_a_plugin_without_a_token_is_told(
+async def test_a_plugin_without_a_token_is_reported(
     server: ApiServer, tmp_path: Path, answer: str
 ) -> None:
     run = plugin(tmp_path / "plugin.py", "v1beta1", answer)
 
-    with pytest.raises(TargetFailed, match="the credentials' plugin gives no token"):
+    with pytest.raises(TargetFailed, match="the credentials plugin returned no token"):
         await reached(server, server.kubeconfig(tmp_path / "config", exec=run))
 
 
-async def test_a_plugin_that_is_not_there_is_told(server: ApiServer, tmp_path: Path) -> None:
+async def test_a_missing_plugin_is_reported(server: ApiServer, tmp_path: Path) -> None:
     run = plugin(tmp_path / "plugin.py", "v1", "{}") | {"command": str(tmp_path / "none")}
 
-    with pytest.raises(TargetFailed, match="the credentials' plugin can't be run"):
+    with pytest.raises(TargetFailed, match="the credentials plugin can't be run"):
         await reached(server, server.kubeconfig(tmp_path / "config", exec=run))
 
 
 @pytest.mark.parametrize("user", [{"token": "another"}, {"username": "me", "password": "x"}])
-async def test_who_is_not_let_in_is_told(
+async def test_wrong_credentials_are_reported(
     server: ApiServer, tmp_path: Path, user: dict[str, str]
 ) -> None:
     with pytest.raises(TargetFailed, match=r"no permission to get .*401"):
@@ -106,15 +107,17 @@ def test_without_a_cluster_it_says_what_to_do(tmp_path: Path, text: str | None, 
         file.write_text(text)
 
     with pytest.raises(TargetFailed, match=f"{said}.*; try kubectl with the same"):
-        find_cluster(kubeconfig=str(file), context=None, environ={})
+        load_config(kubeconfig=str(file), context=None, environ={})
 
 
 def test_several_files_are_refused() -> None:
     with pytest.raises(TargetFailed, match="kubectl config view --flatten"):
-        find_cluster(kubeconfig=None, context=None, environ={"KUBECONFIG": "/a:/b"})
+        load_config(kubeconfig=None, context=None, environ={"KUBECONFIG": "/a:/b"})
 
 
-def test_in_a_pod_its_own_account_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_pod_its_service_account_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "namespace").write_text("shop")
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -122,9 +125,9 @@ def test_in_a_pod_its_own_account_is_taken(tmp_path: Path, monkeypatch: pytest.M
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
-    found = find_cluster(kubeconfig=None, context=None, environ=environ)
+    found = load_config(kubeconfig=None, context=None, environ=environ)
 
     assert found.cluster.server == "https://10.0.0.1:443"
     assert found.user is not None
-    # Read again when it is rotated.
+    # The file is read again when the token is rotated.
     assert found.user.token_file == str(tmp_path / "token")

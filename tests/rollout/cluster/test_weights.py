@@ -1,4 +1,4 @@
-"""Steps are put in force in a cluster, and nothing else of it is touched."""
+"""Steps are put in force in a cluster, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
 from rollout.plan.model import Plan, Strategy
-from tests.rollout.cluster.estates import (
+from tests.rollout.cluster.virtual_services import (
     COLLECTION,
     QUICK,
     ab_plan,
     all_to,
     blue_green_plan,
     canary_plan,
-    foreign,
     live,
     plan,
     reads,
@@ -26,6 +25,7 @@ from tests.rollout.cluster.estates import (
     step,
     subsets,
     to,
+    unmanaged,
     virtual_service,
     weights,
     writes,
@@ -53,13 +53,13 @@ async def test_a_canary_walks_all_its_steps_and_back(
 
         after = server.objects[KEY]
         assert weights(after) == [[100 - canary, canary]] * 2
-        assert foreign(after) == foreign(before)
+        assert unmanaged(after) == unmanaged(before)
         assert [await target.in_force(each) for each in steps.steps] == [
             each.name == name for each in steps.steps
         ]
 
 
-async def test_doing_it_twice_is_doing_it_once(server: ApiServer, client: AsyncClient) -> None:
+async def test_applying_a_step_twice_writes_once(server: ApiServer, client: AsyncClient) -> None:
     server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
     target = ClusterTarget(client, steps, QUICK)
@@ -72,9 +72,7 @@ async def test_doing_it_twice_is_doing_it_once(server: ApiServer, client: AsyncC
     assert server.objects[KEY]["metadata"]["resourceVersion"] == version
 
 
-async def test_a_patch_says_of_what_it_is_the_change(
-    server: ApiServer, client: AsyncClient
-) -> None:
+async def test_a_patch_tests_what_it_changes(server: ApiServer, client: AsyncClient) -> None:
     found = server.put(COLLECTION, live(share(0)))
     steps = canary_plan()
 
@@ -99,7 +97,7 @@ async def test_a_patch_says_of_what_it_is_the_change(
     ]
 
 
-async def test_a_weight_that_was_left_out_is_zero(server: ApiServer, client: AsyncClient) -> None:
+async def test_a_missing_weight_is_zero(server: ApiServer, client: AsyncClient) -> None:
     both = to("stable", 100), to("canary")
     server.put(COLLECTION, live(virtual_service(reads(*both), writes(*both))))
     steps = canary_plan()
@@ -111,7 +109,7 @@ async def test_a_weight_that_was_left_out_is_zero(server: ApiServer, client: Asy
     assert weights(server.objects[KEY]) == [[90, 10]] * 2
 
 
-async def test_from_rest_the_first_step_brings_the_canary_in(
+async def test_the_first_step_adds_the_canary_with_weight_0(
     server: ApiServer, client: AsyncClient
 ) -> None:
     server.put(COLLECTION, live(all_to("stable")))
@@ -136,7 +134,7 @@ async def test_blue_green_flips_and_flips_back(server: ApiServer, client: AsyncC
 
         after = server.objects[KEY]
         assert subsets(after) == {"reads": [colour], "writes": [colour]}
-        assert foreign(after, besides="destination") == foreign(before, besides="destination")
+        assert unmanaged(after, managed="destination") == unmanaged(before, managed="destination")
         assert await target.in_force(step(steps, colour))
 
 
@@ -151,7 +149,7 @@ async def test_an_ab_test_comes_and_goes(server: ApiServer, client: AsyncClient)
     assert not await target.in_force(step(steps, "off"))
 
     await target.apply(step(steps, "off"))
-    assert foreign(server.objects[KEY]) == foreign(before)
+    assert unmanaged(server.objects[KEY]) == unmanaged(before)
     assert await target.in_force(step(steps, "off"))
 
 

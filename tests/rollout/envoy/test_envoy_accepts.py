@@ -1,4 +1,4 @@
-"""The real Envoy takes what our manifests become, at each step, and refuses what is broken."""
+"""The real Envoy accepts the translation of our manifests at each step, and rejects mistakes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rollout.envoy.translation import translate
 from rollout.lint.yaml_documents import parse_documents
 from tests.istio.test_plans import WALKS
 from tests.rollout.envoy.envoy_binary import validate
-from tests.rollout.envoy.estate import (
+from tests.rollout.envoy.example_mesh import (
     EDGE_GATEWAY,
-    SHOP,
-    place,
+    KV_MANIFESTS,
+    local_addresses,
     read_objects,
     translated,
     virtual_service,
@@ -31,31 +31,31 @@ STRATEGIES: Final = sorted(WALKS.keys() - {"gateway-api"})
 VALID: Final = sorted((FIXTURES / "valid").glob("*.yaml"))
 
 
-def configured(found: Sequence[Mapping[str, Any]]) -> Configuration:
+def translated_documents(found: Sequence[Mapping[str, Any]]) -> Configuration:
     objects = read_objects(found)
-    return translate(objects, place(objects, 80, 443))
+    return translate(objects, local_addresses(objects, 80, 443))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_plan_is_sound_at_every_moment(strategy: str, tmp_path: Path) -> None:
-    there: dict[tuple[str, str, str], dict[str, Any]] = {}
-    sound: list[Configuration] = []
+def test_the_configuration_is_valid_after_every_step(strategy: str, tmp_path: Path) -> None:
+    applied: dict[tuple[str, str, str], dict[str, Any]] = {}
+    valid: list[Configuration] = []
     steps = 0
 
     for verb, directory in WALKS[strategy]:
         for each in render(directory):
             key = (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"])
             if verb == "apply":
-                there[key] = each
+                applied[key] = each
             else:
-                del there[key]
+                del applied[key]
         steps += "steps" in directory
-        configuration = configured([*there.values()])
-        if configuration not in sound:
+        configuration = translated_documents([*applied.values()])
+        if configuration not in valid:
             verdict = validate(configuration, tmp_path)
-            assert verdict.accepted, f"after {verb} {directory}: {verdict.said}"
-            assert "deprecat" not in verdict.said
-            sound.append(configuration)
+            assert verdict.accepted, f"after {verb} {directory}: {verdict.output}"
+            assert "deprecat" not in verdict.output
+            valid.append(configuration)
 
     assert steps
 
@@ -68,34 +68,34 @@ def test_a_plan_is_sound_at_every_moment(strategy: str, tmp_path: Path) -> None:
         ("istio/microservices/2-policies", "istio/microservices/steps/split", "|kv-counters"),
     ],
 )
-def test_routes_before_their_clusters_are_refused(
+def test_routes_before_their_clusters_are_rejected(
     before: str, step: str, missing: str, tmp_path: Path
 ) -> None:
     found = [each for directory in ("istio/gateway", before, step) for each in render(directory)]
     latest = {(each["kind"], each["metadata"]["name"]): each for each in found}
 
-    verdict = validate(configured([*latest.values()]), tmp_path)
+    verdict = validate(translated_documents([*latest.values()]), tmp_path)
 
     assert not verdict.accepted
-    assert f" cluster 'outbound|8080|{missing}.kv.svc.cluster.local'" in verdict.said
+    assert f" cluster 'outbound|8080|{missing}.kv.svc.cluster.local'" in verdict.output
 
 
 @pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)
-def test_whatever_the_models_take_is_sound(file: Path, tmp_path: Path) -> None:
+def test_what_the_models_accept_is_valid(file: Path, tmp_path: Path) -> None:
     texts = (FIXTURES / "cluster.yaml").read_text(), file.read_text()
     written = [each.value for text in texts for each in parse_documents(text)]
     found = [one for each in written for one in each.get("items", [each])]
     latest = {(each["kind"], each["metadata"]["name"]): each for each in found}
 
-    verdict = validate(configured([*latest.values()]), tmp_path)
+    verdict = validate(translated_documents([*latest.values()]), tmp_path)
 
-    assert verdict.accepted, verdict.said
-    assert "deprecat" not in verdict.said
+    assert verdict.accepted, verdict.output
+    assert "deprecat" not in verdict.output
 
 
-def test_a_field_that_envoy_has_not_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_field_is_rejected(tmp_path: Path) -> None:
     configuration = translated(
-        SHOP, EDGE_GATEWAY, virtual_service("- route: [{destination: {host: kv}}]")
+        KV_MANIFESTS, EDGE_GATEWAY, virtual_service("- route: [{destination: {host: kv}}]")
     )
     broken = copy.deepcopy(configuration.route_configurations)
     broken[1]["virtual_hosts"][0]["routes"][0]["route"]["timeoutx"] = "1s"
@@ -104,13 +104,13 @@ def test_a_field_that_envoy_has_not_is_refused(tmp_path: Path) -> None:
 
     assert validate(configuration, tmp_path).accepted
     assert not verdict.accepted
-    assert "timeoutx" in verdict.said
+    assert "timeoutx" in verdict.output
 
 
-def test_a_long_pattern_is_taken_as_istio_s_proxies_do(tmp_path: Path) -> None:
+def test_a_long_regex_is_accepted_as_by_istio_s_proxies(tmp_path: Path) -> None:
     pattern = "|".join(f"/v1/things/{number:03}/[a-z]+" for number in range(40))
     rules = f"- match: [{{uri: {{regex: '{pattern}'}}}}]\n  directResponse: {{status: 200}}"
 
-    verdict = validate(translated(SHOP, virtual_service(rules)), tmp_path)
+    verdict = validate(translated(KV_MANIFESTS, virtual_service(rules)), tmp_path)
 
-    assert verdict.accepted, verdict.said
+    assert verdict.accepted, verdict.output

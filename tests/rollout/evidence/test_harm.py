@@ -1,4 +1,4 @@
-"""Harm: whatever an innocent canary meets, its e-value does not grow on average."""
+"""Harm: the e-value of a canary that is no worse does not grow on average."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rollout.evidence import Evidence
 from rollout.evidence.counts import Counts, Window
 from rollout.evidence.objective import Objective
-from tests.rollout.evidence.given import (
+from tests.rollout.evidence.windows_and_counts import (
     EDGES,
     OBJECTIVE,
     after,
@@ -22,7 +22,7 @@ from tests.rollout.evidence.given import (
     window,
 )
 
-#: Windows that went before, good and bad for the canary, at any share.
+#: Earlier windows, good and bad for the canary, with any share.
 HISTORY = st.lists(
     st.builds(
         lambda old, new, bad, worse: window(
@@ -36,7 +36,7 @@ HISTORY = st.lists(
     max_size=5,
 )
 REQUESTS = st.integers(0, 25)
-#: How much smaller the canary's odds to fail are than stable's; one for releases that are alike.
+#: Odds of a failure of the canary, as multiples of stable's; 1 if the releases are equally good.
 ODDS = st.sampled_from((1.0, 1.0, 0.7, 0.2))
 
 
@@ -82,7 +82,7 @@ def test_harm_grows_by_no_window_on_average_while_the_canary_is_no_worse(
 
 
 def test_a_canary_that_is_worse_makes_harm_grow_on_average() -> None:
-    """The test of the test: the means are not at most one whatever happens."""
+    """Test of the test above: the mean does grow if the canary is worse."""
     evidence = Evidence(OBJECTIVE)
 
     mean = mean_after(
@@ -95,7 +95,7 @@ def test_a_canary_that_is_worse_makes_harm_grow_on_average() -> None:
     assert mean > 1.2
 
 
-def test_harm_begins_at_one_less_what_is_kept_for_a_breach() -> None:
+def test_harm_begins_at_one_minus_the_weight_of_a_breach() -> None:
     assert isclose(Evidence(OBJECTIVE).harm, 0.9)
     assert isclose(Evidence(Objective(slow_seconds=())).harm, 0.9)
 
@@ -158,7 +158,7 @@ def test_a_window_with_one_release_alone_says_nothing_of_harm(alone: Window) -> 
 
 
 def test_shares_that_change_between_windows_are_no_harm() -> None:
-    """All together, the canary fails 9 % and stable 2 %: the hour was bad, not the canary."""
+    """In total the canary fails 9 % and stable 2 %, but only because its share was larger then."""
     good_hour = window(counts(900, 9), counts(100, 1))
     bad_hour = window(counts(100, 10), counts(900, 90))
 

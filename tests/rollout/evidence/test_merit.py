@@ -1,4 +1,4 @@
-"""Merit and breach: the canary's own error ratio beside its objective."""
+"""Merit and breach: the canary's error ratio compared with the objective."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from hypothesis import strategies as st
 
 from rollout.evidence import Evidence
 from rollout.evidence.objective import Objective
-from tests.rollout.evidence.given import EDGES, OBJECTIVE, after, counts, gathered, window
+from tests.rollout.evidence.windows_and_counts import (
+    EDGES,
+    OBJECTIVE,
+    after,
+    counts,
+    gathered,
+    window,
+)
 
 LIMIT = OBJECTIVE.error_ratio
 
 
 def mean_of(name: str, requests: int, chance: float, evidence: Evidence) -> float:
-    """Return the mean e-value after so many requests that each fail with that chance."""
+    """Return the mean e-value after ``requests`` requests that each fail with ``chance``."""
     return sum(
         comb(requests, hits)
         * chance**hits
@@ -47,7 +54,7 @@ def test_breach_does_not_grow_on_average_while_the_objective_is_kept(
 
 
 def test_the_means_are_those_of_what_can_grow() -> None:
-    """The test of the tests above."""
+    """Test of the tests above: e-values do grow under the alternative."""
     evidence = Evidence(OBJECTIVE)
 
     assert mean_of("merit", 40, 0.0, evidence) > 1.2
@@ -100,7 +107,7 @@ def test_what_fails_beside_stable_is_no_breach(share: float | None) -> None:
 
 
 def test_a_breach_leaves_harm_its_part_of_false_rollbacks() -> None:
-    """Each alone at 1/false_rollback would be wrong twice as often as promised."""
+    """If each had the threshold 1/false_rollback, the error probability would be twice that."""
     evidence = Evidence(OBJECTIVE)
     while not evidence.breached:
         evidence.observe(window(None, counts(10, 1)), 1.0)

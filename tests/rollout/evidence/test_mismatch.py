@@ -1,4 +1,4 @@
-"""Mismatch: whether requests are split as desired."""
+"""Mismatch (SRM): whether requests are split as desired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rollout.evidence.given import after, counts, gathered, repeated, window
+from tests.rollout.evidence.windows_and_counts import after, counts, gathered, repeated, window
 
 
 @settings(deadline=None, max_examples=60)
@@ -68,7 +68,7 @@ def test_half_a_percent_of_too_many_is_seen_in_the_end() -> None:
         (0.0, 99_000, 1_000, True),
     ],
 )
-def test_where_none_should_be_a_few_strays_are_no_mismatch(
+def test_a_few_misrouted_requests_are_no_mismatch(
     share: float, stable: int, canary: int, mismatched: bool
 ) -> None:
     evidence = gathered([window(counts(stable), counts(canary))], share)

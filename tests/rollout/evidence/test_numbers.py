@@ -1,4 +1,4 @@
-"""The numbers themselves: saved and loaded, computed anew, too large, impossible."""
+"""E-values as numbers: saved and loaded, recomputed, very large, and impossible input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.evidence.offline import recompute
 from rollout.evidence import Evidence
 from rollout.evidence.counts import Counts, Window
 from rollout.evidence.objective import Objective
-from tests.rollout.evidence.given import OBJECTIVE, counts, gathered, window
+from tests.rollout.evidence.windows_and_counts import OBJECTIVE, counts, gathered, window
 
 E_VALUES = ("harm", "harm_errors", "merit", "breach", "mismatch")
 SHARES = st.one_of(st.none(), st.sampled_from((0.0, 0.01, 0.25, 1.0)))
@@ -53,7 +53,7 @@ def test_no_number_overflows_or_is_none(seen: list[tuple[Window, float | None]])
 
 @settings(deadline=None, max_examples=60)
 @given(some_windows(1_000), some_windows(1_000))
-def test_what_is_loaded_goes_on_bit_for_bit(
+def test_loaded_evidence_continues_bit_for_bit(
     before: list[tuple[Window, float | None]], later: list[tuple[Window, float | None]]
 ) -> None:
     uninterrupted = fed(Evidence(OBJECTIVE), before)
@@ -77,7 +77,7 @@ def test_the_same_comes_out_when_all_windows_are_computed_at_once(
     evidence = fed(Evidence(OBJECTIVE), seen)
     anew = recompute(OBJECTIVE, seen)
 
-    # Parts whose e-value has no float are compared where they have one.
+    # Compare only e-values that fit a float.
     for name, found in {
         "harm": evidence.harm,
         "errors": evidence.harm_errors,
@@ -111,9 +111,7 @@ def test_windows_are_summed() -> None:
         (window(), math.nan, "share"),
     ],
 )
-def test_what_can_not_have_been_seen_is_refused(
-    one: Window, share: float | None, field: str
-) -> None:
+def test_an_impossible_window_is_refused(one: Window, share: float | None, field: str) -> None:
     evidence = gathered([window(counts(9, 1), counts(1, 1))])
     known = evidence.dump()
 
@@ -134,9 +132,7 @@ def test_what_can_not_have_been_seen_is_refused(
         (Objective(slow_seconds=(0.0,)), "slow_seconds"),
     ],
 )
-def test_an_objective_of_which_nothing_can_be_proven_is_refused(
-    objective: Objective, field: str
-) -> None:
+def test_an_impossible_objective_is_refused(objective: Objective, field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
         Evidence(objective)
 
@@ -149,12 +145,12 @@ def test_an_objective_of_which_nothing_can_be_proven_is_refused(
         ({"errors": [0.0]}, "8 finite numbers"),
         ({"merit": [math.nan] * 9}, "9 finite numbers"),
         ({"slow": []}, "slow"),
-        ({"slow": None}, "no evidence"),
-        ({"stable": {"requests": 1}}, "no evidence"),
+        ({"slow": None}, "no saved evidence"),
+        ({"stable": {"requests": 1}}, "no saved evidence"),
         ({"canary": {"requests": 1, "failures": 2, "slow": [0, 0]}}, "canary.failures"),
     ],
 )
-def test_what_was_not_dumped_here_is_not_loaded(change: dict[str, Any], said: str) -> None:
+def test_other_data_is_not_loaded(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Evidence.load(OBJECTIVE, Evidence(OBJECTIVE).dump() | change)
 

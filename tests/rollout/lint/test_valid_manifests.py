@@ -24,7 +24,7 @@ def test_there_are_enough_patterns() -> None:
     assert len(VALID) >= 10
 
 
-def test_a_suppressed_finding_is_still_reported_as_info() -> None:
+def test_an_allowed_finding_is_still_reported_as_info() -> None:
     linted = lint("--with", CLUSTER, FIXTURES / "valid" / "mirror-with-its-own-store.yaml")
 
     assert linted.findings_of("info") == [

@@ -1,4 +1,4 @@
-"""Small rollouts written to a directory: a VirtualService for each step, over the estate."""
+"""Small rollouts in a directory: one VirtualService per step, over the cluster fixture."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def split(canary: int) -> str:
 
 
 def write_plan(
-    directory: Path, steps: dict[str, str], plan: str = "given: [cluster.yaml]\n"
+    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [cluster.yaml]\n"
 ) -> str:
-    """Write a rollout of these steps, the estate beside it; return its directory."""
+    """Write a rollout of these steps and the cluster fixture; return its directory."""
     (directory / "cluster.yaml").write_text(CLUSTER.read_text())
     (directory / "plan.yaml").write_text(plan)
     for name, text in steps.items():

@@ -9,7 +9,7 @@ import pytest
 
 from rollout.lint.kustomize import CouldNotRun
 from rollout.plan.loading import load_plan
-from rollout.plan.model import Check, Strategy
+from rollout.plan.model import SmokeTest, Strategy
 from rollout.plan.plan_file import PlanInvalid
 from tests.rollout.plan.plans import BETA, PATHS, routes, rule, split, write_plan
 from tests.support.manifests import need_kustomize
@@ -18,14 +18,16 @@ ROOT: Final = Path(__file__).parents[3]
 
 
 def load(
-    directory: Path, steps: dict[str, str], plan: str = "given: [cluster.yaml]\n"
+    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [cluster.yaml]\n"
 ) -> list[str]:
     """Return the steps of a plan as ``name share``."""
     planned = load_plan(write_plan(directory, steps, plan))
     return [f"{step.name} {step.share}" for step in planned.plan.steps]
 
 
-def refusal(directory: Path, steps: dict[str, str], plan: str = "given: [cluster.yaml]\n") -> str:
+def refusal(
+    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [cluster.yaml]\n"
+) -> str:
     with pytest.raises(PlanInvalid) as refused:
         load(directory, steps, plan)
     return str(refused.value)
@@ -60,7 +62,7 @@ def test_our_blue_green_flips_once_and_is_looked_at_before() -> None:
 
     assert plan.strategy is Strategy.BLUE_GREEN
     assert [(step.name, step.share) for step in plan.steps] == [("blue", 0), ("green", 1)]
-    assert plan.checks[0] == Check("GET", "/v1/limits", (("x-preview", "green"),), 200)
+    assert plan.smoke_tests[0] == SmokeTest("GET", "/v1/limits", (("x-preview", "green"),), 200)
 
 
 def test_our_a_b_is_shared_out_by_the_requests_themselves() -> None:
@@ -109,7 +111,7 @@ def test_the_objective_is_read_with_its_units(tmp_path: Path) -> None:
     write_plan(
         tmp_path,
         steps,
-        "given: [cluster.yaml]\nstepTime: 90s\ndeadline: 2h\npoll: 2s\n"
+        "prerequisites: [cluster.yaml]\nstepTime: 90s\ndeadline: 2h\npoll: 2s\n"
         "objective: {errorRatio: 0.002, slow: [50ms, 1s], falseRollback: 0.02}\n",
     )
 
@@ -126,7 +128,7 @@ def test_what_the_cluster_has_can_be_named_on_the_command_line(tmp_path: Path) -
 
     with pytest.raises(PlanInvalid, match="subset-undefined"):
         load_plan(directory)
-    assert load_plan(directory, given=[str(tmp_path / "cluster.yaml")]).plan.steps
+    assert load_plan(directory, prerequisites=[str(tmp_path / "cluster.yaml")]).plan.steps
 
 
 @pytest.mark.parametrize(
@@ -136,10 +138,13 @@ def test_what_the_cluster_has_can_be_named_on_the_command_line(tmp_path: Path) -
         ("steptime: 60s\n", "steptime: there is no such field"),
         ("strategy: yolo\n", "strategy: "),
         ("objective: {errorRatio: 2}\n", "objective.errorRatio: "),
-        ("objective: {slow: [1s, 100ms]}\n", "objective.slow: the latency edges do not grow"),
+        (
+            "objective: {slow: [1s, 100ms]}\n",
+            "objective.slow: the latency thresholds do not increase",
+        ),
         ("stable: one\ncanary: one\n", "stable and canary are one subset"),
         ("poll: 10s\nstepTime: 5s\n", "poll is longer than stepTime"),
-        ("checks: [{path: limits}]\n", "checks[0].path: "),
+        ("smokeTests: [{path: limits}]\n", "smokeTests[0].path: "),
         ("a: [\n", "can't be read"),
         ("{}\n---\n{}\n", "holds 2 documents"),
     ],
@@ -151,13 +156,13 @@ def test_a_mistake_in_the_plan_is_named_by_its_field(tmp_path: Path, plan: str, 
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ({"0": split(5), "1": split(100)}, "0: the first step is the way back"),
-        ({"0": split(0), "1": split(0)}, "1: the step gives the canary nothing"),
-        ({"0": split(0), "1": split(50), "2": split(20)}, "falls from one step to the next"),
+        ({"0": split(5), "1": split(100)}, "0: the first step is used for a rollback"),
+        ({"0": split(0), "1": split(0)}, "1: the step gives the canary no requests"),
+        ({"0": split(0), "1": split(50), "2": split(20)}, "decreases from one step to the next"),
         ({"0": split(0)}, "has no steps"),
         (
             {"0": split(0), "1": split(10).replace("    - name: all\n", "    -\n")},
-            "has no name of its own",
+            "has no unique name",
         ),
         ({"0": split(0), "1": split(10).replace("name: kv,", "name: other,")}, "claimed"),
         ({"0": split(0), "1": split(10).replace("subset: canary", "subset: purple")}, "purple"),
@@ -186,7 +191,7 @@ def test_a_step_is_routes_and_nothing_else(tmp_path: Path) -> None:
 
     said = refusal(tmp_path, {"0": split(0), "1": split(10) + gateway})
 
-    assert "a step is one VirtualService and nothing else" in said
+    assert "a step must be one VirtualService and nothing else" in said
     assert "ConfigMap/extra" in said
 
 

@@ -1,4 +1,4 @@
-"""A real Prometheus, and targets that say what a test wants them to."""
+"""A real Prometheus with scrape targets, and an HTTP server in its place."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.rollout.prometheus.exposing import Pool
-from tests.rollout.prometheus.scraping import Scraping
+from tests.rollout.prometheus.exporters import TargetPool
+from tests.rollout.prometheus.scraped_prometheus import ScrapedPrometheus
 from tests.support.prometheus import running_prometheus
 
 INTERVAL = "200ms"
-#: As many as all tests together take: none sees what another has left.
+#: Enough for all tests: none sees the samples of another.
 TARGETS = 20
 
 
 @pytest.fixture(scope="session")
-def scraping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraping]:
-    pool = Pool(TARGETS)
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScrapedPrometheus]:
+    pool = TargetPool(TARGETS)
     with (
         pool.serving() as job,
         running_prometheus(
             tmp_path_factory.mktemp("prometheus"), [job], interval=INTERVAL
         ) as prometheus,
     ):
-        yield Scraping(prometheus, pool)
+        yield ScrapedPrometheus(prometheus, pool)
 
 
 @pytest.fixture
-async def answering() -> AsyncIterator[Any]:
-    """Make a server that answers every query with a handler; returns its address."""
+async def serve() -> AsyncIterator[Any]:
+    """Return a function that starts a server with one handler and returns its address."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def make(handler: Any) -> str:

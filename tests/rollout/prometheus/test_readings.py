@@ -1,4 +1,4 @@
-"""What a real Prometheus scraped is read as it was counted: by release, by target, slow and all."""
+"""Counters from a real Prometheus are read exactly: by release, by target, slow requests too."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from rollout.evidence.counts import Arm, Counts, Reading, Series
-from rollout.prometheus.query import APP, ISTIO, Arms, ask_app, ask_istio
+from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series
+from rollout.prometheus.query import APP, ISTIO, ReleaseLabel, app_query, istio_query
 from rollout.prometheus.source import open_source
 from rollout.runner.ports import SourceFailed
 from svc.telemetry.metrics import Metrics
-from tests.rollout.prometheus.exposing import fresh_namespace, histogram, istio_labels
-from tests.rollout.prometheus.scraping import Scraping
+from tests.rollout.prometheus.exporters import fresh_namespace, histogram, istio_labels
+from tests.rollout.prometheus.scraped_prometheus import ScrapedPrometheus
 from tests.support.waiting import eventually
 
-TRACKS = Arms("track", "stable", "canary")
-VERSIONS = Arms("destination_version", "1.4.0", "1.5.0")
+TRACKS = ReleaseLabel("track", "stable", "canary")
+VERSIONS = ReleaseLabel("destination_version", "1.4.0", "1.5.0")
 EDGES = (0.1, 0.25, 0.5)
 
 
-def by_arm(reading: Reading, arm: Arm) -> list[Counts]:
+def by_arm(reading: CounterSnapshot, arm: Arm) -> list[Counts]:
     return [counts for series, counts in reading.counts.items() if series.arm is arm]
 
 
-async def test_pods_of_both_tracks_are_read_as_they_counted(scraping: Scraping) -> None:
+async def test_pods_of_both_tracks_are_read(scraped: ScrapedPrometheus) -> None:
     namespace = fresh_namespace()
-    stable = scraping.target(namespace=namespace, pod="kv-1", track="stable")
-    canary = scraping.target(namespace=namespace, pod="kv-canary-1", track="canary")
+    stable = scraped.target(namespace=namespace, pod="kv-1", track="stable")
+    canary = scraped.target(namespace=namespace, pod="kv-canary-1", track="canary")
     stable.text = histogram(APP, 200, (90, 95, 99, 100), 100) + histogram(APP, 404, (5,) * 4, 5)
     canary.text = (
         "process_start_time_seconds 1700000000.5\n"
@@ -39,21 +39,21 @@ async def test_pods_of_both_tracks_are_read_as_they_counted(scraping: Scraping) 
         + histogram(APP, 503, (3, 3, 4, 4), 4)
     )
 
-    reading = await scraping.read_until(ask_app(namespace, TRACKS, EDGES), 120)
+    reading = await scraped.read_until(app_query(namespace, TRACKS, EDGES), 120)
 
-    # 15 requests, 4 failed: of the 11 others 7, 8, 9 were in time.
+    # 15 requests, 4 of them failed; of the other 11, 7, 8 and 9 were within the edges.
     assert by_arm(reading, Arm.CANARY) == [Counts(15, 4, (8, 7, 6))]
     assert by_arm(reading, Arm.STABLE) == [Counts(105, 0, (10, 5, 1))]
     assert [(s.arm, at) for s, at in reading.started.items()] == [(Arm.CANARY, 1700000000.5)]
 
 
-async def test_each_pod_is_an_instance_of_its_own(scraping: Scraping) -> None:
+async def test_each_pod_is_an_instance_of_its_own(scraped: ScrapedPrometheus) -> None:
     namespace = fresh_namespace()
-    pods = [scraping.target(namespace=namespace, pod=f"kv-{n}", track="stable") for n in range(3)]
+    pods = [scraped.target(namespace=namespace, pod=f"kv-{n}", track="stable") for n in range(3)]
     for n, pod in enumerate(pods):
         pod.text = histogram(APP, 200, (n + 1,) * 4, n + 1)
 
-    reading = await scraping.read_until(ask_app(namespace, TRACKS), 6)
+    reading = await scraped.read_until(app_query(namespace, TRACKS), 6)
 
     assert reading.counts == {
         Series(Arm.STABLE, f"kv/{namespace}/kv-{n}/{pod.instance}"): Counts(n + 1, 0)
@@ -62,14 +62,14 @@ async def test_each_pod_is_an_instance_of_its_own(scraping: Scraping) -> None:
 
 
 @pytest.mark.parametrize("edges", [(), EDGES], ids=["requests alone", "with latency"])
-async def test_a_gateway_tells_what_each_release_answered(
-    scraping: Scraping, edges: tuple[float, ...]
+async def test_the_metrics_of_a_gateway_are_read_by_release(
+    scraped: ScrapedPrometheus, edges: tuple[float, ...]
 ) -> None:
     namespace = fresh_namespace()
     old, new, lost = (
         istio_labels(version, namespace=namespace) for version in ("1.4.0", "1.5.0", "unknown")
     )
-    gateway = scraping.target(namespace="istio-ingress", pod="gateway-0")
+    gateway = scraped.target(namespace="istio-ingress", pod="gateway-0")
     gateway.text = (
         histogram(ISTIO, 200, (40, 45, 50, 50), 50, old)
         + histogram(ISTIO, 200, (5, 5, 5, 5), 5, new)
@@ -83,94 +83,98 @@ async def test_a_gateway_tells_what_each_release_answered(
         + f'istio_requests_total{{response_code="503",{lost}}} 7\n'
         + f'istio_requests_total{{response_code="200",{istio_labels("1.5.0", "web")}}} 900\n'
     )
-    question = ask_istio("kv", namespace, VERSIONS, edges)
+    query = istio_query("kv", namespace, VERSIONS, edges)
 
-    reading = await scraping.read_until(question, 58)
+    reading = await scraped.read_until(query, 58)
 
     name = f"kv/istio-ingress/gateway-0/{gateway.instance}"
     assert reading.counts == {
         Series(Arm.STABLE, name): Counts(50, 0, (10, 5, 0) if edges else ()),
         Series(Arm.CANARY, name): Counts(8, 3, (3, 3, 3) if edges else ()),
     }
-    async with open_source(scraping.server(), question) as source:
+    async with open_source(scraped.server(), query) as source:
         await source.read()
         assert source.unattributed == 7
 
 
-async def test_with_edges_the_histogram_alone_is_read(scraping: Scraping) -> None:
-    """A proxy's counters run ahead of its histograms: requests not flushed yet aren't slow."""
+async def test_with_edges_the_histogram_alone_is_read(scraped: ScrapedPrometheus) -> None:
+    """A proxy updates its counters before its histograms: unflushed requests are not slow."""
     namespace = fresh_namespace()
     labels = istio_labels("1.5.0", namespace=namespace)
-    gateway = scraping.target(namespace="istio-ingress", pod="gateway-0")
+    gateway = scraped.target(namespace="istio-ingress", pod="gateway-0")
     gateway.text = histogram(ISTIO, 200, (5, 5, 5, 5), 5, labels)
     gateway.text += f'istio_requests_total{{response_code="200",{labels}}} 90\n'
 
-    with_edges = await scraping.read_until(ask_istio("kv", namespace, VERSIONS, (0.1,)), 5)
-    without = await scraping.read_until(ask_istio("kv", namespace, VERSIONS), 90)
+    with_edges = await scraped.read_until(istio_query("kv", namespace, VERSIONS, (0.1,)), 5)
+    without = await scraped.read_until(istio_query("kv", namespace, VERSIONS), 90)
 
     assert by_arm(with_edges, Arm.CANARY) == [Counts(5, 0, (0,))]
     assert by_arm(without, Arm.CANARY) == [Counts(90, 0)]
 
 
-async def test_a_restarted_pod_is_read_from_zero_and_tells_when(scraping: Scraping) -> None:
+async def test_a_restarted_pod_is_read_from_zero_with_its_start_time(
+    scraped: ScrapedPrometheus,
+) -> None:
     namespace = fresh_namespace()
-    pod = scraping.target(namespace=namespace, pod="kv-1", track="canary")
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="canary")
     pod.text = "process_start_time_seconds 1000\n" + histogram(APP, 200, (50,) * 4, 50)
-    before = await scraping.read_until(ask_app(namespace, TRACKS), 50)
+    before = await scraped.read_until(app_query(namespace, TRACKS), 50)
 
     pod.text = "process_start_time_seconds 2000\n" + histogram(APP, 200, (3,) * 4, 3)
-    after = await scraping.read_until(ask_app(namespace, TRACKS), 3)
+    after = await scraped.read_until(app_query(namespace, TRACKS), 3)
 
     assert before.counts.keys() == after.counts.keys()
     assert [list(each.started.values()) for each in (before, after)] == [[1000], [2000]]
     assert after.at > before.at
 
 
-async def test_a_missed_scrape_leaves_a_pod_out_and_never_reads_zero(scraping: Scraping) -> None:
+async def test_a_missed_scrape_leaves_a_pod_out_and_never_reads_zero(
+    scraped: ScrapedPrometheus,
+) -> None:
     namespace = fresh_namespace()
-    question = ask_app(namespace, TRACKS)
-    well = scraping.target(namespace=namespace, pod="kv-1", track="stable")
-    sick = scraping.target(namespace=namespace, pod="kv-2", track="canary")
+    query = app_query(namespace, TRACKS)
+    well = scraped.target(namespace=namespace, pod="kv-1", track="stable")
+    sick = scraped.target(namespace=namespace, pod="kv-2", track="canary")
     well.text, sick.text = (histogram(APP, 200, (n,) * 4, n) for n in (10, 20))
-    await scraping.read_until(question, 30)
+    await scraped.read_until(query, 30)
 
     sick.status = 500
-    missed = await scraping.read_until(question, 10)
+    missed = await scraped.read_until(query, 10)
     sick.status, sick.text = 200, histogram(APP, 200, (21,) * 4, 21)
-    back = await scraping.read_until(question, 31)
+    back = await scraped.read_until(query, 31)
 
     assert by_arm(missed, Arm.CANARY) == []
     assert by_arm(back, Arm.CANARY) == [Counts(21, 0)]
 
 
-async def test_the_reading_bears_the_time_of_the_samples(scraping: Scraping) -> None:
-    """Where only old samples are left, ``at`` stands still; it isn't the time of the question."""
+async def test_the_reading_has_the_time_of_the_samples(scraped: ScrapedPrometheus) -> None:
+    """With only old samples left, ``at`` stays the same; it is not the time of the query."""
     namespace = fresh_namespace()
-    question = ask_app(namespace, TRACKS)
-    pod = scraping.target(namespace=namespace, pod="kv-1", track="stable")
+    query = app_query(namespace, TRACKS)
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="stable")
     pod.text = f'{APP.counter}{{{APP.status}="200"}} 5 {1_000 * 1_000}\n'
-    now = scraping.prometheus.query("time()")[0].value
+    now = scraped.prometheus.query("time()")[0].value
     exposed_at = round(now - 100, 3)
-    # A time of its own, and so no marker of staleness either: as a federated or late series.
+    # With an explicit timestamp (a federated series) Prometheus writes no staleness marker.
     pod.text = f'{APP.counter}{{{APP.status}="200"}} 5 {int(exposed_at * 1000)}\n'
 
-    async def look() -> Reading | None:
+    async def look() -> CounterSnapshot | None:
         with contextlib.suppress(SourceFailed):
-            return await scraping.read(question, stale_seconds=3600)
+            return await scraped.read(query, stale_seconds=3600)
         return None
 
     reading = await eventually(look, what="the old sample")
 
     assert reading.at == pytest.approx(exposed_at, abs=0.001)
     with pytest.raises(SourceFailed, match=r"youngest sample .* is 1\d\d s old, more than 60 s"):
-        await scraping.read(question)
+        await scraped.read(query)
 
 
-async def test_every_number_of_a_reading_is_of_one_scrape(scraping: Scraping) -> None:
-    """All counters grow alike with each scrape; a reading that mixed two would show it."""
+async def test_all_counters_of_a_reading_are_from_one_scrape(scraped: ScrapedPrometheus) -> None:
+    """All counters grow equally with each scrape, so a mix of two scrapes would show."""
     namespace = fresh_namespace()
-    question = ask_app(namespace, TRACKS, EDGES)
-    pod = scraping.target(namespace=namespace, pod="kv-1", track="canary")
+    query = app_query(namespace, TRACKS, EDGES)
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="canary")
 
     def grow() -> None:
         n = pod.scrapes + 1
@@ -181,7 +185,7 @@ async def test_every_number_of_a_reading_is_of_one_scrape(scraping: Scraping) ->
     async def look() -> bool:
         grow()
         with contextlib.suppress(SourceFailed):
-            (counts,) = (await scraping.read(question)).counts.values()
+            (counts,) = (await scraped.read(query)).counts.values()
             assert counts == Counts(2 * counts.failures, counts.failures, (counts.failures,) * 3)
             seen.add(counts.requests)
         return len(seen) >= 8
@@ -189,15 +193,15 @@ async def test_every_number_of_a_reading_is_of_one_scrape(scraping: Scraping) ->
     await eventually(look, what="eight different readings")
 
 
-async def test_what_the_service_itself_shows_is_read(scraping: Scraping) -> None:
+async def test_the_metrics_of_the_service_are_read(scraped: ScrapedPrometheus) -> None:
     namespace = fresh_namespace()
     metrics = Metrics("revision")
     for status, seconds in (("200", 0.002), ("200", 0.2), ("404", 0.002), ("503", 0.002)):
         metrics.requests["GET", "/v1/kv/{key}", status].observe(seconds)
-    pod = scraping.target(namespace=namespace, pod="kv-1", track="canary")
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="canary")
     pod.text = generate_latest(metrics.registry).decode()
 
-    reading = await scraping.read_until(ask_app(namespace, TRACKS, (0.1, 0.5)), 4)
+    reading = await scraped.read_until(app_query(namespace, TRACKS, (0.1, 0.5)), 4)
 
     assert by_arm(reading, Arm.CANARY) == [Counts(4, 1, (2, 1))]
     (started,) = reading.started.values()
@@ -205,7 +209,7 @@ async def test_what_the_service_itself_shows_is_read(scraping: Scraping) -> None
 
 
 def process_started() -> float:
-    """Return when this process began, by the kernel's own count."""
+    """Return the start time of this process in Unix time, from /proc."""
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     booted = next(
         float(line.split()[1])

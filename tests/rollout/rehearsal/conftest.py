@@ -1,4 +1,4 @@
-"""One running rehearsal for all tests of a module that can share it."""
+"""Rehearsals that the tests of a module share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.rollout.rehearsal.plans import (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def echoes() -> AsyncIterator[Rehearsal]:
-    """A canary whose releases are echo services."""
+    """A running canary whose pods are echo services."""
     need_programs()
     async with rehearsing(canary_documents(), canary_plan(), ECHOES) as running:
         yield running
@@ -26,7 +26,7 @@ async def echoes() -> AsyncIterator[Rehearsal]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tallykv() -> AsyncIterator[Rehearsal]:
-    """A canary whose releases are tallykv, over one Redis."""
+    """A running canary whose pods are tallykv, with one Redis."""
     need_programs()
     async with rehearsing(canary_documents(), canary_plan(), TALLYKV) as running:
         yield running

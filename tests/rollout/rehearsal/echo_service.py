@@ -1,6 +1,7 @@
-"""A small HTTP service that says which release it is, and counts what it was asked for.
+"""A small HTTP service that returns its track and version in headers and counts its requests.
 
-Run as a program, on ``PORT``. ``/counts`` is not counted; ``/fail`` answers 503, ``/slow`` in 2 s.
+Run as a program; it listens on ``PORT``. ``/counts`` returns the requests by method and is not
+counted itself. ``/fail`` returns 503. ``/slow`` takes 2 s.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ SLOW_SECONDS: Final = 2.0
 
 
 class Echo(asyncio.Protocol):
-    """One connection; a request at a time, as proxies ask."""
+    """One connection, with one request at a time."""
 
     def __init__(self, counts: Counter[str], track: str, version: str) -> None:
         self._counts = counts
-        self._said = f"KV-Track: {track}\r\nKV-Version: {version}\r\n"
+        self._headers = f"KV-Track: {track}\r\nKV-Version: {version}\r\n"
         self._received = b""
         self._transport: asyncio.Transport
 
@@ -49,9 +50,8 @@ class Echo(asyncio.Protocol):
             self._send(503 if path == "/fail" else 200, "")
 
     def _send(self, status: int, body: str) -> None:
-        self._transport.write(
-            f"HTTP/1.1 {status} -\r\n{self._said}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-        )
+        head = f"HTTP/1.1 {status} -\r\n{self._headers}Content-Length: {len(body)}\r\n\r\n"
+        self._transport.write((head + body).encode())
 
 
 def _content_length(head: str) -> int:

@@ -1,4 +1,4 @@
-"""Plans and documents of the repository's own directories, as the rehearsal gets them."""
+"""Plans and documents from the repository's own directories, as a rehearsal takes them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from rollout.evidence.objective import Objective
 from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 from rollout.plan.model import Plan, Step, Strategy
-from rollout.rehearsal.pods import ReleaseOptions
-from rollout.rehearsal.programs import ProgramMissing, find_envoy, find_redis
+from rollout.rehearsal.errors import ProgramMissing
+from rollout.rehearsal.executables import find_envoy, find_redis
+from rollout.rehearsal.pod_specs import PodOptions
 from rollout.rehearsal.rehearsal import RehearsalOptions
 from tests.support.manifests import render, the
 
@@ -24,13 +25,13 @@ ECHO: Final = (sys.executable, str(Path(__file__).with_name("echo_service.py")))
 HOST: Final = "kv.example.com"
 Document = dict[str, Any]
 
-#: Both releases are small echo services; nobody asks but the test.
+#: Both releases are echo services, without generated load.
 ECHOES: Final = RehearsalOptions(
-    releases=ReleaseOptions(commands={Arm.STABLE: ECHO, Arm.CANARY: ECHO}),
+    pods=PodOptions(commands={Arm.STABLE: ECHO, Arm.CANARY: ECHO}),
     rate=0,
     prometheus=False,
 )
-#: Both releases are tallykv.
+#: Both releases are tallykv, without generated load.
 TALLYKV: Final = RehearsalOptions(rate=0, prometheus=False)
 
 
@@ -44,7 +45,7 @@ def need_programs() -> None:
 
 
 def documents(*directories: str) -> list[Document]:
-    """Return what these directories of ``istio/`` hold, in their order."""
+    """Return the documents of these directories of ``istio/``, in order."""
     return [each for directory in directories for each in render(f"istio/{directory}")]
 
 
@@ -63,7 +64,7 @@ def step_of(document: Document, name: str = "", share: float | None = None) -> S
 
 
 def canary_step(percent: float) -> Step:
-    """Return a step of the canary's directories with another weight, if need be of none."""
+    """Return a step of the canary with any weight, also one that has no directory."""
     document = routes_of("canary/steps/10")
     for route in document["spec"]["http"]:
         stable, canary = route["route"]
@@ -92,7 +93,7 @@ def canary_documents() -> list[Document]:
 
 
 def changed(document: Document, **fields: Any) -> Document:
-    """Return the routes with these fields in each of them."""
+    """Return a VirtualService with these fields in each of its routes."""
     copied = copy.deepcopy(document)
     for route in copied["spec"]["http"]:
         route.update(copy.deepcopy(fields))

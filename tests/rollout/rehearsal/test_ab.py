@@ -1,4 +1,4 @@
-"""A/B: who asks for it by header or cookie gets the other release, and nobody else does."""
+"""A/B: requests with the header or the cookie get the canary; others get the stable release."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from rollout.plan.model import Strategy
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
-from tests.rollout.rehearsal.flood import ask, request, times
-from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.http_load import request, send, send_times
+from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import (
     ECHOES,
     HOST,
@@ -51,23 +51,25 @@ async def ab() -> AsyncIterator[Rehearsal]:
 @pytest.mark.parametrize(
     "header", ["x-variant: b", "Cookie: variant=b", "Cookie: a=1; variant=b; c=2"]
 )
-async def test_who_asks_for_it_gets_it(ab: Rehearsal, header: str, method: str) -> None:
-    seen = await times(ab.gateway, REQUESTS, request(method, "/v1/kv/a", HOST, header))
+async def test_requests_with_the_header_or_the_cookie_get_the_canary(
+    ab: Rehearsal, header: str, method: str
+) -> None:
+    seen = await send_times(ab.gateway, REQUESTS, request(method, "/v1/kv/a", HOST, header))
 
-    show(f"{method} with {header}: {seen.tracks}")
+    print_measurement(f"{method} with {header}: {seen.tracks}")
     assert seen.tracks == {"canary": REQUESTS}
 
 
-async def test_who_does_not_ask_does_not(ab: Rehearsal) -> None:
-    seen = await times(ab.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
+async def test_other_requests_get_the_stable_release(ab: Rehearsal) -> None:
+    seen = await send_times(ab.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
 
     assert seen.tracks == {"stable": REQUESTS}
 
 
 @pytest.mark.parametrize("cookie", NEAR_MISSES)
-async def test_a_near_miss_is_a_miss(ab: Rehearsal, cookie: str) -> None:
+async def test_a_similar_cookie_does_not_match(ab: Rehearsal, cookie: str) -> None:
     one = request("GET", "/v1/kv/a", HOST, f"Cookie: {cookie}")
 
-    seen = await ask(ab.gateway, *[one] * 50)
+    seen = await send(ab.gateway, *[one] * 50)
 
     assert seen.tracks == {"stable": 50}

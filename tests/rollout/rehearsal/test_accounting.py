@@ -1,4 +1,4 @@
-"""From lines of the access log and answers to numbers."""
+"""Counts from the access log, results of clients, and the requests of a mix."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
+from rollout.envoy.resource_names import ClusterName
 from rollout.evidence.counts import Arm, Counts
-from rollout.rehearsal.access_log import Access, AccessLog, ClusterName, parse_line
-from rollout.rehearsal.requests import COUNTERS, KEYS, KeyValueMix, Repeated, RequestInvalid
+from rollout.rehearsal.access_log import AccessLog, AccessLogEntry, parse_entry
+from rollout.rehearsal.client_results import ClientResponse, ClientResults
+from rollout.rehearsal.request_mix import (
+    COUNTERS,
+    KEYS,
+    KeyValueMix,
+    RepeatedRequest,
+    RequestInvalid,
+)
 from rollout.rehearsal.source import ArmCounts
-from rollout.rehearsal.tally import Answered, Tally
 
 CANARY = "outbound|8080|canary|kv.shop.svc.cluster.local"
 
@@ -27,8 +34,8 @@ def line(**fields: Any) -> bytes:
     return json.dumps({**known, **fields}).encode()
 
 
-def test_a_line_says_what_became_of_a_request() -> None:
-    assert parse_line(line()) == Access(
+def test_an_entry_has_the_outcome_of_a_request() -> None:
+    assert parse_entry(line()) == AccessLogEntry(
         ClusterName("8080", "canary", "kv.shop.svc.cluster.local"),
         "127.0.0.1:8080",
         200,
@@ -41,20 +48,20 @@ def test_a_line_says_what_became_of_a_request() -> None:
     ("status", "failed"), [(200, False), (404, False), (429, False), (500, True), (503, True)]
 )
 def test_what_fails_is_5xx(status: int, failed: bool) -> None:
-    assert parse_line(line(status=status)).failed is failed
+    assert parse_entry(line(status=status)).failed is failed
 
 
 @pytest.mark.parametrize("status", [0, None])
 def test_no_answer_is_a_failure(status: int | None) -> None:
-    assert parse_line(line(status=status, flags="DC")).failed
+    assert parse_entry(line(status=status, flags="DC")).failed
 
 
-@pytest.mark.parametrize("said", [b"", b"starting\n", b"[]", b"{}", b'"x"', b"7"])
-def test_what_is_no_line_of_the_log_is_passed_over(said: bytes) -> None:
-    seen: list[Access] = []
+@pytest.mark.parametrize("other", [b"", b"starting\n", b"[]", b"{}", b'"x"', b"7"])
+def test_lines_in_another_format_are_ignored(other: bytes) -> None:
+    seen: list[AccessLogEntry] = []
     log = AccessLog(seen.append)
 
-    log.read(said)
+    log.read(other)
     log.read(line())
 
     assert len(seen) == log.requests == 1
@@ -67,7 +74,7 @@ def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
     for each in (
         line(),
         line(duration_ms=99),
-        line(duration_ms=100),  # cut to that: it took longer
+        line(duration_ms=100),  # truncated: it took longer
         line(duration_ms=300),
         line(status=503, flags="UH", upstream=None, duration_ms=0),
         line(cluster=CANARY.replace("canary", "stable")),
@@ -83,28 +90,28 @@ def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
     assert counts.unattributed.requests == 2
 
 
-def test_seconds_without_requests_are_samples_too() -> None:
-    tally = Tally()
+def test_seconds_without_requests_are_recorded_too() -> None:
+    results = ClientResults()
 
-    tally.add(Answered(200, "stable", "1"), 0)
-    tally.add(Answered(503), 2)
-    tally.add(Answered(0), 2)
+    results.add(ClientResponse(200, "stable", "1"), 0)
+    results.add(ClientResponse(503), 2)
+    results.add(ClientResponse(0), 2)
 
-    assert [each.requests.total() for each in tally.samples] == [1, 0, 2]
-    assert tally.samples[2].failures.total() == tally.failures == 2
-    assert tally.requests == 3
+    assert [each.requests.total() for each in results.seconds] == [1, 0, 2]
+    assert results.seconds[2].failures.total() == results.failures == 2
+    assert results.requests == 3
 
 
 @pytest.mark.parametrize(
     ("value", "wrong"), [(9, {"a": -1}), (10, {}), (12, {}), (13, {"a": 1}), (None, {"a": -10})]
 )
-def test_a_counter_may_have_what_nobody_knows_of_and_no_more(
+def test_a_counter_may_include_indeterminate_increments_and_no_more(
     value: int | None, wrong: dict[str, int]
 ) -> None:
-    tally = Tally()
-    tally.acknowledged["a"], tally.unsettled["a"] = 10, 2
+    results = ClientResults()
+    results.acknowledged["a"], results.indeterminate["a"] = 10, 2
 
-    assert tally.wrong_counters({} if value is None else {"a": value}) == wrong
+    assert results.counter_errors({} if value is None else {"a": value}) == wrong
 
 
 def test_the_mix_keeps_to_its_own_keys() -> None:
@@ -119,8 +126,8 @@ def test_the_mix_keeps_to_its_own_keys() -> None:
     assert KeyValueMix().prefix != mix.prefix
 
 
-def test_one_request_is_read_and_repeated() -> None:
-    repeated = Repeated.parse("GET /things?of=mine")
+def test_one_request_is_parsed_and_repeated() -> None:
+    repeated = RepeatedRequest.parse("GET /things?of=mine")
 
     assert {(each.method, each.path) for each in (repeated.draw(), repeated.draw())} == {
         ("GET", "/things?of=mine")
@@ -128,6 +135,6 @@ def test_one_request_is_read_and_repeated() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "/things", "GET things", "get /things", "GET /a b"])
-def test_what_is_no_request_is_refused(text: str) -> None:
+def test_text_that_is_not_a_request_is_rejected(text: str) -> None:
     with pytest.raises(RequestInvalid, match="GET /path"):
-        Repeated.parse(text)
+        RepeatedRequest.parse(text)

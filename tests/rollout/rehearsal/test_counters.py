@@ -1,4 +1,4 @@
-"""Real releases over a real Redis: no increment is lost or made twice, whatever the routes do."""
+"""tallykv with a real Redis: no increment is lost or made twice while routes change."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from itertools import repeat
 
 import pytest
 
+from rollout.rehearsal.load_generator import LoadGenerator
 from rollout.rehearsal.rehearsal import Rehearsal
-from rollout.rehearsal.requests import KeyValueMix
-from rollout.rehearsal.traffic import Traffic
-from tests.rollout.rehearsal.flood import ask, flood, request
-from tests.rollout.rehearsal.measured import show
+from rollout.rehearsal.request_mix import KeyValueMix
+from tests.rollout.rehearsal.http_load import request, send, send_all
+from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import HOST, canary_step
 from tests.support.waiting import eventually
 
@@ -27,31 +27,33 @@ CHANGES = 100
 
 
 async def test_a_rehearsal_starts_in_time(tallykv: Rehearsal) -> None:
-    show(", ".join(f"{what} {seconds:.2f} s" for what, seconds in tallykv.timings.items()))
-    assert tallykv.timings["all"] < START_SECONDS
+    print_measurement(
+        ", ".join(f"{what} {seconds:.2f} s" for what, seconds in tallykv.startup_seconds.items())
+    )
+    assert tallykv.startup_seconds["all"] < START_SECONDS
 
 
 async def test_weight_changes_under_load_lose_no_increment(tallykv: Rehearsal) -> None:
     counter = f"/v1/counters/exact-{uuid.uuid4().hex}"
     one = request("POST", f"{counter}/increments", HOST)
-    flooded = asyncio.create_task(flood(tallykv.gateway, repeat(one, INCREMENTS)))
-    reloads = len(tallykv.control_plane.reloads)
+    sent = asyncio.create_task(send_all(tallykv.gateway, repeat(one, INCREMENTS)))
+    reloads = len(tallykv.control_plane.convergence_seconds)
 
     before = await _completed(tallykv)
     for change in range(1, CHANGES + 1):
-        # Each at its part of the way, so that the last ones meet requests, too.
+        # Spread the changes over all requests, so that there is load during each.
         share = before + INCREMENTS * change // (CHANGES + 5)
         await eventually(partial(_reached, tallykv, share), seconds=60)
         await tallykv.target.apply(canary_step(random.choice([0, 1, 10, 50, 90, 100])))
         if change == CHANGES:
-            assert not flooded.done()
-    seen = await flooded
+            assert not sent.done()
+    seen = await sent
 
-    read = await ask(tallykv.gateway, request("GET", counter, HOST))
-    seconds = tallykv.control_plane.reloads[reloads:]
-    show(
+    read = await send(tallykv.gateway, request("GET", counter, HOST))
+    seconds = tallykv.control_plane.convergence_seconds[reloads:]
+    print_measurement(
         f"{CHANGES} changes ({len(seconds)} with another weight), {seen.failures} of"
-        f" {seen.answers} failed, by track {dict(seen.tracks)}"
+        f" {seen.total} failed, by track {dict(seen.tracks)}"
     )
     assert seen.failures == 0
     assert set(seen.tracks) == {"stable", "canary"}
@@ -66,27 +68,29 @@ async def _completed(tallykv: Rehearsal) -> int:
     return await tallykv.admin.sum_of(r"^http\.gateway_80\.downstream_rq_completed$")
 
 
-async def test_traffic_is_even_and_settles_to_the_truth(tallykv: Rehearsal) -> None:
+async def test_load_has_no_failures_and_correct_counters(tallykv: Rehearsal) -> None:
     await tallykv.target.apply(canary_step(50))
-    traffic = Traffic(tallykv.gateway, HOST, KeyValueMix(), rate=200)
+    load = LoadGenerator(tallykv.gateway, HOST, KeyValueMix(), rate=200)
 
-    async with traffic.running() as tally:
-        await eventually(lambda: tally.requests >= 400, what="traffic")
-        await traffic.stop()
+    async with load.running() as results:
+        await eventually(lambda: results.requests >= 400, what="load")
+        await load.stop()
 
-    assert await traffic.check_counters() == {}
-    assert tally.acknowledged.total() > 0
-    assert tally.unsettled.total() == 0
-    assert tally.failures == 0
-    assert set(tally.by_track) == {"stable", "canary"}
-    assert set(tally.by_version) == {"0.1.0", "0.2.0"}
-    assert sum(sample.requests.total() for sample in tally.samples) == tally.requests
+    assert await load.check_counters() == {}
+    assert results.acknowledged.total() > 0
+    assert results.indeterminate.total() == 0
+    assert results.failures == 0
+    assert set(results.by_track) == {"stable", "canary"}
+    assert set(results.by_version) == {"0.1.0", "0.2.0"}
+    assert sum(sample.requests.total() for sample in results.seconds) == results.requests
 
 
-async def test_traffic_that_outruns_its_bound_is_skipped_and_counted(tallykv: Rehearsal) -> None:
-    traffic = Traffic(tallykv.gateway, HOST, KeyValueMix(), rate=20_000)
+async def test_requests_over_the_limit_in_flight_are_skipped_and_counted(
+    tallykv: Rehearsal,
+) -> None:
+    load = LoadGenerator(tallykv.gateway, HOST, KeyValueMix(), rate=20_000)
 
-    async with traffic.running() as tally:
-        await eventually(lambda: tally.skipped > 0, what="skipped requests")
+    async with load.running() as results:
+        await eventually(lambda: results.skipped > 0, what="skipped requests")
 
-    assert await traffic.check_counters() == {}
+    assert await load.check_counters() == {}

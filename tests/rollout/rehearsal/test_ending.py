@@ -1,4 +1,4 @@
-"""However a rehearsal ends, nothing of it stays."""
+"""After a rehearsal ends in any way, no process and no file of it is left."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Running:
 
 @contextmanager
 def a_rehearsal() -> Iterator[Running]:
-    """A rehearsal in a process of its own; whatever it leaves is ended, by pid."""
+    """Run a rehearsal in a process of its own; kill by pid any process that it leaves."""
     need_programs()
-    # Rendered here, where it is done already.
+    # Rendered in this process, which has the result cached.
     manifests = json.dumps([canary_documents(), routes_of("canary/steps/10")]).encode()
     children: list[int] = []
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.rollout.rehearsal.one_rehearsal"],
+        [sys.executable, "-m", "tests.rollout.rehearsal.rehearsal_program"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -50,9 +50,9 @@ def a_rehearsal() -> Iterator[Running]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, "the rehearsal did not start"
-        said = json.loads(line)
-        children += said["children"]
-        yield Running(process, children, Path(said["directory"]))
+        started = json.loads(line)
+        children += started["children"]
+        yield Running(process, children, Path(started["directory"]))
     finally:
         process.kill()
         process.wait(END_SECONDS)
@@ -90,5 +90,5 @@ def test_no_process_outlives_a_killed_one() -> None:
         running.process.wait(END_SECONDS)
 
         assert_children_end(running)
-        # Nobody is left to remove it.
+        # The killed process can't remove its directory.
         shutil.rmtree(running.directory)

@@ -1,4 +1,4 @@
-"""A container's environment, as its pod would have it."""
+"""A container's environment variables, as they are in its pod."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from rollout.rehearsal.environment import ConfigMaps, PodIdentity, SecretKey, read_environment
+from rollout.rehearsal.container_environment import (
+    ConfigMaps,
+    PodIdentity,
+    SecretKey,
+    read_environment,
+)
 
 POD = PodIdentity(
     name="kv-stable-0",
@@ -59,7 +64,7 @@ def test_all_of_a_config_map_is_taken_with_its_prefix() -> None:
     assert found == {"A_KV_LOG_FORMAT": "json", "A_KV_PORT": "8080"}
 
 
-def test_what_stands_by_itself_is_over_what_came_in_bulk() -> None:
+def test_env_overrides_env_from() -> None:
     found = variables(
         envFrom=[{"configMapRef": {"name": "settings"}}], env=[{"name": "KV_PORT", "value": "1"}]
     )
@@ -85,7 +90,7 @@ def test_variables_refer_to_those_before_them() -> None:
     assert found["B"] == "a-$(LATER)-$(A)-$A"
 
 
-def test_secrets_are_told_apart_from_what_is_unknown() -> None:
+def test_secrets_are_separate_from_unknown_values() -> None:
     found = read_environment(
         {
             "envFrom": [{"secretRef": {"name": "more"}}, {"configMapRef": {"name": "nowhere"}}],

@@ -1,4 +1,4 @@
-"""What fails, whose failure it is, and how often a failed request is tried."""
+"""Failures: which arm they count for, and how often a failed request is attempted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 import aiohttp
 import pytest
 
-from rollout.evidence.counts import Arm, Counts, Reading
+from rollout.evidence.counts import Arm, CounterSnapshot, Counts
+from rollout.rehearsal.kubelet import Pod
+from rollout.rehearsal.load_generator import LoadGenerator
 from rollout.rehearsal.loopback import url_of
 from rollout.rehearsal.rehearsal import Rehearsal
-from rollout.rehearsal.releases import Pod
-from rollout.rehearsal.requests import Repeated
-from rollout.rehearsal.traffic import Traffic
-from tests.rollout.rehearsal.flood import ask, request, times
-from tests.rollout.rehearsal.measured import show
+from rollout.rehearsal.request_mix import RepeatedRequest
+from tests.rollout.rehearsal.http_load import request, send, send_times
+from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import HOST, canary_step, changed, routes_of, step_of
 from tests.support.waiting import eventually
 
@@ -25,18 +25,18 @@ FAIL = request("POST", "/fail", HOST)
 
 
 def pod_of(rehearsal: Rehearsal, arm: Arm) -> Pod:
-    [pod] = [each for each in rehearsal.releases.pods if each.plan.arm is arm]
+    [pod] = [each for each in rehearsal.kubelet.pods if each.spec.arm is arm]
     return pod
 
 
 async def calls(rehearsal: Rehearsal, method: str) -> int:
-    """Return how many such requests the stable release has got."""
+    """Return how many requests of a method the stable release has received."""
     pod = pod_of(rehearsal, Arm.STABLE)
-    seen = await ask(url_of(pod.traffic), request("GET", "/counts", "echo"))
+    seen = await send(url_of(pod.traffic), request("GET", "/counts", "echo"))
     return int(json.loads(seen.bodies[0]).get(method, 0))
 
 
-def added(before: Reading, after: Reading, arm: Arm) -> Counts:
+def added(before: CounterSnapshot, after: CounterSnapshot, arm: Arm) -> Counts:
     [then] = [counts for series, counts in before.counts.items() if series.arm is arm]
     [now] = [counts for series, counts in after.counts.items() if series.arm is arm]
     return Counts(
@@ -62,30 +62,30 @@ async def test_a_failed_write_is_tried_once(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(0))
     before = await calls(echoes, "POST")
 
-    seen = await ask(echoes.gateway, FAIL)
+    seen = await send(echoes.gateway, FAIL)
 
     assert seen.statuses == {503: 1}
     assert await calls(echoes, "POST") - before == 1
 
 
 async def test_with_retries_on_5xx_it_is_tried_twice(echoes: Rehearsal) -> None:
-    """The mistake that lint warns of, seen where it happens."""
+    """The mistake that a lint rule reports, with its effect."""
     retried = changed(routes_of("canary/steps/00"), retries={"attempts": 1, "retryOn": "5xx"})
     await echoes.target.apply(step_of(retried))
     before = await calls(echoes, "POST")
 
-    seen = await ask(echoes.gateway, FAIL)
+    seen = await send(echoes.gateway, FAIL)
 
     assert seen.statuses == {503: 1}
     assert await calls(echoes, "POST") - before == 2
 
 
-async def test_a_failure_is_the_arms_that_was_chosen(echoes: Rehearsal) -> None:
+async def test_a_failure_counts_for_the_chosen_arm(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(100))
     before = await echoes.source.read()
 
-    await times(echoes.gateway, 20, FAIL)
-    await times(echoes.gateway, 30, request("POST", "/", HOST))
+    await send_times(echoes.gateway, 20, FAIL)
+    await send_times(echoes.gateway, 30, request("POST", "/", HOST))
 
     after = await echoes.source.read()
     canary = added(before, after, Arm.CANARY)
@@ -96,21 +96,21 @@ async def test_a_failure_is_the_arms_that_was_chosen(echoes: Rehearsal) -> None:
 
 async def test_clients_count_their_failures_by_the_second(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(0))
-    traffic = Traffic(echoes.gateway, HOST, Repeated.parse("POST /fail"), rate=100)
+    load = LoadGenerator(echoes.gateway, HOST, RepeatedRequest.parse("POST /fail"), rate=100)
 
-    async with traffic.running() as tally:
-        await eventually(lambda: tally.requests >= 20, what="traffic")
-        await traffic.stop()
+    async with load.running() as results:
+        await eventually(lambda: results.requests >= 20, what="load")
+        await load.stop()
 
-    assert tally.by_status == {503: tally.requests}
-    assert tally.by_track == {"stable": tally.requests}
-    assert sum(each.failures["stable"] for each in tally.samples) == tally.failures
+    assert results.by_status == {503: results.requests}
+    assert results.by_track == {"stable": results.requests}
+    assert sum(each.failures["stable"] for each in results.seconds) == results.failures
 
 
-async def test_a_pod_that_dies_is_noticed_and_started_again(echoes: Rehearsal) -> None:
+async def test_a_pod_that_ends_is_restarted(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(100))
     pod = pod_of(echoes, Arm.CANARY)
-    restarts, told = pod.restarts, len(echoes.events)
+    restarts, events = pod.restarts, len(echoes.events)
     before = await echoes.source.read()
     unreached = {"destination_workload": "kv-canary", "response_flags": "UH"}
     counted = await scraped(echoes, **unreached)
@@ -121,36 +121,36 @@ async def test_a_pod_that_dies_is_noticed_and_started_again(echoes: Rehearsal) -
     seen = await eventually(lambda: _unhealthy(echoes), what="a route to no pod")
     after = await echoes.source.read()
     await eventually(lambda: echoes.events[-1][1] == f"{pod.name} is ready", what="a new pod")
-    back = await ask(echoes.gateway, *[request("POST", "/", HOST)] * 10)
+    back = await send(echoes.gateway, *[request("POST", "/", HOST)] * 10)
 
-    show("; ".join(event for _, event in echoes.events[told:]))
+    print_measurement("; ".join(event for _, event in echoes.events[events:]))
     assert [each.statuses for each in seen] == [{503: 1}] * 10
     assert added(before, after, Arm.CANARY).failures >= 10
     assert await scraped(echoes, **unreached) - counted >= 10
     assert pod.restarts == restarts + 1
-    assert [event for _, event in echoes.events[told:]] == [
-        f"{pod.name} is not ready any more",
-        f"{pod.name} ended with code -9, to be started again in 0.5 s",
+    assert [event for _, event in echoes.events[events:]] == [
+        f"{pod.name} is not ready",
+        f"{pod.name} ended with code -9; restart in 0.5 s",
         f"{pod.name} is ready",
     ]
     assert back.tracks == {"canary": 10}
 
 
 async def _unhealthy(echoes: Rehearsal) -> object:
-    """Ask; return what was seen once Envoy knows that there is no pod."""
+    """Send requests; return the responses if Envoy already knew that there is no pod, else None."""
     before = await echoes.admin.sum_of(r"upstream_cx_none_healthy$")
-    # One connection each: Envoy may close one after an answer of its own.
-    seen = [await ask(echoes.gateway, request("POST", "/", HOST)) for _ in range(10)]
+    # One connection each: Envoy may close a connection after a response of its own.
+    seen = [await send(echoes.gateway, request("POST", "/", HOST)) for _ in range(10)]
     known = await echoes.admin.sum_of(r"upstream_cx_none_healthy$") - before
     return seen if known == 10 else None
 
 
-async def test_a_request_that_goes_nowhere_is_no_arms(echoes: Rehearsal) -> None:
-    """Envoy chose no cluster for it, and so nobody is blamed."""
+async def test_a_request_without_a_route_counts_for_no_arm(echoes: Rehearsal) -> None:
+    """Envoy chose no cluster for it, so it counts for no arm."""
     await echoes.target.apply(canary_step(100))
     before, lost = await echoes.source.read(), echoes.counts.unattributed.requests
 
-    seen = await ask(echoes.gateway, request("GET", "/", "elsewhere.example.com"))
+    seen = await send(echoes.gateway, request("GET", "/", "elsewhere.example.com"))
 
     after = await echoes.source.read()
     assert seen.statuses == {404: 1}

@@ -1,4 +1,4 @@
-"""A mirror copies as many reads as it says, and no writes."""
+"""A mirror copies its percentage of the reads, and no writes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest_asyncio
 from rollout.plan.model import Strategy
 from rollout.rehearsal.loopback import url_of
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
-from tests.rollout.rehearsal.flood import ask, request, times
-from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.http_load import request, send, send_times
+from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import (
     ECHOES,
     HOST,
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 READS = 10_000
 WRITES = 1000
 PERCENT = 5
-#: 99.9 % of a binomial distribution, by its normal approximation.
+#: Half the width of the 99.9 % interval of the binomial distribution, normal approximation.
 SPREAD = 72
 _COUNTED = re.compile(
     rb"^http_server_request_duration_seconds_count\{.*\} ([0-9.e+]+)$", re.MULTILINE
@@ -39,7 +39,7 @@ _COUNTED = re.compile(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def mirrored() -> AsyncIterator[Rehearsal]:
-    """The stable release is an echo service, the shadow tallykv over a store of its own."""
+    """The stable release is an echo service; the shadow is tallykv with a store of its own."""
     need_programs()
     document = copy.deepcopy(routes_of("mirror/steps/10"))
     for route in document["spec"]["http"]:
@@ -54,11 +54,11 @@ async def mirrored() -> AsyncIterator[Rehearsal]:
 
 
 async def shadow_requests(mirrored: Rehearsal) -> int:
-    """Return how many requests the shadow itself has counted, once none is on its way."""
+    """Return how many requests the shadow has counted, when none is in flight."""
     await eventually(lambda: _idle(mirrored))
-    [shadow] = [pod for pod in mirrored.releases.pods if pod.plan.workload == "kv-shadow"]
+    [shadow] = [pod for pod in mirrored.kubelet.pods if pod.spec.workload == "kv-shadow"]
     assert shadow.admin is not None
-    seen = await ask(url_of(shadow.admin), request("GET", "/metrics", "shadow"))
+    seen = await send(url_of(shadow.admin), request("GET", "/metrics", "shadow"))
     return sum(int(float(count)) for count in _COUNTED.findall(seen.bodies[0]))
 
 
@@ -66,18 +66,20 @@ async def _idle(mirrored: Rehearsal) -> bool:
     return not await mirrored.admin.sum_of(r"^cluster\..*upstream_rq_(active|pending_active)$")
 
 
-async def test_as_many_reads_are_copied_as_it_says(mirrored: Rehearsal) -> None:
-    # One draw in a thousand lies outside by chance: then a second one decides.
+async def test_the_percentage_of_reads_is_mirrored(mirrored: Rehearsal) -> None:
+    # 1 of 1000 samples is outside the interval by chance: then a second sample decides.
     assert await _within(mirrored) or await _within(mirrored)
 
 
 async def _within(mirrored: Rehearsal) -> bool:
     before = await shadow_requests(mirrored)
 
-    seen = await times(mirrored.gateway, READS, request("GET", "/v1/kv/a", HOST))
+    seen = await send_times(mirrored.gateway, READS, request("GET", "/v1/kv/a", HOST))
 
     copies = await shadow_requests(mirrored) - before
-    show(f"{copies} of {READS} reads were mirrored, {READS * PERCENT // 100} ± {SPREAD}")
+    print_measurement(
+        f"{copies} of {READS} reads were mirrored, {READS * PERCENT // 100} ± {SPREAD}"
+    )
     assert seen.tracks == {"stable": READS}
     return abs(copies - READS * PERCENT / 100) <= SPREAD
 
@@ -85,13 +87,15 @@ async def _within(mirrored: Rehearsal) -> bool:
 async def test_writes_are_not_copied(mirrored: Rehearsal) -> None:
     before = await shadow_requests(mirrored)
 
-    seen = await times(mirrored.gateway, WRITES, request("POST", "/v1/counters/a/increments", HOST))
+    seen = await send_times(
+        mirrored.gateway, WRITES, request("POST", "/v1/counters/a/increments", HOST)
+    )
 
     assert seen.tracks == {"stable": WRITES}
     assert await shadow_requests(mirrored) == before
 
 
 async def test_the_shadow_has_a_store_of_its_own(mirrored: Rehearsal) -> None:
-    stores = {pod.plan.workload: pod.plan.store for pod in mirrored.releases.pods}
+    stores = {pod.spec.workload: pod.spec.store for pod in mirrored.kubelet.pods}
 
     assert stores["kv-shadow"] == "kv/kv-redis-shadow/url"

@@ -1,4 +1,4 @@
-"""With Prometheus installed, it sees the releases and the gateway as a cluster's would."""
+"""If Prometheus is installed, it has the same series as a Prometheus in a cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry, Gauge
 
-from rollout.rehearsal.programs import find_prometheus
+from rollout.rehearsal.executables import find_prometheus
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
 from tests.rollout.rehearsal.plans import (
     TALLYKV,
@@ -49,7 +49,7 @@ async def query(rehearsal: Rehearsal, expression: str) -> list[dict[str, Any]]:
         return found
 
 
-async def test_each_release_is_told_apart(scraped: Rehearsal) -> None:
+async def test_the_series_of_each_release_have_its_labels(scraped: Rehearsal) -> None:
     expression = "sum by (track, version, namespace, pod) (kv_build_info) > 0"
 
     found = await eventually(lambda: _two(scraped, expression), what="both releases")

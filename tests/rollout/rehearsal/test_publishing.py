@@ -1,4 +1,4 @@
-"""Make before break; what Envoy refuses never replaces what it has."""
+"""Updates are make-before-break, and a rejected update leaves the previous one in force."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from rollout.envoy.configuration import Configuration, Objects, Placement
+from rollout.envoy.configuration import Configuration, LocalAddresses, Objects
 from rollout.envoy.translation import translate
-from rollout.rehearsal.control_plane import ControlPlane, with_routes
+from rollout.rehearsal.control_plane import ControlPlane, with_virtual_service
+from rollout.rehearsal.errors import ConfigurationInvalid, NotApplied
 from rollout.rehearsal.rehearsal import Rehearsal
-from rollout.rehearsal.validation import ConfigurationInvalid
-from rollout.rehearsal.xds import NotApplied
-from tests.rollout.rehearsal.flood import flooding, request, times, until_answers
-from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.http_load import request, send_times, sending, wait_for_responses
+from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import HOST, canary_step, read_routes, routes_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,33 +27,35 @@ ONE = request("GET", "/v1/kv/a", HOST)
 
 
 def without_canary(objects: Objects) -> Objects:
-    """Return the mesh after ``9-remove``: no route to the canary, then no subset."""
+    """Return the objects after ``9-remove``: without the canary's route and subset."""
     [rule] = objects.destination_rules
     subsets = tuple(each for each in rule.spec.subsets if each.name != "canary")
     bare = rule.model_copy(update={"spec": rule.spec.model_copy(update={"subsets": subsets})})
     stable_only = read_routes(routes_of("gateway/routes"))
-    return with_routes(replace(objects, destination_rules=(bare,)), stable_only)
+    return with_virtual_service(replace(objects, destination_rules=(bare,)), stable_only)
 
 
 def configuration_of(plane: ControlPlane, objects: Objects) -> Configuration:
-    return translate(objects, Placement(plane._pods, plane._listeners))
+    return translate(objects, LocalAddresses(plane._endpoints, plane._listeners))
 
 
-async def test_reloads_in_time(echoes: Rehearsal) -> None:
-    # Another program's burst on the same machine may spoil a round, hardly all of them.
+async def test_updates_are_applied_in_time(echoes: Rehearsal) -> None:
+    # Load of other programs may slow down one round, hardly all of them.
     worst = [await _worst_reload(echoes) for _ in range(3)]
 
     assert min(worst) < RELOAD_SECONDS
 
 
 async def _worst_reload(echoes: Rehearsal) -> float:
-    """Return the 99th percentile of fifty, which is the longest."""
-    echoes.control_plane.reloads.clear()
+    """Return the longest of 50 updates, in seconds."""
+    echoes.control_plane.convergence_seconds.clear()
     for reload in range(RELOADS):
         await echoes.target.apply(canary_step((10, 90)[reload % 2]))
 
-    took = sorted(echoes.control_plane.reloads)
-    show(f"reloads of {took[0] * 1000:.1f} to {took[-1] * 1000:.1f} ms, median {took[25]:.4f} s")
+    took = sorted(echoes.control_plane.convergence_seconds)
+    print_measurement(
+        f"reloads of {took[0] * 1000:.1f} to {took[-1] * 1000:.1f} ms, median {took[25]:.4f} s"
+    )
     assert len(took) == RELOADS
     return took[-1]
 
@@ -63,34 +64,36 @@ async def test_subsets_come_and_go_without_a_failure(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(50))
     plane = echoes.control_plane
     whole = plane.objects
-    async with flooding(echoes.gateway, ONE) as seen:
+    async with sending(echoes.gateway, ONE) as seen:
         for _ in range(CYCLES):
-            await plane.change(without_canary(whole))
-            await until_answers(seen, seen.answers + 200)
-            await plane.change(whole)
-            await until_answers(seen, seen.answers + 200)
+            await plane.apply(without_canary(whole))
+            await wait_for_responses(seen, seen.total + 200)
+            await plane.apply(whole)
+            await wait_for_responses(seen, seen.total + 200)
 
-    show(f"{CYCLES} cycles, {seen.answers} requests: {seen.failures} failed")
+    print_measurement(f"{CYCLES} cycles, {seen.total} requests: {seen.failures} failed")
     assert seen.failures == 0
     assert set(seen.tracks) == {"stable", "canary"}
 
 
 async def test_the_wrong_order_does_fail(echoes: Rehearsal) -> None:
-    """Shown, so that the test above is known to be able to see it."""
+    """Shows that the test above can detect a failure."""
     await echoes.target.apply(canary_step(50))
     plane = echoes.control_plane
     publisher = plane._publisher
     now = configuration_of(plane, plane.objects)
     fewer = configuration_of(plane, without_canary(plane.objects))
     before = await no_cluster(echoes)
-    async with flooding(echoes.gateway, ONE) as seen:
-        # The subset goes while routes lead to it.
+    async with sending(echoes.gateway, ONE) as seen:
+        # Remove the subset while routes still name it.
         await publisher._put(replace(now, clusters=fewer.clusters))
-        await until_answers(seen, seen.answers + 200)
+        await wait_for_responses(seen, seen.total + 200)
         await publisher._put(now)
 
     added = await no_cluster(echoes) - before
-    show(f"the wrong order: {seen.statuses[503]} of {seen.answers} failed, {added} of them NC")
+    print_measurement(
+        f"the wrong order: {seen.statuses[503]} of {seen.total} failed, {added} of them NC"
+    )
     assert seen.statuses[503] >= 1
     assert added == seen.statuses[503]
 
@@ -106,8 +109,8 @@ def _misspelt(configuration: Configuration) -> Configuration:
     return replace(configuration, route_configurations=(broken,))
 
 
-def _nowhere(configuration: Configuration) -> Configuration:
-    """Return routes to clusters that there are none of: only the static form shows it."""
+def _without_clusters(configuration: Configuration) -> Configuration:
+    """Return routes to missing clusters, which Envoy detects only in a static bootstrap."""
     return replace(configuration, clusters=configuration.clusters[:1])
 
 
@@ -116,17 +119,17 @@ async def test_a_bad_configuration_never_replaces_a_good_one(echoes: Rehearsal) 
     plane = echoes.control_plane
     bad = _misspelt(configuration_of(plane, plane.objects))
 
-    with pytest.raises(NotApplied, match=r"refuses rds.*no such field: 'timeoutx'"):
-        await plane._publisher.publish_unchecked(bad)
+    with pytest.raises(NotApplied, match=r"rejects rds.*no such field: 'timeoutx'"):
+        await plane._publisher.publish_unvalidated(bad)
 
-    seen = await times(echoes.gateway, 1000, ONE)
+    seen = await send_times(echoes.gateway, 1000, ONE)
     assert seen.statuses == {200: 1000}
     await echoes.target.apply(canary_step(100))
-    assert (await times(echoes.gateway, 100, ONE)).tracks == {"canary": 100}
+    assert (await send_times(echoes.gateway, 100, ONE)).tracks == {"canary": 100}
 
 
-@pytest.mark.parametrize("spoil", [_misspelt, _nowhere])
-async def test_a_bad_configuration_is_seen_before_it_is_published(
+@pytest.mark.parametrize("spoil", [_misspelt, _without_clusters])
+async def test_a_bad_configuration_is_detected_before_it_is_published(
     echoes: Rehearsal, spoil: Any
 ) -> None:
     plane = echoes.control_plane
@@ -136,11 +139,11 @@ async def test_a_bad_configuration_is_seen_before_it_is_published(
         await plane._publisher.publish(spoil(configuration_of(plane, plane.objects)))
 
     assert {file: file.read_bytes() for file in plane._publisher.directory.iterdir()} == files
-    assert (await times(echoes.gateway, 1000, ONE)).statuses == {200: 1000}
+    assert (await send_times(echoes.gateway, 1000, ONE)).statuses == {200: 1000}
 
 
 async def test_changes_at_once_are_made_one_after_the_other(echoes: Rehearsal) -> None:
     await asyncio.gather(*(echoes.target.apply(canary_step(each)) for each in (10, 50, 100)))
 
     assert await echoes.target.in_force(canary_step(100))
-    assert (await times(echoes.gateway, 100, ONE)).tracks == {"canary": 100}
+    assert (await send_times(echoes.gateway, 100, ONE)).tracks == {"canary": 100}

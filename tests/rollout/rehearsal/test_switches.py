@@ -1,4 +1,4 @@
-"""Blue/green: no request fails on a switch, and none goes to the old colour after it."""
+"""Blue/green: no request fails in a switch, and none goes to the old colour after it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from rollout.plan.model import Step, Strategy
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
-from tests.rollout.rehearsal.flood import ask, flooding, request, until_answers
-from tests.rollout.rehearsal.measured import show
+from tests.rollout.rehearsal.http_load import request, send, sending, wait_for_responses
+from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import (
     ECHOES,
     HOST,
@@ -25,7 +25,7 @@ from tests.rollout.rehearsal.plans import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FLIPS = 50
-#: After each flip, on connections that are new and on one that is old.
+#: Requests after each flip, on a new connection.
 PROBES = 20
 COLOURS = ("blue", "green")
 
@@ -47,15 +47,17 @@ async def test_switches_under_load_lose_nothing(colours: Rehearsal) -> None:
     one = request("GET", "/v1/kv/a", HOST)
     wrong = 0
     await colours.target.apply(switch_to("blue"))
-    async with flooding(colours.gateway, request("POST", "/v1/kv/a", HOST), 16) as seen:
+    async with sending(colours.gateway, request("POST", "/v1/kv/a", HOST), 16) as seen:
         for flip in range(FLIPS):
             colour = COLOURS[(flip + 1) % 2]
             await colours.target.apply(switch_to(colour))
-            probed = await ask(colours.gateway, *[one] * PROBES)
+            probed = await send(colours.gateway, *[one] * PROBES)
             wrong += PROBES - probed.tracks[colour]
-            await until_answers(seen, (flip + 1) * 100)
+            await wait_for_responses(seen, (flip + 1) * 100)
 
-    show(f"{FLIPS} flips, {seen.answers} requests: {seen.failures} failed, {wrong} went wrong")
+    print_measurement(
+        f"{FLIPS} flips, {seen.total} requests: {seen.failures} failed, {wrong} went wrong"
+    )
     assert seen.failures == 0
     assert wrong == 0
 
@@ -63,12 +65,12 @@ async def test_switches_under_load_lose_nothing(colours: Rehearsal) -> None:
 async def test_a_request_under_way_survives_a_switch(colours: Rehearsal) -> None:
     await colours.target.apply(switch_to("blue"))
     before = await _active(colours)
-    slow = asyncio.create_task(ask(colours.gateway, request("POST", "/slow", HOST)))
-    while await _active(colours) == before:  # noqa: ASYNC110 - it is Envoy that is waited for
+    slow = asyncio.create_task(send(colours.gateway, request("POST", "/slow", HOST)))
+    while await _active(colours) == before:  # noqa: ASYNC110 - a statistic of Envoy
         await asyncio.sleep(0.01)
 
     await colours.target.apply(switch_to("green"))
-    after = await ask(colours.gateway, request("GET", "/v1/kv/a", HOST))
+    after = await send(colours.gateway, request("GET", "/v1/kv/a", HOST))
 
     assert not slow.done()
     assert after.tracks == {"green": 1}
@@ -84,10 +86,10 @@ async def _active(colours: Rehearsal) -> int:
 async def test_applying_a_step_twice_is_applying_it_once(colours: Rehearsal) -> None:
     green = switch_to("green")
     await colours.target.apply(green)
-    reloads = len(colours.control_plane.reloads)
+    reloads = len(colours.control_plane.convergence_seconds)
 
     await colours.target.apply(green)
 
-    assert len(colours.control_plane.reloads) == reloads
+    assert len(colours.control_plane.convergence_seconds) == reloads
     assert await colours.target.in_force(green)
     assert not await colours.target.in_force(switch_to("blue"))

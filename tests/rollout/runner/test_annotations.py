@@ -1,4 +1,4 @@
-"""Steps and verdicts are marked in Grafana; a Grafana that fails costs a line in the log."""
+"""Steps and verdicts become annotations in Grafana; a Grafana that fails costs one log line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from rollout.runner.annotations import Grafana, open_annotations
 from rollout.runner.events import Event, EventKind
-from tests.rollout.report.telling import tell_rollout
+from tests.rollout.report.simulated_rollout import simulate_rollout
 from tests.support.ports import free_port
 
 STEP = Event(
@@ -22,17 +22,17 @@ STEP = Event(
 
 
 @dataclass
-class Listener:
-    """Stands where Grafana would, and keeps what it is sent."""
+class FakeGrafana:
+    """A fake Grafana that keeps the annotations it gets."""
 
     url: str = ""
     status: int = 200
     hangs: bool = False
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.heard.append(await request.json())
+        self.annotations.append(await request.json())
         self.tokens.add(request.headers["Authorization"])
         if self.hangs:
             await asyncio.Event().wait()
@@ -40,36 +40,36 @@ class Listener:
 
 
 @pytest.fixture
-async def listener() -> AsyncIterator[Listener]:
-    listener = Listener()
+async def grafana() -> AsyncIterator[FakeGrafana]:
+    grafana = FakeGrafana()
     app = web.Application()
-    app.router.add_post("/grafana/api/annotations", listener.answer)
+    app.router.add_post("/grafana/api/annotations", grafana.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.01)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}/grafana/"
-        yield listener
+        grafana.url = f"http://127.0.0.1:{runner.addresses[0][1]}/grafana/"
+        yield grafana
     finally:
         await runner.cleanup()
 
 
-async def test_what_changes_something_is_marked_with_its_tags(listener: Listener) -> None:
-    async with open_annotations(Grafana(listener.url, "secret"), ["version:1.5.0"]) as marks:
-        for event in tell_rollout(failing=0.08).events:
-            marks.tell(event)
+async def test_starts_steps_and_verdicts_are_posted_with_their_tags(grafana: FakeGrafana) -> None:
+    async with open_annotations(Grafana(grafana.url, "secret"), ["version:1.5.0"]) as annotations:
+        for event in simulate_rollout(failing=0.08).events:
+            annotations.post_event(event)
 
-    kinds = [each["tags"][-1] for each in listener.heard]
+    kinds = [each["tags"][-1] for each in grafana.annotations]
     assert sorted(kinds) == ["rolled_back", "started", "step", "step"]
-    assert listener.heard[0]["tags"][:3] == ["tallykv-rollout", "version:1.5.0", "rollout:kv"]
-    assert listener.tokens == {"Bearer secret"}
+    assert grafana.annotations[0]["tags"][:3] == ["tallykv-rollout", "version:1.5.0", "rollout:kv"]
+    assert grafana.tokens == {"Bearer secret"}
 
 
-async def test_time_is_in_milliseconds_and_text_is_no_markup(listener: Listener) -> None:
-    async with open_annotations(Grafana(listener.url, "secret")) as marks:
-        marks.tell(STEP)
+async def test_time_is_in_milliseconds_and_text_is_no_markup(grafana: FakeGrafana) -> None:
+    async with open_annotations(Grafana(grafana.url, "secret")) as annotations:
+        annotations.post_event(STEP)
 
-    (body,) = listener.heard
+    (body,) = grafana.annotations
     assert body["time"] == 1250
     assert body["text"] == (
         "kv: step canary-05 (0.05 of the requests to the canary)\n&lt;b&gt;5 %&lt;/b&gt;"
@@ -77,44 +77,44 @@ async def test_time_is_in_milliseconds_and_text_is_no_markup(listener: Listener)
 
 
 @pytest.mark.parametrize("url", ["refused", "http://", "no address", ""])
-async def test_a_grafana_that_isnt_there_is_complained_of_once(
+async def test_a_grafana_that_is_unreachable_is_logged_once(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     where = f"http://127.0.0.1:{free_port()}" if url == "refused" else url
 
     with caplog.at_level(logging.WARNING):
-        async with open_annotations(Grafana(where, "secret")) as marks:
+        async with open_annotations(Grafana(where, "secret")) as annotations:
             for _ in range(3):
-                marks.tell(STEP)
+                annotations.post_event(STEP)
 
     assert [each.message for each in caplog.records] == ["annotations are lost"]
 
 
-async def test_a_refusal_is_complained_of_once(
-    listener: Listener, caplog: pytest.LogCaptureFixture
+async def test_a_refusal_is_logged_once(
+    grafana: FakeGrafana, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listener.status = 403
+    grafana.status = 403
 
-    async with open_annotations(Grafana(listener.url, "secret")) as marks:
-        marks.tell(STEP)
-        marks.tell(STEP)
+    async with open_annotations(Grafana(grafana.url, "secret")) as annotations:
+        annotations.post_event(STEP)
+        annotations.post_event(STEP)
 
     assert [vars(each)["why"] for each in caplog.records] == ["HTTP 403"]
     assert "secret" not in caplog.text
 
 
-async def test_a_grafana_that_hangs_is_given_up_and_never_piles_up(
-    listener: Listener, monkeypatch: pytest.MonkeyPatch
+async def test_a_grafana_that_hangs_delays_nothing_and_requests_are_bounded(
+    grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listener.hangs = True
+    grafana.hangs = True
     monkeypatch.setattr("rollout.runner.annotations._TIMEOUT_SECONDS", 0.2)
 
     async with asyncio.timeout(10):
-        async with open_annotations(Grafana(listener.url, "secret")) as marks:
+        async with open_annotations(Grafana(grafana.url, "secret")) as annotations:
             for _ in range(100):
-                marks.tell(STEP)
+                annotations.post_event(STEP)
 
-    assert len(listener.heard) <= 8
+    assert len(grafana.annotations) <= 8
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_a_grafana_that_hangs_is_given_up_and_never_piles_up(
         ({"GRAFANA_URL": "http://g", "GRAFANA_TOKEN": "t"}, Grafana("http://g", "t")),
     ],
 )
-def test_grafana_is_asked_only_where_both_are_configured(
+def test_grafana_is_used_only_if_both_variables_are_set(
     environ: dict[str, str], found: Grafana | None
 ) -> None:
     assert Grafana.from_env(environ) == found

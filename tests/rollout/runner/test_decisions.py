@@ -1,4 +1,4 @@
-"""What is done next: each rule, and which goes before which."""
+"""Decisions about the next action: each rule, and their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from rollout.evidence import Evidence
 from rollout.evidence.counts import Counts, Window
 from rollout.evidence.objective import Objective
 from rollout.plan.model import Plan, Strategy
-from rollout.runner.decisions import Action, Decision, Progress, Reason, decide, feeds
+from rollout.runner.decisions import (
+    Action,
+    Decision,
+    Progress,
+    Reason,
+    decide,
+    has_requests_for_every_arm,
+)
 
 OBJECTIVE = Objective(slow_seconds=())
 CANARY = canary_plan((0.0, 0.1, 0.5, 1.0), objective=OBJECTIVE)
@@ -28,7 +35,7 @@ NOW = 1_000.0
 def evidence(
     stable: tuple[int, int] = (0, 0), canary: tuple[int, int] = (0, 0), share: float | None = None
 ) -> Evidence:
-    """Return what one window of requests and failures tells."""
+    """Return the evidence of one window of requests and failures."""
     known = Evidence(OBJECTIVE)
     known.observe(Window(0.0, 5.0, Counts(*stable), Counts(*canary)), share)
     return known
@@ -42,7 +49,7 @@ MISMATCHED = evidence((500, 0), (500, 0), 0.1)
 
 
 def progress(step: int, *, at_step: float = 60.0) -> Progress:
-    """Return a rollout at a step for some seconds, with requests a moment ago."""
+    """Return the progress of a rollout ``at_step`` seconds after a step, with recent requests."""
     return Progress(step=step, step_since=NOW - at_step, since=NOW - 300.0, data_at=NOW - 1.0)
 
 
@@ -83,9 +90,11 @@ def test_a_step_has_its_time() -> None:
 
 @pytest.mark.parametrize("plan", [CANARY, BLUE_GREEN, AB], ids=lambda plan: str(plan.strategy))
 @pytest.mark.parametrize(("known", "reason"), [(HARMFUL, Reason.HARM), (BREACHED, Reason.BREACH)])
-def test_harm_and_breach_go_back_whatever_else(plan: Plan, known: Evidence, reason: Reason) -> None:
+def test_harm_and_breach_roll_back_in_every_state(
+    plan: Plan, known: Evidence, reason: Reason
+) -> None:
     last = len(plan.steps) - 1
-    for going in (
+    for state in (
         progress(0),
         progress(last),
         progress(last, at_step=0),
@@ -93,14 +102,14 @@ def test_harm_and_breach_go_back_whatever_else(plan: Plan, known: Evidence, reas
         replace(progress(last), data_at=None),
         replace(progress(last), since=0.0),
     ):
-        assert decide(plan, going, known, NOW) == ROLL_BACK[reason]
+        assert decide(plan, state, known, NOW) == ROLL_BACK[reason]
 
 
-def test_who_aborts_goes_back_at_once() -> None:
-    ordered = replace(progress(1), aborted=True)
+def test_an_abort_rolls_back_at_once() -> None:
+    aborted = replace(progress(1), aborted=True)
 
-    for going in (ordered, replace(ordered, paused=True), replace(ordered, data_at=None)):
-        assert decide(CANARY, going, PROVEN, NOW) == ROLL_BACK[Reason.ABORTED]
+    for state in (aborted, replace(aborted, paused=True), replace(aborted, data_at=None)):
+        assert decide(CANARY, state, PROVEN, NOW) == ROLL_BACK[Reason.ABORTED]
 
 
 @pytest.mark.parametrize("step", [0, 1, LAST])
@@ -115,30 +124,30 @@ def test_a_pause_holds_even_past_the_deadline(step: int) -> None:
     "data_at", [None, NOW - 31.0, NOW - 60.0], ids=["never", "stale", "before the step"]
 )
 def test_without_fresh_requests_a_step_is_held(data_at: float | None) -> None:
-    going = replace(progress(1), data_at=data_at)
+    state = replace(progress(1), data_at=data_at)
 
-    assert decide(CANARY, going, PROVEN, NOW) == hold(1, Reason.NO_DATA)
+    assert decide(CANARY, state, PROVEN, NOW) == hold(1, Reason.NO_DATA)
 
 
 def test_requests_of_the_step_before_are_not_fresh() -> None:
-    going = replace(progress(1, at_step=5.0), data_at=NOW - 6.0)
+    state = replace(progress(1, at_step=5.0), data_at=NOW - 6.0)
     hasty = replace(CANARY, step_seconds=0.0)
 
-    assert decide(hasty, going, PROVEN, NOW) == hold(1, Reason.NO_DATA)
+    assert decide(hasty, state, PROVEN, NOW) == hold(1, Reason.NO_DATA)
 
 
-def test_a_hold_for_want_of_requests_ends_by_itself() -> None:
-    going = replace(progress(1), data_at=NOW - 31.0)
+def test_a_hold_for_lack_of_requests_ends_by_itself() -> None:
+    state = replace(progress(1), data_at=NOW - 31.0)
 
-    later = decide(CANARY, replace(going, data_at=NOW + 4.0), NOTHING, NOW + 5.0)
+    later = decide(CANARY, replace(state, data_at=NOW + 4.0), NOTHING, NOW + 5.0)
 
     assert later.action is Action.ADVANCE
 
 
 def test_slow_polls_have_older_requests() -> None:
-    going = replace(progress(1, at_step=200.0), data_at=NOW - 90.0)
+    state = replace(progress(1, at_step=200.0), data_at=NOW - 90.0)
 
-    assert decide(replace(CANARY, poll_seconds=60.0), going, NOTHING, NOW).action is Action.ADVANCE
+    assert decide(replace(CANARY, poll_seconds=60.0), state, NOTHING, NOW).action is Action.ADVANCE
 
 
 @pytest.mark.parametrize("step", [1, 2, LAST])
@@ -177,15 +186,15 @@ def test_blue_green_and_ab_are_promoted_as_canaries_are(plan: Plan) -> None:
     assert decide(plan, progress(1), PROVEN, NOW) == Decision(Action.PROMOTE, Reason.GOOD, 1)
 
 
-def test_a_flip_needs_its_checks_and_no_proof() -> None:
-    assert decide(BLUE_GREEN, progress(0), PROVEN, NOW) == hold(0, Reason.UNCHECKED)
+def test_blue_green_needs_its_smoke_tests_and_no_proof_before_the_switch() -> None:
+    assert decide(BLUE_GREEN, progress(0), PROVEN, NOW) == hold(0, Reason.SMOKE_TESTS)
 
-    checked = replace(progress(0), checked=True)
+    passed = replace(progress(0), smoke_tests_passed=True)
 
-    assert decide(BLUE_GREEN, checked, NOTHING, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+    assert decide(BLUE_GREEN, passed, NOTHING, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
 
 
-def test_ab_begins_without_proof_or_checks() -> None:
+def test_ab_begins_without_proof_or_smoke_tests() -> None:
     assert decide(AB, progress(0), NOTHING, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
 
 
@@ -205,7 +214,7 @@ def test_what_is_ready_at_the_deadline_is_promoted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "stable", "canary", "fed"),
+    ("step", "stable", "canary", "expected"),
     [
         (0, 1, 0, True),
         (0, 0, 1, False),
@@ -216,17 +225,17 @@ def test_what_is_ready_at_the_deadline_is_promoted() -> None:
         (LAST, 1, 0, False),
     ],
 )
-def test_a_window_feeds_a_step_if_all_have_requests_that_should(
-    step: int, stable: int, canary: int, fed: bool
+def test_a_window_counts_as_data_if_every_arm_with_a_share_has_requests(
+    step: int, stable: int, canary: int, expected: bool
 ) -> None:
     window = Window(0.0, 5.0, Counts(stable, 0), Counts(canary, 0))
 
-    assert feeds(CANARY.steps[step], window) is fed
+    assert has_requests_for_every_arm(CANARY.steps[step], window) is expected
 
 
 def test_where_requests_choose_both_must_have_some() -> None:
-    assert feeds(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(1, 0)))
-    assert not feeds(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(0, 0)))
+    assert has_requests_for_every_arm(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(1, 0)))
+    assert not has_requests_for_every_arm(AB.steps[1], Window(0.0, 5.0, Counts(1, 0), Counts(0, 0)))
 
 
 @pytest.mark.parametrize("known", [NOTHING, MISMATCHED])

@@ -1,4 +1,4 @@
-"""An event is one line: what is written is read back, and nothing else is taken for one."""
+"""An event is one line of JSON: it can be read back, and other lines are refused."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_event_is_one_line_and_reads_back_the_same(event: Event) -> None:
 
 
 @given(st.lists(events, max_size=5), st.integers(0, 200))
-def test_a_log_torn_anywhere_loses_no_whole_line(told: list[Event], cut: int) -> None:
+def test_a_log_cut_off_anywhere_loses_no_complete_line(told: list[Event], cut: int) -> None:
     log = "".join(map(render_event, told))
     kept = log[: max(0, len(log) - cut)]
 
@@ -88,7 +88,7 @@ def test_a_log_torn_anywhere_loses_no_whole_line(told: list[Event], cut: int) ->
         ('{"time":1,"rollout":"kv","kind":"vanished"}', "kind: Input should be 'started'"),
         ('{"time":1,"rollout":"kv","kind":"step","stop":1}', "stop: Unexpected"),
         ('{"time":1,"rollout":"kv","kind":"step","share":2}', "share: 2.0 is not between"),
-        ('{"time":1e999,"rollout":"kv","kind":"step"}', "time: inf is no number"),
+        ('{"time":1e999,"rollout":"kv","kind":"step"}', "time: inf is not a finite number"),
         ('{"time":1,"rollout":"kv","kind":"step","stable":{"requests":1}}', "stable.failures"),
         ('{"time":1,"rollout":"kv","kind":"step","evidence":{"harm":-1}}', "harm: -1.0 is no e-v"),
     ],
@@ -101,11 +101,11 @@ def test_what_is_no_event_is_refused_by_field(line: str, says: str) -> None:
 
 
 def test_a_damaged_line_is_named_by_its_number() -> None:
-    with pytest.raises(EventsInvalid, match=r"^line 2: .*was changed, or written by another"):
+    with pytest.raises(EventsInvalid, match=r"^line 2: .*was edited, or written by another"):
         parse_events(render_event(STARTED) + "{}\n" + render_event(STEP))
 
 
-def test_evidence_beyond_all_floats_is_told_as_the_greatest() -> None:
+def test_an_infinite_e_value_is_written_as_the_largest_float() -> None:
     values = EvidenceValues(mismatch=math.inf, harm_slow=(math.inf,))
 
     assert (values.mismatch, values.harm_slow) == (LARGEST, (LARGEST,))

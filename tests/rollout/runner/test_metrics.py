@@ -1,4 +1,4 @@
-"""The rollout's own series say what the events said, under the names that dashboards ask for."""
+"""The rollout's own metrics agree with its events, and have the names that dashboards use."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import pytest
 from rollout.evidence.counts import Counts
 from rollout.runner.events import Event, EventKind, EvidenceValues
 from rollout.runner.metrics import RolloutMetrics, serve_metrics
-from tests.rollout.report.telling import THRESHOLDS, tell_rollout
+from tests.rollout.report.simulated_rollout import THRESHOLDS, simulate_rollout
 from tests.support.prometheus import check_metrics
 
 
-def told(*events: Event) -> RolloutMetrics:
+def metrics_of(*events: Event) -> RolloutMetrics:
     metrics = RolloutMetrics("shop", "kv")
     for event in events:
-        metrics.tell(event)
+        metrics.observe_event(event)
     return metrics
 
 
 def value(metrics: RolloutMetrics, name: str, **labels: str) -> float | None:
-    given = {"namespace": "shop", "rollout": "kv", **labels}
-    return metrics.registry.get_sample_value(f"kv_rollout_{name}", given)
+    all_labels = {"namespace": "shop", "rollout": "kv", **labels}
+    return metrics.registry.get_sample_value(f"kv_rollout_{name}", all_labels)
 
 
 def test_shares_and_step_follow_the_rollout() -> None:
-    metrics = told(Event(time=1, rollout="kv", kind=EventKind.STEP, step="a", number=3, share=0.25))
+    metrics = metrics_of(
+        Event(time=1, rollout="kv", kind=EventKind.STEP, step="a", number=3, share=0.25)
+    )
 
     assert value(metrics, "weight_ratio", track="canary") == 0.25
     assert value(metrics, "weight_ratio", track="stable") == 0.75
@@ -35,8 +37,8 @@ def test_shares_and_step_follow_the_rollout() -> None:
 
 
 def test_windows_are_summed_up() -> None:
-    telling = tell_rollout(failing=0.08)
-    metrics = told(*telling.events)
+    telling = simulate_rollout(failing=0.08)
+    metrics = metrics_of(*telling.events)
 
     assert value(metrics, "requests_total", track="canary") == 62
     assert value(metrics, "failures_total", track="canary") == 4
@@ -45,13 +47,13 @@ def test_windows_are_summed_up() -> None:
     assert value(metrics, "last_poll_timestamp_seconds") == windows[-1].until
 
 
-def test_evidence_is_told_as_a_logarithm_beside_what_it_must_reach() -> None:
+def test_evidence_and_its_threshold_are_exported_as_logarithms() -> None:
     started = Event(time=1, rollout="kv", kind=EventKind.STARTED, thresholds=THRESHOLDS)
     values = EvidenceValues(harm=math.inf, merit=0.0, breach=10)
     window = Event(
         time=2, rollout="kv", kind=EventKind.WINDOW, evidence=values, stable=Counts(0, 0)
     )
-    metrics = told(started, window)
+    metrics = metrics_of(started, window)
 
     assert value(metrics, "evidence_log10", kind="harm") == pytest.approx(308.25, abs=0.01)
     assert value(metrics, "evidence_log10", kind="merit") == -math.inf
@@ -61,31 +63,31 @@ def test_evidence_is_told_as_a_logarithm_beside_what_it_must_reach() -> None:
 
 def test_the_verdict_is_one_of_four_and_zero_until_then() -> None:
     verdicts = ("promoted", "rolled_back", "inconclusive", "failed")
-    before = told()
-    after = told(Event(time=1, rollout="kv", kind=EventKind.ROLLED_BACK))
+    before = metrics_of()
+    after = metrics_of(Event(time=1, rollout="kv", kind=EventKind.ROLLED_BACK))
 
     assert [value(before, "verdict", verdict=each) for each in verdicts] == [0, 0, 0, 0]
     assert [value(after, "verdict", verdict=each) for each in verdicts] == [0, 1, 0, 0]
 
 
-def test_reasons_nobody_foresaw_dont_grow_without_end() -> None:
+def test_the_number_of_reasons_is_bounded() -> None:
     held = [Event(time=n, rollout="kv", kind=EventKind.HELD, reason=f"why-{n}") for n in range(50)]
-    metrics = told(*held)
+    metrics = metrics_of(*held)
 
     assert value(metrics, "holds_total", reason="why-0") == 1
     assert value(metrics, "holds_total", reason="other") == 30
 
 
-async def test_a_scrape_is_sound_and_has_what_the_dashboards_ask_for() -> None:
-    metrics = told(*tell_rollout(failing=0.08).events)
+async def test_a_scrape_is_valid_and_has_the_series_of_the_dashboards() -> None:
+    metrics = metrics_of(*simulate_rollout(failing=0.08).events)
 
     async with (
         serve_metrics(metrics, "127.0.0.1", 0) as port,
         aiohttp.ClientSession() as client,
-        client.get(f"http://127.0.0.1:{port}/metrics") as answer,
+        client.get(f"http://127.0.0.1:{port}/metrics") as response,
     ):
-        body = await answer.read()
+        body = await response.read()
 
-    assert answer.content_type == "text/plain"
+    assert response.content_type == "text/plain"
     assert b'kv_rollout_weight_ratio{namespace="shop",rollout="kv",track="canary"} 0.0' in body
     assert check_metrics(body) == ""

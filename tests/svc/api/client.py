@@ -1,4 +1,4 @@
-"""What the HTTP contract's tests share: a client that reads whole answers, and Redis's clock."""
+"""A client for the HTTP contract's tests, which reads whole responses, and access to Redis."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from multidict import CIMultiDictProxy
 from svc.domain.model import CounterName, Key
 from svc.stores.names import counter_name, entry_name
 from tests.conftest import Backend
+from tests.support.raw_http import exchange
 from tests.support.services import Service
-from tests.support.wire import exchange
 
 DEADLINE_SECONDS: Final = 10.0
 PROBLEM_FIELDS: Final = frozenset(
@@ -27,7 +27,7 @@ PROBLEM_FIELDS: Final = frozenset(
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, read to its end."""
+    """A response whose body has been read."""
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Api:
-    """A client of one pod. Paths go out exactly as given; ``body`` as it is, ``json`` rendered."""
+    """A client of one pod. It sends paths and ``body`` unchanged, and ``json`` encoded."""
 
     service: Service
 
@@ -78,7 +78,7 @@ class Api:
         return self.send("POST", path, body, **options)
 
     def patch(self, path: str, changes: Any, **options: Any) -> Awaitable[Answer]:
-        """Send a merge patch: Python objects, or bytes as they are."""
+        """Send a merge patch: ``changes`` is a Python object, or bytes to send unchanged."""
         body = changes if isinstance(changes, bytes) else json.dumps(changes).encode()
         headers = {"Content-Type": "application/merge-patch+json", **options.pop("headers", {})}
         return self.send("PATCH", path, body, headers=headers, **options)
@@ -87,34 +87,34 @@ class Api:
         return self.send("DELETE", path, **options)
 
     def step(self, name: str, **body: Any) -> Awaitable[Answer]:
-        """Step a counter."""
+        """Increment a counter."""
         headers = body.pop("headers", None)
         return self.post(f"/v1/counters/{name}/increments", json=body, headers=headers)
 
     async def batch(self, *operations: Mapping[str, Any]) -> list[Any]:
-        """Run a batch that is accepted as a whole; return its results."""
+        """Run a batch that must be accepted as a whole. Return its results."""
         body = json.dumps({"operations": operations}, separators=(",", ":")).encode()
-        # aiohttp warns of a megabyte of plain bytes.
+        # aiohttp warns about bodies of more than 1 MiB that are not streamed.
         answer = await self.post("/v1/batch", io.BytesIO(body))
         assert answer.status == 200, answer.body
         results: list[Any] = answer.json()["results"]
         return results
 
     async def keys(self, prefix: str = "") -> list[str]:
-        """Return the keys of one large page, sorted."""
+        """Return the keys on the first, large page, sorted."""
         answer = await self.get(f"/v1/kv?limit=1000&prefix={prefix}")
         assert answer.status == 200, answer
         assert answer.json()["next_cursor"] is None
         return sorted(item["key"] for item in answer.json()["items"])
 
     async def raw(self, sent: bytes) -> Answer:
-        """Send these bytes as they are, on a connection of their own; read one answer."""
+        """Send these bytes on a new connection, and read one response."""
         answer = await exchange(self.service.port, sent)
         return Answer(answer.status, CIMultiDictProxy(answer.headers), answer.body)
 
 
 def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
-    """Check that the answer is this problem, complete; return its body."""
+    """Assert that the response is this problem with all its fields. Return its body."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"] == "application/problem+json"
     said: dict[str, Any] = answer.json()
@@ -124,12 +124,12 @@ def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
 
 
 def entry(key: str) -> bytes:
-    """Return the name that the entry has in Redis."""
+    """Return the entry's Redis key."""
     return entry_name(Key(key))
 
 
 def counter(name: str) -> bytes:
-    """Return the name that the counter has in Redis."""
+    """Return the counter's Redis key."""
     return counter_name(CounterName(name))
 
 
@@ -140,13 +140,13 @@ def clients(backend: Backend) -> Iterator[list[redis.Redis]]:
 
 
 def names(backend: Backend, pattern: str) -> list[bytes]:
-    """Return what Redis holds under names of this pattern."""
+    """Return the Redis keys that match the pattern."""
     with clients(backend) as servers:
         return [name for server in servers for name in server.scan_iter(pattern)]
 
 
 def left_ms(backend: Backend, name: bytes) -> int:
-    """Return the TTL that Redis itself keeps: -1 for none, -2 for no such name."""
+    """Return the TTL in Redis in ms: -1 for none, -2 if the key does not exist."""
     with clients(backend) as servers:
         for server in servers:
             with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
@@ -155,12 +155,12 @@ def left_ms(backend: Backend, name: bytes) -> int:
 
 
 def run_out(backend: Backend, *gone: bytes) -> None:
-    """Let these names' time run out now, behind the service's back."""
+    """Let these keys expire now, directly in Redis."""
     give_up = time.monotonic() + DEADLINE_SECONDS
     with clients(backend) as servers:
         for name in gone:
             for server in servers:
-                with contextlib.suppress(redis.ResponseError):  # MOVED
+                with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
                     assert server.pexpire(name, 1), f"Redis holds no {name!r}"
                     while server.exists(name):
                         assert time.monotonic() < give_up

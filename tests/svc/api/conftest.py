@@ -1,4 +1,4 @@
-"""Fixtures of the HTTP contract's tests: one pod's client, or two pods over one store."""
+"""Fixtures of the HTTP contract's tests: a client of one pod, or of two pods over one store."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.svc.api.client import Api
 
 @pytest.fixture
 async def service(backend: Backend) -> AsyncIterator[Service]:
-    """A service over each backend in turn, its store empty, with time for a busy machine.
+    """A service over each backend in turn, with an empty store and a long timeout.
 
-    What a store's deadline does is a subject of tests/svc/faults; here it would only blur answers.
+    Timeouts are tested in tests/svc/faults. Here they would only make tests fail at random.
     """
     backend.flush()
     settings = Settings(
@@ -38,7 +38,7 @@ def api(service: Service) -> Api:
 
 @pytest.fixture
 async def pods(api: Api) -> AsyncIterator[tuple[Api, Api]]:
-    """Two services over one Redis, as a rollout runs them."""
+    """Two services over one Redis, as in a rollout."""
     settings = dataclasses.replace(api.service.settings, pod="pod-2", track="stable")
     async with running_service(settings) as other:
         yield api, Api(other)

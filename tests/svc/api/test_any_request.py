@@ -1,4 +1,4 @@
-"""Laws of every request, sensible or not: it is answered, by name, and never with a defect."""
+"""Properties of every request, valid or not: it gets a response with its id, and never a 500."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ bodies = st.one_of(
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_any_request_is_answered_by_name_and_never_with_a_defect(
+async def test_any_request_gets_its_id_and_never_an_internal_error(
     api: Api,
     method: str,
     root: str,

@@ -1,4 +1,4 @@
-"""POST /v1/batch: every operation answers what the single request would have said, in order."""
+"""POST /v1/batch: each result equals the response of the single request, in the same order."""
 
 from __future__ import annotations
 

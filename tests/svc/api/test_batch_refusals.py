@@ -1,4 +1,4 @@
-"""What a batch refuses: the whole of it when it is malformed, else one operation at a time."""
+"""Refusals of a batch: of the whole batch if it is malformed, else of single operations."""
 
 from __future__ import annotations
 

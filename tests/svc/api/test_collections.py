@@ -1,4 +1,4 @@
-"""POST to a key that ends in a slash: entries under ids made here, in order of time."""
+"""POST to a key that ends in a slash creates entries with new, time-ordered ids."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_the_store_itself_is_no_collection(api: Api) -> None:
     assert {"GET", "HEAD"} <= set(answer.headers["Allow"].replace(" ", "").split(","))
 
 
-async def test_bytes_that_call_themselves_json_must_be(api: Api) -> None:
+async def test_bytes_with_a_json_content_type_must_be_valid(api: Api) -> None:
     answer = await api.post("/v1/kv/t/", b"{", headers=JSON)
 
     problem(answer, 400, "body_invalid")

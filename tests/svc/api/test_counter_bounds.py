@@ -1,4 +1,4 @@
-"""Bounds of a counter: a step that would pass one is refused, or stops there."""
+"""Bounds of a counter: an increment that would pass one is refused, or clamped to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def value(api: Api) -> int:
 
 
 CROSSINGS: list[tuple[int, int, dict[str, int], int]] = [
-    # from, by, bounds, where a clamped step ends
+    # value before, increment, bounds, value after a clamped increment
     (8, 3, {"max": 10}, 10),
     (10, 1, {"max": 10}, 10),
     (2, -3, {"min": 0}, 0),

@@ -1,4 +1,4 @@
-"""Many steps at once: every answer is the value at its own turn in one history of them all."""
+"""Concurrent increments: the responses are the values of one sequential history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters one request at a time: exact to the last of 64 bits, and mortal when asked to be."""
+"""Counters, one request at a time: exact to 64 bits, and with a TTL if requested."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.conftest import Backend
 from tests.svc.api.client import Api, counter, left_ms, problem, run_out
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
-#: A step may travel as a bare INCRBY or through a script: each way must count the same.
+#: An increment is sent as a plain INCRBY or as a script. Both must have the same result.
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "bounded": {"min": LOWEST, "max": HIGHEST, "on_bound": "reject"},
@@ -257,7 +257,7 @@ async def test_a_deleted_counter_starts_anew(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["A-Za-z0-9._~:-", "n" * 128, ".", "..", "0", "%61b", "v1:x"])
-async def test_a_good_name_counts(api: Api, name: str) -> None:
+async def test_a_valid_name_can_be_incremented(api: Api, name: str) -> None:
     assert (await api.step(name)).json()["name"] == name.replace("%61", "a")
     assert await value(api, name) == 1
 

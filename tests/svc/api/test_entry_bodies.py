@@ -1,4 +1,4 @@
-"""Bodies on their way in: bounded whatever they declare, decompressed, never kept in part."""
+"""Request bodies: bounded whatever length they declare, decompressed, never stored in part."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.raw_http import raw_connection
 from tests.support.services import running_service
-from tests.support.wire import wire_to
 from tests.svc.api.client import Api, problem
 
 LIMIT = 1 << 20
@@ -96,8 +96,8 @@ async def test_a_compressed_body_that_is_damaged_is_not_kept(api: Api) -> None:
 
 
 @pytest.mark.parametrize("coding", ["compress", "x-unknown", "br", "zstd", "gzip, gzip"])
-async def test_a_coding_that_is_not_undone_is_refused_not_kept(api: Api, coding: str) -> None:
-    """RFC 9110 §8.4: 415. Kept as they are, the bytes would come back without their coding."""
+async def test_an_unsupported_content_coding_is_refused(api: Api, coding: str) -> None:
+    """RFC 9110 §8.4: 415. If stored unchanged, the bytes would be returned without their coding."""
     answer = await api.put("/v1/kv/a", b"x", headers={"Content-Encoding": coding})
 
     assert 400 <= answer.status < 500
@@ -105,7 +105,7 @@ async def test_a_coding_that_is_not_undone_is_refused_not_kept(api: Api, coding:
 
 
 async def test_a_body_whose_client_goes_away_is_not_kept(api: Api) -> None:
-    async with wire_to(api.service.port) as wire:
+    async with raw_connection(api.service.port) as wire:
         await wire.send(b"PUT /v1/kv/a HTTP/1.1\r\nHost: kv\r\nContent-Length: 10\r\n\r\nhalf")
 
     assert await api.keys() == []

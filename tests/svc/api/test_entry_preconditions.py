@@ -1,4 +1,4 @@
-"""Conditional writes: compare and swap, create only, and ETags that never come back."""
+"""Conditional writes: compare-and-swap, create only, and ETags that are never reused."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_a_delete_honours_its_condition(api: Api) -> None:
     assert done.status == 204
 
 
-async def test_a_delete_may_name_the_versions_it_spares(api: Api) -> None:
+async def test_a_delete_may_exclude_versions_by_if_none_match(api: Api) -> None:
     etag = (await api.put("/v1/kv/a", b"1")).etag
 
     spared = await api.delete("/v1/kv/a", headers={"If-None-Match": etag})
@@ -126,7 +126,7 @@ async def test_a_delete_may_name_the_versions_it_spares(api: Api) -> None:
 
 
 async def test_a_missing_entry_is_missing_for_a_conditional_delete_too(api: Api) -> None:
-    """RFC 9110 §13.2.1: a condition is of no account where the answer is 404 without it."""
+    """RFC 9110 §13.2.1: a precondition is ignored if the response is 404 without it."""
     problem(await api.delete("/v1/kv/a", headers={"If-Match": '"x"'}), 404, "key_missing")
 
 
@@ -192,7 +192,7 @@ async def test_an_entry_that_expired_since_it_was_read_is_not_swapped(
 
 
 @pytest.mark.parametrize("how", ["expired", "deleted"])
-async def test_the_etag_of_an_earlier_life_matches_nothing(
+async def test_the_etag_of_a_deleted_entry_matches_nothing(
     api: Api, backend: Backend, how: str
 ) -> None:
     etag = (await api.put("/v1/kv/a", b"same")).etag

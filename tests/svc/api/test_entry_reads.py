@@ -1,4 +1,4 @@
-"""GET and HEAD of an entry: the bytes, every header, and answers that spare the bytes."""
+"""GET and HEAD of an entry: the body, every header, and 304."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_head_of_a_missing_entry_has_the_status_and_no_body(api: Api) -> N
 
 @pytest.mark.parametrize("method", READS)
 @pytest.mark.parametrize("form", ["{}", '"x", {}', '{}, "x"', '"x",{} ,W/"y"', "W/{}", "*"])
-async def test_a_matching_if_none_match_spares_the_bytes(api: Api, method: str, form: str) -> None:
+async def test_a_matching_if_none_match_gets_304(api: Api, method: str, form: str) -> None:
     etag = (await written(api)).etag
 
     answer = await api.send(
@@ -124,9 +124,7 @@ async def test_a_missing_entry_is_missing_whatever_the_condition(api: Api) -> No
 
 
 @pytest.mark.parametrize("method", READS)
-async def test_if_modified_since_spares_the_bytes_of_what_is_not_newer(
-    api: Api, method: str
-) -> None:
+async def test_if_modified_since_gets_304_if_the_entry_is_not_newer(api: Api, method: str) -> None:
     await written(api)
     modified = (await api.head("/v1/kv/page")).headers["Last-Modified"]
     earlier = format_datetime(parsedate_to_datetime(modified) - timedelta(seconds=1), usegmt=True)
@@ -160,7 +158,7 @@ async def test_a_date_that_cannot_be_read_is_ignored(api: Api, date: str) -> Non
 
 @pytest.mark.parametrize("method", READS)
 async def test_a_read_under_a_stale_if_match_is_refused(api: Api, method: str) -> None:
-    """RFC 9110 §13.1.1: a false If-Match refuses any method; ranges are put together by it."""
+    """RFC 9110 §13.1.1: a false If-Match fails any method; clients use it to combine ranges."""
     await written(api)
 
     answer = await api.send(method, "/v1/kv/page", headers={"If-Match": '"stale"'})

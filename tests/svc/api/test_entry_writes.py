@@ -1,4 +1,4 @@
-"""PUT and DELETE of an entry: what is answered, what is kept, and for how long."""
+"""PUT and DELETE of an entry: the response, what is stored, and for how long."""
 
 from __future__ import annotations
 

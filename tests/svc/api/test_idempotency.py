@@ -1,4 +1,4 @@
-"""Idempotency-Key: one operation is applied at most once, whichever pod is asked how often."""
+"""Idempotency-Key: an operation is applied at most once, on whichever pod and however often."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_key_means_the_same_quoted_and_bare(api: Api) -> None:
     assert await value(api) == 1
 
 
-async def test_escapes_inside_quotes_are_undone(api: Api) -> None:
+async def test_escapes_inside_quotes_are_decoded(api: Api) -> None:
     await api.step("c", headers=once(r'"a\"b\\c"'))
 
     again = await api.step("c", headers=once('a"b\\c'))
@@ -159,7 +159,7 @@ async def test_all_that_a_put_says_is_its_payload(
     assert (await api.get("/v1/kv/a")).etag == first.etag
 
 
-async def test_a_mismatch_leaves_the_first_answer_standing(api: Api) -> None:
+async def test_a_mismatch_does_not_change_the_recorded_outcome(api: Api) -> None:
     first = await api.step("c", by=1, headers=once())
     await api.step("c", by=2, headers=once())
 
@@ -168,7 +168,7 @@ async def test_a_mismatch_leaves_the_first_answer_standing(api: Api) -> None:
     assert (again.body, again.replayed) == (first.body, True)
 
 
-async def test_a_request_that_was_malformed_uses_no_key_up(api: Api) -> None:
+async def test_a_malformed_request_does_not_use_up_its_key(api: Api) -> None:
     problem(await api.post("/v1/counters/c/increments", b"{", headers=once()), 400, "body_invalid")
 
     assert (await api.step("c", headers=once())).json()["value"] == 1
@@ -202,7 +202,7 @@ async def test_after_its_record_expired_a_key_is_new_again(api: Api, backend: Ba
     assert (put.status, put.replayed) == (200, False)
 
 
-async def test_a_record_outlives_the_counter_it_speaks_of(api: Api, backend: Backend) -> None:
+async def test_an_operation_record_outlives_its_counter(api: Api, backend: Backend) -> None:
     first = await api.step("c", ttl=1, headers=once())
     run_out(backend, *names(backend, "ct:*"))
 

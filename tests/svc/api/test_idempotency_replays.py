@@ -1,4 +1,4 @@
-"""Every change under an Idempotency-Key: the second one changes nothing and answers alike."""
+"""Each kind of change with an Idempotency-Key: a replay changes nothing and answers the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Request:
         return api.send(self.method, self.path, self.body, headers={**KEY, **self.headers})
 
 
-#: Over an entry ``doc``, {"a": 1}, a full counter ``full`` and a counter ``five``.
+#: Requests on an entry ``doc``, {"a": 1}, and the counters ``full`` (at its maximum) and ``five``.
 REQUESTS = {
     "put that creates": Request("PUT", "/v1/kv/new", 201, b"x"),
     "put that replaces": Request("PUT", "/v1/kv/doc", 200, b"x"),
@@ -72,8 +72,8 @@ async def state(api: Api) -> list[Any]:
     )
 
 
-def essence(answer: Answer) -> dict[str, Any]:
-    """Return what a replay repeats; a problem names its own request besides."""
+def replayed_part(answer: Answer) -> dict[str, Any]:
+    """Return what a replay repeats: all but the request's own ids in a problem."""
     body: Any = answer.body
     if answer.status >= 400:
         body = {k: v for k, v in answer.json().items() if k != "trace_id"}
@@ -91,7 +91,7 @@ async def test_a_replay_changes_nothing_and_answers_alike(pods: tuple[Api, Api],
     again = await request.send(pods[1])
 
     assert first.status == request.status, first
-    assert essence(again) == essence(first)
+    assert replayed_part(again) == replayed_part(first)
     assert (first.replayed, again.replayed) == (False, True)
     assert await state(pods[0]) == after
 
@@ -106,7 +106,7 @@ async def test_20_at_once_over_two_pods_are_one(pods: tuple[Api, Api], case: str
     assert sum(not answer.replayed for answer in answers) == 1
     first = next(answer for answer in answers if not answer.replayed)
     assert first.status == request.status
-    assert all(essence(answer) == essence(first) for answer in answers)
+    assert all(replayed_part(answer) == replayed_part(first) for answer in answers)
 
 
 @pytest.mark.parametrize("case", REQUESTS)
@@ -123,7 +123,7 @@ async def test_a_replay_stands_whatever_happened_since(api: Api, case: str) -> N
 
     again = await request.send(api)
 
-    assert essence(again) == essence(first)
+    assert replayed_part(again) == replayed_part(first)
     assert again.replayed
     assert await state(api) == since
 
@@ -154,7 +154,7 @@ async def test_a_retried_patch_under_if_match_gets_its_success(pods: tuple[Api, 
 async def test_a_refused_patch_is_not_applied_by_its_retry(
     api: Api, path: str, status: int
 ) -> None:
-    """A replay gives the stored status: what was told to have failed must not succeed later."""
+    """A replay returns the stored status: a request reported as failed must not succeed later."""
     await api.put("/v1/kv/text", b"no json", headers={"Content-Type": "text/plain"})
     first = await api.patch(path, {"a": 1}, headers=KEY)
     assert first.status == status

@@ -1,4 +1,4 @@
-"""Every answer of the traffic port says which pod gave it, and to which request."""
+"""Every response of the traffic port names the pod and the request."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def answered(answer: Answer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", ANSWERS)
-async def test_every_answer_says_who_gave_it(api: Api, case: str) -> None:
+async def test_every_response_names_its_pod(api: Api, case: str) -> None:
     method, path, body, headers, status = ANSWERS[case]
     await api.put("/v1/kv/doc", b'{"a":1}', headers={"Content-Type": "application/json"})
 

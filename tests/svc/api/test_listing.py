@@ -1,4 +1,4 @@
-"""Listings, page by page: literal prefixes, honest cursors, and no key that stood is missed."""
+"""Listings: literal prefixes, validated cursors, and no key missed that exists throughout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def fill(api: Api, path: str, names: list[str]) -> None:
 
 
 async def pages(api: Api, path: str, query: str, at_most: int = 3000) -> AsyncIterator[list[str]]:
-    """Yield each page's names, following ``next_cursor`` to the end."""
+    """Yield the names on each page, following ``next_cursor`` to the end."""
     cursor = ""
     for _ in range(at_most):
         answer = await api.get(f"{path}?{query}{cursor}")
@@ -150,7 +150,7 @@ async def test_parameters_are_known_and_given_once(api: Api, path: str, query: s
 @pytest.mark.parametrize("path", LISTINGS)
 @pytest.mark.parametrize("prefix", ["%FF", "%ED%A0%80", "%zz", "a%"])
 async def test_a_prefix_that_is_not_utf8_is_refused(api: Api, path: str, prefix: str) -> None:
-    """No key begins so; and ``%FF`` taken as it is would list keys that begin with ``%25FF``."""
+    """No key begins so. Taken literally, ``%FF`` would list keys that begin with ``%25FF``."""
     await api.put("/v1/kv/%25FFx", b"x")
 
     assert (await api.get(f"{path}?prefix={prefix}")).status == 400
@@ -217,7 +217,7 @@ async def test_names_that_stand_throughout_are_never_missed(
     async for page in pages(api, path, f"limit={limit}"):
         found += page
         turn += 1
-        # Grow and shrink the server's tables under the walk, while it lasts.
+        # Grow and shrink the server's hash tables while the listing runs.
         if turn <= 12 and turn % 2:
             await fill(api, path, passing)
         elif turn <= 12 and path == "/v1/kv":
@@ -260,8 +260,8 @@ async def test_a_cursor_serves_its_own_prefix_only(api: Api, path: str) -> None:
     problem(await api.get(f"{path}?cursor={cursor}"), 400, "cursor_invalid")
 
 
-async def test_a_cursor_of_entries_is_none_of_counters(api: Api) -> None:
-    """It would begin in the middle, and miss counters that stood throughout."""
+async def test_a_cursor_of_entries_is_refused_for_counters(api: Api) -> None:
+    """It would begin in the middle, and miss counters that exist throughout."""
     cursor = await first_cursor(api, "/v1/kv", "a")
     await fill(api, "/v1/counters", [f"a{i}" for i in range(50)])
 

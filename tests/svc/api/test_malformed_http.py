@@ -1,4 +1,4 @@
-"""What no HTTP client would send: a problem with all its fields all the same, or a closed door."""
+"""Malformed HTTP: the response is a complete problem, or the connection is closed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MALFORMED = {
 
 
 def refused(answer: Answer, status: int) -> dict[str, Any]:
-    """Check that this is a problem in this status, and that it says who answers."""
+    """Assert that the response is a problem with this status, and names the pod."""
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["KV-Pod"] == "pod-1"
@@ -109,7 +109,7 @@ async def test_an_unknown_expectation_is_a_problem_too(api: Api, path: bytes) ->
         b"GET %b HTTP/1.1\r\n" % path + HOST + b"X-Request-Id: mine\r\nExpect: miracles\r\n\r\n"
     )
 
-    # Where there is no route, its absence is as good an answer.
+    # For a path without a route, 404 is correct too.
     refused(answer, 404 if path == b"/v1/nothing" and answer.status == 404 else 417)
     assert answer.json().keys() >= PROBLEM_FIELDS
     assert answer.headers["X-Request-Id"] == "mine"

@@ -1,4 +1,4 @@
-"""PATCH: a JSON merge patch (RFC 7396) that keeps the TTL and loses nobody's change."""
+"""PATCH: a JSON merge patch (RFC 7396) that keeps the TTL and loses no concurrent change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Backend
 from tests.support.services import running_service
 from tests.svc.api.client import Answer, Api, entry, left_ms, problem
-from tests.svc.domain.merge_table import MERGES
+from tests.svc.api.merge_patch_cases import MERGES
 
 JSON = {"Content-Type": "application/json"}
 
@@ -171,7 +171,7 @@ async def test_patches_and_swaps_lose_nothing_to_each_other(pods: tuple[Api, Api
     patched = asyncio.Event()
 
     async def swap(api: Api) -> int:
-        """Add one by compare-and-swap, again and again until all patches are through."""
+        """Add one by compare-and-swap, repeatedly, until all patches have ended."""
         swaps = 0
         while not patched.is_set():
             seen = await api.get("/v1/kv/doc")

@@ -1,4 +1,4 @@
-"""Problems: every failure is problem+json, complete, and says what became of the change."""
+"""Problems: every error is a complete problem+json, and says whether the change was applied."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 import pytest
 
 from svc.settings import Settings
+from tests.support.raw_http import raw_connection
 from tests.support.services import running_service
-from tests.support.wire import wire_to
 from tests.svc.api.client import Answer, Api, problem
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -86,7 +86,7 @@ async def test_without_a_trace_the_service_makes_an_id(api: Api, parent: str | N
 
 async def test_one_request_too_many_is_refused_at_once_and_nothing_applied(api: Api) -> None:
     settings = dataclasses.replace(api.service.settings, max_in_flight=1)
-    async with running_service(settings) as service, wire_to(service.port) as slow:
+    async with running_service(settings) as service, raw_connection(service.port) as slow:
         await slow.send(b"PUT /v1/kv/slow HTTP/1.1\r\nHost: kv\r\nContent-Length: 1\r\n\r\n")
         answer = await refused_for_load(Api(service))
 
@@ -102,7 +102,7 @@ async def test_one_request_too_many_is_refused_at_once_and_nothing_applied(api: 
 
 
 async def refused_for_load(api: Api) -> Answer:
-    """Ask until the request under way has arrived and this one is too many."""
+    """Repeat the request until the other one has arrived and this one exceeds the limit."""
     for _ in range(1000):
         answer = await api.get("/v1/limits", headers={"traceparent": PARENT})
         if answer.status != 200:

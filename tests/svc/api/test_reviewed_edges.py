@@ -1,4 +1,4 @@
-"""Edges that a reader of the code found before any client did."""
+"""Edge cases of the API that were found by a code review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON that two readers could understand differently is refused by every route that takes JSON."""
+"""Ambiguous JSON is refused by every route that accepts JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.svc.api.client import Answer, Api, problem
 
 JSON = {"Content-Type": "application/json"}
 
-#: What a document ``x`` of ``{"a": x}`` may not be.
+#: Values that are refused as ``x`` in a document ``{"a": x}``.
 REFUSED = {
     "NaN": b"NaN",
     "Infinity": b"Infinity",
@@ -36,7 +36,7 @@ REFUSED = {
     "nothing": b"",
     "an unquoted word": b"undefined",
 }
-#: The same, too large for what a counter takes.
+#: The same for counters, whose bodies may be less large.
 LARGE = {
     "10 000 levels": b"[" * 10_000 + b"]" * 10_000,
     "10 000 open levels": b"[" * 10_000,
@@ -77,7 +77,7 @@ async def set_counter(api: Api, body: bytes) -> Answer:
 
 
 async def batch(api: Api, body: bytes) -> Answer:
-    """Put the document in a batch: a refusal of its operation alone is as good as of the whole."""
+    """Put the document into a batch. A refusal of its operation or of the whole batch counts."""
     operation = b'{"op":"put","key":"doc","value":' + body + b"}"
     answer = await api.post("/v1/batch", b'{"operations":[' + operation + b"]}")
     if answer.status == 200:
@@ -165,16 +165,16 @@ async def test_a_value_in_a_batch_may_be_64_levels_deep(api: Api) -> None:
         b'{"operations":[{"op":"delete","op":"get","key":"a"}]}',
     ],
 )
-async def test_a_batch_may_say_nothing_twice(api: Api, body: bytes) -> None:
+async def test_a_batch_with_duplicate_keys_is_refused(api: Api, body: bytes) -> None:
     problem(await api.post("/v1/batch", body), 400, "body_invalid")
 
 
 @pytest.mark.parametrize("body", [b'{"by":1,"by":2}', b'{"by":1,"max":5,"max":9}'])
-async def test_a_step_may_say_nothing_twice(api: Api, body: bytes) -> None:
+async def test_an_increment_with_duplicate_keys_is_refused(api: Api, body: bytes) -> None:
     problem(await api.post("/v1/counters/c/increments", body), 400, "body_invalid")
 
 
-async def test_bytes_that_do_not_call_themselves_json_are_no_ones_business(api: Api) -> None:
+async def test_bytes_without_a_json_content_type_are_not_validated(api: Api) -> None:
     answer = await api.put("/v1/kv/a", b"{NaN", headers={"Content-Type": "text/plain"})
 
     assert answer.status == 201

@@ -1,4 +1,4 @@
-"""What answers to concurrent steps must have in common: one history that explains them all."""
+"""Check that the results of concurrent increments fit one sequential history."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 
 def is_one_history(moves: Iterable[tuple[int, int]], start: int, end: int) -> bool:
-    """Tell whether these moves (from, to) can be walked in some order, each exactly once.
+    """Return True if these moves (from, to) fit one sequence that uses each exactly once.
 
-    They are a graph's edges, and the history a trail over them all (Euler): every value is left as
-    often as it is reached, but for the start and the end, and all of it hangs together.
+    The moves are the edges of a graph, and the sequence is an Eulerian trail. It exists if every
+    value is left as often as it is reached, except the first and the last, and if the graph is
+    connected.
     """
     balance: Counter[int] = Counter({start: 1})
     balance[end] -= 1

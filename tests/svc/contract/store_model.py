@@ -1,4 +1,4 @@
-"""A store as a dict: what a real one must agree with, and what both are asked."""
+"""A model of a store, as a dict, and the operations to run on both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from svc.domain.model import CounterName, Draft, Increment, Key, Operation, Prec
 
 LOWEST: Final = -(2**63)
 HIGHEST: Final = 2**63 - 1
-#: A TTL, in seconds, that no test lives to see the end of.
+#: A TTL in seconds that is longer than any test.
 LONG: Final = 1000
 
 
@@ -45,12 +45,12 @@ def draft(body: bytes, ttl: Ttl) -> Draft:
 
 @dataclass
 class Model:
-    """What the store should hold, and what it said before."""
+    """The expected contents of the store, and its recorded outcomes."""
 
     entries: dict[Key, tuple[bytes, str, int | None]] = field(default_factory=dict)
     counters: dict[CounterName, tuple[int, int | None]] = field(default_factory=dict)
     etags: list[str] = field(default_factory=lambda: ['"never"'])
-    #: Each step made under an operation, and what came of it: the sum, or the refusal's slug.
+    #: By operation: the outcome of its increment, which is the sum or the error's slug.
     operations: list[tuple[CounterName, Increment, Operation, int | str]] = field(
         default_factory=list
     )
@@ -61,7 +61,7 @@ class Model:
         return self.entries[key][2] if key in self.entries else 3 * LONG
 
     def precondition(self, key: Key, kind: str, pick: int) -> tuple[Precondition | None, bool]:
-        """Build a precondition, and say whether it holds."""
+        """Build a precondition. Return it, and whether it is true."""
         current = self.entries[key][1] if key in self.entries else None
         some = self.etags[pick % len(self.etags)]
         match kind:
@@ -78,7 +78,7 @@ class Model:
         return None, True
 
     def step(self, name: CounterName, by: Increment) -> int | str:
-        """Step the model's counter; return the sum, or the refusal's slug."""
+        """Increment the model's counter. Return the sum, or the error's slug."""
         value, ttl = self.counters.get(name, (0, None))
         after = value + by.by
         bound = by.maximum if by.by > 0 else by.minimum
@@ -95,7 +95,7 @@ class Model:
 
 
 def about(seconds: int | None, expected: int | None) -> bool:
-    """Compare TTLs coarsely: TTLs to the second are the API tests' affair."""
+    """Round a TTL, because tests/svc/api checks TTLs to the second."""
     if seconds is None or expected is None:
         return seconds is expected
     return abs(seconds - expected) < 60

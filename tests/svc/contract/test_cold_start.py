@@ -1,4 +1,4 @@
-"""A service that has just started: its first burst, and a store that is not there."""
+"""A service that has just started: its first burst of requests, and a store that is down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.svc.api.client import Api, clients, problem
 
 
 def calls(backend: Backend, command: str) -> int:
-    """Return how often the servers were asked this since their statistics were reset."""
+    """Return how often the servers received this command since their statistics were reset."""
     with clients(backend) as servers:
         stats = [server.info("commandstats").get(f"cmdstat_{command}", {}) for server in servers]
     return sum(int(each.get("calls", 0)) for each in stats)
@@ -23,7 +23,7 @@ def calls(backend: Backend, command: str) -> int:
 async def test_a_first_burst_is_served_and_asks_for_the_clusters_slots_once(
     backend: Backend,
 ) -> None:
-    """Each answer to CLUSTER SLOTS takes milliseconds to read: one for each request is too many."""
+    """A reply to CLUSTER SLOTS takes milliseconds to parse, so one for each request is too many."""
     backend.flush()
     with clients(backend) as servers:
         for server in servers:
@@ -41,9 +41,7 @@ async def test_a_first_burst_is_served_and_asks_for_the_clusters_slots_once(
 
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
 @pytest.mark.parametrize("path", ["/v1/kv", "/v1/kv?limit=5", "/v1/counters", "/v1/kv/a", "/a"])
-async def test_a_store_that_is_not_there_is_unavailable_and_nothing_else(
-    scheme: str, path: str
-) -> None:
+async def test_a_store_that_is_down_raises_store_unavailable_only(scheme: str, path: str) -> None:
     async with running_service(
         Settings(store_url=f"{scheme}://127.0.0.1:{free_port()}")
     ) as service:

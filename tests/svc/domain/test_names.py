@@ -1,4 +1,4 @@
-"""Laws of keys and counter names: valid once built, judged by the contract's own words."""
+"""Properties of keys and counter names: valid exactly if the contract says so."""
 
 from __future__ import annotations
 
@@ -7,42 +7,10 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from redis.crc import key_slot
 
-from svc.domain.errors import CounterNameInvalid, DomainError, KeyInvalid, KeyTooLong
+from svc.domain.errors import CounterNameInvalid
 from svc.domain.model import CounterName, Key
-from svc.stores.names import (
-    counter_name,
-    counter_pattern,
-    entry_name,
-    entry_pattern,
-    operation_name,
-    slot_of,
-    text_of,
-)
-
-#: Texts near the rules' edges: segments, dots, NUL, what is no UTF-8, and the length.
-texts = st.one_of(
-    st.text(st.characters(), max_size=40),
-    st.lists(st.sampled_from(["a", ".", "..", "", "é", "\0", "...", "-", "\ud800", "*"])).map(
-        "/".join
-    ),
-    st.integers(500, 520).map(lambda size: "k" * size),
-    st.integers(250, 260).map(lambda size: "é" * size),
-)
-
-
-def judge_key(text: str) -> type[DomainError] | None:
-    """Say what the contract says, rule by rule."""
-    try:
-        raw = text.encode()
-    except UnicodeEncodeError:
-        return KeyInvalid
-    if len(raw) > 512:
-        return KeyTooLong
-    if b"\0" in raw or any(part in {"", ".", ".."} for part in text.split("/")):
-        return KeyInvalid
-    return None
+from tests.support.key_texts import expected_error, texts
 
 
 @given(texts)
@@ -51,7 +19,7 @@ def judge_key(text: str) -> type[DomainError] | None:
 @example("a/b\n")
 @example("\n")
 def test_a_key_is_refused_exactly_when_the_contract_says_so(text: str) -> None:
-    expected = judge_key(text)
+    expected = expected_error(text)
 
     if expected is None:
         assert Key(text).text == text
@@ -76,79 +44,3 @@ def test_equal_keys_are_one_key() -> None:
     assert Key("a") == Key("a")
     assert len({Key("a"), Key("a"), Key("b")}) == 2
     assert Key("é") != Key("e\u0301")
-
-
-keys = texts.filter(lambda text: judge_key(text) is None).map(Key)
-
-
-@given(keys)
-def test_a_key_is_read_back_from_its_name_in_redis(key: Key) -> None:
-    assert text_of(entry_name(key)) == key.text
-
-
-@given(st.from_regex(r"[A-Za-z0-9._~:-]{1,128}", fullmatch=True))
-def test_a_counter_is_read_back_from_its_name_in_redis(text: str) -> None:
-    assert text_of(counter_name(CounterName(text))) == text
-
-
-def slot_tag(name: bytes) -> bytes:
-    """Return what Redis Cluster hashes: between the first brace and the first one to close it."""
-    start = name.index(b"{") + 1
-    return name[start : name.index(b"}", start)]
-
-
-@given(keys, st.binary(min_size=16, max_size=16))
-def test_an_entry_and_its_operations_share_a_slot_whatever_braces_the_key_has(
-    key: Key, operation: bytes
-) -> None:
-    assert slot_tag(entry_name(key)) == slot_tag(operation_name(key.text, operation))
-    assert slot_tag(entry_name(key)).isalnum()
-
-
-def test_names_spread_over_many_slots() -> None:
-    tags = {slot_tag(entry_name(Key(f"{{same}}{i}"))) for i in range(1000)}
-
-    assert len(tags) > 700
-
-
-def glob(pattern: bytes, name: bytes) -> bool:
-    """Match as Redis does: ? * and escapes, which is all that our patterns use."""
-    regex, at = b"", 0
-    while at < len(pattern):
-        char = pattern[at : at + 1]
-        if char == b"\\":
-            at += 1
-            char = pattern[at : at + 1]
-            regex += re.escape(char)
-        elif char in {b"?", b"*"}:
-            regex += b"." if char == b"?" else b".*"
-        else:
-            assert char not in {b"[", b"]"}, "an unescaped class"
-            regex += re.escape(char)
-        at += 1
-    return re.fullmatch(regex, name, re.DOTALL) is not None
-
-
-prefixes = st.one_of(
-    st.sampled_from(["", "a", "a*", "[a-z]", "\\", "\\*", "?", "é"]), st.text(max_size=4)
-)
-
-
-@given(keys, prefixes)
-def test_a_pattern_matches_exactly_the_keys_with_the_prefix(key: Key, prefix: str) -> None:
-    try:
-        pattern = entry_pattern(prefix)
-    except UnicodeEncodeError:
-        return
-
-    assert glob(pattern, entry_name(key)) == key.text.startswith(prefix)
-    assert not glob(counter_pattern(prefix), entry_name(key))
-
-
-@given(
-    st.binary(max_size=40) | st.builds(lambda a, b, c: a + b"{" + b + b"}" + c, *[st.binary()] * 3)
-)
-@example(b"kv:{}:a")
-@example(b"kv:{a:b")
-def test_a_name_has_the_slot_that_redis_py_gives_it(name: bytes) -> None:
-    assert slot_of(name) == key_slot(name)

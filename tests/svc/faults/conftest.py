@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: a Redis or a cluster of the test's own, and a service on it."""
+"""Fixtures of the fault tests: a Redis or a cluster for one test, and a service on it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.redis_servers import (
 )
 from tests.support.services import Service, running_service
 
-#: The store's deadline where a test asks what is answered, not when: a machine may be busy.
+#: The store's timeout in tests of the result, not of its time: the machine may be busy.
 PATIENT_MS: Final = 10_000
 
 
 @pytest.fixture(params=["redis-6.2", "redis-7"])
 def either_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
-    """The oldest and the newest Redis: they word their refusals differently."""
+    """The oldest and the newest Redis, whose error messages differ."""
     binary = need_redis_6() if request.param == "redis-6.2" else need_redis_7()
     with running_redis(binary, tmp_path / "redis") as server:
         yield server
@@ -40,7 +40,7 @@ async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def patient(redis_server: RedisServer) -> AsyncIterator[Service]:
-    """A service over ``redis_server`` that waits longer for it than it does by default."""
+    """A service over ``redis_server`` with a timeout longer than the default."""
     settings = Settings(store_url=redis_server.url, store_timeout_ms=PATIENT_MS)
     async with running_service(settings) as service:
         yield service
@@ -48,7 +48,7 @@ async def patient(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def served_on_either(either_redis: RedisServer) -> AsyncIterator[Service]:
-    """A patient service over ``either_redis``."""
+    """A service with a long timeout over ``either_redis``."""
     settings = Settings(store_url=either_redis.url, store_timeout_ms=PATIENT_MS)
     async with running_service(settings) as service:
         yield service
@@ -56,7 +56,7 @@ async def served_on_either(either_redis: RedisServer) -> AsyncIterator[Service]:
 
 @pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
-    """A cluster to break, which goes on serving the slots that it has left."""
+    """A cluster to break. It serves its remaining slots if others are down."""
     with running_cluster(need_redis_7(), tmp_path_factory.mktemp("cluster")) as cluster:
         for server in cluster.servers:
             ask_node(server, "CONFIG", "SET", "cluster-require-full-coverage", "no")

@@ -34,15 +34,15 @@ def migration(own_cluster: RedisCluster) -> Iterator[Migration]:
 
 
 def neighbours(slot: int) -> tuple[list[str], str]:
-    """Find two more keys and a counter that share the slot."""
+    """Find two more keys and a counter in the same slot."""
     keys = (f"key-{i}" for i in range(10**6))
     found = (key for key in keys if slot_of_key(key) == slot)
     counters = (f"counter-{i}" for i in range(10**6))
     return [next(found), next(found)], next(c for c in counters if slot_of_counter(c) == slot)
 
 
-async def teach_scripts(service: Service) -> None:
-    """Make every server run every script that these tests use."""
+async def cache_scripts(service: Service) -> None:
+    """Make every server cache every script that these tests use."""
     for i in range(30):
         assert (await put(service, f"n{i}", b"v")).status == 201
         assert (await increment(service, f"n{i}")).status == 200
@@ -54,7 +54,7 @@ async def test_every_request_for_a_moving_slot_succeeds_at_each_stage(
 ) -> None:
     service = patient_on_cluster
     (other, third), counter = neighbours(migration.slot)
-    await teach_scripts(service)
+    await cache_scripts(service)
     for key in ("moving", other):
         await put(service, key, b"before")
     steps = 0
@@ -107,7 +107,7 @@ async def test_entries_read_together_are_all_found_though_only_some_have_moved(
 ) -> None:
     service = patient_on_cluster
     (other, third), _ = neighbours(migration.slot)
-    await teach_scripts(service)
+    await cache_scripts(service)
     keys = ["moving", other, third]
     for key in keys:
         await put(service, key, key.encode())
@@ -125,7 +125,7 @@ async def test_entries_written_together_are_all_written_though_only_some_have_mo
 ) -> None:
     service = patient_on_cluster
     (other, third), _ = neighbours(migration.slot)
-    await teach_scripts(service)
+    await cache_scripts(service)
     keys = ["moving", other, third]
     for key in keys:
         await put(service, key, b"before")
@@ -145,7 +145,7 @@ async def test_a_recorded_step_is_refused_or_counts_and_in_the_end_counts_once(
     await increment(service, counter)
     await asyncio.to_thread(migration.begin)
 
-    # The counter is there and its record is not yet: Redis itself can't tell where to make it.
+    # The counter has moved and its record does not exist yet, so Redis can't choose a server.
     during = await increment(service, counter, "once")
     if during.status != 200:
         assert_refused(during)
@@ -181,7 +181,7 @@ async def test_under_load_on_all_slots_a_migration_fails_nothing_and_loses_nothi
             migration.end()
             migration.source, migration.target = migration.target, migration.source
 
-    await teach_scripts(service)
+    await cache_scripts(service)
     await increment(service, "moving")
     moved = asyncio.ensure_future(asyncio.to_thread(move))
     await load()

@@ -1,4 +1,4 @@
-"""A server of the cluster dies, or hangs: the others' slots must not suffer."""
+"""A server of the cluster dies or hangs: the slots of the others keep being served."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NAMES = [f"n{i}" for i in range(40)]
 
 
 def names_of(cluster: RedisCluster, server: RedisServer) -> tuple[list[str], list[str]]:
-    """Return the names of which the server has the entry, and the counter."""
+    """Return the names whose entry is on the server, and those whose counter is."""
     return (
         [n for n in NAMES if owner_of(cluster, slot_of_key(n)) is server],
         [n for n in NAMES if owner_of(cluster, slot_of_counter(n)) is server],
@@ -51,7 +51,7 @@ def names_of(cluster: RedisCluster, server: RedisServer) -> tuple[list[str], lis
 
 @pytest.fixture
 def victim(own_cluster: RedisCluster) -> Iterator[RedisServer]:
-    """The first seed: whoever asks it first, and it alone, is lost."""
+    """The first seed. A client that asks only this one fails."""
     server = own_cluster.servers[0]
     yield server
     if server.process is None:
@@ -142,20 +142,20 @@ async def test_a_hanging_primary_fails_its_own_slots_only(
 async def test_while_a_primary_hangs_the_others_answer_a_steady_load(
     served_on_cluster: Service, own_cluster: RedisCluster, victim: RedisServer
 ) -> None:
-    """Clients that keep asking for the hanging server's entries hold nobody else up."""
+    """Clients that keep reading from the hanging server delay no other client."""
     service = served_on_cluster
     lost_keys, _ = names_of(own_cluster, victim)
     well = [n for n in NAMES if n not in lost_keys]
     await fill(service)
     over = asyncio.Event()
 
-    async def insist(name: str) -> None:
+    async def read_repeatedly(name: str) -> None:
         while not over.is_set():
             assert_refused(await get(service, name))
 
     async with hanging(victim), asyncio.TaskGroup() as insisting:
         for name in lost_keys:
-            insisting.create_task(insist(name))
+            insisting.create_task(read_repeatedly(name))
         try:
             for _ in range(4):
                 for some in await together(*(get(service, name) for name in well)):
@@ -230,7 +230,7 @@ def _follow(replica: RedisServer, primary: RedisServer) -> None:
 
 
 def _give_back(cluster: RedisCluster, primary: RedisServer, replica: RedisServer) -> None:
-    """Make the old primary the primary again, and forget the replica."""
+    """Make the old primary the primary again, and remove the replica."""
     until(lambda: _is_replica(primary), what="the demotion")
     until(lambda: _is_linked(primary), what="the demoted one")
     ask_node(primary, "CLUSTER", "FAILOVER", "TAKEOVER")

@@ -1,4 +1,4 @@
-"""Somebody (an operator, a proxy, an idle timeout) closes the service's connections under load."""
+"""An operator, a proxy or an idle timeout closes the service's connections under load."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 
 @asynccontextmanager
 async def connections_killed(server: RedisServer) -> AsyncIterator[list[int]]:
-    """Kill them every few milliseconds; yields a list of how many died each time."""
+    """Kill all connections every few ms. Yield a list of how many were killed each time."""
     over = asyncio.Event()
     killed: list[int] = []
 
@@ -90,7 +90,7 @@ async def test_writes_succeed_or_are_unknown_and_none_is_lost_or_doubled(
 
 
 async def settled(service: Service, operation: str) -> Answer:
-    """Repeat the step under its key until it is acknowledged."""
+    """Repeat the increment with its idempotency key until it is acknowledged."""
 
     async def attempt() -> Answer | None:
         answer = await increment(service, "once", operation)
@@ -110,7 +110,7 @@ async def test_idle_connections_that_redis_closed_are_noticed_before_they_are_us
     with contextlib.closing(redis_server.client()) as client:
         for number in range(20):
             assert client.client_kill_filter(_type="normal", skipme=True)
-            await get(patient, "breathe")  # a turn of the loop, in which the closings arrive
+            await get(patient, "breathe")  # one turn of the loop, to notice closed connections
 
             answers = await together(
                 *(increment(patient, f"c{i}", f"{number}") for i in range(30)),

@@ -1,4 +1,4 @@
-"""The address stays and another server becomes the primary, as behind a proxy or a Service."""
+"""Another server becomes the primary at the same address, as behind a proxy or a Service."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import Answer, ask, assert_refused, increment, put
-from tests.support.proxies import running_proxy
 from tests.support.redis_servers import RedisServer, running_redis
 from tests.support.services import Service, running_service
+from tests.support.tcp_proxy import running_proxy
 from tests.support.waiting import eventually
 
 operations = itertools.count()

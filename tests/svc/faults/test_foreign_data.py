@@ -1,4 +1,4 @@
-"""Something lies under our names that this release did not write."""
+"""Redis has data under the service's names that this release did not write."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ COUNTER = counter_name(CounterName("foreign"))
 
 
 @pytest.fixture
-def behind(either_redis: RedisServer) -> Iterator[redis.Redis]:
-    """A client that goes behind the service's back."""
+def direct_client(either_redis: RedisServer) -> Iterator[redis.Redis]:
+    """A client that writes to Redis directly."""
     with contextlib.closing(either_redis.client()) as client:
         yield client
 
 
 async def test_a_list_under_an_entrys_name_reads_as_no_entry(
-    served_on_either: Service, behind: redis.Redis
+    served_on_either: Service, direct_client: redis.Redis
 ) -> None:
-    behind.lpush(ENTRY, "someone's")
+    direct_client.lpush(ENTRY, "someone's")
 
     assert_problem(await get(served_on_either, "foreign"), 404, "key_missing")
 
 
 async def test_a_list_under_an_entrys_name_can_not_be_patched(
-    served_on_either: Service, behind: redis.Redis
+    served_on_either: Service, direct_client: redis.Redis
 ) -> None:
-    behind.lpush(ENTRY, "someone's")
+    direct_client.lpush(ENTRY, "someone's")
 
     answer = await ask(served_on_either, "PATCH", "/v1/kv/foreign", data=b'{"n":2}', headers=MERGE)
 
@@ -54,21 +54,21 @@ async def test_a_list_under_an_entrys_name_can_not_be_patched(
 
 @pytest.mark.parametrize("headers", [{"If-Match": "*"}, {"Idempotency-Key": "once"}], ids=str)
 async def test_a_conditional_or_recorded_change_of_a_list_is_store_corrupt_and_leaves_it(
-    served_on_either: Service, behind: redis.Redis, headers: dict[str, str]
+    served_on_either: Service, direct_client: redis.Redis, headers: dict[str, str]
 ) -> None:
-    behind.lpush(ENTRY, "someone's")
+    direct_client.lpush(ENTRY, "someone's")
 
     for method in ("PUT", "DELETE"):
         answer = await ask(served_on_either, method, "/v1/kv/foreign", headers=headers, data=b"v")
 
         assert_problem(answer, 500, "store_corrupt")
-    assert behind.lrange(ENTRY, 0, -1) == [b"someone's"]
+    assert direct_client.lrange(ENTRY, 0, -1) == [b"someone's"]
 
 
 async def test_a_list_under_a_counters_name_is_store_corrupt_for_every_verb_that_needs_its_value(
-    served_on_either: Service, behind: redis.Redis
+    served_on_either: Service, direct_client: redis.Redis
 ) -> None:
-    behind.lpush(COUNTER, "someone's")
+    direct_client.lpush(COUNTER, "someone's")
     path = "/v1/counters/foreign"
 
     for method, rest, options in (
@@ -81,13 +81,13 @@ async def test_a_list_under_a_counters_name_is_store_corrupt_for_every_verb_that
         answer = await ask(served_on_either, method, path + rest, **options)
 
         assert_problem(answer, 500, "store_corrupt")
-    assert behind.lrange(COUNTER, 0, -1) == [b"someone's"]
+    assert direct_client.lrange(COUNTER, 0, -1) == [b"someone's"]
 
 
 async def test_text_under_a_counters_name_is_store_corrupt(
-    served_on_either: Service, behind: redis.Redis
+    served_on_either: Service, direct_client: redis.Redis
 ) -> None:
-    behind.set(COUNTER, "not a number")
+    direct_client.set(COUNTER, "not a number")
 
     assert_problem(await ask(served_on_either, "GET", "/v1/counters/foreign"), 500, "store_corrupt")
     assert_problem(await increment(served_on_either, "foreign"), 500, "store_corrupt")
@@ -96,9 +96,9 @@ async def test_text_under_a_counters_name_is_store_corrupt(
 
 
 async def test_a_foreign_counter_hides_no_other_of_the_same_batch(
-    served_on_either: Service, behind: redis.Redis
+    served_on_either: Service, direct_client: redis.Redis
 ) -> None:
-    behind.lpush(COUNTER, "someone's")
+    direct_client.lpush(COUNTER, "someone's")
 
     results = await batch(
         served_on_either,
@@ -114,9 +114,9 @@ async def test_a_foreign_counter_hides_no_other_of_the_same_batch(
 
 @pytest.mark.parametrize("head", [b"\2", b"\2later and longer than any header of ours" * 2])
 async def test_an_entry_in_a_later_format_is_store_corrupt_and_names_the_format(
-    served_on_either: Service, behind: redis.Redis, head: bytes
+    served_on_either: Service, direct_client: redis.Redis, head: bytes
 ) -> None:
-    behind.set(ENTRY, head)
+    direct_client.set(ENTRY, head)
 
     answer = await get(served_on_either, "foreign")
 
@@ -130,18 +130,18 @@ async def test_an_entry_in_a_later_format_is_store_corrupt_and_names_the_format(
 
 @pytest.mark.parametrize("raw", [b"", b"\0", b"\1", b"\1" * 38, b"\1" * 39, b"\1" * 400])
 async def test_a_damaged_entry_is_store_corrupt(
-    served_on_either: Service, behind: redis.Redis, raw: bytes
+    served_on_either: Service, direct_client: redis.Redis, raw: bytes
 ) -> None:
-    behind.set(ENTRY, raw)
+    direct_client.set(ENTRY, raw)
 
     assert_problem(await get(served_on_either, "foreign"), 500, "store_corrupt")
 
 
 async def test_reading_what_is_foreign_hides_no_neighbour_in_the_same_round_trip(
-    served_on_either: Service, behind: redis.Redis
+    served_on_either: Service, direct_client: redis.Redis
 ) -> None:
     await put(served_on_either, "ours", b"v")
-    behind.set(ENTRY, b"\2")
+    direct_client.set(ENTRY, b"\2")
 
     results = await batch(
         served_on_either, {"op": "get", "key": "foreign"}, {"op": "get", "key": "ours"}
@@ -150,25 +150,25 @@ async def test_reading_what_is_foreign_hides_no_neighbour_in_the_same_round_trip
     assert [r["status"] for r in results] == [500, 200]
 
 
-def _foreign_entries(behind: redis.Redis) -> None:
-    behind.lpush(ENTRY, "someone's")
+def _foreign_entries(direct_client: redis.Redis) -> None:
+    direct_client.lpush(ENTRY, "someone's")
 
 
-def _foreign_name(behind: redis.Redis) -> None:
-    behind.set(ENTRY.replace(b"foreign", b"\xff\xfe"), b"\1" * 60)
+def _foreign_name(direct_client: redis.Redis) -> None:
+    direct_client.set(ENTRY.replace(b"foreign", b"\xff\xfe"), b"\1" * 60)
 
 
-def _later_format(behind: redis.Redis) -> None:
-    behind.set(ENTRY, b"\2" * 60)
+def _later_format(direct_client: redis.Redis) -> None:
+    direct_client.set(ENTRY, b"\2" * 60)
 
 
 @pytest.mark.parametrize("spoil", [_foreign_entries, _foreign_name, _later_format])
 async def test_one_foreign_value_does_not_take_the_listing_of_entries_down(
-    served_on_either: Service, behind: redis.Redis, spoil: object
+    served_on_either: Service, direct_client: redis.Redis, spoil: object
 ) -> None:
     await put(served_on_either, "ours", b"v")
     assert callable(spoil)
-    spoil(behind)
+    spoil(direct_client)
 
     answer = await ask(served_on_either, "GET", "/v1/kv")
 
@@ -178,13 +178,13 @@ async def test_one_foreign_value_does_not_take_the_listing_of_entries_down(
 
 @pytest.mark.parametrize("kind", ["list", "text"])
 async def test_one_foreign_value_does_not_take_the_listing_of_counters_down(
-    served_on_either: Service, behind: redis.Redis, kind: str
+    served_on_either: Service, direct_client: redis.Redis, kind: str
 ) -> None:
     await increment(served_on_either, "ours")
     if kind == "list":
-        behind.lpush(COUNTER, "someone's")
+        direct_client.lpush(COUNTER, "someone's")
     else:
-        behind.set(COUNTER, "not a number")
+        direct_client.set(COUNTER, "not a number")
 
     answer = await ask(served_on_either, "GET", "/v1/counters")
 

@@ -1,4 +1,4 @@
-"""Bodies at the limit, beyond it, and those that only show their size when unpacked."""
+"""Bodies at the limit, above it, and above it only after decompression."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import get, put
-from tests.support.bodies import MIB, bomb, chunk, compressed
+from tests.support.compressed_bodies import MIB, bomb, chunk, compressed
+from tests.support.raw_http import RawResponse, exchange, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
-from tests.support.wire import WireAnswer, exchange, wire_to
 
 HEAD = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 CHUNKED = HEAD + "Transfer-Encoding: chunked\r\n"
@@ -24,9 +24,9 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
         yield service
 
 
-async def refused_upload(service: Service, head: str, *parts: bytes) -> WireAnswer:
-    """Send, read the refusal, see the connection closed and nothing stored."""
-    async with wire_to(service.port) as wire:
+async def refused_upload(service: Service, head: str, *parts: bytes) -> RawResponse:
+    """Upload, read the refusal, and assert that the connection is closed and nothing is stored."""
+    async with raw_connection(service.port) as wire:
         await wire.send(head, "\r\n", *parts)
         answer = await wire.answer()
         assert answer.headers["Connection"] == "close", answer
@@ -78,12 +78,12 @@ async def test_a_byte_more_in_chunks_without_a_length_is_413(service: Service) -
 
 
 async def test_an_endless_body_is_413_and_cut_off(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(CHUNKED, "\r\n")
         with contextlib.suppress(ConnectionError):
             for _ in range(64):
                 await wire.send(chunk(bytes(MIB // 4)))
-        # The answer may be lost with a connection reset under what was still on its way.
+        # A connection reset may discard the response while data is still being sent.
         assert await wire.closed()
     assert (await get(service, "k")).status == 404
 
@@ -156,7 +156,7 @@ async def test_a_broken_gzip_is_400(service: Service, packed: bytes) -> None:
 @pytest.mark.parametrize("broken", [b"ZZ\r\nhello\r\n", b"5\r\nhelloXX", b"-1\r\n", b"5 \r\n\r"])
 async def test_broken_chunks_are_400_and_closed(service: Service, broken: bytes) -> None:
     for parts in ((broken,), (chunk(b"good"), broken)):
-        async with wire_to(service.port) as wire:
+        async with raw_connection(service.port) as wire:
             await wire.send(CHUNKED, "\r\n", *parts)
 
             answer = await wire.answer()

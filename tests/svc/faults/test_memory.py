@@ -1,4 +1,4 @@
-"""What clients can make the process hold: measured on a process of its own."""
+"""The memory that clients can make the process use, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.bodies import MIB, bomb, chunk
+from tests.support.compressed_bodies import MIB, bomb, chunk
 from tests.support.plain_http import fetch
 from tests.support.processes import open_files, peak_resident_bytes
+from tests.support.raw_http import raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import until
-from tests.support.wire import wire_to
 
 HEAD = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n"
 CLIENTS = 4
-#: Of a GiB that each of three times CLIENTS would have it hold.
+#: The most growth allowed. In each of three tests, CLIENTS try to make the process hold a GiB.
 ALLOWED_GROWTH = 64 * MIB
 
 
@@ -30,8 +30,8 @@ def service(redis_server: RedisServer) -> Iterator[ServiceProcess]:
 
 
 async def upload(service: ServiceProcess, coding: str, parts: Iterator[bytes]) -> None:
-    """Send the parts until the server hangs up; nothing but a 413 may come back."""
-    async with wire_to(service.port) as wire:
+    """Send the parts until the server closes the connection. Only a 413 may be received."""
+    async with raw_connection(service.port) as wire:
         await wire.send(HEAD, f"Content-Encoding: {coding}\r\n" if coding else "", "\r\n")
         with contextlib.suppress(ConnectionError):
             for part in parts:
@@ -71,9 +71,9 @@ async def test_a_batch_that_asks_for_500_large_entries_gets_some_and_grows_in_bo
     )
 
     assert answer.status == 200
-    # What a single request would have said, until the batch's answer is full.
+    # The result of the single request, until the batch's response is full.
     assert {r["status"] for r in answer.json["results"]} == {200, 413}
-    # Its answer may hold 16 MiB of entries, which base64 makes 22, twice or thrice over.
+    # The response may have 16 MiB of entries: 22 MiB in base64, in two or three copies.
     assert peak_resident_bytes(service.pid) - before < 4 * ALLOWED_GROWTH
 
 
@@ -82,7 +82,7 @@ async def test_connections_and_files_are_given_back(service: ServiceProcess) -> 
     for _ in range(3):
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(100):
-                wire = await stack.enter_async_context(wire_to(service.port))
+                wire = await stack.enter_async_context(raw_connection(service.port))
                 await wire.send("GET /v1/kv/none HTTP/1.1\r\nHost: t\r\n\r\n")
 
     await asyncio.to_thread(
@@ -97,7 +97,7 @@ async def test_many_large_entries_read_at_once_are_all_answered(
         assert fetch(f"{service.base}/v1/kv/large-{i}", "PUT", bytes(MIB)).status == 201
 
     async def read(i: int) -> tuple[int, int]:
-        async with wire_to(service.port) as wire:
+        async with raw_connection(service.port) as wire:
             await wire.send(f"GET /v1/kv/large-{i} HTTP/1.1\r\nHost: t\r\n\r\n")
             answer = await wire.answer(seconds=20)
             return answer.status, len(answer.body)

@@ -1,4 +1,4 @@
-"""More requests at once than the process is meant to serve."""
+"""More concurrent requests than the process is allowed to serve."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import ask, ask_admin, assert_problem, get, put, statuses, together
+from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, wire_to
 
 CAP = 2
 UPLOAD = "PUT /v1/kv/slow HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
@@ -28,10 +28,10 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
 
 
 @contextlib.asynccontextmanager
-async def full(service: Service) -> AsyncIterator[list[Wire]]:
-    """Hold as many requests as the process serves."""
+async def full(service: Service) -> AsyncIterator[list[RawConnection]]:
+    """Hold as many requests open as the process serves."""
     async with contextlib.AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(wire_to(service.port)) for _ in range(CAP)]
+        wires = [await stack.enter_async_context(raw_connection(service.port)) for _ in range(CAP)]
         for wire in wires:
             await wire.send(UPLOAD, "Content-Length: 10\r\n\r\n", "first")
         await eventually(lambda: _in_flight(service, CAP), what="the uploads")
@@ -74,13 +74,13 @@ async def test_the_admin_port_is_never_refused(service: Service) -> None:
 
 
 async def test_a_refused_upload_need_not_be_read(service: Service) -> None:
-    async with full(service), wire_to(service.port) as wire:
+    async with full(service), raw_connection(service.port) as wire:
         await wire.send(UPLOAD, "Content-Length: 1000000\r\n\r\n", "begun")
 
         assert (await wire.answer()).status == 503
 
 
-async def test_places_are_given_back_by_clients_that_leave(service: Service) -> None:
+async def test_clients_that_disconnect_free_their_places(service: Service) -> None:
     async with full(service):
         pass
 

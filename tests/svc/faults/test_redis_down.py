@@ -1,4 +1,4 @@
-"""Redis refuses connections: at the start, and later."""
+"""Redis refuses connections, at the start of the service or later."""
 
 from __future__ import annotations
 
@@ -103,11 +103,11 @@ async def test_what_was_refused_while_redis_was_down_is_not_applied_once_it_is_b
     assert (await increment(served, "n")).json["value"] == 1
     redis_server.stop()
 
-    # The first ones may have gone out on a connection that Redis had closed already.
+    # The first requests may have used a connection that Redis had already closed.
     await together(*(increment(served, "n") for _ in range(10)))
     refused = await together(*(increment(served, "n") for _ in range(50)))
 
     for answer in refused:
         assert_refused(answer)
-    await asyncio.to_thread(redis_server.start)  # it kept nothing
+    await asyncio.to_thread(redis_server.start)  # Redis kept no data
     assert (await ask(served, "GET", "/v1/counters/n")).status == 404

@@ -1,4 +1,4 @@
-"""Somebody empties Redis under load: its script cache, or all of it."""
+"""Somebody flushes Redis under load: its script cache, or all data."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from tests.support.services import Service
 
 
 @asynccontextmanager
-async def again_and_again(
+async def repeat_while_running(
     server: RedisServer, do: Callable[[redis.Redis], object]
 ) -> AsyncIterator[list[int]]:
-    """Do it to the server all the while the block runs; yields a list that grows each time."""
+    """Repeat the action until the block ends. Yield a list that grows each time."""
     over = asyncio.Event()
     done: list[int] = []
 
@@ -48,7 +48,7 @@ async def again_and_again(
 
 
 async def every_verb(service: Service) -> list[Answer]:
-    """Ask one after the other: put before patch before delete."""
+    """Send one request of every kind in order: put before patch before delete."""
     return [await ask(service, v.method, v.path, **v.options) for v in (*CHANGES, *READS)]
 
 
@@ -70,7 +70,7 @@ async def test_a_script_cache_flushed_under_load_loses_and_repeats_nothing(
     service = served_on_either
     answers: list[Answer] = []
     rounds = 0
-    async with again_and_again(either_redis, lambda client: client.script_flush()) as flushes:
+    async with repeat_while_running(either_redis, lambda client: client.script_flush()) as flushes:
         while rounds < 20 or len(flushes) < 50:
             answers += await together(
                 *(put(service, f"k{i}", b"v") for i in range(20)),
@@ -88,13 +88,13 @@ async def test_a_flush_of_everything_under_load_is_a_404_at_worst(
     patient: Service, redis_server: RedisServer
 ) -> None:
     answers: list[Answer] = []
-    async with again_and_again(redis_server, lambda client: client.flushall()) as flushes:
+    async with repeat_while_running(redis_server, lambda client: client.flushall()) as flushes:
         while len(answers) < 1000 or len(flushes) < 50:
             for some in await together(*(every_verb(patient) for _ in range(10))):
                 answers += some
 
     assert max(statuses(answers)) < 500, [a for a in answers if a.status >= 500]
-    # 409 and 412: deleted by another client, or by the flush, between the read and the swap.
+    # 409 and 412: another client or the flush deleted the entry between the read and the swap.
     assert statuses(answers) <= {200, 201, 204, 404, 409, 412}
 
 

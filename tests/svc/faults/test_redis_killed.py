@@ -1,4 +1,4 @@
-"""Redis is killed under load and started again on the same append-only file."""
+"""Redis is killed under load and restarted on the same append-only file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KILLS = 3
 
 @pytest.fixture
 def durable_redis(redis_binary: str, tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that acknowledges nothing before it is on the disk."""
+    """A Redis that fsyncs before it acknowledges."""
     durable = ("--appendonly", "yes", "--appendfsync", "always")
     with running_redis(redis_binary, tmp_path / "redis", *durable) as server:
         yield server
@@ -41,7 +41,7 @@ async def service(durable_redis: RedisServer) -> AsyncIterator[Service]:
         yield service
 
 
-class Tally:
+class Outcomes:
     def __init__(self) -> None:
         self.values: list[int] = []
         self.unknown = 0
@@ -50,7 +50,7 @@ class Tally:
 
 @asynccontextmanager
 async def clients(client: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run CLIENTS of them while the block runs, then tell them to stop."""
+    """Run CLIENTS clients until the block ends, then stop them."""
     over = asyncio.Event()
     async with asyncio.TaskGroup() as running:
         for _ in range(CLIENTS):
@@ -73,7 +73,7 @@ async def kill_and_start_again(server: RedisServer) -> None:
 async def test_the_final_value_lies_between_the_acknowledged_and_the_unknown_steps(
     service: Service, durable_redis: RedisServer
 ) -> None:
-    tally = Tally()
+    tally = Outcomes()
 
     async def step(over: asyncio.Event) -> None:
         while not over.is_set():

@@ -1,4 +1,4 @@
-"""Redis is stopped (SIGSTOP): connections stand, sends succeed, and no answer comes."""
+"""Redis is stopped (SIGSTOP): connections stay open, sends succeed, and no reply arrives."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_every_request_is_answered_in_time_and_tells_what_became_of_it(
     assert max(a.seconds for a in (*reads, *changes)) < PROMPT_SECONDS
 
 
-async def test_each_change_alone_is_unknown_and_in_time(
+async def test_each_single_change_has_an_unknown_outcome_in_time(
     served: Service, redis_server: RedisServer
 ) -> None:
     async with paused(redis_server):
@@ -124,13 +124,13 @@ async def test_it_works_again_without_a_restart_and_unknown_steps_count_at_most_
 
 
 async def _incremented(service: Service) -> int:
-    # Behind the steps that Redis still has to read from the connections given up.
+    # After the increments that Redis still reads from abandoned connections.
     answer = await increment(service, "n")
     return int(answer.json["value"]) if answer.status == 200 else 0
 
 
-async def flicker(server: RedisServer, over: asyncio.Event) -> None:
-    """Stop and continue Redis: for less than the deadline, and for more."""
+async def pause_repeatedly(server: RedisServer, over: asyncio.Event) -> None:
+    """Stop and continue Redis, for times shorter and longer than the timeout."""
     stops = 0
     while not over.is_set():
         async with paused(server):
@@ -152,7 +152,7 @@ async def test_no_read_gets_the_answer_of_another_while_redis_comes_and_goes(
     await warm(served, 500)
     await together(*(put(served, f"key-{i}", b"value-%d" % i) for i in range(500)))
     over = asyncio.Event()
-    flickering = asyncio.create_task(flicker(redis_server, over))
+    flickering = asyncio.create_task(pause_repeatedly(redis_server, over))
     right = refused = 0
     try:
         while not (right > 3000 and refused > 800):
@@ -178,12 +178,12 @@ async def test_no_step_gets_the_answer_of_another_while_redis_comes_and_goes(
     for i in names:
         await ask(served, "PUT", f"/v1/counters/c{i}", json={"value": i * 1_000_000})
     over = asyncio.Event()
-    flickering = asyncio.create_task(flicker(redis_server, over))
+    flickering = asyncio.create_task(pause_repeatedly(redis_server, over))
     least, most = [0] * len(names), [0] * len(names)
     failed = 0
     try:
         while not (min(least) > 3 and failed > 300):
-            # Half of them travel together, half alone.
+            # Half of them share a round trip, half do not.
             answers = await together(
                 *(increment(served, f"c{i}", f"{i}-{most[i]}" if i % 2 else None) for i in names)
             )

@@ -1,4 +1,4 @@
-"""Redis answers, and says no for now: 503, surely nothing applied, and it heals by itself."""
+"""Redis refuses commands for a while: 503, nothing applied, and then service resumes."""
 
 from __future__ import annotations
 
@@ -116,10 +116,10 @@ async def test_a_missing_or_wrong_password_refuses_everything(
 async def test_a_flood_without_the_password_is_refused_though_redis_hangs_up_on_long_commands(
     either_redis: RedisServer, admin: redis.Redis
 ) -> None:
-    """Redis ends the connection of who sends more than a few words before the password."""
+    """Redis closes a connection that sends more than a few words before the password."""
     admin.config_set("requirepass", "secret")
 
-    # Time enough for 300 at once on a busy machine: late answers are another test's subject.
+    # Enough time for 300 requests on a busy machine. Other tests check timeouts.
     settings = Settings(store_url=either_redis.url, store_timeout_ms=10_000)
     async with running_service(settings) as service:
         answers = await together(*(increment(service, f"c{i}", "once") for i in range(300)))
@@ -128,7 +128,7 @@ async def test_a_flood_without_the_password_is_refused_though_redis_hangs_up_on_
         assert_refused(answer)
 
 
-async def test_the_right_password_opens(either_redis: RedisServer, admin: redis.Redis) -> None:
+async def test_the_right_password_works(either_redis: RedisServer, admin: redis.Redis) -> None:
     admin.config_set("requirepass", "secret")
     url = either_redis.url.replace("//", "//:secret@")
 
@@ -143,7 +143,7 @@ async def test_a_server_with_no_room_for_a_connection_refuses_everything(
 
     async with running_service(Settings(store_url=either_redis.url)) as service:
         await assert_all_refused(service, reads_too=True)
-        # The refusal, the server's hanging up and the next to send there race each other.
+        # The refusal, the closing by the server and the next command race each other.
         for answer in await together(*(increment(service, f"c{i}", "once") for i in range(300))):
             assert_refused(answer)
 
@@ -206,7 +206,7 @@ async def test_a_server_that_is_loading_refuses_everything_until_it_has_loaded(
             pipe.execute()
         admin.save()
         either_redis.stop()
-        # A millisecond a key; it looks up from loading at every 2 MB, at least.
+        # 1 ms for each key. While loading, Redis handles clients at least every 2 MB.
         either_redis.options = ("--key-load-delay", "1000")
         either_redis.start(wait=False)
         await eventually(lambda: _is_loading(either_redis), what="the loading")

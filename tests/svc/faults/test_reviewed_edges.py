@@ -1,4 +1,4 @@
-"""Faults that a reader of the code found before any client did."""
+"""Faults that were found by a code review."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.services import running_service
 COUNTER = "ct:{%03x}:foreign"
 
 
-async def test_a_batch_of_many_waves_on_a_stalled_store_ends_after_the_first(
+async def test_a_batch_of_many_groups_on_a_stalled_store_ends_after_the_first(
     redis_server: RedisServer,
 ) -> None:
     steps = [{"op": op, "key": "k", **more} for op, more in (("put", {"value": 1}), ("get", {}))]

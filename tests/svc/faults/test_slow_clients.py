@@ -1,4 +1,4 @@
-"""Clients that take their time with a head or a body, or do nothing at all."""
+"""Clients that send a head or a body slowly, or nothing at all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from svc.settings import Settings
 from tests.support.answers import get, put, statuses, together
+from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
-from tests.support.wire import Wire, wire_to
 
 LIMIT_SECONDS = 0.5
-#: The limit, and how often heads are looked at, and a busy machine.
+#: The timeout, the period of the check, and time for a busy machine.
 CLOSED_SECONDS = 3.0
 
 PUT = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
@@ -34,8 +34,8 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
         yield service
 
 
-async def drip(wire: Wire, text: str, *, every: float = 0.05) -> float:
-    """Send it byte by byte until it ends or the server hangs up; return how long that took."""
+async def send_slowly(wire: RawConnection, text: str, *, every: float = 0.05) -> float:
+    """Send byte by byte until the end or until the server closes. Return the seconds taken."""
     started = time.monotonic()
     hung_up = asyncio.ensure_future(wire.reader.read(1))
     for byte in text.encode():
@@ -51,7 +51,7 @@ async def drip(wire: Wire, text: str, *, every: float = 0.05) -> float:
 
 async def test_a_head_that_does_not_end_is_closed(service: Service) -> None:
     async def is_closed(beginning: str) -> bool:
-        async with wire_to(service.port) as wire:
+        async with raw_connection(service.port) as wire:
             await wire.send(beginning)
             return await wire.closed(seconds=CLOSED_SECONDS)
 
@@ -63,24 +63,24 @@ async def test_a_head_that_does_not_end_is_closed(service: Service) -> None:
 
 
 async def test_a_head_that_drips_is_closed_as_soon(service: Service) -> None:
-    async with wire_to(service.port) as wire:
-        took = await drip(wire, "GET / HTTP/1.1\r\nHost: t\r\n" + "X-Slow: 1\r\n" * 100)
+    async with raw_connection(service.port) as wire:
+        took = await send_slowly(wire, "GET / HTTP/1.1\r\nHost: t\r\n" + "X-Slow: 1\r\n" * 100)
 
         assert LIMIT_SECONDS * 0.9 < took < CLOSED_SECONDS
 
 
 async def test_a_second_head_on_the_same_connection_has_the_same_time(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(GET)
         assert (await wire.answer()).status == 404
 
-        took = await drip(wire, "GET / HTTP/1.1\r\n" + "X-Slow: 1\r\n" * 100)
+        took = await send_slowly(wire, "GET / HTTP/1.1\r\n" + "X-Slow: 1\r\n" * 100)
 
         assert LIMIT_SECONDS * 0.9 < took < CLOSED_SECONDS
 
 
 async def test_a_second_head_begun_with_the_first_has_no_more_time(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(GET + "GET / HT")
         assert (await wire.answer()).status == 404
 
@@ -88,7 +88,7 @@ async def test_a_second_head_begun_with_the_first_has_no_more_time(service: Serv
 
 
 async def test_a_connection_kept_alive_between_requests_is_not_closed(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(GET)
         assert (await wire.answer()).status == 404
 
@@ -99,7 +99,7 @@ async def test_a_connection_kept_alive_between_requests_is_not_closed(service: S
 
 async def test_a_body_that_does_not_end_is_408_and_closed(service: Service) -> None:
     async def upload(rest: str) -> None:
-        async with wire_to(service.port) as wire:
+        async with raw_connection(service.port) as wire:
             await wire.send(PUT, rest)
 
             answer = await wire.answer(seconds=CLOSED_SECONDS)
@@ -120,9 +120,9 @@ async def test_a_body_that_does_not_end_is_408_and_closed(service: Service) -> N
 
 
 async def test_a_body_that_drips_is_408_as_soon(service: Service) -> None:
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(f"{PUT}Content-Length: 1000\r\n\r\n")
-        dripping = asyncio.ensure_future(drip(wire, "x" * 100))
+        dripping = asyncio.ensure_future(send_slowly(wire, "x" * 100))
         took = await dripping
 
     assert LIMIT_SECONDS * 0.9 < took < CLOSED_SECONDS
@@ -133,9 +133,9 @@ async def test_a_body_within_its_time_may_outlast_the_time_of_a_head(
     redis_server: RedisServer,
 ) -> None:
     settings = Settings(store_url=redis_server.url, header_timeout_seconds=LIMIT_SECONDS)
-    async with running_service(settings) as service, wire_to(service.port) as wire:
+    async with running_service(settings) as service, raw_connection(service.port) as wire:
         await wire.send(f"{PUT}Content-Length: 30\r\n\r\n")
-        took = await drip(wire, "x" * 30)
+        took = await send_slowly(wire, "x" * 30)
 
         assert took > 2 * LIMIT_SECONDS
         assert (await get(service, "k")).body == b"x" * 30
@@ -146,8 +146,10 @@ async def test_2000_idle_connections_do_no_harm(redis_server: RedisServer) -> No
         running_service(Settings(store_url=redis_server.url)) as service,
         contextlib.AsyncExitStack() as idle,
     ):
-        for _ in range(40):  # in groups that the listener's backlog holds
-            await together(*(idle.enter_async_context(wire_to(service.port)) for _ in range(50)))
+        for _ in range(40):  # in groups that fit into the listener's backlog
+            await together(
+                *(idle.enter_async_context(raw_connection(service.port)) for _ in range(50))
+            )
 
         answers = await together(*(put(service, f"k{i}", b"v") for i in range(100)))
 

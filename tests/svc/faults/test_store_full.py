@@ -1,4 +1,4 @@
-"""Redis has reached maxmemory: 507, nothing applied, and what was there is still there."""
+"""Redis has reached maxmemory: 507, nothing applied, and existing data can still be read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.services import Service
 
 GROWING = [verb for verb in CHANGES if verb.method != "DELETE"]
 
-#: Sets the limit below what is used, or lifts it.
+#: Sets maxmemory below the used memory, or removes it.
 Fill = Callable[[bool], None]
 
 

@@ -1,4 +1,4 @@
-"""From SIGTERM to exit code 0: not ready at once, serving for a while, finishing what runs."""
+"""From SIGTERM to exit code 0: not ready at once, still serving, then finishing requests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.support.plain_http import PlainAnswer, fetch
+from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, wire_to
 
 DRAIN_SECONDS = 1.0
 UPLOAD = "PUT /v1/kv/upload HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
@@ -22,7 +22,7 @@ UPLOAD = "PUT /v1/kv/upload HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 
 @asynccontextmanager
 async def service_on(server: RedisServer, **environ: str) -> AsyncIterator[ServiceProcess]:
-    """Run a service without blocking this loop while it starts."""
+    """Start a service without blocking this event loop."""
     settings = {"KV_STORE_URL": server.url, "KV_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}", **environ}
     running = service_process(**settings)
     service = await asyncio.to_thread(running.__enter__)
@@ -43,15 +43,15 @@ async def readiness(service: ServiceProcess) -> int:
 async def begin_to_drain(service: ServiceProcess) -> None:
     service.signal(signal.SIGTERM)
 
-    async def says_no() -> bool:
+    async def is_not_ready() -> bool:
         return await readiness(service) == 503
 
-    await eventually(says_no, seconds=0.9 * DRAIN_SECONDS, what="not ready")
+    await eventually(is_not_ready, seconds=0.9 * DRAIN_SECONDS, what="not ready")
 
 
 async def refuses(port: int) -> bool:
     try:
-        async with wire_to(port):
+        async with raw_connection(port):
             return False
     except ConnectionRefusedError:
         return True
@@ -61,7 +61,7 @@ async def ended(service: ServiceProcess, seconds: float = 10.0) -> int:
     return await asyncio.to_thread(service.wait, seconds)
 
 
-async def begin_upload(wire: Wire) -> None:
+async def begin_upload(wire: RawConnection) -> None:
     await wire.send(UPLOAD, "Content-Length: 10\r\n\r\n", "first")
 
 
@@ -88,7 +88,7 @@ async def test_while_draining_it_is_not_ready_and_still_serves(redis_server: Red
 async def test_while_draining_every_answer_says_that_its_connection_closes(
     redis_server: RedisServer,
 ) -> None:
-    async with service_on(redis_server) as service, wire_to(service.port) as wire:
+    async with service_on(redis_server) as service, raw_connection(service.port) as wire:
         await wire.send(GET)
         assert "Connection" not in (await wire.answer()).headers
         await begin_to_drain(service)
@@ -102,13 +102,13 @@ async def test_while_draining_every_answer_says_that_its_connection_closes(
             GET.replace("limits", "kv/none"),
             GET.replace("/v1/limits", "/"),
         ):
-            async with wire_to(service.port) as another:
+            async with raw_connection(service.port) as another:
                 await another.send(request)
                 assert (await another.answer()).headers["Connection"] == "close", request
 
 
 async def test_an_upload_that_ends_during_the_drain_is_stored(redis_server: RedisServer) -> None:
-    async with service_on(redis_server) as service, wire_to(service.port) as wire:
+    async with service_on(redis_server) as service, raw_connection(service.port) as wire:
         await begin_upload(wire)
         await begin_to_drain(service)
 
@@ -120,7 +120,7 @@ async def test_an_upload_that_ends_during_the_drain_is_stored(redis_server: Redi
 
 async def test_an_upload_that_ends_after_the_drain_is_stored(redis_server: RedisServer) -> None:
     async with service_on(redis_server, KV_DRAIN_SECONDS="0") as service:
-        async with wire_to(service.port) as wire:
+        async with raw_connection(service.port) as wire:
             await begin_upload(wire)
             await eventually(lambda: has_in_flight(service), what="the upload")
             service.signal(signal.SIGTERM)
@@ -138,7 +138,7 @@ async def test_a_slow_answer_and_the_probes_outlast_the_end_of_listening(
     redis_server: RedisServer,
 ) -> None:
     slow = {"KV_FAULT_LATENCY_MS": "1000", "KV_DRAIN_SECONDS": "0"}
-    async with service_on(redis_server, **slow) as service, wire_to(service.port) as wire:
+    async with service_on(redis_server, **slow) as service, raw_connection(service.port) as wire:
         await wire.send(GET)
         await eventually(lambda: has_in_flight(service), what="the request")
         service.signal(signal.SIGTERM)
@@ -161,7 +161,7 @@ async def test_a_request_that_does_not_end_is_given_up_after_the_shutdown_time(
     redis_server: RedisServer,
 ) -> None:
     limited = {"KV_SHUTDOWN_SECONDS": "0.5", "KV_DRAIN_SECONDS": "0"}
-    async with service_on(redis_server, **limited) as service, wire_to(service.port) as wire:
+    async with service_on(redis_server, **limited) as service, raw_connection(service.port) as wire:
         await begin_upload(wire)
         service.signal(signal.SIGTERM)
 
@@ -172,8 +172,8 @@ async def test_a_request_that_does_not_end_is_given_up_after_the_shutdown_time(
 async def test_idle_connections_do_not_hold_the_end_up(redis_server: RedisServer) -> None:
     async with (
         service_on(redis_server, KV_DRAIN_SECONDS="0") as service,
-        wire_to(service.port) as fresh,
-        wire_to(service.port) as used,
+        raw_connection(service.port) as fresh,
+        raw_connection(service.port) as used,
     ):
         await used.send(GET)
         await used.answer()

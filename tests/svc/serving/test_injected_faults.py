@@ -1,4 +1,4 @@
-"""Deliberate faults, for rehearsing a bad release."""
+"""Deliberate faults, which simulate a bad release."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_request_below_v1_fails_and_nothing_else_and_the_log_says_so(
     assert plain.status == 201
     assert {probe.status for probe in probes} == {200}
     assert "deliberate faults are on" in said
-    # What failed on purpose was not applied: there are the hits and the plain entry.
+    # Requests that failed deliberately changed nothing. The hits and the plain entry are stored.
     with contextlib.closing(redis_server.client()) as client:
         assert client.dbsize() == 2
 

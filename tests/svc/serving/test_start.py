@@ -1,4 +1,4 @@
-"""What the process says when it starts, and when it can't."""
+"""The output of the process when it starts, and when it can't start."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_an_address_that_is_not_ours_is_named(redis_server: RedisServer) -> None
 def say(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str]]:
-    """Return a function that runs what won't serve here; it gives the code and the words."""
+    """Return a function that runs main() where it can't serve, and returns its code and output."""
 
     def run_here(*arguments: str, **environ: str) -> tuple[int, str]:
         for name in [name for name in os.environ if name.startswith("KV_")]:
@@ -134,7 +134,11 @@ def test_without_a_command_it_says_how_to_use_it(say: Callable[..., tuple[int, s
     assert said.startswith("usage: tallykv")
 
 
-def test_a_start_names_the_address_the_data_and_three_requests_that_work(
+def test_started_as_a_module_it_names_itself_so() -> None:
+    assert run().stderr.startswith("usage: python -m svc ")
+
+
+def test_at_start_it_prints_the_address_the_data_and_three_requests_that_work(
     tmp_path: Path,
 ) -> None:
     with service_process(

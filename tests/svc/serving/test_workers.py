@@ -1,4 +1,4 @@
-"""``--workers``: one port, one store, an admin port for each; and one worker as it always was."""
+"""``--workers``: one traffic port, one store, and an admin port for each worker."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.crews import Crew, free_ports, redis_servers_among, running_crew
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.processes import children_of
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
+from tests.support.worker_services import (
+    WorkerService,
+    free_ports,
+    redis_servers_among,
+    running_workers,
+)
 
 STEPS = 600
 CLIENTS = 30
@@ -28,28 +33,28 @@ COUNTED = "http_server_request_duration_seconds_count{"
 async def test_a_counter_is_exact_across_workers_that_share_the_load(
     redis_server: RedisServer,
 ) -> None:
-    async with running_crew(
+    async with running_workers(
         KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0", KV_LOG_FORMAT="text"
-    ) as crew:
-        values = await step_together(crew)
+    ) as service:
+        values = await step_together(service)
 
-        final = (await asyncio.to_thread(fetch, f"{crew.base}/v1/counters/n")).json["value"]
-        shares = [await asyncio.to_thread(steps_counted, base) for base in crew.admin_bases]
-        crew.signal(signal.SIGTERM)
-        assert await asyncio.to_thread(crew.wait) == 0
-        said = crew.output()
+        final = (await asyncio.to_thread(fetch, f"{service.base}/v1/counters/n")).json["value"]
+        shares = [await asyncio.to_thread(steps_counted, base) for base in service.admin_bases]
+        service.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(service.wait) == 0
+        said = service.output()
 
     assert sorted(values) == list(range(1, STEPS + 1))
     assert final == STEPS
-    # Each tells of its own requests only, and together of all.
+    # Each worker counts its own requests; the sum is all requests.
     assert sum(shares) == STEPS
     assert all(shares), shares
     assert "2 workers" in said
-    assert all(base in said for base in (crew.base, *crew.admin_bases))
+    assert all(base in said for base in (service.base, *service.admin_bases))
 
 
-async def step_together(crew: Crew) -> list[int]:
-    url = f"{crew.base}/v1/counters/n/increments"
+async def step_together(service: WorkerService) -> list[int]:
+    url = f"{service.base}/v1/counters/n/increments"
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CLIENTS)) as session:
 
         async def step() -> int:
@@ -69,16 +74,16 @@ async def test_one_embedded_redis_serves_all_workers_and_outlives_a_restart(
     tmp_path: Path,
 ) -> None:
     data = {"KV_DATA_DIR": str(tmp_path / "data"), "KV_DRAIN_SECONDS": "0"}
-    async with running_crew(2, **data) as crew:
-        children = children_of(crew.pid)
+    async with running_workers(2, **data) as service:
+        children = children_of(service.pid)
         assert len(redis_servers_among(children)) == 1
-        assert len(crew.workers()) == 2
+        assert len(service.workers()) == 2
         assert len(children) == 3
-        assert all(not redis_servers_among(children_of(pid)) for pid in crew.workers())
-        values = await step_together(crew)
-        status = await asyncio.to_thread(fetch, f"{crew.admin_bases[1]}/statusz")
-        crew.signal(signal.SIGTERM)
-        assert await asyncio.to_thread(crew.wait) == 0
+        assert all(not redis_servers_among(children_of(pid)) for pid in service.workers())
+        values = await step_together(service)
+        status = await asyncio.to_thread(fetch, f"{service.admin_bases[1]}/statusz")
+        service.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(service.wait) == 0
     assert sorted(values) == list(range(1, STEPS + 1))
     assert status.json["store"]["mode"] == "embedded"
 
@@ -117,11 +122,11 @@ def refusal_of(**environ: str) -> str:
 
 
 async def test_a_port_that_others_share_already_is_refused(redis_server: RedisServer) -> None:
-    async with running_crew(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as crew:
+    async with running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as service:
         line = await asyncio.to_thread(
             refusal_of,
             KV_STORE_URL=redis_server.url,
-            KV_PORT=str(crew.port),
+            KV_PORT=str(service.port),
             KV_ADMIN_PORT=str(free_ports(2)),
         )
 

@@ -1,4 +1,4 @@
-"""Workers that die, are drained, or lose their supervisor, while clients go on asking."""
+"""Workers that are killed, drained, or lose their supervisor, under load."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ import signal
 import time
 from pathlib import Path
 
-from tests.support.crews import Crew, Steps, clients_of, running_crew
 from tests.support.plain_http import fetch
 from tests.support.processes import children_of, is_running
+from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, wire_to
+from tests.support.worker_services import (
+    IncrementingClients,
+    WorkerService,
+    clients_of,
+    running_workers,
+)
 
 GET = "GET /v1/limits HTTP/1.1\r\nHost: t\r\n\r\n"
 CLIENTS = 8
 
 
-async def value_of(crew: Crew, counter: str) -> int:
-    answer = await asyncio.to_thread(fetch, f"{crew.base}/v1/counters/{counter}")
+async def value_of(service: WorkerService, counter: str) -> int:
+    answer = await asyncio.to_thread(fetch, f"{service.base}/v1/counters/{counter}")
     return int(answer.json["value"])
 
 
@@ -29,21 +34,21 @@ async def test_a_killed_worker_takes_its_own_connections_only_and_comes_back(
     redis_server: RedisServer,
 ) -> None:
     async with (
-        running_crew(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as crew,
+        running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as service,
         contextlib.AsyncExitStack() as stack,
     ):
-        wires = [await stack.enter_async_context(wire_to(crew.port)) for _ in range(24)]
+        wires = [await stack.enter_async_context(raw_connection(service.port)) for _ in range(24)]
         for wire in wires:
             await wire.send(GET)
             assert (await wire.answer()).status == 200
-        victim, survivor = crew.workers()
-        lost = of_clients(wires, clients_of(victim, crew.port))
-        kept = of_clients(wires, clients_of(survivor, crew.port))
+        victim, survivor = service.workers()
+        lost = of_clients(wires, clients_of(victim, service.port))
+        kept = of_clients(wires, clients_of(survivor, service.port))
         assert len(lost) + len(kept) == len(wires)
         assert lost
         assert kept
-        traffic = Steps(crew.base, "n", retries=True)
-        async with traffic.flowing(CLIENTS):
+        traffic = IncrementingClients(service.base, "n", retries=True)
+        async with traffic.sending(CLIENTS):
             await traffic.more(200)
 
             os.kill(victim, signal.SIGKILL)
@@ -54,33 +59,33 @@ async def test_a_killed_worker_takes_its_own_connections_only_and_comes_back(
             for wire in lost:
                 assert await wire.closed()
             await traffic.more(200)
-            await crew.all_ready()
-            assert victim not in crew.workers()
-            assert survivor in crew.workers()
+            await service.all_ready()
+            assert victim not in service.workers()
+            assert survivor in service.workers()
             await traffic.more(200)
         for wire in kept:
             await wire.send(GET)
             assert (await wire.answer()).status == 200
 
         assert traffic.failures == []
-        assert await value_of(crew, "n") == traffic.acknowledged
-        await served_by_all(crew)
+        assert await value_of(service, "n") == traffic.acknowledged
+        await served_by_all(service)
 
 
-def of_clients(wires: list[Wire], ports: set[int]) -> list[Wire]:
+def of_clients(wires: list[RawConnection], ports: set[int]) -> list[RawConnection]:
     return [w for w in wires if w.writer.get_extra_info("sockname")[1] in ports]
 
 
-async def served_by_all(crew: Crew) -> None:
-    """The one that came back gets new connections, too."""
+async def served_by_all(service: WorkerService) -> None:
+    """The restarted worker gets new connections too."""
 
     async def connect_often() -> bool:
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(16):
-                wire = await stack.enter_async_context(wire_to(crew.port))
+                wire = await stack.enter_async_context(raw_connection(service.port))
                 await wire.send(GET)
                 await wire.answer()
-            return all(clients_of(pid, crew.port) for pid in crew.workers())
+            return all(clients_of(pid, service.port) for pid in service.workers())
 
     await eventually(connect_often, what="a connection to each worker")
 
@@ -88,20 +93,20 @@ async def served_by_all(crew: Crew) -> None:
 async def test_a_drain_under_load_fails_no_request_and_loses_no_step(
     redis_server: RedisServer,
 ) -> None:
-    async with running_crew(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="2") as crew:
-        workers = crew.workers()
-        traffic = Steps(crew.base, "n")
-        async with traffic.flowing(CLIENTS):
+    async with running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="2") as service:
+        workers = service.workers()
+        traffic = IncrementingClients(service.base, "n")
+        async with traffic.sending(CLIENTS):
             await traffic.more(200)
 
             signalled = time.monotonic()
-            crew.signal(signal.SIGTERM)
-            # As a mesh does: it goes on until the pod is known to be not ready, and no longer.
-            await crew.none_ready()
+            service.signal(signal.SIGTERM)
+            # As a mesh does: send until the pod is known to be not ready.
+            await service.none_ready()
             await traffic.more(20)
-            counted = await value_of(crew, "n")
-            traffic.leave()
-        code = await asyncio.to_thread(crew.wait)
+            counted = await value_of(service, "n")
+            traffic.stop()
+        code = await asyncio.to_thread(service.wait)
         took = time.monotonic() - signalled
 
     assert code == 0
@@ -116,68 +121,68 @@ async def test_a_drain_under_load_fails_no_request_and_loses_no_step(
 
 async def test_a_request_under_way_ends_after_the_drain(redis_server: RedisServer) -> None:
     async with (
-        running_crew(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as crew,
-        wire_to(crew.port) as wire,
+        running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as service,
+        raw_connection(service.port) as wire,
     ):
         await wire.send("PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n")
         await wire.send("Content-Type: text/plain\r\n\r\nfirst")
-        await eventually(lambda: under_way(crew), what="the upload")
-        crew.signal(signal.SIGTERM)
-        await eventually(lambda: refuses(crew.port), what="the end of listening")
+        await eventually(lambda: under_way(service), what="the upload")
+        service.signal(signal.SIGTERM)
+        await eventually(lambda: refuses(service.port), what="the end of listening")
 
         await wire.send("after")
 
         assert (await wire.answer()).status == 201
-        assert await asyncio.to_thread(crew.wait) == 0
+        assert await asyncio.to_thread(service.wait) == 0
 
 
-async def under_way(crew: Crew) -> bool:
-    answers = [await asyncio.to_thread(fetch, f"{base}/statusz") for base in crew.admin_bases]
+async def under_way(service: WorkerService) -> bool:
+    answers = [await asyncio.to_thread(fetch, f"{base}/statusz") for base in service.admin_bases]
     in_flight: list[int] = [answer.json["in_flight"] for answer in answers]
     return sum(in_flight) == 1
 
 
 async def refuses(port: int) -> bool:
     try:
-        async with wire_to(port):
+        async with raw_connection(port):
             return False
     except ConnectionRefusedError:
         return True
 
 
 async def test_a_second_signal_ends_all_at_once(redis_server: RedisServer) -> None:
-    async with running_crew(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="60") as crew:
-        workers = crew.workers()
-        crew.signal(signal.SIGTERM)
-        await crew.none_ready()
+    async with running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="60") as service:
+        workers = service.workers()
+        service.signal(signal.SIGTERM)
+        await service.none_ready()
 
-        crew.signal(signal.SIGINT)
+        service.signal(signal.SIGINT)
 
-        assert await asyncio.to_thread(crew.wait, 5) == 128 + signal.SIGINT
+        assert await asyncio.to_thread(service.wait, 5) == 128 + signal.SIGINT
         await eventually(lambda: not any(map(is_running, workers)), what="the workers' end")
 
 
 async def test_whoever_signals_the_whole_group_gets_a_drain(redis_server: RedisServer) -> None:
-    async with running_crew(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="1") as crew:
+    async with running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="1") as service:
         signalled = time.monotonic()
-        for pid in (crew.pid, *crew.workers()):
+        for pid in (service.pid, *service.workers()):
             os.kill(pid, signal.SIGTERM)
-        await crew.none_ready()
+        await service.none_ready()
 
-        assert await asyncio.to_thread(crew.wait) == 0
+        assert await asyncio.to_thread(service.wait) == 0
         assert time.monotonic() - signalled >= 1
 
 
 async def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
-    async with running_crew(KV_DATA_DIR=str(tmp_path), KV_DRAIN_SECONDS="60") as crew:
-        children = children_of(crew.pid)
+    async with running_workers(KV_DATA_DIR=str(tmp_path), KV_DRAIN_SECONDS="60") as service:
+        children = children_of(service.pid)
         assert len(children) == 3
 
-        os.kill(crew.pid, signal.SIGKILL)
+        os.kill(service.pid, signal.SIGKILL)
 
         try:
             await eventually(lambda: not any(map(is_running, children)), what="the children's end")
-            assert await refuses(crew.port)
+            assert await refuses(service.port)
         finally:
             for pid in filter(is_running, children):
                 os.kill(pid, signal.SIGKILL)
@@ -186,19 +191,19 @@ async def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
 async def test_a_worker_that_dies_again_and_again_ends_the_service(
     redis_server: RedisServer,
 ) -> None:
-    async with running_crew(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as crew:
-        survivor, victim = crew.workers()
+    async with running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as service:
+        survivor, victim = service.workers()
         killed: set[int] = set()
 
         def kill_the_next() -> bool:
-            for pid in set(crew.workers()) - {survivor} - killed:
+            for pid in set(service.workers()) - {survivor} - killed:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
-            return not is_running(crew.pid)
+            return not is_running(service.pid)
 
         await eventually(kill_the_next, seconds=30, what="the end of it")
-        code = await asyncio.to_thread(crew.wait, 10)
-        said = crew.output()
+        code = await asyncio.to_thread(service.wait, 10)
+        said = service.output()
 
     assert code == 1
     assert len(killed) == 5

@@ -14,13 +14,13 @@ from tests.support.processes import children_of, is_running, name_of
 from tests.support.services import ServiceProcess
 from tests.support.waiting import until
 
-#: Makes a service on the test's data directory, not started yet.
+#: Makes a service on the test's data directory, which is not started yet.
 MakeService = Callable[..., ServiceProcess]
 
 
 @pytest.fixture
 def redis_path(tmp_path: Path) -> Callable[[str], str]:
-    """Return a function that makes a PATH on which redis-server is of the given release."""
+    """Return a function that makes a PATH with a redis-server of the given release."""
 
     def path_with(release: str) -> str:
         binary = need_redis_6() if release == "6.2" else need_redis_7()
@@ -35,7 +35,7 @@ def redis_path(tmp_path: Path) -> Callable[[str], str]:
 
 @pytest.fixture
 def make_service(tmp_path: Path) -> Iterator[MakeService]:
-    """Make services on one data directory; each is ended, with its redis-server, at the end."""
+    """Make services on one data directory. Stop each one and its redis-server at the end."""
     made: list[ServiceProcess] = []
 
     def make(**environ: str) -> ServiceProcess:
@@ -43,7 +43,7 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
             {
                 "KV_DATA_DIR": str(tmp_path / "data"),
                 "KV_DRAIN_SECONDS": "0",
-                # What is answered is asked here, not how soon.
+                # These tests are about results, not about their time.
                 "KV_STORE_TIMEOUT_MS": "10000",
                 **environ,
             }

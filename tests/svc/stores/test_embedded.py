@@ -1,4 +1,4 @@
-"""``embedded:``: a redis-server of the service's own, whose data outlive them both."""
+"""``embedded:``: the service's own redis-server, whose data survive restarts of both."""
 
 from __future__ import annotations
 

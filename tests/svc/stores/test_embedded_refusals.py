@@ -1,4 +1,4 @@
-"""The embedded store can't be opened: exit code 2, one clear line, nothing left running."""
+"""The embedded store can't start: exit code 2, one line on stderr, no process left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.svc.stores.conftest import MakeService, redis_server_of
 
 
 def refusal_of(service: ServiceProcess) -> str:
-    """Start it, expect it to end with code 2; return the one line that it said."""
+    """Start the service, expect exit code 2, and return the one line on stderr."""
     service.start(wait=False)
     code = service.wait()
     said = service.output()
@@ -65,7 +65,7 @@ def test_a_data_directory_that_cant_be_made_is_refused(
 
 
 def test_a_data_directory_that_cant_be_written_is_refused(make_service: MakeService) -> None:
-    # Nobody may make files there, root included.
+    # Not even root can create files there.
     line = refusal_of(make_service(KV_DATA_DIR="/proc/self"))
 
     assert "KV_DATA_DIR" in line

@@ -1,4 +1,4 @@
-"""``redis+sentinel://``: the service follows the primary wherever Sentinel puts it."""
+"""``redis+sentinel://``: the service follows the primary that Sentinel names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.answers import (
     put,
 )
 from tests.support.redis_servers import RedisServer
-from tests.support.sentinels import SERVICE, Watched, running_sentinels
+from tests.support.sentinels import SERVICE, SentinelSetup, running_sentinels
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually
 
@@ -32,27 +32,27 @@ FAILOVER_SECONDS = 15.0
 
 
 @pytest.fixture
-def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Watched]:
+def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SentinelSetup]:
     with running_sentinels(need_redis_7(), tmp_path, getattr(request, "param", 1)) as watched:
         yield watched
 
 
-def steps_at(server: RedisServer) -> int:
+def increments_at(server: RedisServer) -> int:
     with contextlib.closing(server.client()) as client:
         return int(client.get(counter_name(CounterName("n"))) or 0)
 
 
-async def reach(service: Service, server: RedisServer) -> None:
-    """Step the counter until a step arrives at the server; nothing else than 503 or 504 between."""
+async def increment_until_seen(service: Service, server: RedisServer) -> None:
+    """Increment the counter until the server has it. Only 503 or 504 may come before."""
 
     async def arrived() -> bool:
         answer = await increment(service, "n")
         if answer.status != 200:
             assert_refused_or_unknown(answer)
             return False
-        # A server that Sentinel makes primary or replica closes its connections, ours too.
+        # A server whose role Sentinel changes closes its connections, this client's too.
         with contextlib.suppress(redis.ConnectionError):
-            return _is_primary(server) and steps_at(server) == answer.json["value"]
+            return _is_primary(server) and increments_at(server) == answer.json["value"]
         return False
 
     await eventually(arrived, seconds=FAILOVER_SECONDS, what="the new primary")
@@ -63,45 +63,45 @@ def _is_primary(server: RedisServer) -> bool:
         return bool(client.info("replication")["role"] == "master")
 
 
-async def test_it_works_and_says_what_it_is(watched: Watched) -> None:
+async def test_it_works_and_reports_its_mode(watched: SentinelSetup) -> None:
     async with running_service(Settings(store_url=watched.url)) as service:
         assert (await put(service, "k", b"v")).status == 201
         assert (await get(service, "k")).body == b"v"
         assert (await increment(service, "n")).json["value"] == 1
         status = (await ask_admin(service, "/statusz")).json
 
-    assert steps_at(watched.primary) == 1
+    assert increments_at(watched.primary) == 1
     assert (status["status"], status["store"]["mode"]) == ("ok", "sentinel")
 
 
 async def test_after_a_failover_changes_reach_the_new_primary_without_a_restart(
-    watched: Watched,
+    watched: SentinelSetup,
 ) -> None:
     async with running_service(Settings(store_url=watched.url)) as service:
-        await reach(service, watched.primary)
+        await increment_until_seen(service, watched.primary)
 
         await asyncio.to_thread(watched.sentinels[0].fail_over)
 
-        await reach(service, watched.replica)
+        await increment_until_seen(service, watched.replica)
         assert (await put(service, "k", b"v")).status == 201
         assert (await get(service, "k")).body == b"v"
 
 
 @pytest.mark.parametrize("watched", [3], indirect=True)
 async def test_when_the_primary_and_a_sentinel_die_the_service_follows_the_rest(
-    watched: Watched,
+    watched: SentinelSetup,
 ) -> None:
     async with running_service(Settings(store_url=watched.url)) as service:
-        await reach(service, watched.primary)
-        watched.sentinels[0].stop()  # the one asked first
+        await increment_until_seen(service, watched.primary)
+        watched.sentinels[0].stop()  # the Sentinel that is asked first
 
         watched.primary.stop()
         assert_refused_or_unknown(await increment(service, "n"))
 
-        await reach(service, watched.replica)
+        await increment_until_seen(service, watched.replica)
 
 
-async def test_no_sentinel_at_all_refuses_everything_in_time(watched: Watched) -> None:
+async def test_no_sentinel_at_all_refuses_everything_in_time(watched: SentinelSetup) -> None:
     watched.sentinels[0].stop()
     async with running_service(Settings(store_url=watched.url)) as service:
         for answer in (await get(service, "k"), await put(service, "k", b"v")):
@@ -110,7 +110,7 @@ async def test_no_sentinel_at_all_refuses_everything_in_time(watched: Watched) -
 
 
 async def test_a_service_name_that_sentinel_does_not_know_refuses_everything(
-    watched: Watched,
+    watched: SentinelSetup,
 ) -> None:
     url = watched.url.replace(f"/{SERVICE}", "/another")
     async with running_service(Settings(store_url=url)) as service:

@@ -1,4 +1,4 @@
-"""A store URL that can't be used stops the process with one line that says why."""
+"""An invalid store URL ends the process with one line that gives the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from svc.stores.opening import StoreUrlInvalid, build_link
+from svc.stores.store_url import StoreUrlInvalid, build_link
 from tests.support.services import ROOT
 
 BAD = {

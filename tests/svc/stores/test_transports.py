@@ -1,4 +1,4 @@
-"""``rediss://`` and ``unix://``: the same service over TLS, and over a socket file."""
+"""``rediss://`` and ``unix://``: the service over TLS, and over a unix socket."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _need_tls() -> str:
 
 @pytest.fixture
 def tls_redis(tmp_path: Path) -> Iterator[TlsRedis]:
-    """A Redis that speaks only TLS and asks for a client's certificate."""
+    """A Redis that accepts only TLS with a client certificate."""
     binary = _need_tls()
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
@@ -108,7 +108,7 @@ async def test_a_server_not_trusted_or_a_missing_certificate_refuses_everything(
     async with running_service(Settings(store_url=tls_redis.url(**options))) as service:
         answer = await put(service, "k", b"v")
 
-        # With TLS 1.3 a server refuses the client's certificate only after the first request.
+        # In TLS 1.3 a server refuses the client's certificate only after the first request.
         if not trusted:
             assert_refused(answer)
         assert answer.status in {503, 504}

@@ -8,34 +8,28 @@ from typing import Any
 import pytest
 
 from svc.settings import Settings
-from tests.support.observed import Serve, observed_service, traced_service
+from tests.support.instrumented_service import (
+    Serve,
+    instrumented_service,
+    instrumented_service_with_tracing,
+)
 from tests.support.otlp import Collector, running_collector
-from tests.support.pod_monitor import read_pod_monitor
-from tests.support.redis_servers import RedisServer, running_redis
-
-
-@pytest.fixture(scope="module")
-def shared_redis(
-    redis_binary: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RedisServer]:
-    """A Redis for all tests of a module."""
-    with running_redis(redis_binary, tmp_path_factory.mktemp("redis")) as server:
-        yield server
+from tests.support.redis_servers import RedisServer
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Takes the spans of one test."""
+    """An OTLP collector for one test."""
     with running_collector() as collector:
         yield collector
 
 
 @pytest.fixture
 def observed(shared_redis: RedisServer) -> Serve:
-    """Return what serves in this process with these settings, all signals but traces on."""
+    """Return a function that serves in this process with the given settings, without tracing."""
 
     def serve(**settings: Any) -> Any:
-        return observed_service(Settings(**{"store_url": shared_redis.url, **settings}))
+        return instrumented_service(Settings(**{"store_url": shared_redis.url, **settings}))
 
     return serve
 
@@ -44,18 +38,13 @@ def observed(shared_redis: RedisServer) -> Serve:
 def traced(
     shared_redis: RedisServer, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> Serve:
-    """As ``observed``, and at the end of the block the collector has every span.
+    """Like ``observed``, with tracing. At the end of the block the collector has every span.
 
-    ``ratio`` of the requests are sampled, none unless told otherwise, and those whose callers ask.
+    ``ratio`` of the requests are sampled, and those with a sampled parent.
     """
 
     def serve(ratio: float = 0.0, **settings: Any) -> Any:
         chosen = Settings(**{"store_url": shared_redis.url, **settings})
-        return traced_service(chosen, collector, monkeypatch, ratio=ratio)
+        return instrumented_service_with_tracing(chosen, collector, monkeypatch, ratio=ratio)
 
     return serve
-
-
-@pytest.fixture(scope="session")
-def pod_monitor() -> dict[str, Any]:
-    return read_pod_monitor()

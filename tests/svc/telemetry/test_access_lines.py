@@ -1,4 +1,4 @@
-"""Which requests get a line, and what it says of them."""
+"""Which requests get an access line, and its fields."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from svc.telemetry import rate
+from svc.telemetry import token_bucket
 from svc.telemetry.requests import NOTABLE_PER_SECOND
 from tests.support.answers import Answer, ask, put, together
-from tests.support.observed import (
+from tests.support.instrumented_service import (
     UNSAMPLED,
     Serve,
     logged_lines,
@@ -22,12 +22,12 @@ from tests.support.observed import (
 )
 from tests.support.otlp import Collector
 from tests.support.ports import free_port
+from tests.support.raw_http import exchange
 from tests.support.redis_servers import RedisServer
-from tests.support.wire import exchange
 
 NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 ID: Final = re.compile(r"[0-9a-f]{32}")
-#: In every line of a request.
+#: The fields of every access line.
 FIELDS: Final = {
     *("timestamp", "severity_text", "body", "logger", "request_id"),
     *("http.request.method", "http.route", "http.response.status_code"),
@@ -43,7 +43,7 @@ async def test_a_line_says_what_was_asked_what_came_of_it_and_how_long_it_took(
             await put(service, "known", b"v")
             await ask(service, "GET", "/v1/kv/known", headers=traceparent(7, UNSAMPLED))
 
-    line = lines.saying("request")[-1]
+    line = lines.with_body("request")[-1]
     duration, redis = line.pop("duration_ms"), line.pop("redis_ms")
     assert 0 < redis < duration < 60_000
     assert ID.fullmatch(line.pop("request_id"))
@@ -84,7 +84,7 @@ async def test_each_request_gets_a_line_if_all_are_asked_for(
         async with observed(access_log="all") as service:
             answer = await ask(service, method, path, **options)
 
-    (line,) = lines.saying("request")
+    (line,) = lines.with_body("request")
     assert set(line) == FIELDS | {name for name in more if not name.startswith("http")}
     assert {name: line[name] for name in more} == more
     assert line["http.response.status_code"] == answer.status
@@ -108,7 +108,7 @@ async def test_what_failed_gets_a_warning_that_names_the_failure(observed: Serve
             await ask(service, "GET", "/v1/kv/k?x")
             await ask(service, "GET", "/v1/none")
 
-    first, second = lines.saying("request")
+    first, second = lines.with_body("request")
     assert first["severity_text"] == second["severity_text"] == "WARNING"
     assert (first["http.response.status_code"], first["error.type"]) == (503, "store_unavailable")
     assert first["kv.result"] == "error"
@@ -121,7 +121,7 @@ async def test_what_was_slow_gets_a_line(observed: Serve) -> None:
             await ask(service, "GET", "/v1/limits")
             await ask(service, "GET", "/docs/none")
 
-    (line,) = lines.saying("request")
+    (line,) = lines.with_body("request")
     assert line["duration_ms"] >= 80
     assert (line["severity_text"], line["http.route"]) == ("INFO", "/v1/limits")
 
@@ -134,7 +134,7 @@ async def test_what_was_sampled_gets_a_line_that_leads_to_its_span(
             await ask(service, "GET", "/v1/kv/none", headers=traceparent(1))
             await ask(service, "GET", "/v1/kv/none", headers=traceparent(2, UNSAMPLED))
 
-    (line,) = lines.saying("request")
+    (line,) = lines.with_body("request")
     (server,) = [span for span in collector.spans if span.kind == "SERVER"]
     assert (line["trace_id"], line["trace_flags"]) == (trace_id(1), "01")
     assert line["span_id"] == server.span_id
@@ -142,18 +142,18 @@ async def test_what_was_sampled_gets_a_line_that_leads_to_its_span(
 
 @pytest.fixture
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For what is let through so often a second."""
-    monkeypatch.setattr(rate, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    """Stop the clock of the token buckets."""
+    monkeypatch.setattr(token_bucket, "time", SimpleNamespace(monotonic=lambda: 1000.0))
 
 
 @pytest.mark.usefixtures("_no_time_passes")
-async def test_what_the_cap_dropped_is_told_as_unsampled(traced: Serve) -> None:
+async def test_capped_requests_are_logged_as_unsampled(traced: Serve) -> None:
     with logged_lines() as lines:
         async with traced(traces_per_second=2, access_log="all") as service:
             for number in range(1, 6):
                 await ask(service, "GET", "/v1/limits", headers=traceparent(number))
 
-    told = lines.saying("request")
+    told = lines.with_body("request")
     assert [line["trace_flags"] for line in told] == ["01", "01", "00", "00", "00"]
     assert [line["trace_id"] for line in told] == [trace_id(number) for number in range(1, 6)]
 
@@ -164,7 +164,7 @@ async def test_the_clients_request_id_is_the_lines(observed: Serve) -> None:
             for sent in ("my-request", "no good", "x" * 129):
                 headers = {"X-Request-Id": sent}
                 answer = await ask(service, "GET", "/v1/limits", headers=headers)
-                line = lines.saying("request")[-1]
+                line = lines.with_body("request")[-1]
                 assert line["request_id"] == answer.headers["X-Request-Id"]
                 assert (line["request_id"] == sent) is (sent == "my-request")
                 assert ID.fullmatch(line["trace_id"])
@@ -177,7 +177,7 @@ async def test_every_line_of_every_kind_of_request_has_its_trace(observed: Serve
             for path in ("/v1/kv/k", "/v1/none", "/", "/v1/counters/..", "/v1/kv?limit=x"):
                 answers += [await ask(service, "GET", path), await ask(service, "PUT", path)]
 
-    told = lines.saying("request")
+    told = lines.with_body("request")
     assert len(told) == len(answers)
     for line, answer in zip(told, answers, strict=True):
         assert ID.fullmatch(line["trace_id"])
@@ -209,7 +209,7 @@ async def test_a_line_from_within_a_request_has_its_trace_too(
 
 @pytest.mark.usefixtures("_no_time_passes")
 @pytest.mark.parametrize(("access_log", "told"), [("notable", NOTABLE_PER_SECOND), ("all", 400)])
-async def test_of_a_flood_of_failures_some_are_told_and_the_rest_counted(
+async def test_of_many_failures_some_are_logged_and_the_rest_counted(
     observed: Serve, access_log: str, told: int
 ) -> None:
     requests = 400
@@ -218,19 +218,19 @@ async def test_of_a_flood_of_failures_some_are_told_and_the_rest_counted(
             await together(*(ask(service, "GET", "/v1/limits") for _ in range(requests)))
             shown = await scrape(service)
 
-    assert len(lines.saying("request")) == told
+    assert len(lines.with_body("request")) == told
     dropped = shown.value("kv_log_records_dropped_total", reason="rate_limited")
     assert dropped == requests - told
 
 
-async def test_a_request_refused_for_there_are_too_many_gets_a_line(observed: Serve) -> None:
+async def test_a_request_refused_as_overloaded_gets_a_line(observed: Serve) -> None:
     with logged_lines() as lines:
         async with observed(max_in_flight=1, fault_latency_ms=300, slow_ms=60_000) as service:
             answers = await together(*(ask(service, "GET", "/v1/limits") for _ in range(5)))
 
     refused = [answer for answer in answers if answer.status == 503]
     assert refused
-    told = {line["trace_id"]: line for line in lines.saying("request")}
+    told = {line["trace_id"]: line for line in lines.with_body("request")}
     assert set(told) == {answer.json["trace_id"] for answer in refused}
     assert {line["error.type"] for line in told.values()} == {"overloaded"}
 
@@ -240,6 +240,6 @@ async def test_without_telemetry_there_are_no_lines_and_still_ids(observed: Serv
         async with observed(telemetry=False, access_log="all", store_url=NOWHERE) as service:
             answer = await exchange(service.port, "GET /v1/kv/k HTTP/1.1\r\nHost: t\r\n\r\n")
 
-    assert lines.saying("request") == []
+    assert lines.with_body("request") == []
     assert answer.status == 503
     assert ID.fullmatch(answer.json["trace_id"])

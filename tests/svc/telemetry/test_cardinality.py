@@ -1,4 +1,4 @@
-"""Whatever clients make up, the number of series stays small, and none holds it."""
+"""The number of series stays small, and no label has clients' text, whatever clients send."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 
 import pytest
 
-from tests.support.observed import Serve, scrape, text_scrape
-from tests.support.wire import exchange, wire_to
+from tests.support.instrumented_service import Serve, scrape, text_scrape
+from tests.support.raw_http import exchange, raw_connection
 
 PATHS: Final = 10_000
 METHODS: Final = 50
 KEYS: Final = 1_000
-#: What a client made up, to be looked for.
+#: The text of a client, which the test searches for.
 MADE_UP: Final = "zzyzx"
 LIMIT: Final = 40
 SERIES_OF_A_POD: Final = 1_500
@@ -30,13 +30,13 @@ HEADS: Final = (
 )
 
 
-def made_up(drawn: random.Random) -> str:
+def random_text(drawn: random.Random) -> str:
     return MADE_UP + "".join(drawn.choices(string.ascii_letters, k=12))
 
 
 async def send_all(port: int, requests: list[str]) -> None:
-    """Send one after the other on one connection."""
-    async with wire_to(port) as wire:
+    """Send the requests one after the other on one connection."""
+    async with raw_connection(port) as wire:
         for each in requests:
             await wire.send(each)
             await wire.answer(seconds=20)
@@ -47,16 +47,18 @@ async def flood(port: int, requests: list[str]) -> None:
 
 
 def paths(drawn: random.Random) -> list[str]:
-    """Return requests for made-up paths, below known first segments and others."""
+    """Return requests for random paths, with known first segments and others."""
     prefixes = ("/v1/", "/v1/kv/", "/v1/counters/", "/docs/", "/ui/", "/", "/v2/")
-    segments = ("/".join(made_up(drawn) for _ in range(drawn.randint(1, 3))) for _ in range(PATHS))
+    segments = (
+        "/".join(random_text(drawn) for _ in range(drawn.randint(1, 3))) for _ in range(PATHS)
+    )
     return [
         f"GET {drawn.choice(prefixes)}{segment} HTTP/1.1\r\nHost: t\r\n\r\n" for segment in segments
     ]
 
 
 def keys(drawn: random.Random) -> list[str]:
-    return [drawn.choice(HEADS).format(made_up(drawn)) for _ in range(KEYS)]
+    return [drawn.choice(HEADS).format(random_text(drawn)) for _ in range(KEYS)]
 
 
 async def ask_by_methods(port: int, methods: list[str]) -> None:
@@ -68,7 +70,7 @@ async def ask_by_methods(port: int, methods: list[str]) -> None:
 async def test_made_up_paths_methods_and_keys_add_few_series(observed: Serve) -> None:
     drawn = random.Random(1)
     async with observed(store_timeout_ms=10_000) as service:
-        # What every service sees in its first minutes.
+        # What every service receives in its first minutes.
         usual = [head.format("there") for head in HEADS]
         usual += [head.format("not-there") for head in reversed(HEADS)]
         usual += ["GET /v1/nothing HTTP/1.1\r\nHost: t\r\n\r\n"]
@@ -79,7 +81,7 @@ async def test_made_up_paths_methods_and_keys_add_few_series(observed: Serve) ->
         await flood(service.port, paths(drawn))
         known_to_http = ["PURGE", "LOCK", "COPY", "PROPFIND", "M-SEARCH"]
         await ask_by_methods(service.port, known_to_http * 5)
-        await ask_by_methods(service.port, [made_up(drawn).upper() for _ in range(METHODS)])
+        await ask_by_methods(service.port, [random_text(drawn).upper() for _ in range(METHODS)])
         await flood(service.port, keys(drawn))
 
         shown, text = await scrape(service), await text_scrape(service)

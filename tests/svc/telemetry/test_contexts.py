@@ -1,4 +1,4 @@
-"""What is learned about one request is never told of another."""
+"""What is recorded about one request never appears in another's trace or log line."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ from typing import Final
 
 from svc.telemetry.trace import TRACE
 from tests.support.answers import ask, batch, put, together, warm
-from tests.support.observed import (
-    UNSAMPLED,
-    Serve,
-    logged_lines,
-    trace_id,
-    traceparent,
-)
+from tests.support.instrumented_service import UNSAMPLED, Serve, logged_lines, trace_id, traceparent
 from tests.support.otlp import Collector
-from tests.support.wire import wire_to
+from tests.support.raw_http import raw_connection
 
 REQUESTS: Final = 60
 TRACED: Final = "GET /v1/kv/none HTTP/1.1\r\nHost: t\r\ntraceparent: {}\r\n\r\n"
 UNTRACED: Final = "GET /v1/kv/none HTTP/1.1\r\nHost: t\r\n\r\n"
 
 
-async def test_of_requests_that_shared_a_round_trip_each_is_told_its_own_outcome(
+async def test_requests_that_share_a_round_trip_each_log_their_own_result(
     observed: Serve,
 ) -> None:
     with logged_lines() as lines:
@@ -42,7 +36,7 @@ async def test_of_requests_that_shared_a_round_trip_each_is_told_its_own_outcome
                 )
             )
 
-    told = {line["trace_id"]: line for line in lines.saying("request")}
+    told = {line["trace_id"]: line for line in lines.with_body("request")}
     for number, answer in enumerate(answers, 1):
         line = told[trace_id(number)]
         expected = ("hit", 200, None) if number % 3 else ("miss", 404, "key_missing")
@@ -75,7 +69,7 @@ async def test_sampled_and_unsampled_of_one_round_trip_keep_apart(
             )
 
     assert collector.trace_ids == {trace_id(number) for number in numbers if number % 2}
-    told = [line for line in lines.saying("request") if "increments" in line["http.route"]]
+    told = [line for line in lines.with_body("request") if "increments" in line["http.route"]]
     assert len(told) == REQUESTS
     for line in told:
         sampled = int(line["trace_id"], 16) % 2 == 1
@@ -86,7 +80,7 @@ async def test_requests_in_one_go_on_one_connection_are_answered_with_their_own(
     observed: Serve,
 ) -> None:
     expected = [trace_id(n) if n % 2 else None for n in range(1, 21)]
-    async with observed() as service, wire_to(service.port) as wire:
+    async with observed() as service, raw_connection(service.port) as wire:
         requests = [
             TRACED.format(traceparent(n)["traceparent"]) if n % 2 else UNTRACED
             for n in range(1, 21)
@@ -100,7 +94,7 @@ async def test_requests_in_one_go_on_one_connection_are_answered_with_their_own(
 
 
 async def test_what_is_no_http_behind_a_request_has_a_trace_of_its_own(observed: Serve) -> None:
-    async with observed() as service, wire_to(service.port) as wire:
+    async with observed() as service, raw_connection(service.port) as wire:
         await wire.send(TRACED.format(traceparent(1)["traceparent"]))
         assert (await wire.answer()).json["trace_id"] == trace_id(1)
         await wire.send("no HTTP at all\r\n\r\n")
@@ -112,7 +106,7 @@ async def test_what_is_no_http_behind_a_request_has_a_trace_of_its_own(observed:
     assert malformed.headers["X-Request-Id"] == told
 
 
-async def test_the_operations_of_a_batch_are_told_of_its_request(observed: Serve) -> None:
+async def test_the_operations_of_a_batch_are_logged_with_its_request(observed: Serve) -> None:
     with logged_lines() as lines:
         async with observed(access_log="all") as service:
             await batch(service, *({"op": "put", "key": f"k{n}", "value": n} for n in range(20)))
@@ -121,7 +115,7 @@ async def test_the_operations_of_a_batch_are_told_of_its_request(observed: Serve
                 *(ask(service, "GET", "/v1/limits") for _ in range(20)),
             )
 
-    for line in lines.saying("request"):
+    for line in lines.with_body("request"):
         assert (line["redis_ms"] > 0) is (line["http.route"] == "/v1/batch")
 
 

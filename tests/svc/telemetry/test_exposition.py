@@ -1,4 +1,4 @@
-"""``/metrics`` in the format that the scraper asks for, and exemplars where they belong."""
+"""``/metrics`` in the format that the scraper accepts, with exemplars where it allows them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from svc.telemetry.exposition import GZIP_FROM_BYTES
+from svc.telemetry.exposition import MIN_GZIP_BYTES
 from tests.support.answers import ask, increment, put
-from tests.support.observed import (
+from tests.support.instrumented_service import (
     OPENMETRICS,
     SAMPLED,
     UNSAMPLED,
@@ -24,11 +24,11 @@ from tests.support.observed import (
     traceparent,
 )
 from tests.support.otlp import Collector
+from tests.support.raw_http import exchange
 from tests.support.services import Service
-from tests.support.wire import exchange
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
-#: What Prometheus itself asks for, by version.
+#: The Accept headers of Prometheus, by version.
 PROMETHEUS_2: Final = (
     "application/openmetrics-text;version=1.0.0;q=0.5,"
     "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
@@ -44,7 +44,7 @@ LINE: Final = re.compile(
 
 
 async def fetched(service: Service, **headers: str) -> tuple[aiohttp.ClientResponse, bytes]:
-    """Return the answer to a scrape and its body as it travelled."""
+    """Return the response to a scrape, and its body as sent."""
     sent = {"Accept-Encoding": "identity"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
@@ -81,8 +81,8 @@ async def test_the_format_is_the_one_asked_for(observed: Serve, accept: str) -> 
     assert answer.headers["Vary"] == "Accept, Accept-Encoding"
 
 
-async def mixed(service: Service) -> None:
-    """Ask for a bit of everything, some of it sampled."""
+async def send_every_kind(service: Service) -> None:
+    """Send requests of every kind, some of them sampled."""
     for number, flags in enumerate([SAMPLED, UNSAMPLED] * 10, 1):
         headers = traceparent(number, flags)
         await ask(service, "GET", f"/v1/kv/k{number}", headers=headers)
@@ -96,11 +96,11 @@ async def test_openmetrics_passes_a_strict_reader_and_is_complete(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         shown = await scrape(service)
         text = await text_scrape(service)
 
-    # Reading it was the strict part; what is in one format is in the other.
+    # Parsing was the strict check. Both formats must have the same samples.
     names = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     assert names == {
         family.name + ("_total" if family.type == "counter" else "")
@@ -112,7 +112,7 @@ async def test_openmetrics_passes_a_strict_reader_and_is_complete(
 
 async def test_every_line_of_the_text_format_is_well_formed(traced: Serve) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         text = await text_scrape(service)
 
     lines = [line for line in text.splitlines() if not line.startswith("# ")]
@@ -124,7 +124,7 @@ async def test_exemplars_name_sampled_requests_alone_and_each_has_its_spans(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         shown = await scrape(service)
 
     exemplars = [(sample, sample.exemplar) for sample in shown.samples if sample.exemplar]
@@ -144,7 +144,7 @@ async def test_exemplars_name_sampled_requests_alone_and_each_has_its_spans(
 @pytest.mark.parametrize("accept", ["text/plain; version=0.0.4", "text/plain; version=1.0.0"])
 async def test_no_text_format_has_an_exemplar(traced: Serve, accept: str) -> None:
     async with traced() as service:
-        await mixed(service)
+        await send_every_kind(service)
         _, body = await fetched(service, Accept=accept)
 
     assert b"trace_id" not in body
@@ -153,7 +153,7 @@ async def test_no_text_format_has_an_exemplar(traced: Serve, accept: str) -> Non
 
 async def test_without_tracing_there_are_no_exemplars(observed: Serve) -> None:
     async with observed() as service:
-        await mixed(service)
+        await send_every_kind(service)
         shown = await scrape(service)
 
     assert [sample for sample in shown.samples if sample.exemplar] == []
@@ -163,22 +163,22 @@ async def test_without_tracing_there_are_no_exemplars(observed: Serve) -> None:
     ("coding", "compressed"),
     [("gzip", True), ("deflate, gzip;q=0.5, br", True), ("identity", False), ("br", False)],
 )
-async def test_it_travels_compressed_to_whom_says_so(
+async def test_it_is_compressed_for_clients_that_accept_it(
     observed: Serve, coding: str, compressed: bool
 ) -> None:
     async with observed() as service:
-        await mixed(service)
+        await send_every_kind(service)
         answer, body = await fetched(service, Accept=OPENMETRICS, Accept_Encoding=coding)
 
     assert answer.headers.get("Content-Encoding") == ("gzip" if compressed else None)
     assert int(answer.headers["Content-Length"]) == len(body)
     plain = gzip.decompress(body) if compressed else body
-    assert len(plain) > GZIP_FROM_BYTES
+    assert len(plain) > MIN_GZIP_BYTES
     assert (len(body) < len(plain) / 3) is compressed
     assert read_strictly(plain.decode())
 
 
-async def test_a_head_request_is_told_the_same_and_sent_nothing(observed: Serve) -> None:
+async def test_a_head_request_gets_the_same_headers_and_no_body(observed: Serve) -> None:
     async with observed() as service:
         port = int(service.admin_base.rpartition(":")[2])
         head = "HEAD /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"

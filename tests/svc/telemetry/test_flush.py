@@ -1,4 +1,4 @@
-"""Spans reach the collector: while it answers all of them, at the end too, and else in time."""
+"""Spans reach the collector: all of them if it answers, and shutdown is bounded if not."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import aiohttp
 import pytest
 
 from svc.telemetry.tracing import FLUSH_SECONDS
-from tests.support.heard import HeardService, heard_process
-from tests.support.observed import OPENMETRICS, Scrape, parent_id, trace_id, traceparent
+from tests.support.instrumented_service import OPENMETRICS, Scrape, parent_id, trace_id, traceparent
 from tests.support.otlp import Behaviour, Collector
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.waiting import eventually, until
+from tests.svc.telemetry.process_log import LoggedService, logged_process
 
 DRAIN_SECONDS: Final = 1.0
 SHUTDOWN_SECONDS: Final = 1.0
 RATE: Final = 200
-#: What a busy machine adds to a bound.
+#: Time for a busy machine.
 SLACK_SECONDS: Final = 3.0
 
 
 @asynccontextmanager
 async def running(
     server: RedisServer, collector: str, **environ: str
-) -> AsyncIterator[HeardService]:
-    """Run a service without blocking this loop while it starts and ends."""
+) -> AsyncIterator[LoggedService]:
+    """Run a service without blocking this event loop at start and stop."""
     settings = {
         "KV_STORE_URL": server.url,
         "KV_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
@@ -40,7 +40,7 @@ async def running(
         "KV_TRACES_PER_SECOND": "0",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
     }
-    opened = heard_process(**{**settings, **environ})
+    opened = logged_process(**{**settings, **environ})
     service = await asyncio.to_thread(opened.__enter__)
     try:
         yield service
@@ -48,15 +48,15 @@ async def running(
         await asyncio.to_thread(opened.__exit__, None, None, None)
 
 
-def shown(service: HeardService) -> Scrape:
+def shown(service: LoggedService) -> Scrape:
     return Scrape(fetch(f"{service.admin_base}/metrics", Accept=OPENMETRICS).body.decode())
 
 
 @dataclass
 class Client:
-    """Sends at a steady rate, as a proxy would: to a ready pod only."""
+    """Sends at a constant rate, as a proxy would, and only to a ready pod."""
 
-    service: HeardService
+    service: LoggedService
     sampled: set[int] = field(default_factory=set)
     failures: list[object] = field(default_factory=list)
     answered: int = 0
@@ -73,7 +73,7 @@ class Client:
     async def _send_all(self, session: aiohttp.ClientSession, group: asyncio.TaskGroup) -> None:
         due = time.monotonic()
         while await self._ready(session):
-            # As many as are due until readiness is asked for again.
+            # All requests that are due until the next readiness check.
             for _ in range(RATE // 10):
                 group.create_task(self._send(session))
                 due += 1 / RATE
@@ -155,11 +155,11 @@ async def test_a_request_that_ends_after_the_drain_is_delivered_too(
     assert collector.trace_ids == {trace_id(1)}
 
 
-def under_way(service: HeardService) -> bool:
+def under_way(service: LoggedService) -> bool:
     return shown(service).value("http_server_active_requests") == 1
 
 
-def sampled_requests(service: HeardService, requests: int) -> None:
+def sampled_requests(service: LoggedService, requests: int) -> None:
     for number in range(1, requests + 1):
         fetch(f"{service.base}/v1/limits", traceparent=traceparent(number)["traceparent"])
 
@@ -173,7 +173,7 @@ def test_a_collector_that_takes_nothing_does_not_keep_the_process(
         endpoint = f"http://127.0.0.1:{free_port()}"
     else:
         collector.behave(behaviour)
-    with heard_process(
+    with logged_process(
         KV_STORE_URL=shared_redis.url, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint
     ) as service:
         sampled_requests(service, 5)
@@ -183,7 +183,7 @@ def test_a_collector_that_takes_nothing_does_not_keep_the_process(
 
     assert code == 0
     assert took < FLUSH_SECONDS + SLACK_SECONDS
-    (lost,) = service.saying("the collector did not take the last spans")
+    (lost,) = service.with_body("the collector did not take the last spans")
     assert lost["spans"] == 5
     collector.behave(Behaviour.ANSWER)
     assert collector.spans == []
@@ -193,7 +193,7 @@ def test_a_collector_that_comes_back_gets_what_waited_for_it(
     shared_redis: RedisServer, collector: Collector
 ) -> None:
     collector.behave(Behaviour.REFUSE)
-    with heard_process(
+    with logged_process(
         KV_STORE_URL=shared_redis.url,
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
         OTEL_BSP_SCHEDULE_DELAY="50",
@@ -209,7 +209,7 @@ def test_a_collector_that_comes_back_gets_what_waited_for_it(
     assert collector.trace_ids == {trace_id(number) for number in range(1, 6)}
 
 
-def exported(service: HeardService) -> float:
+def exported(service: LoggedService) -> float:
     return shown(service).value("kv_spans_exported_total")
 
 
@@ -218,7 +218,7 @@ def test_what_the_queue_has_no_room_for_is_counted_and_the_rest_delivered(
 ) -> None:
     room, requests = 600, 700
     collector.behave(Behaviour.HANG)
-    with heard_process(
+    with logged_process(
         KV_STORE_URL=shared_redis.url,
         KV_TRACES_PER_SECOND="0",
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
@@ -227,7 +227,7 @@ def test_what_the_queue_has_no_room_for_is_counted_and_the_rest_delivered(
     ) as service:
         sampled_requests(service, requests)
         dropped = requests - room
-        until(lambda: left_out(service) == dropped, what="the count of those left out")
+        until(lambda: dropped_lines(service) == dropped, what="the count of those left out")
         collector.behave(Behaviour.ANSWER)
         until(lambda: exported(service) >= 512, seconds=30, what="what was queued")
         assert service.end() == 0
@@ -235,7 +235,7 @@ def test_what_the_queue_has_no_room_for_is_counted_and_the_rest_delivered(
     assert collector.trace_ids == {trace_id(number) for number in range(1, room + 1)}
 
 
-def left_out(service: HeardService) -> float:
+def dropped_lines(service: LoggedService) -> float:
     return shown(service).value("kv_spans_dropped_total", reason="queue_full")
 
 
@@ -243,7 +243,7 @@ def test_requests_are_served_while_the_collector_hangs(
     shared_redis: RedisServer, collector: Collector
 ) -> None:
     collector.behave(Behaviour.HANG)
-    with heard_process(
+    with logged_process(
         KV_STORE_URL=shared_redis.url,
         KV_TRACES_PER_SECOND="0",
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
@@ -258,14 +258,14 @@ def test_requests_are_served_while_the_collector_hangs(
             sent = traceparent(number)["traceparent"]
             assert fetch(f"{service.base}/v1/limits", traceparent=sent).status == 200
 
-        until(lambda: left_out(service) == 720 - 512, what="the count of those left out")
+        until(lambda: dropped_lines(service) == 720 - 512, what="the count of those left out")
 
 
 def test_a_batch_that_the_collector_refuses_for_good_is_counted(
     shared_redis: RedisServer, collector: Collector
 ) -> None:
-    """404 is no answer to try again on, unlike 503."""
-    with heard_process(
+    """404 is not retried, unlike 503."""
+    with logged_process(
         KV_STORE_URL=shared_redis.url,
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.endpoint}/elsewhere",
         OTEL_BSP_SCHEDULE_DELAY="20",
@@ -279,4 +279,4 @@ def test_a_batch_that_the_collector_refuses_for_good_is_counted(
         assert service.end() == 0
 
     assert {upload.status for upload in collector.uploads} == {404}
-    assert service.saying("the collector did not take the last spans") == []
+    assert service.with_body("the collector did not take the last spans") == []

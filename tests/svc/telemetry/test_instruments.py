@@ -1,4 +1,4 @@
-"""The service's own counters and histograms show what prometheus-client's would."""
+"""The service's own counters and histograms show the same as prometheus-client's."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from svc.telemetry.instruments import (
     Labels,
 )
 from svc.telemetry.metrics import REQUEST_BOUNDS
-from tests.support.observed import read_strictly
+from tests.support.instrumented_service import read_strictly
 
 BOUNDS: Final = (0.001, 0.0025, 0.1, 1.0, 5.0)
-#: Label values that an exposition has to escape, among others.
+#: Label values, some of which an exposition must escape.
 texts = st.text(st.characters(codec="utf-8"), max_size=5)
 labels = st.tuples(texts, texts)
-#: Sums of these are exact, in whatever order.
+#: Numbers whose sums are exact in any order.
 values = st.one_of(
     st.sampled_from(BOUNDS).map(lambda bound: round(bound * 2**20) / 2**20),
     st.integers(0, 2**24).map(lambda n: n / 2**20),
@@ -167,7 +167,7 @@ def test_a_gauge_is_read_anew_for_each_scrape() -> None:
     assert registry.get_sample_value("g", {"state": "idle"}) == 2
 
 
-def test_a_family_is_a_picture_that_later_observations_do_not_change() -> None:
+def test_a_family_is_a_snapshot_that_later_observations_do_not_change() -> None:
     counter, histograms = Counter("n_total", "N."), Histograms("t_seconds", "T.", BOUNDS)
     counter[()] += 1
     families = [counter.family(), histograms.family()]

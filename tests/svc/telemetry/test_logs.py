@@ -1,4 +1,4 @@
-"""Lines of the log: one JSON object each, or for people, and a reader who sleeps stops nobody."""
+"""Log lines, as JSON objects or text. A blocked stderr blocks no request."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def as_json(made: logging.LogRecord) -> dict[str, Any]:
     return read
 
 
-def test_a_line_says_when_how_grave_what_and_who() -> None:
+def test_a_line_has_time_severity_message_and_resource() -> None:
     made = record("redis is down", logging.WARNING, attempts=3)
 
     line = as_json(made)
@@ -100,11 +100,11 @@ def test_whatever_the_facts_are_the_line_is_one_and_holds_them(
 
 
 @pytest.mark.parametrize("odd", [object(), {1, 2}, Exception("e"), b"\xff", float("nan")])
-def test_a_fact_of_any_kind_makes_a_line(odd: object) -> None:
+def test_a_field_of_any_type_makes_a_line(odd: object) -> None:
     assert "odd" in as_json(record(odd=odd))
 
 
-def test_an_exception_is_told_in_fields() -> None:
+def test_an_exception_is_logged_in_fields() -> None:
     line = as_json(failed(KeyError("lost\nand found")))
 
     assert line["exception.type"] == "KeyError"
@@ -113,7 +113,7 @@ def test_an_exception_is_told_in_fields() -> None:
     assert "test_logs.py" in line["exception.stacktrace"]
 
 
-def test_for_people_the_facts_and_then_the_traceback_follow_the_message() -> None:
+def test_in_the_text_format_the_fields_and_the_traceback_follow_the_message() -> None:
     made = failed(ValueError("bad"))
     made.attempts = 3
 
@@ -156,8 +156,8 @@ def test_a_line_outside_of_any_request_names_none() -> None:
     assert {"trace_id", "trace_flags", "span_id"} & set(as_json(made)) == set()
 
 
-class Stuck(io.StringIO):
-    """A stream that nobody reads until told to."""
+class BlockedStream(io.StringIO):
+    """A stream whose writes block until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ def test_lines_of_many_threads_are_never_mixed() -> None:
 
 def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MAX_QUEUED", 10)
-    stream, dropped = Stuck(), []
+    stream, dropped = BlockedStream(), []
     handler = handler_on(stream)
     handler.on_drop = lambda: dropped.append(1)
     handler.handle(record("taken along"))
@@ -233,7 +233,7 @@ def test_a_stream_that_is_never_read_holds_the_end_up_for_a_bounded_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.05)
-    stream = Stuck()
+    stream = BlockedStream()
     handler = handler_on(stream)
     handler.handle(record())
     assert stream.entered.wait(10)

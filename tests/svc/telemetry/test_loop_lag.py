@@ -1,4 +1,4 @@
-"""A blocked event loop is seen, whatever the moment it is blocked at."""
+"""A blocked event loop is observed, at whatever moment it is blocked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import uvloop
 from svc.telemetry.instruments import Histogram
 from svc.telemetry.loop_lag import PERIOD_SECONDS, LoopLag
 from svc.telemetry.metrics import LAG_BOUNDS
-from tests.support.observed import OPENMETRICS, Scrape
+from tests.support.instrumented_service import OPENMETRICS, Scrape
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
 from tests.support.services import service_process
@@ -28,13 +28,13 @@ LOOPS: Final[dict[str, Any]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvl
 
 
 def seen(lag: Histogram, seconds: float) -> int:
-    """Return how many observations were longer."""
+    """Return the number of observations above this."""
     longer = [i for i, bound in enumerate([*LAG_BOUNDS, float("inf")]) if bound > seconds]
     return sum(lag._counts[i] for i in longer)
 
 
 async def watch(lag: Histogram, block: Callable[[asyncio.AbstractEventLoop], None]) -> None:
-    """Watch the loop while ``block`` has it blocked, and for some rounds more."""
+    """Observe the event loop while ``block`` blocks it, and for some periods more."""
     watcher, loop = LoopLag(lag), asyncio.get_running_loop()
     watcher.start()
     try:
@@ -62,8 +62,8 @@ def block_in(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_block_in_the_very_turn_of_a_look_is_seen(loop: str) -> None:
-    """The loop's own clock stands still within a turn: lateness can't be told by that."""
+def test_a_block_in_the_turn_of_an_observation_is_seen(loop: str) -> None:
+    """The loop's own clock stands still within a turn, so it can't show the lag."""
     lag = Histogram(LAG_BOUNDS)
 
     def block_often(loop: asyncio.AbstractEventLoop) -> None:
@@ -78,21 +78,21 @@ def test_a_block_in_the_very_turn_of_a_look_is_seen(loop: str) -> None:
     assert seen(lag, SEEN_FROM_SECONDS) >= 1
 
 
-def test_a_task_that_never_yields_is_seen() -> None:
+def test_a_task_that_blocks_the_loop_is_observed() -> None:
     lag = Histogram(LAG_BOUNDS)
 
-    async def hog() -> None:
+    async def block_repeatedly() -> None:
         give_up = time.perf_counter() + BLOCK_SECONDS
         while time.perf_counter() < give_up:
             pass
 
     tasks: list[asyncio.Task[None]] = []
-    asyncio.run(watch(lag, lambda loop: tasks.append(loop.create_task(hog()))))
+    asyncio.run(watch(lag, lambda loop: tasks.append(loop.create_task(block_repeatedly()))))
 
     assert seen(lag, SEEN_FROM_SECONDS) >= 1
 
 
-def test_once_stopped_it_looks_no_more() -> None:
+def test_once_stopped_it_observes_no_more() -> None:
     lag = Histogram(LAG_BOUNDS)
 
     async def start_and_stop() -> int:

@@ -1,4 +1,4 @@
-"""What the store's operations come to: hit, miss, ok, conflict or error, each counted once."""
+"""The results of store operations: hit, miss, ok, conflict or error, each counted once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from svc.telemetry.metrics import LISTS, READS, WRITES, Metrics
 from svc.telemetry.signals import Signals
 from tests.support.answers import ask, batch, together
 from tests.support.every_verb import CHANGES
-from tests.support.observed import Serve, scrape
+from tests.support.instrumented_service import Serve, scrape
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
@@ -33,7 +33,7 @@ def headers(**given: str) -> dict[str, Any]:
     return {"headers": {name.replace("_", "-"): value for name, value in given.items()}}
 
 
-#: One request after the other on one store, and what each adds.
+#: Requests in sequence on one store, and what each one adds to the counts.
 STORY: Final[list[tuple[str, str, dict[str, Any], Counts]]] = [
     ("GET", "/v1/kv/a", {}, {("read", "miss"): 1}),
     ("PUT", "/v1/kv/a", {"json": {}}, {("write", "ok"): 1}),
@@ -98,7 +98,7 @@ async def test_each_operation_is_counted_as_what_it_came_to(
             before = after
 
 
-async def test_those_of_a_batch_are_counted_each_for_itself(
+async def test_the_operations_of_a_batch_are_counted_individually(
     observed: Serve, redis_server: RedisServer
 ) -> None:
     async with observed(store_url=redis_server.url) as service:
@@ -200,7 +200,7 @@ async def test_a_probe_of_the_store_is_no_operation(observed: Serve) -> None:
 
 
 class Failing:
-    """Stands for a store whose every operation ends in one way."""
+    """A store whose every operation ends in the same way."""
 
     def __init__(self, error: DomainError) -> None:
         self._error = error

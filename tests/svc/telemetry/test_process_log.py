@@ -1,4 +1,4 @@
-"""The log of a process: its format, its silence about data, its last lines, and a deaf reader."""
+"""The log of a process: its format, no data of clients, its last lines, a blocked stderr."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from typing import Any, Final
 import pytest
 import redis
 
-from tests.support.heard import heard_process
-from tests.support.observed import OPENMETRICS, Scrape, trace_id, traceparent
+from tests.support.instrumented_service import OPENMETRICS, Scrape, trace_id, traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, ServiceProcess, service_process
+from tests.svc.telemetry.process_log import logged_process
 
 KEY: Final = "sesame"
 VALUE: Final = "rosebud"
@@ -33,8 +33,8 @@ REQUIRED: Final = {
 }
 
 
-def test_every_line_is_an_object_that_says_who_speaks(shared_redis: RedisServer) -> None:
-    with heard_process(
+def test_every_line_is_an_object_with_the_resource(shared_redis: RedisServer) -> None:
+    with logged_process(
         KV_STORE_URL=shared_redis.url,
         KV_ACCESS_LOG="all",
         KV_VERSION="1.2.3",
@@ -59,8 +59,8 @@ def test_every_line_is_an_object_that_says_who_speaks(shared_redis: RedisServer)
     assert service.lines[0]["port"] == service.port
 
 
-def test_for_people_it_is_text(shared_redis: RedisServer) -> None:
-    with heard_process(
+def test_the_text_format_is_plain_text(shared_redis: RedisServer) -> None:
+    with logged_process(
         KV_STORE_URL=shared_redis.url, KV_ACCESS_LOG="all", KV_LOG_FORMAT="text"
     ) as service:
         fetch(f"{service.base}/v1/limits", X_Request_Id="it's-mine")
@@ -79,7 +79,7 @@ def test_for_people_it_is_text(shared_redis: RedisServer) -> None:
 def test_on_a_terminal_it_is_for_people_unless_told_otherwise(
     shared_redis: RedisServer, log_format: str, for_people: bool
 ) -> None:
-    said = said_on_a_terminal(
+    said = terminal_output(
         KV_STORE_URL=shared_redis.url, KV_DRAIN_SECONDS="0", KV_LOG_FORMAT=log_format
     )
 
@@ -87,8 +87,8 @@ def test_on_a_terminal_it_is_for_people_unless_told_otherwise(
     assert any(line.startswith("{") for line in said.splitlines()) is not for_people
 
 
-def said_on_a_terminal(**environ: str) -> str:
-    """Run the service on a terminal until it is ready; return what it said there."""
+def terminal_output(**environ: str) -> str:
+    """Run the service on a terminal until it is ready. Return its output."""
     ours, theirs = os.openpty()
     ports = {"KV_HOST": "127.0.0.1", "KV_PORT": "0", "KV_ADMIN_PORT": "0"}
     process = subprocess.Popen(
@@ -101,7 +101,7 @@ def said_on_a_terminal(**environ: str) -> str:
     os.close(theirs)
     said, stopped = b"", False
     try:
-        with contextlib.suppress(OSError):  # that is how a terminal ends
+        with contextlib.suppress(OSError):  # the end of a terminal's output
             while chunk := os.read(ours, 65536):
                 said += chunk
                 ready = b"increments" in said or b'"serving"' in said
@@ -117,15 +117,15 @@ def said_on_a_terminal(**environ: str) -> str:
 
 
 @contextlib.contextmanager
-def guarded(server: RedisServer) -> Iterator[tuple[str, redis.Redis]]:
-    """Have the Redis ask for a password; yields the URL that knows it, and a client let in."""
+def password_protected(server: RedisServer) -> Iterator[tuple[str, redis.Redis]]:
+    """Set a Redis password. Yield a URL with it, and an authenticated client."""
     with contextlib.closing(server.client()) as client:
         client.config_set("requirepass", PASSWORD)
         yield f"redis://default:{PASSWORD}@127.0.0.1:{server.port}", client
 
 
 def ask_for_everything(service: ServiceProcess, number: int) -> list[int]:
-    """Use the key and the value in every way there is; return the statuses."""
+    """Send requests of every kind with the key and the value. Return the statuses."""
     body = f'{{"{VALUE}":"{VALUE}"}}'.encode()
     operations = [
         {"op": "put", "key": KEY, "value": VALUE},
@@ -161,13 +161,13 @@ def ask_for_everything(service: ServiceProcess, number: int) -> list[int]:
     ]
 
 
-def test_no_line_of_good_and_bad_days_holds_a_key_a_value_or_a_password(
+def test_no_line_has_a_key_a_value_or_a_password_with_or_without_errors(
     redis_server: RedisServer, collector: Collector
 ) -> None:
     statuses: set[int] = set()
     with (
-        guarded(redis_server) as (url, client),
-        heard_process(
+        password_protected(redis_server) as (url, client),
+        logged_process(
             KV_STORE_URL=url,
             KV_ACCESS_LOG="all",
             KV_STORE_TIMEOUT_MS="200",
@@ -176,7 +176,7 @@ def test_no_line_of_good_and_bad_days_holds_a_key_a_value_or_a_password(
     ):
         for number in range(1, 6):
             statuses |= set(ask_for_everything(service, number))
-        spoil(client)
+        overwrite(client)
         statuses |= set(ask_for_everything(service, 10))
         client.config_set("maxmemory", 1)
         statuses |= set(ask_for_everything(service, 11))
@@ -190,14 +190,14 @@ def test_no_line_of_good_and_bad_days_holds_a_key_a_value_or_a_password(
 
     assert statuses >= {200, 201, 400, 404, 422, 500, 503, 504, 507}
     assert {line["severity_text"] for line in service.lines} >= {"INFO", "WARNING"}
-    assert len(service.saying("request")) == 9 * 13
+    assert len(service.with_body("request")) == 9 * 13
     said = service.output().lower()
     for secret in (KEY, VALUE, PASSWORD):
         assert secret not in said
 
 
-def spoil(client: redis.Redis) -> None:
-    """Put something else where entries and counters are."""
+def overwrite(client: redis.Redis) -> None:
+    """Overwrite entries and counters in Redis with other data."""
     keys: Any = client.keys("*")
     assert keys
     for key in keys:
@@ -207,7 +207,7 @@ def spoil(client: redis.Redis) -> None:
 
 def test_what_was_logged_last_is_there_at_the_end(shared_redis: RedisServer) -> None:
     requests = 500
-    with heard_process(KV_STORE_URL=shared_redis.url, KV_ACCESS_LOG="all") as service:
+    with logged_process(KV_STORE_URL=shared_redis.url, KV_ACCESS_LOG="all") as service:
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
         for number in range(1, requests + 1):
             connection.request("GET", "/v1/limits", headers=traceparent(number))
@@ -215,15 +215,15 @@ def test_what_was_logged_last_is_there_at_the_end(shared_redis: RedisServer) -> 
         connection.close()
         assert service.end() == 0
 
-    told = [line["trace_id"] for line in service.saying("request")]
+    told = [line["trace_id"] for line in service.with_body("request")]
     assert told == [trace_id(number) for number in range(1, requests + 1)]
     assert service.lines[-1]["body"].startswith("draining")
 
 
-def test_a_reader_that_sleeps_stops_no_request_and_what_is_left_out_is_counted(
+def test_a_blocked_stderr_blocks_no_request_and_dropped_lines_are_counted(
     shared_redis: RedisServer,
 ) -> None:
-    """The pipe takes 64 KiB, the queue 10 000 lines; what more there is to say is left out."""
+    """The pipe holds 64 KiB and the queue 10,000 lines. Further lines are dropped."""
     requests = 13_000
     with service_process(KV_STORE_URL=shared_redis.url, KV_ACCESS_LOG="all") as service:
         connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
@@ -240,13 +240,13 @@ def test_a_reader_that_sleeps_stops_no_request_and_what_is_left_out_is_counted(
         dropped = shown().value("kv_log_records_dropped_total", reason="queue_full")
         assert 0 < dropped < requests - 10_000
 
-        # Once somebody listens again, so does the next line come.
+        # Once stderr is read again, new lines are written.
         assert service.process is not None
         assert service.process.stderr is not None
-        heard = b""
-        while heard.count(b'"body":"request"') < requests - dropped:
-            heard += os.read(service.process.stderr.fileno(), 65536)
-        lines = [json.loads(line) for line in heard.splitlines()]
+        received = b""
+        while received.count(b'"body":"request"') < requests - dropped:
+            received += os.read(service.process.stderr.fileno(), 65536)
+        lines = [json.loads(line) for line in received.splitlines()]
         assert {line["body"] for line in lines} == {"serving", "request"}
         assert fetch(f"{service.base}/v1/limits").status == 200
         assert shown().value("kv_log_records_dropped_total", reason="queue_full") == dropped

@@ -1,4 +1,4 @@
-"""Round trips to Redis: how many, how they failed, how shared, and what they waited for."""
+"""Round trips to Redis: their number, errors, batch sizes, and waits for a connection."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from svc.stores.link import MAX_CONNECTIONS
 from tests.conftest import need_redis_7
 from tests.support.answers import ask, increment, put, together, warm
 from tests.support.every_verb import CHANGES, READS
-from tests.support.observed import Scrape, Serve, scrape
+from tests.support.instrumented_service import Scrape, Serve, scrape
 from tests.support.ports import free_port
-from tests.support.proxies import running_proxy
 from tests.support.redis_servers import RedisServer, running_cluster
 from tests.support.services import Service
+from tests.support.tcp_proxy import running_proxy
 from tests.support.waiting import eventually
 
 TRIP: Final = "db_client_operation_duration_seconds"
@@ -25,8 +25,8 @@ NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 RECORDED: Final = {"headers": {"Idempotency-Key": "once"}}
 
 
-def trips(shown: Scrape) -> dict[tuple[str, ...], float]:
-    """Return the numbers of round trips by command and error."""
+def round_trips(shown: Scrape) -> dict[tuple[str, ...], float]:
+    """Return the number of round trips by command and error."""
     return shown.counts(f"{TRIP}_count")
 
 
@@ -41,17 +41,17 @@ async def test_a_round_trip_is_counted_by_its_command(observed: Serve) -> None:
         await ask(service, "GET", "/v1/limits")
         shown = await scrape(service)
 
-    counted = trips(shown)
+    counted = round_trips(shown)
     assert {error for _, error in counted} == {""}
     assert counted["MGET", ""] == 1
     assert counted["GET", ""] == 1
     assert counted["EVALSHA", ""] == 3
     assert counted["SCAN", ""] >= 1
-    # The first of a listing's entries and the server's clock travel for themselves.
+    # A listing's SCAN and the server's TIME take round trips of their own.
     assert {command for command, _ in counted} <= {
         *("MGET", "GET", "EVALSHA", "SCAN", "GETRANGE", "TIME")
     }
-    # A connection is at hand for each of them.
+    # Each of them finds a free connection.
     waits = shown.value("db_client_connection_wait_time_seconds_count")
     assert waits >= sum(counted.values())
 
@@ -64,7 +64,7 @@ async def test_every_request_on_a_redis_that_is_down_is_an_unsent_round_trip(
             await ask(service, verb.method, verb.path, **verb.options)
         shown = await scrape(service)
 
-    counted = trips(shown)
+    counted = round_trips(shown)
     assert {error for _, error in counted} == {"unsent"}
     assert sum(counted.values()) >= len(READS) + len(CHANGES)
     assert shown.value("db_client_connection_wait_time_seconds_count") == 0
@@ -78,13 +78,13 @@ async def test_an_answer_that_never_comes_is_a_lost_round_trip(
         observed(store_url=network.url, store_timeout_ms=300) as service,
     ):
         await put(service, "k", b"v")
-        network.swallows_answers = True
+        network.drops_replies = True
 
         answer = await put(service, "k", b"v")
         shown = await scrape(service)
 
     assert answer.status == 504
-    assert trips(shown)["EVALSHA", "lost"] == 1
+    assert round_trips(shown)["EVALSHA", "lost"] == 1
     assert shown.value(f"{TRIP}_bucket", error_type="lost", le="0.25") == 0
 
 
@@ -111,7 +111,7 @@ async def test_a_refusal_counts_under_the_servers_own_word(
         await ask(service, "PUT", "/v1/kv/k", data=b"v", **RECORDED)
         shown = await scrape(service)
 
-    assert trips(shown)["EVALSHA", code] == 2
+    assert round_trips(shown)["EVALSHA", code] == 2
 
 
 async def test_a_word_that_redis_does_not_use_counts_as_refused(
@@ -124,7 +124,7 @@ async def test_a_word_that_redis_does_not_use_counts_as_refused(
         await service.store.link.execute([made_up], deadline=deadline)
         shown = await scrape(service)
 
-    assert trips(shown) == {("EVALSHA", ""): 1, ("EVAL", "refused"): 1}
+    assert round_trips(shown) == {("EVALSHA", ""): 1, ("EVAL", "refused"): 1}
 
 
 async def test_a_server_that_asks_for_a_password_is_named_as_refusing(
@@ -137,7 +137,7 @@ async def test_a_server_that_asks_for_a_password_is_named_as_refusing(
         shown = await scrape(service)
 
     assert answer.status == 503
-    assert trips(shown) == {("GET", "NOAUTH"): 1}
+    assert round_trips(shown) == {("GET", "NOAUTH"): 1}
 
 
 async def test_connections_are_shown_idle_used_and_allowed(
@@ -181,7 +181,7 @@ async def test_who_gives_up_waiting_for_a_connection_is_counted(
         link = service.store.link
         redis_server.signal(signal.SIGSTOP)
         try:
-            # All at one moment: a little later, the last would get what the first gave back.
+            # All at once. A little later, the last one would reuse the connection of the first.
             deadline = asyncio.get_running_loop().time() + 0.4
             await together(
                 *(
@@ -194,16 +194,16 @@ async def test_who_gives_up_waiting_for_a_connection_is_counted(
         shown = await scrape(service)
 
     assert shown.value("db_client_connection_timeouts_total") == too_many
-    assert trips(shown) == {("GET", "lost"): MAX_CONNECTIONS, ("GET", "unsent"): too_many}
+    assert round_trips(shown) == {("GET", "lost"): MAX_CONNECTIONS, ("GET", "unsent"): too_many}
     assert connections(shown) == (0, 0)
-    # Who got none has not waited for one to come at hand.
+    # A request that got no connection has not waited for one to become free.
     assert shown.value("db_client_connection_wait_time_seconds_count") == MAX_CONNECTIONS
 
 
 async def test_a_wait_for_a_connection_is_observed_as_long_as_it_took(
     observed: Serve, redis_server: RedisServer
 ) -> None:
-    """Redis stands still while all connections are taken: the rest waits at least as long."""
+    """Redis is stopped while all connections are in use: the rest waits at least as long."""
     more, stood_still = 10, 0.15
     async with observed(store_url=redis_server.url, store_timeout_ms=5000) as service:
         await warm(service, MAX_CONNECTIONS + more)
@@ -228,7 +228,7 @@ async def test_a_wait_for_a_connection_is_observed_as_long_as_it_took(
 
 
 @pytest.mark.parametrize("lane", ["read", "write", "add"])
-async def test_the_operations_of_a_lane_add_up_to_its_requests(observed: Serve, lane: str) -> None:
+async def test_a_batchers_operations_add_up_to_its_requests(observed: Serve, lane: str) -> None:
     requests = {
         "read": ("GET", "/v1/kv/shared", {}),
         "write": ("PUT", "/v1/kv/shared", {"data": b"v"}),
@@ -247,14 +247,14 @@ async def test_the_operations_of_a_lane_add_up_to_its_requests(observed: Serve, 
         return shown.value(name + suffix, lane=lane) - before.value(name + suffix, lane=lane)
 
     assert added("_sum") == 100
-    # Fewer round trips than requests: some were shared.
+    # Fewer round trips than requests, because some were shared.
     assert 1 <= added("_count") < 100
     for other in {"read", "write", "add"} - {lane}:
         same = {"lane": other}
         assert shown.value(f"{name}_sum", **same) == before.value(f"{name}_sum", **same)
 
 
-async def test_what_travels_alone_or_in_a_batch_is_in_no_lane(observed: Serve) -> None:
+async def test_conditional_and_bulk_operations_are_in_no_batcher(observed: Serve) -> None:
     async with observed() as service:
         await ask(service, "PUT", "/v1/kv/alone", data=b"v", **RECORDED)
         await ask(service, "POST", "/v1/counters/alone/increments", json={"max": 5})
@@ -263,7 +263,7 @@ async def test_what_travels_alone_or_in_a_batch_is_in_no_lane(observed: Serve) -
         shown = await scrape(service)
 
     assert shown.value("kv_coalesced_operations_count") == 0
-    assert trips(shown)["MGET", ""] == 1
+    assert round_trips(shown)["MGET", ""] == 1
 
 
 async def test_in_a_cluster_the_connections_and_round_trips_of_every_server_count(
@@ -276,7 +276,7 @@ async def test_in_a_cluster_the_connections_and_round_trips_of_every_server_coun
                 await ask(service, "GET", f"/v1/counters/c{n}")
             shown = await scrape(service)
 
-    assert trips(shown)["GET", ""] == 20
+    assert round_trips(shown)["GET", ""] == 20
     assert shown.value("db_client_connections_max") == 3 * MAX_CONNECTIONS
     assert shown.value("db_client_connections", state="idle") >= 3
     assert shown.value("db_client_connections", state="used") == 0

@@ -1,4 +1,4 @@
-"""What is counted of requests: by method, template and status, and those that got no handler."""
+"""Request metrics: by method, route template and status, and rejected requests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 
 from svc.api.context import LIFECYCLE
 from tests.support.answers import ask, ask_admin, together
-from tests.support.observed import Scrape, Serve, scrape
+from tests.support.instrumented_service import Scrape, Serve, scrape
+from tests.support.raw_http import RawConnection, exchange, raw_connection
 from tests.support.services import Service
 from tests.support.waiting import eventually
-from tests.support.wire import Wire, exchange, wire_to
 
 DURATION: Final = "http_server_request_duration_seconds"
 GET: Final = "GET /v1/limits HTTP/1.1\r\nHost: t\r\n"
 UPLOAD: Final = "PUT /v1/kv/slow HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 
-#: A request, and the labels that count it: method, route, status.
+#: A request, and the labels of its count: method, route, status.
 COUNTED: Final[list[tuple[str, str, dict[str, Any], tuple[str, str, str]]]] = [
     ("GET", "/v1/kv/a", {}, ("GET", "/v1/kv/{key}", "404")),
     ("GET", "/v1/kv/a/b/c", {}, ("GET", "/v1/kv/{key}", "404")),
@@ -53,7 +53,7 @@ COUNTED: Final[list[tuple[str, str, dict[str, Any], tuple[str, str, str]]]] = [
 
 
 def requests(shown: Scrape) -> dict[tuple[str, ...], float]:
-    """Return the numbers of requests by method, route and status."""
+    """Return the number of requests by method, route and status."""
     counts = shown.counts(f"{DURATION}_count")
     return {(method, route, status): n for (method, status, route), n in counts.items()}
 
@@ -97,10 +97,12 @@ async def test_failures_are_counted_with_their_status(observed: Serve, status: s
 
 
 @contextlib.asynccontextmanager
-async def uploading(service: Service, uploads: int) -> AsyncIterator[list[Wire]]:
-    """Hold as many requests in the middle of their bodies."""
+async def uploading(service: Service, uploads: int) -> AsyncIterator[list[RawConnection]]:
+    """Hold this many requests open in the middle of their bodies."""
     async with contextlib.AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(wire_to(service.port)) for _ in range(uploads)]
+        wires = [
+            await stack.enter_async_context(raw_connection(service.port)) for _ in range(uploads)
+        ]
         for wire in wires:
             await wire.send(UPLOAD, "Content-Length: 10\r\n\r\n", "first")
         await eventually(lambda: service.app[LIFECYCLE].in_flight == uploads, what="the uploads")
@@ -114,7 +116,7 @@ async def test_requests_under_way_are_shown_and_come_back_to_none(observed: Serv
             await wires[0].send("after")
             await wires[0].answer()
             later = (await scrape(service)).value("http_server_active_requests")
-        # The other two left without an end.
+        # The other two were aborted by their clients.
         await eventually(lambda: service.app[LIFECYCLE].in_flight == 0, what="the end of it")
         after = (await scrape(service)).value("http_server_active_requests")
 
@@ -161,7 +163,7 @@ async def test_a_head_that_does_not_end_is_counted_once_for_its_connection(
     observed: Serve,
 ) -> None:
     async with observed(header_timeout_seconds=0.2) as service:
-        async with wire_to(service.port) as one, wire_to(service.port) as another:
+        async with raw_connection(service.port) as one, raw_connection(service.port) as another:
             await one.send(GET)
             await another.send("G")
             assert await one.closed()
@@ -172,10 +174,13 @@ async def test_a_head_that_does_not_end_is_counted_once_for_its_connection(
 
 
 async def test_an_idle_connection_that_was_used_is_no_overdue_head(observed: Serve) -> None:
-    async with observed(header_timeout_seconds=0.2) as service, wire_to(service.port) as used:
+    async with (
+        observed(header_timeout_seconds=0.2) as service,
+        raw_connection(service.port) as used,
+    ):
         await used.send(f"{GET}\r\n")
         await used.answer()
-        async with wire_to(service.port) as unfinished:
+        async with raw_connection(service.port) as unfinished:
             await unfinished.send(GET)
             assert await unfinished.closed()
         shown = await scrape(service)

@@ -1,4 +1,4 @@
-"""Who speaks: what every span and every line of the log says of the process it came from."""
+"""The resource attributes of every span and every log line."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, Final
 import pytest
 
 from svc import __version__
-from tests.support.heard import heard_process
-from tests.support.observed import traceparent
+from tests.support.instrumented_service import traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
+from tests.svc.telemetry.process_log import logged_process
 
 LOGGED: Final = ("service.name", "service.version", "service.instance.id", "track")
 
 
-def told(
+def resource_and_log(
     redis: RedisServer, collector: Collector, **environ: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Run a process; return its spans' resource and its lines."""
-    with heard_process(
+    """Run a process. Return the resource of its spans, and its log lines."""
+    with logged_process(
         KV_STORE_URL=redis.url, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, **environ
     ) as service:
         sent = traceparent(1)["traceparent"]
@@ -35,7 +35,7 @@ def told(
 def test_by_default_it_is_tallykv_of_the_packages_version(
     shared_redis: RedisServer, collector: Collector
 ) -> None:
-    resource, _ = told(shared_redis, collector, KV_POD="pod-1")
+    resource, _ = resource_and_log(shared_redis, collector, KV_POD="pod-1")
 
     assert resource["service.name"] == "tallykv"
     assert resource["service.version"] == __version__
@@ -46,7 +46,7 @@ def test_by_default_it_is_tallykv_of_the_packages_version(
 def test_the_release_is_what_its_settings_say(
     shared_redis: RedisServer, collector: Collector
 ) -> None:
-    resource, _ = told(
+    resource, _ = resource_and_log(
         shared_redis, collector, KV_VERSION="2.0.0", KV_TRACK="canary", KV_POD="kv-canary-0"
     )
 
@@ -70,7 +70,7 @@ def test_another_name_and_more_can_be_given(
     more = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     attributes = f"{more},deployment.environment.name=test".strip(",")
 
-    resource, _ = told(
+    resource, _ = resource_and_log(
         shared_redis, collector, **{**environ, "OTEL_RESOURCE_ATTRIBUTES": attributes}
     )
 
@@ -79,10 +79,10 @@ def test_another_name_and_more_can_be_given(
     assert resource["track"] == "stable"
 
 
-def test_the_log_names_the_speaker_as_the_spans_do(
+def test_the_log_has_the_same_resource_as_the_spans(
     shared_redis: RedisServer, collector: Collector
 ) -> None:
-    resource, lines = told(
+    resource, lines = resource_and_log(
         shared_redis, collector, OTEL_SERVICE_NAME="shop-kv", KV_VERSION="2.0.0", KV_POD="pod-1"
     )
 

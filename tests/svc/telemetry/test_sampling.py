@@ -1,4 +1,4 @@
-"""The decision to sample is the SDK's own, for every header, sampler and ratio."""
+"""Sampling decisions are those of the SDK, for every header, sampler and ratio."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from svc.telemetry import trace
 from svc.telemetry.instruments import Counter
 from svc.telemetry.sampling import NoSampler, Sampler
-from svc.tracing_settings import SAMPLERS, load_tracing
+from svc.telemetry.settings import SAMPLERS, load_tracing
 from tests.support.traceparents import parents, traceparents
 
 REQUESTS: Final = 100_000
-#: Draws of a ratio: 0.1 % of them are more than six standard deviations at 1 %.
+#: Samples of a ratio; an error of 0.1 % is more than six standard deviations at 1 %.
 DRAWS: Final = 400_000
 RATIO: Final = 0.01
 LOW_BITS: Final = (1 << 64) - 1
@@ -99,7 +99,7 @@ def test_the_bound_is_the_sdks_to_the_last_bit(ratio: float, high: int, off: int
 
 @settings(max_examples=300, deadline=None)
 @given(header=traceparents())
-def test_who_traces_nothing_still_keeps_the_callers_trace(header: str | None) -> None:
+def test_without_tracing_the_callers_trace_is_kept(header: str | None) -> None:
     decided, sampled = NoSampler().decide(header), ours("always_on", 1.0).decide(header)
 
     assert not decided.sampled
@@ -142,7 +142,7 @@ def test_no_two_requests_get_one_id() -> None:
     assert {len(trace_id) for trace_id in ids} == {32}
 
 
-def test_nobody_gets_the_id_that_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_invalid_zero_id_is_never_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "getrandbits", lambda _: 0)
 
     assert int(NoSampler().decide(None).trace_id, 16) != 0

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a stable and a canary pod the way the PodMonitor says."""
+"""A real Prometheus scrapes a stable and a canary pod as the PodMonitor says."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.support.pairs import Release, running_release
 from tests.support.plain_http import fetch
 from tests.support.pod_monitor import Pod, scrape_job, write_pods
 from tests.support.prometheus import Prometheus, check_metrics, running_prometheus
+from tests.support.raw_http import raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.waiting import until
-from tests.support.wire import wire_to
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 TEXTS = ("text/plain; version=0.0.4", "text/plain; version=1.0.0; escaping=underscores")
-#: What Prometheus itself adds for each target.
+#: The series that Prometheus itself adds for each target.
 OWN_SERIES = "up|scrape_.+"
 APP_SERIES = f'{{job="kv",__name__!~"{OWN_SERIES}"}}'
 
 
 @dataclass
 class Scraped:
-    """Two releases and the Prometheus that found them."""
+    """Two releases, and the Prometheus that scrapes them."""
 
     stable: Release
     canary: Release
@@ -39,8 +39,8 @@ class Scraped:
         return self.stable, self.canary
 
 
-def decoys(release: Release) -> list[Pod]:
-    """Return pods that the PodMonitor must not pick; each would answer if it did."""
+def unselected_pods(release: Release) -> list[Pod]:
+    """Return pods that the PodMonitor must not select. Each would answer a scrape."""
     pod = release.pod
     return [
         Pod("redis-0", {**pod.labels, "app.kubernetes.io/name": "redis"}, pod.ports),
@@ -62,7 +62,7 @@ def scraped(
         running_release("stable", shared_redis.url, environ) as stable,
         running_release("canary", shared_redis.url, environ) as canary,
     ):
-        write_pods(pods_file, [stable.pod, canary.pod, *decoys(stable)])
+        write_pods(pods_file, [stable.pod, canary.pod, *unselected_pods(stable)])
         job = scrape_job(pod_monitor, pods_file, namespace="shop")
         with running_prometheus(directory, [job]) as prometheus:
             pair = Scraped(stable, canary, prometheus)
@@ -99,7 +99,7 @@ def test_exactly_the_admin_ports_of_the_running_pods_are_targets(scraped: Scrape
     assert {(target.url, target.labels["pod"]) for target in targets} == {
         (f"{release.service.admin_base}/metrics", release.pod_name) for release in scraped.releases
     }
-    # One for each other port and pod that discovery knew.
+    # One for each other port and pod in the service discovery.
     assert len(scraped.prometheus.dropped_targets()) == 2 + 3 * 2
 
 
@@ -131,7 +131,7 @@ def test_every_series_of_the_service_carries_version_and_track(scraped: Scraped)
     }
 
 
-def test_no_label_of_the_service_is_in_the_way_of_a_targets(scraped: Scraped) -> None:
+def test_no_label_of_the_service_collides_with_a_target_label(scraped: Scraped) -> None:
     found = scraped.prometheus.series(APP_SERIES)
 
     assert [labels for labels in found if any(n.startswith("exported_") for n in labels)] == []
@@ -148,7 +148,7 @@ def test_a_pod_has_far_fewer_series_than_the_limit(
 
 
 @pytest.mark.parametrize("accept", TEXTS)
-def test_promtool_has_nothing_against_the_text_format(scraped: Scraped, accept: str) -> None:
+def test_promtool_accepts_the_text_format(scraped: Scraped, accept: str) -> None:
     answer = fetch(f"{scraped.canary.service.admin_base}/metrics", Accept=accept)
 
     assert answer.headers["Content-Type"].startswith(accept.partition(" escaping")[0].strip(";"))
@@ -157,7 +157,7 @@ def test_promtool_has_nothing_against_the_text_format(scraped: Scraped, accept: 
 
 
 def test_promtool_would_have_complained() -> None:
-    """The test of the test: a counter without its suffix."""
+    """Test of the test: a counter without its suffix."""
     assert "_total" in check_metrics(b"# HELP n N.\n# TYPE n counter\nn 1\n")
 
 
@@ -181,7 +181,7 @@ async def test_a_killed_process_leaves_nothing_behind_in_the_next(scraped: Scrap
     active = f"http_server_active_requests{{{pod}}}"
     first_born = prometheus.value(born)
 
-    async with wire_to(service.port) as wire:
+    async with raw_connection(service.port) as wire:
         await wire.send(
             "PUT /v1/kv/slow HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n",
             "Content-Length: 10\r\n\r\n",

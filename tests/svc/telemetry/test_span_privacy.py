@@ -1,4 +1,4 @@
-"""What spans never hold: values, passwords, and, with KV_TRACE_KEYS=off, keys."""
+"""Spans never contain values or passwords, nor keys with KV_TRACE_KEYS=off."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from tests.support import otlp
 from tests.support.answers import ask
-from tests.support.observed import Serve, traceparent
+from tests.support.instrumented_service import Serve, traceparent
 from tests.support.otlp import Collector
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
 from tests.support.spans import Span, decode
 
-#: Whatever is found of these in a span, somebody's data is in it.
+#: If a span contains one of these, it contains data of a client.
 KEY: Final = "sesame"
 VALUE: Final = "rosebud"
 PASSWORD: Final = "swordfish"  # noqa: S105 - of a Redis of the test's own
@@ -57,7 +57,7 @@ REQUESTS: Final[list[tuple[str, str, dict[str, Any]]]] = [
 
 @pytest.fixture
 def uploads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Every body that the collector took, inflated, as it was sent."""
+    """All bodies that the collector received, decompressed."""
     taken: list[bytes] = []
 
     def keep(body: bytes) -> list[Span]:
@@ -69,8 +69,8 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @contextlib.contextmanager
-def guarded(server: RedisServer) -> Iterator[str]:
-    """Have the Redis ask for a password; yields the URL that knows it."""
+def password_protected(server: RedisServer) -> Iterator[str]:
+    """Set a Redis password. Yield a URL with it."""
     with contextlib.closing(server.client()) as client:
         client.config_set("requirepass", PASSWORD)
         try:
@@ -88,7 +88,7 @@ async def ask_everything(service: Service) -> None:
 async def test_spans_hold_no_value_no_credential_and_the_key_only_in_the_address(
     traced: Serve, collector: Collector, uploads: list[bytes], shared_redis: RedisServer
 ) -> None:
-    with guarded(shared_redis) as url:
+    with password_protected(shared_redis) as url:
         async with traced(store_url=url) as service:
             await ask_everything(service)
 
@@ -103,7 +103,7 @@ async def test_spans_hold_no_value_no_credential_and_the_key_only_in_the_address
     assert len([span for span in collector.spans if span.kind == "SERVER"]) == len(REQUESTS)
 
 
-async def test_without_keys_no_byte_that_is_sent_tells_of_one(
+async def test_without_keys_no_exported_byte_is_of_a_key(
     traced: Serve, collector: Collector, uploads: list[bytes]
 ) -> None:
     async with traced(trace_keys=False) as service:

@@ -1,4 +1,4 @@
-"""A span for each operation of the store: what it was, where it went, whether it failed."""
+"""A span for each store operation: its attributes, and its error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.answers import ask, put
-from tests.support.observed import Serve, traceparent
+from tests.support.instrumented_service import Serve, traceparent
 from tests.support.otlp import Collector
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
@@ -18,7 +18,7 @@ MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 COUNTER: Final = "/v1/counters/spans"
 ENTRY: Final = "/v1/kv/spans"
 
-#: A request, and the store's spans that it has: command and operation.
+#: A request, and the command and operation of each of its store spans.
 Case = tuple[str, str, dict[str, Any], list[tuple[str, str]]]
 REQUESTS: Final[list[Case]] = [
     ("GET", ENTRY, {}, [("MGET", "read")]),
@@ -123,7 +123,7 @@ async def test_when_redis_is_down_the_operation_is_an_error_by_name(
     assert answer.status == 503
     (span,) = of_the_store(collector)
     assert (span.status, span.attributes["error.type"]) == ("ERROR", "store_unavailable")
-    # The reason may hold what a client sent; the log has it where it is harmless.
+    # The reason may contain data of a client, so it is not in the span.
     assert (span.status_message, span.events) == ("", ())
     (server,) = [span for span in collector.spans if span.kind == "SERVER"]
     assert server.status == "ERROR"
@@ -140,7 +140,7 @@ async def test_when_redis_is_down_the_operation_is_an_error_by_name(
         ("GET", "/v1/kv?cursor=nonsense", {}, 400),
     ],
 )
-async def test_an_answer_that_the_caller_must_live_with_is_no_error(
+async def test_a_client_error_is_not_a_span_error(
     traced: Serve,
     collector: Collector,
     method: str,

@@ -1,4 +1,4 @@
-"""A caller's ``traceparent`` is read as OpenTelemetry's own propagator reads it."""
+"""``traceparent`` is parsed exactly as OpenTelemetry's own propagator parses it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from svc.telemetry.trace import read_traceparent
-from tests.support.observed import Serve
+from tests.support.instrumented_service import Serve
+from tests.support.raw_http import exchange
 from tests.support.traceparents import traceparents
-from tests.support.wire import exchange
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN: Final = "00f067aa0ba902b7"
@@ -94,7 +94,7 @@ async def test_without_a_parent_the_problem_names_a_trace_of_its_own(observed: S
     ids = {answer.json["trace_id"] for answer in answers}
     assert len(ids) == 3
     for answer in answers:
-        # It names the request, too, for nobody else has it.
+        # It is the request id too, because no other request has the same trace id.
         assert answer.headers["X-Request-Id"] == answer.json["trace_id"]
         assert int(answer.json["trace_id"], 16) != 0
         assert len(answer.json["trace_id"]) == 32

@@ -1,4 +1,4 @@
-"""Server spans as a collector gets them: joined to their callers', complete, no orphans."""
+"""Server spans at the collector: with their callers' parents, complete, without orphans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrument
 
 from svc.telemetry.trace import TRACE
 from tests.support.answers import ask, get, put
-from tests.support.observed import (
+from tests.support.instrumented_service import (
     SAMPLED,
     UNSAMPLED,
     Serve,
@@ -22,9 +22,9 @@ from tests.support.observed import (
     traceparent,
 )
 from tests.support.otlp import Collector
+from tests.support.raw_http import exchange
 from tests.support.services import Service
 from tests.support.spans import Span
-from tests.support.wire import exchange
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
 
@@ -51,7 +51,7 @@ async def test_a_request_joins_its_callers_trace(traced: Serve, collector: Colle
     assert len(collector.spans) == 2
 
 
-async def test_a_request_without_a_caller_is_the_root_of_the_trace_it_was_told(
+async def test_a_request_without_a_caller_is_the_root_of_the_trace_in_its_response(
     traced: Serve, collector: Collector
 ) -> None:
     async with traced(ratio=1.0) as service:
@@ -135,7 +135,7 @@ async def test_a_failure_of_the_service_is_an_error_and_a_callers_mistake_is_non
 
 
 async def mixed_requests(service: Service, number: int, flags: str | None) -> None:
-    """Ask for a bit of everything on behalf of one caller, or of none."""
+    """Send requests of every kind, with the traceparent of one caller or none."""
     headers = {} if flags is None else traceparent(number, flags)
     await ask(service, "PUT", f"/v1/kv/mix{number % 5}", data=b"{}", headers=headers)
     operations = [
@@ -179,7 +179,7 @@ async def test_mixed_traffic_leaves_no_orphan_and_nothing_of_the_unsampled(
         else:
             assert by_id[span.parent_id].trace_id == span.trace_id, span
     roots = [span for span in servers(collector) if span.parent_id == ""]
-    # Half of the requests that nobody decided on for them, drawn one by one.
+    # Half of the requests without a caller's decision, at random.
     assert 20 < len(roots) < 64
     assert {span.trace_id for span in spans} == set(called) | {root.trace_id for root in roots}
     assert len(servers(collector)) - len(roots) == len(called) * 7
@@ -261,7 +261,7 @@ TARGETS = st.one_of(
 )
 
 
-async def test_being_traced_changes_no_answer(traced: Serve, collector: Collector) -> None:
+async def test_tracing_changes_no_response(traced: Serve, collector: Collector) -> None:
     loop = asyncio.get_running_loop()
     async with traced(traces_per_second=0) as service:
 

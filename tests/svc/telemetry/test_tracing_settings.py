@@ -1,4 +1,4 @@
-"""The ``OTEL_*`` variables: what turns tracing on, what is sampled, what is refused."""
+"""The ``OTEL_*`` variables: what enables tracing, what is sampled, what is refused."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svc.settings import SettingInvalid
-from svc.tracing_settings import SAMPLERS, TracingSettings, load_tracing
-from tests.support.heard import heard_process
-from tests.support.observed import traceparent
+from svc.telemetry.settings import SAMPLERS, TracingSettingInvalid, TracingSettings, load_tracing
+from tests.support.instrumented_service import traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT
+from tests.svc.telemetry.process_log import logged_process
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 ON: Final = {ENDPOINT: "http://127.0.0.1:4318"}
@@ -111,12 +110,12 @@ REFUSED: Final = [
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_what_cannot_be_honoured_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(SettingInvalid, match=f"^{name}: "):
+    with pytest.raises(TracingSettingInvalid, match=f"^{name}: "):
         load_tracing({**ON, name: value})
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_it_matters_to_nobody_who_does_not_trace(name: str, value: str) -> None:
+def test_without_tracing_the_variable_is_not_checked(name: str, value: str) -> None:
     assert load_tracing({name: value, "OTEL_SDK_DISABLED": "true"}) is None
 
 
@@ -158,7 +157,7 @@ def test_a_process_sends_spans_if_it_is_told_to(
     shared_redis: RedisServer, collector: Collector, environ: dict[str, str], traced: bool
 ) -> None:
     chosen = {ENDPOINT: collector.endpoint, **environ}
-    with heard_process(KV_STORE_URL=shared_redis.url, **chosen) as service:
+    with logged_process(KV_STORE_URL=shared_redis.url, **chosen) as service:
         sent = traceparent(1)["traceparent"]
         assert fetch(f"{service.base}/v1/limits", traceparent=sent).status == 200
         assert service.end() == 0
@@ -167,7 +166,7 @@ def test_a_process_sends_spans_if_it_is_told_to(
     assert bool(collector.uploads) is traced
 
 
-def test_who_traces_nothing_does_not_carry_the_sdk() -> None:
+def test_without_tracing_the_sdk_is_not_imported() -> None:
     program = (
         "import sys, svc.__main__\n"
         "from svc.app import build_signals\n"

@@ -1,0 +1,49 @@
+"""Responses that Envoy sends itself: redirects and direct responses."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ..manifests.http_route import DirectResponse, Redirect
+
+_RESPONSE_CODES: Final = {
+    301: "MOVED_PERMANENTLY",
+    302: "FOUND",
+    303: "SEE_OTHER",
+    307: "TEMPORARY_REDIRECT",
+    308: "PERMANENT_REDIRECT",
+}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def redirect_action(redirect: Redirect, listener_port: int, *, tls: bool) -> dict[str, Any]:
+    """Return Envoy's RedirectAction; it omits the default port of the scheme.
+
+    ``tls`` is True if the listener terminates TLS.
+    """
+    port = redirect.port
+    if redirect.derive_port == "FROM_REQUEST_PORT":
+        port = listener_port
+    scheme = redirect.scheme or ("https" if tls else "http")
+    if port == _DEFAULT_PORTS[scheme]:
+        port = None
+    fields = {
+        "host_redirect": redirect.authority,
+        "path_redirect": redirect.uri,
+        "scheme_redirect": redirect.scheme,
+        "port_redirect": port,
+    }
+    return {
+        **{name: value for name, value in fields.items() if value},
+        "response_code": _RESPONSE_CODES[redirect.redirect_code],
+    }
+
+
+def direct_response(response: DirectResponse) -> dict[str, Any]:
+    """Return Envoy's DirectResponseAction; ``bytes`` are base64 in both formats."""
+    body = response.body
+    if body is None or (body.string is None and body.bytes is None):
+        return {"status": response.status}
+    if body.string is not None:
+        return {"status": response.status, "body": {"inline_string": body.string}}
+    return {"status": response.status, "body": {"inline_bytes": body.bytes}}

@@ -1,0 +1,87 @@
+"""The objects that were applied, as the rehearsal's control plane knows them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..envoy.configuration import Objects
+from ..manifests.destination_rule import DestinationRule
+from ..manifests.gateway import Gateway
+from ..manifests.kubernetes import WORKLOADS, Service, Workload, parse_service, parse_workload
+from ..manifests.metadata import DEFAULT_NAMESPACE, IstioObject
+from ..manifests.parsing import is_istio, parse_manifest
+from ..manifests.virtual_service import VirtualService
+from .errors import ManifestsInvalid
+
+Model = TypeVar("Model", bound=IstioObject)
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedManifests:
+    """What is applied: ``documents`` has the last version of each object."""
+
+    objects: Objects
+    documents: tuple[Document, ...]
+
+
+def read_applied_manifests(documents: Iterable[Document]) -> AppliedManifests:
+    """Read documents in the order in which they were applied; raise ManifestsInvalid.
+
+    A document replaces an earlier one of the same API group, kind, namespace and name.
+    """
+    applied = {_identity(each): each for each in documents}
+    latest = tuple(applied.values())
+    models: list[IstioObject] = []
+    errors: list[str] = []
+    for each in latest:
+        if is_istio(str(each["apiVersion"])):
+            parsed = parse_manifest(each)
+            if parsed.manifest is not None:
+                models.append(parsed.manifest)
+            errors += [f"{title_of(each)}: {one.path}: {one.what}" for one in parsed.errors]
+    if errors:
+        raise ManifestsInvalid("; ".join(errors))
+    objects = Objects(
+        virtual_services=_of_kind(models, VirtualService),
+        destination_rules=_of_kind(models, DestinationRule),
+        gateways=_of_kind(models, Gateway),
+        services=_services(latest),
+        workloads=_workloads(latest),
+    )
+    return AppliedManifests(objects, latest)
+
+
+def namespace_of(document: Document) -> str:
+    return str(document["metadata"].get("namespace") or DEFAULT_NAMESPACE)
+
+
+def title_of(document: Document) -> str:
+    """Return kind, namespace and name: ``VirtualService shop/kv``."""
+    return f"{document['kind']} {namespace_of(document)}/{document['metadata']['name']}"
+
+
+def _of_kind(models: Iterable[IstioObject], kind: type[Model]) -> tuple[Model, ...]:
+    return tuple(each for each in models if isinstance(each, kind))
+
+
+def _services(documents: Iterable[Document]) -> tuple[Service, ...]:
+    return tuple(
+        parse_service(each, namespace_of(each))
+        for each in documents
+        if each["kind"] == "Service" and each["apiVersion"] == "v1"
+    )
+
+
+def _workloads(documents: Iterable[Document]) -> tuple[Workload, ...]:
+    return tuple(
+        parse_workload(each, namespace_of(each)) for each in documents if each["kind"] in WORKLOADS
+    )
+
+
+def _identity(document: Document) -> tuple[str, str, str, str]:
+    # Without the version: v1 and v1beta1 of an API describe the same object.
+    group = str(document["apiVersion"]).rpartition("/")[0]
+    return group, document["kind"], namespace_of(document), document["metadata"]["name"]

@@ -1,0 +1,89 @@
+"""Lists what the manifests contain and a rehearsal does not test. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..manifests.destination_rule import DestinationRule
+from ..manifests.gateway import Gateway
+from ..manifests.parsing import is_istio, parse_manifest
+from .applied_manifests import title_of
+
+#: Why an object has no effect in a rehearsal, by its API group and kind.
+_WITHOUT_EFFECT: Final = {
+    ("security.istio.io", "PeerAuthentication"): (
+        "callers and pods speak plaintext, without mutual TLS"
+    ),
+    ("security.istio.io", "AuthorizationPolicy"): (
+        "every request is allowed: callers have no identity"
+    ),
+    ("security.istio.io", "RequestAuthentication"): "tokens are not checked",
+    ("telemetry.istio.io", "Telemetry"): ("the rehearsal has an access log and metrics of its own"),
+    ("networking.istio.io", "Sidecar"): "every caller sees every Service",
+    ("networking.k8s.io", "NetworkPolicy"): (
+        "all processes are on the loopback interface, where every connection is allowed"
+    ),
+    ("networking.k8s.io", "Ingress"): "only Gateways listen",
+    ("gateway.networking.k8s.io", "Gateway"): "only Istio's own Gateways listen",
+    ("gateway.networking.k8s.io", "HTTPRoute"): "only VirtualServices are translated",
+    ("autoscaling", "HorizontalPodAutoscaler"): "the number of pods does not change",
+    ("policy", "PodDisruptionBudget"): "no pod is evicted",
+    ("flagger.app", "Canary"): "its controller does not run",
+    ("argoproj.io", "Rollout"): "its controller does not run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NotRehearsed:
+    """An object or a field of it that has no effect in a rehearsal.
+
+    ``object`` is kind, namespace and name; ``path`` is empty if the whole object has no effect.
+    """
+
+    object: str
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return one line for a person to read."""
+        return f"{self.object}{f' {self.path}' if self.path else ''}: {self.why}"
+
+
+def not_rehearsed(documents: Iterable[Mapping[str, Any]]) -> tuple[NotRehearsed, ...]:
+    """Return what has no effect in a rehearsal, in the order of the documents.
+
+    The documents are valid: ``read_applied_manifests`` has accepted them.
+    """
+    return tuple(
+        NotRehearsed(title_of(document), path, why)
+        for document in documents
+        for path, why in _fields(document)
+    )
+
+
+def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    group, slash, _ = str(document["apiVersion"]).partition("/")
+    if why := _WITHOUT_EFFECT.get((group if slash else "", str(document["kind"]))):
+        yield "", why
+    manifest = parse_manifest(document).manifest if is_istio(group) else None
+    if isinstance(manifest, Gateway):
+        yield from _gateway_fields(manifest)
+    elif isinstance(manifest, DestinationRule):
+        yield from _destination_rule_fields(manifest)
+
+
+def _gateway_fields(gateway: Gateway) -> Iterator[tuple[str, str]]:
+    for server in gateway.spec.servers:
+        if server.tls and server.tls.https_redirect:
+            yield server.tls.json_path("httpsRedirect"), "no port serves https after the redirect"
+        elif server.tls:
+            yield server.tls.json_path(), "the port speaks plaintext, without certificates"
+
+
+def _destination_rule_fields(rule: DestinationRule) -> Iterator[tuple[str, str]]:
+    policies = [rule.spec.traffic_policy, *(each.traffic_policy for each in rule.spec.subsets)]
+    for policy in policies:
+        if policy and policy.tls:
+            yield policy.tls.json_path(), "connections to pods are plaintext"

@@ -1,0 +1,62 @@
+"""The private attributes of aiohttp that this package uses, checked once, at import.
+
+aiohttp's public API has no deadline for a request's head, and its way from the socket to a handler
+and back takes longer than a handler of this service does. Therefore `connection.py`, `dispatch.py`
+and `listener.py` use private attributes of aiohttp. No other file does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import http_writer, web, web_protocol
+
+#: Versions that work. The last one passed all tests in tests/svc, the others those of connections,
+#: dispatch and the drain: api/test_dispatch, api/test_malformed_http, faults/test_unusual_http,
+#: faults/test_slow_clients, faults/test_large_bodies and serving/test_drain.
+CHECKED_VERSIONS: Final = ("3.14.0", "3.14.1", "3.14.2", "3.14.3", "3.14.4", "3.14.5")
+
+#: Each owner and the private attributes that the three files use.
+PRIVATE_ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
+    (
+        web_protocol.RequestHandler,
+        (
+            *("_current_request", "_drain_helper", "_handler_waiter", "_loop", "_messages"),
+            *("_paused", "_request_in_progress", "_upgraded", "_waiter"),
+        ),
+    ),
+    (web.Request, ("_match_info",)),
+    (web.StreamResponse, ("_keep_alive",)),
+    (web.AppRunner, ("_make_server",)),
+    (http_writer, ("_serialize_headers",)),
+)
+
+
+class AiohttpUnsupported(ImportError):
+    """The installed aiohttp lacks private attributes that this package needs."""
+
+
+def check_private_attributes(
+    private: tuple[tuple[Any, tuple[str, ...]], ...] = PRIVATE_ATTRIBUTES,
+) -> None:
+    """Raise AiohttpUnsupported if an attribute is missing."""
+    missing = [
+        f"{owner.__name__}.{name}"
+        for owner, names in private
+        for name in names
+        if not hasattr(owner, name)
+    ]
+    if missing:
+        raise AiohttpUnsupported(
+            f"aiohttp {aiohttp.__version__} has no {', '.join(missing)}."
+            f" This release of tallykv is known to work with {', '.join(CHECKED_VERSIONS)}:"
+            f" run pip install aiohttp=={CHECKED_VERSIONS[-1]}"
+        )
+
+
+check_private_attributes()
+
+#: ``serialize_headers(status_line, headers)`` returns the head of a response as bytes.
+serialize_headers: Final[Callable[..., bytes]] = http_writer._serialize_headers  # noqa: SLF001

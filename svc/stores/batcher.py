@@ -1,0 +1,145 @@
+"""Gather the calls of one event loop turn into batches, each sent as one command to Redis.
+
+A round trip costs this process far more than a key in it. A batch is closed only after its last
+item has arrived, so no caller gets data that was read before its call. While one batch is under
+way the next one grows: the busier the service, the larger the batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Final, Generic, TypeVar
+
+from ..domain.errors import DomainError, StoreUnavailable
+from ..telemetry.store_meter import BatcherMeter
+
+#: Batches that one batcher has under way. More of them would only make each smaller. But after
+#: PATIENCE_SECONDS (a lost packet, a large reply) the next one no longer waits for the first.
+IN_FLIGHT: Final = 1
+MAX_IN_FLIGHT: Final = 8
+PATIENCE_SECONDS: Final = 0.005
+#: The largest batch, in items, bytes sent and bytes received: a larger one would delay the next.
+MAX_BATCH: Final = 128
+MAX_BATCH_BYTES: Final = 1 << 20
+MAX_ANSWER_BYTES: Final = 8 << 20
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Gathers the items of one loop turn and passes them to ``send`` together.
+
+    ``send(items, deadline)`` returns a result or a DomainError for each item, in order; the
+    deadline is loop time. If ``send`` itself fails unexpectedly, every item gets a ``lost`` error.
+    ``weigh`` returns the bytes that an item adds to the batch.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[list[Item], float], Awaitable[Sequence[Result | DomainError]]],
+        *,
+        lost: type[DomainError],
+        timeout_seconds: float,
+        weigh: Callable[[Item], int] | None = None,
+        meter: BatcherMeter | None = None,
+    ) -> None:
+        self._send = send
+        self._meter = meter
+        self._lost = lost
+        self._timeout = timeout_seconds
+        self._weigh = weigh
+        self._loop = asyncio.get_running_loop()
+        self._context = Context()
+        self._waiting: list[tuple[Item, asyncio.Future[Result], float]] = []
+        self._scheduled = False
+        self._in_flight: set[asyncio.Task[None]] = set()
+        #: The expected bytes of one result; the owner of the batcher keeps it up to date.
+        self.answer_bytes = 1
+        self._patience_timer: asyncio.TimerHandle | None = None
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Add an item to the next batch. Return the future of its result, or of its DomainError."""
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._waiting.append((item, future, self._loop.time()))
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._send_waiting)
+        return future
+
+    def _send_waiting(self) -> None:
+        self._scheduled = False
+        while self._waiting and len(self._in_flight) < IN_FLIGHT:
+            self._start_batch()
+        if self._waiting and self._patience_timer is None:
+            self._patience_timer = self._loop.call_later(PATIENCE_SECONDS, self._out_of_patience)
+
+    def _out_of_patience(self) -> None:
+        self._patience_timer = None
+        if self._waiting and len(self._in_flight) < MAX_IN_FLIGHT:
+            self._start_batch()
+        self._send_waiting()
+
+    def _start_batch(self) -> None:
+        # An empty context: the batch belongs to many requests, so its log lines name none of them.
+        task = self._loop.create_task(self._run(self._next_batch()), context=self._context)
+        self._in_flight.add(task)
+        task.add_done_callback(self._ended)
+
+    def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
+        size = min(len(self._waiting), MAX_BATCH, max(1, MAX_ANSWER_BYTES // self.answer_bytes))
+        if self._weigh is not None:
+            weight = 0
+            for i in range(size):
+                weight += self._weigh(self._waiting[i][0])
+                if weight > MAX_BATCH_BYTES and i > 0:
+                    size = i
+                    break
+        batch, self._waiting = self._waiting[:size], self._waiting[size:]
+        return batch
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        if self._patience_timer is not None:
+            self._patience_timer.cancel()
+            self._patience_timer = None
+        if self._waiting:
+            self._send_waiting()
+
+    async def _run(self, batch: list[tuple[Item, asyncio.Future[Result], float]]) -> None:
+        # Items that waited behind a stalled round trip may have too little time left. Refuse them:
+        # an error that certainly changed nothing is better than a change with unknown outcome.
+        too_old = self._loop.time() - self._timeout * 0.9
+        if batch[0][2] < too_old:
+            for _, future, submitted in batch:
+                if submitted < too_old and not future.done():
+                    future.set_exception(StoreUnavailable("the store did not answer in time"))
+            batch = [each for each in batch if each[2] >= too_old]
+            if not batch:
+                return
+        span = None if self._meter is None else self._meter.begin_batch(batch)
+        try:
+            results = await self._send([item for item, _, _ in batch], batch[0][2] + self._timeout)
+            if len(results) != len(batch):
+                raise RuntimeError("as many results as items")  # noqa: TRY301
+        except DomainError as error:
+            results = [error.copy() for _ in batch]
+        except BaseException:
+            # Cancelled, or a bug. Every waiting caller still gets an error, which says correctly
+            # whether its change may have been applied.
+            for _, future, _ in batch:
+                if not future.done():
+                    future.set_exception(self._lost("the service failed in the middle"))
+            raise
+        finally:
+            if span is not None:
+                span.end()
+        for (_, future, _), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, DomainError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

@@ -1,0 +1,9 @@
+"""The embedded store: a redis-server that runs as a child process of the service.
+
+May import: child_process.
+"""
+
+from .binary import EmbeddedUnavailable
+from .process import EmbeddedRedis
+
+__all__ = ["EmbeddedRedis", "EmbeddedUnavailable"]

@@ -1,0 +1,65 @@
+"""Translate Redis errors to domain errors: was the change applied, and does a retry make sense."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final
+
+from ..domain.errors import (
+    CounterOverflow,
+    DomainError,
+    OutcomeUnknown,
+    StoreCorrupt,
+    StoreFull,
+    StoreUnavailable,
+)
+from .link import Lost, Unsent
+
+log = logging.getLogger(__name__)
+
+# Redis sends each of these before the command changes anything. Redis 6 puts a script's error
+# inside a message of its own, so the code may be anywhere in the text.
+_UNAVAILABLE: Final = re.compile(
+    r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF|NOREPLICAS|BUSY"
+    r"|UNKILLABLE|NOAUTH|NOPERM|WRONGPASS|max number of clients|Protocol error)\b"
+)
+_CORRUPT: Final = re.compile(r"WRONGTYPE|not an integer")
+
+
+def domain_error_of(reply: Exception, *, changing: bool) -> DomainError:
+    """Translate an error reply, Unsent or Lost. ``changing``: the command may change data."""
+    if isinstance(reply, DomainError):
+        return reply
+    if isinstance(reply, Unsent):
+        return StoreUnavailable("the store could not be asked; nothing was applied")
+    if isinstance(reply, Lost):
+        if changing:
+            return OutcomeUnknown("the store's answer did not come; the change may be applied")
+        return StoreUnavailable("the store did not answer in time")
+    text = str(reply)
+    if "OOM" in text:
+        return StoreFull("the store is out of memory; nothing was applied")
+    if _UNAVAILABLE.search(text):
+        log.warning("store refuses", extra={"reason": _without_data(text)})
+        return StoreUnavailable("the store refuses for now; nothing was applied")
+    if "overflow" in text:
+        return CounterOverflow()
+    if _CORRUPT.search(text):
+        return StoreCorrupt("the store holds something else under this name")
+    log.error("store answered with an unexpected error", extra={"reason": _without_data(text)})
+    if changing:
+        return OutcomeUnknown("the store failed in the middle; the change may be applied")
+    return StoreCorrupt("the store answered with an unexpected error")
+
+
+def _without_data(text: str) -> str:
+    """Cut the command's arguments, which Redis repeats, off the text: they are clients' data."""
+    return text.partition(", with args beginning")[0][:200]
+
+
+def checked(reply: Any, *, changing: bool) -> Any:
+    """Return the reply, or raise the domain error that it stands for."""
+    if isinstance(reply, Exception):
+        raise domain_error_of(reply, changing=changing)
+    return reply

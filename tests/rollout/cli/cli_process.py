@@ -1,0 +1,121 @@
+"""Starts tallykv-rollout in a process; its children are killed at the end of a test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.support.manifests import ROOT
+from tests.support.processes import is_running, name_of
+from tests.support.waiting import until
+
+#: An environment variable of the command, which its children inherit.
+MARK: Final = "TALLYKV_COMMANDS_TEST"
+SECONDS: Final = 60.0
+
+
+@dataclass
+class Command:
+    """A command that was started. ``out`` and ``err`` are its output so far."""
+
+    process: subprocess.Popen[bytes]
+    mark: str
+    directory: Path
+    #: Its directory for temporary files.
+    temporary: Path
+
+    @property
+    def out(self) -> str:
+        return (self.directory / f"{self.mark}.out").read_text()
+
+    @property
+    def err(self) -> str:
+        return (self.directory / f"{self.mark}.err").read_text()
+
+    def wait_for(self, pattern: str) -> None:
+        """Wait until its output matches; if it ends before that, fail with the output."""
+
+        def look() -> bool:
+            found = re.search(pattern, self.out) is not None
+            assert found or self.process.poll() is None, f"it ended: {self.out}{self.err}"
+            return found
+
+        until(look, seconds=SECONDS, what=pattern)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command, but not to its children."""
+        os.kill(self.process.pid, number)
+
+    def wait(self) -> int:
+        return self.process.wait(SECONDS)
+
+    def children(self) -> dict[int, str]:
+        """Return the running processes with the mark, except the command, and their names."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(entry.name)
+                marked = f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes()
+                if marked and pid != self.process.pid and is_running(pid):
+                    found[pid] = name_of(pid)
+        return found
+
+    def assert_no_process_left(self) -> None:
+        until(lambda: not self.children(), seconds=SECONDS, what="the end of the children")
+
+    def assert_nothing_left(self) -> None:
+        self.assert_no_process_left()
+        assert list(self.temporary.iterdir()) == []
+
+
+@contextlib.contextmanager
+def started(
+    directory: Path, *arguments: str | Path, environ: Mapping[str, str] | None = None
+) -> Iterator[Command]:
+    """Start ``tallykv-rollout``; at the end, kill it and its remaining children by pid."""
+    mark = uuid.uuid4().hex
+    # A short path, because the path of a Unix socket must fit into about a hundred bytes.
+    temporary = Path(tempfile.mkdtemp(prefix="kv-"))
+    with (
+        (directory / f"{mark}.out").open("wb") as out,
+        (directory / f"{mark}.err").open("wb") as err,
+    ):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rollout", *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, **(environ or {}), MARK: mark, "TMPDIR": str(temporary)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    command = Command(process, mark, directory, temporary)
+    try:
+        yield command
+    finally:
+        process.kill()
+        process.wait(SECONDS)
+        for pid in command.children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(temporary)
+
+
+def finished(
+    directory: Path, *arguments: str | Path, environ: Mapping[str, str] | None = None
+) -> Command:
+    """Start it and wait for its end."""
+    with started(directory, *arguments, environ=environ) as command:
+        command.wait()
+    return command

@@ -1,0 +1,141 @@
+"""``status``, ``pause``, ``resume`` and ``abort`` without a runner: they use the saved state."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rollout.cli.status import describe
+from rollout.evidence import Evidence
+from rollout.evidence.counts import Counts, Window
+from rollout.plan.loading import load_plan
+from rollout.plan.model import Plan
+from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.rollout_state import RolloutState
+from rollout.runner.state_store import ControlCommand
+from tests.rollout.cli.cli_runner import Result, call
+from tests.rollout.cli.example_service import write_rollout
+
+BEGAN: Final = 1_700_000_000.0
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return write_rollout(tmp_path / "rollout", "shop")
+
+
+@pytest.fixture
+def plan(directory: Path) -> Plan:
+    return load_plan(str(directory)).plan
+
+
+def state_of(plan: Plan) -> RolloutState:
+    evidence = Evidence(plan.objective)
+    slow = (0,) * len(plan.objective.slow_seconds)
+    evidence.observe(Window(0, 5, Counts(900, 3, (3, 3, 3)), Counts(100, 0, slow)), 0.5)
+    return RolloutState(
+        since=BEGAN, step_since=BEGAN + 60, change_since=BEGAN + 55, evidence=evidence, step=1,
+        intended=1,
+    )  # fmt: skip
+
+
+def save_state(directory: Path, plan: Plan, state: RolloutState) -> None:
+    async def save() -> None:
+        store = DirectoryStateStore(directory)
+        async with store.hold():
+            await store.save(state.dump(plan))
+
+    asyncio.run(save())
+
+
+def ask(name: str, directory: Path, state: Path, *more: str) -> Result:
+    return call(name, directory, "--state", state, *more)
+
+
+def test_the_status_as_json(plan: Plan) -> None:
+    said = describe(plan, state_of(plan), ControlCommand.PAUSE, BEGAN + 90)
+
+    assert json.loads(json.dumps(said)) == said
+    evidence = said.pop("evidence")
+    assert said == {
+        "rollout": "rollout",
+        "verdict": None,
+        "reason": None,
+        "step": "50",
+        "going_to": None,
+        "share": 0.5,
+        "step_seconds": 30,
+        "seconds": 90,
+        "paused": False,
+        "order": "pause",
+        "requests": {"stable": 900, "canary": 100},
+        "failures": {"stable": 3, "canary": 0},
+    }
+    assert list(evidence) == ["harm", "merit", "breach", "mismatch"]
+    assert evidence["harm"]["needed"] == 100
+
+
+def test_the_status_as_text(directory: Path, plan: Plan, state: Path) -> None:
+    rollout = state_of(plan)
+    rollout.intended = 2
+    save_state(state, plan, rollout)
+    assert ask("pause", directory, state).code == 0
+
+    said = ask("status", directory, state)
+
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0] == "rollout: running"
+    assert lines[1].startswith("  step 50, 50 % to the canary, for ")
+    assert lines[2:6] == [
+        "  changing to step 100",
+        "  pending command: pause",
+        "  stable: 900 requests, 3 failed",
+        "  canary: 100 requests, 0 failed",
+    ]
+    assert lines[6].startswith("  harm: 0.29/100")
+
+
+def test_a_verdict_is_shown_with_its_reason(directory: Path, plan: Plan, state: Path) -> None:
+    rollout = state_of(plan)
+    rollout.verdict, rollout.reason, rollout.ended = "rolled-back", "harm: errors", True
+    save_state(state, plan, rollout)
+
+    assert ask("status", directory, state).out.splitlines()[0] == (
+        "rollout: rolled-back (harm: errors)"
+    )
+    for order in ControlCommand:
+        refused = ask(order.value, directory, state)
+        assert refused.code == 2
+        assert refused.err == (
+            "no rollout of rollout is running; tallykv-rollout status shows the last one\n"
+        )
+
+
+def test_without_a_saved_state_they_exit_with_2(directory: Path, state: Path) -> None:
+    for name in ("status", "pause", "resume", "abort"):
+        assert ask(name, directory, state).code == 2
+
+
+def test_an_abort_can_not_be_cancelled(directory: Path, plan: Plan, state: Path) -> None:
+    save_state(state, plan, state_of(plan))
+    assert ask("abort", directory, state).code == 0
+
+    refused = ask("resume", directory, state)
+
+    assert refused.code == 2
+    assert "an abort is pending" in refused.err
+
+
+def test_a_plan_that_changed_is_named(directory: Path, plan: Plan, state: Path) -> None:
+    save_state(state, plan, state_of(plan))
+    (directory / "steps" / "50").rename(directory / "steps" / "60")
+
+    refused = ask("status", directory, state)
+
+    assert refused.code == 2
+    assert "the plan has changed since this rollout began" in refused.err

@@ -1,0 +1,80 @@
+"""What a rehearsal does not test is listed, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from rollout.rehearsal.not_rehearsed import not_rehearsed
+from tests.rollout.envoy.example_mesh import (
+    EDGE_GATEWAY,
+    KV_MANIFESTS,
+    destination_rule,
+    documents,
+    virtual_service,
+)
+
+SECURE: Final = """
+    apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: edge, namespace: shop}
+    spec:
+      servers:
+        - hosts: ["*"]
+          port: {number: 80, name: http, protocol: HTTP}
+          tls: {httpsRedirect: true}
+        - hosts: ["*"]
+          port: {number: 443, name: https, protocol: HTTPS}
+          tls: {mode: SIMPLE, credentialName: c}
+"""
+
+
+def listed(*texts: str) -> list[tuple[str, str]]:
+    return [(each.object, each.path) for each in not_rehearsed(documents(*texts))]
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [
+        ("security.istio.io/v1", "PeerAuthentication"),
+        ("security.istio.io/v1", "AuthorizationPolicy"),
+        ("security.istio.io/v1", "RequestAuthentication"),
+        ("telemetry.istio.io/v1", "Telemetry"),
+        ("networking.istio.io/v1", "Sidecar"),
+        ("networking.k8s.io/v1", "NetworkPolicy"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("policy/v1", "PodDisruptionBudget"),
+    ],
+)
+def test_objects_that_do_nothing_here_are_named(api: str, kind: str) -> None:
+    text = (
+        f"{{apiVersion: {api}, kind: {kind}, metadata: {{name: a, namespace: shop}}, spec: {{}}}}"
+    )
+
+    assert listed(text) == [(f"{kind} shop/a", "")]
+
+
+def test_what_routes_requests_is_not_named() -> None:
+    rules = "- route: [{destination: {host: kv}}]"
+
+    assert listed(KV_MANIFESTS, EDGE_GATEWAY, virtual_service(rules), destination_rule("{}")) == []
+
+
+def test_tls_is_named_by_its_path() -> None:
+    assert listed(SECURE) == [
+        ("Gateway shop/edge", "spec.servers[0].tls.httpsRedirect"),
+        ("Gateway shop/edge", "spec.servers[1].tls"),
+    ]
+    assert listed(destination_rule("{tls: {mode: DISABLE}}", "{tls: {mode: ISTIO_MUTUAL}}")) == [
+        ("DestinationRule default/kv", "spec.trafficPolicy.tls"),
+        ("DestinationRule default/kv", "spec.subsets[0].trafficPolicy.tls"),
+    ]
+
+
+def test_each_is_one_line() -> None:
+    first, *_ = not_rehearsed(documents(SECURE))
+
+    assert str(first).startswith("Gateway shop/edge spec.servers[0].tls.httpsRedirect: ")

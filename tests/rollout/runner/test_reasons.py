@@ -1,0 +1,56 @@
+"""Each reason of a hold or a verdict has a sentence that explains it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from rollout.runner.decisions import Reason
+from rollout.runner.reasons import describe_canary_traffic, explain_hold, explain_verdict
+from tests.rollout.runner.simulated_service import plan_of
+
+PLAN: Final = plan_of(0.0, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("harm: errors", "the canary fails more of its requests than the stable release does"),
+        ("harm: 0.25s", "more of the canary's requests take over 0.25 s"),
+        ("breach", "with all traffic, the canary fails more than 1 % of its requests"),
+        ("aborted", "a person aborted the rollout"),
+        ("deadline", "the plan's deadline passed while the rollout waited: no data"),
+        ("good", "the canary meets the objective and is not worse than the stable release"),
+    ],
+)
+def test_each_verdict_has_its_sentence(reason: str, sentence: str) -> None:
+    assert explain_verdict(reason, PLAN, "no data").startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.PAUSED, Reason.NO_DATA, Reason.MISMATCH, Reason.SMOKE_TESTS, Reason.NOT_PROVEN],
+)
+def test_each_hold_says_what_it_waits_for(reason: Reason) -> None:
+    assert len(explain_hold(reason.value).split()) > 5
+
+
+def test_a_pause_names_the_command_that_ends_it_and_a_step_s_time_needs_no_sentence() -> None:
+    assert "tallykv-rollout resume" in explain_hold("paused")
+    assert explain_hold("step-time") == ""
+
+
+def test_what_the_canary_still_gets_is_that_of_the_step_in_force() -> None:
+    assert describe_canary_traffic(PLAN, 1) == "the canary still gets 50 % of the requests"
+    assert (
+        describe_canary_traffic(PLAN, -1)
+        == describe_canary_traffic(PLAN, 0)
+        == "as far as is known, the canary gets no requests"
+    )
+    by_header = replace(PLAN, steps=(PLAN.steps[0], replace(PLAN.steps[1], share=None)))
+    assert (
+        describe_canary_traffic(by_header, 1)
+        == "the canary still gets the requests that ask for it"
+    )

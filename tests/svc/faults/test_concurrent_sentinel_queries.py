@@ -1,0 +1,40 @@
+"""Many requests need a new connection at once, and all must find the primary by Sentinel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.conftest import need_redis_7
+from tests.support.sentinels import SentinelSetup, running_sentinels
+from tests.support.services import service_process
+
+REQUESTS = 60
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[SentinelSetup]:
+    with running_sentinels(need_redis_7(), tmp_path, 1) as watched:
+        yield watched
+
+
+async def test_concurrent_requests_share_a_sentinel_query(
+    watched: SentinelSetup,
+) -> None:
+    # A separate process, because uvloop logs errors on closed transports that asyncio hides.
+    with service_process(KV_STORE_URL=watched.url, KV_STORE_TIMEOUT_MS="5000") as service:
+
+        async def create(client: aiohttp.ClientSession, number: int) -> int:
+            # Conditional writes do not share round trips, so each needs a connection.
+            url, only = f"{service.base}/v1/kv/k{number}", {"If-None-Match": "*"}
+            async with client.put(url, data=b"v", headers=only) as answer:
+                return answer.status
+
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+            statuses = await asyncio.gather(*(create(client, i) for i in range(REQUESTS)))
+
+    assert set(statuses) == {201}
