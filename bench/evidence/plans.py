@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rollout.evidence.objective import Objective
-from rollout.manifests.reading import read_manifest
+from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 from rollout.plan.model import Plan, Step, Strategy
 
@@ -49,7 +49,7 @@ def _step(share: float) -> Step:
             ],
         },
     }
-    reading = read_manifest(document)
-    if not isinstance(reading.manifest, VirtualService):
-        raise TypeError(f"no VirtualService: {reading.refusals}")
-    return Step(f"canary-{canary:02}", share, reading.manifest, document)
+    parsed = parse_manifest(document)
+    if not isinstance(parsed.manifest, VirtualService):
+        raise TypeError(f"no VirtualService: {parsed.errors}")
+    return Step(f"canary-{canary:02}", share, parsed.manifest, document)

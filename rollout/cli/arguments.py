@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from ..cluster.config_map_state import ConfigMapStateStore
 from ..cluster.kubeconfig import open_client
-from ..manifests.values import parse_duration
+from ..manifests.field_types import parse_duration
 from ..plan.loading import LoadedPlan, load_plan
 from ..plan.model import Plan
 from ..rehearsal.request_mix import RepeatedRequest, RequestInvalid

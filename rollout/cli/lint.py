@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import Final
 
-from ..lint.documents import Assembling
 from ..lint.findings import Severity
 from ..lint.kustomize import CouldNotRun
-from ..lint.linting import lint
+from ..lint.linter import lint
 from ..lint.rendering import FORMATS, render_rules
+from ..lint.resource_parser import ResourceParser
 from ..lint.rules.table import RULES
 from ..lint.schemas import Schemas, VersionUnknown
 from ..lint.sources import collect, collect_steps
@@ -68,14 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.paths:
         return _fail("nothing to lint: name directories or files")
     try:
-        assembling = Assembling(Schemas(arguments.kubernetes_version), arguments.namespace)
+        parser = ResourceParser(Schemas(arguments.kubernetes_version), arguments.namespace)
         bundles = (collect_steps if arguments.plan else collect)(arguments.paths)
         given = collect(arguments.given)
     except (CouldNotRun, VersionUnknown) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.filename} can't be read: {error.strerror}; change its permissions")
-    report = lint(bundles, assembling, given=given, plan=arguments.plan)
+    report = lint(bundles, parser, existing=given, plan=arguments.plan)
     sys.stdout.write(FORMATS[arguments.format](report))
     return 1 if report.count(Severity.ERROR) else 0
 

@@ -134,7 +134,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
         observers=(seconds.observe,),
     )
     with _open_directory(arguments.report) as directory:
-        documents = [each.document for each in loaded.subjects]
+        documents = [each.document for each in loaded.resources]
         async with rehearsing(documents, plan, options) as rehearsal:
             _print_addresses(rehearsal, time.monotonic() - started)
             rollout = RehearsedRollout(plan, rehearsal, seconds, metrics, directory)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..manifests.refusals import render_path
+from ..manifests.json_path import render_path
 from ..plan.model import Plan, Step, Strategy
 from ..runner.ports import ManagedByOther, TargetFailed
 

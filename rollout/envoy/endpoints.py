@@ -41,8 +41,8 @@ def _selected(
     for workload in objects.workloads:
         if (
             workload.namespace == service.namespace
-            and workload.carries(service.selector)
-            and workload.carries(labels)
+            and workload.has_labels(service.selector)
+            and workload.has_labels(labels)
         ):
             if isinstance(port.target, int):
                 yield workload, port.target

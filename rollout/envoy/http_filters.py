@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..manifests.cors import CorsPolicy
 from ..manifests.faults import GRPC_STATUSES, Abort, Delay, Fault
-from ..manifests.http_route import HttpRoute
-from ..manifests.values import Percent
+from ..manifests.field_types import Percent
+from ..manifests.http_route import CorsPolicy, HttpRoute
 from .protobuf_json import (
     duration,
     extension,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final, assert_never
 
-from ..manifests.matches import Exact, Prefix, Regex, StringMatch
+from ..manifests.string_match import Exact, Prefix, Regex, StringMatch
 from .configuration import Address
 
 #: istiod's value for a limit that is not set.

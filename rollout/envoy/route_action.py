@@ -34,20 +34,22 @@ class RouteActions:
         mutations = header_mutations(route.headers)
         if route.rewrite and route.rewrite.authority:
             mutations = replace(mutations, authority=route.rewrite.authority)
-        hash_policies = [each for one in route.live for each in self._hash_policy(one.destination)]
+        hash_policies = [
+            each for one in route.active_destinations for each in self._hash_policy(one.destination)
+        ]
         if len(route.route) == 1:
             [only] = route.route
             # The authority of the destination counts only if the route sets none.
             mutations = mutations.then(header_mutations(only.headers))
             destinations: dict[str, Any] = {"cluster": self._cluster(only.destination)}
         else:
-            weighted = [self._weighted_cluster(each) for each in route.live]
+            weighted = [self._weighted_cluster(each) for each in route.active_destinations]
             destinations = {"weighted_clusters": {"clusters": weighted}}
         hashed = len(route.route) == 1 and bool(hash_policies)
         retries = retry_policy(route.retries, hashed=hashed)
         mirrors = [
             self._mirror_policy(destination, percent)
-            for destination, percent in route.mirroring
+            for destination, percent in route.mirror_destinations
             if percent
         ]
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..manifests.http_match import HttpMatch
-from ..manifests.matches import Present, StringMatch, ValueMatch
+from ..manifests.string_match import Present, StringMatch, ValueMatch
 from .configuration import Resource
 from .protobuf_json import string_match
 

@@ -1,1 +1,4 @@
-"""``tallykv-rollout lint``: what is wrong with manifests before any cluster sees them."""
+"""Checks manifests before a cluster gets them (``tallykv-rollout lint``).
+
+May import: manifests.
+"""

@@ -1,4 +1,4 @@
-"""What the linter says: one thing that is wrong, where it stands, and what to do."""
+"""What the linter reports: findings with their severity and location. Pure."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """An error fails the run; a warning is worth a look; an info is worth knowing."""
+    """An error makes the lint fail; a warning and an info do not. The worst comes first."""
 
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
 
 
-#: The worst first.
-ORDER = tuple(Severity)
-
-
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An object and the file it came from; ``kind`` and ``name`` are empty for a whole file."""
+class Location:
+    """An object and its file; ``kind`` and ``name`` are empty if the whole file is meant."""
 
     file: str
     kind: str = ""
@@ -32,23 +28,20 @@ class Place:
         """Return ``VirtualService shop/kv``, or the file."""
         if not self.kind:
             return self.file
-        return (
-            f"{self.kind} {self.namespace}/{self.name}"
-            if self.namespace
-            else (f"{self.kind} {self.name}")
-        )
+        qualified = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {qualified}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``path`` is empty where the object as a whole is meant, ``line`` None where none is known."""
+    """A broken rule. ``path`` is empty if the whole object is meant, ``line`` None if unknown."""
 
     severity: Severity
     rule: str
-    place: Place
+    location: Location
     path: str
     what: str
     remedy: str
     line: int | None = None
-    #: Other files with the very same finding.
+    #: Other files with the same finding.
     also_in: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Findings for people, for programs, and for GitHub's checks."""
+"""Renders reports as text, JSON or GitHub annotations, and the list of rules. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from .findings import Finding, Severity
-from .linting import Report
+from .linter import Report
 from .rule import Rule
 
 _GITHUB_LEVELS: Final = {
@@ -18,17 +18,17 @@ _GITHUB_LEVELS: Final = {
 
 
 def render_text(report: Report) -> str:
-    """Render three lines a finding: where, what is wrong, what to do."""
+    """Render three lines per finding: where it is, what is wrong, what to do."""
     blocks = ["\n".join(_lines(finding)) for finding in report.findings]
     return "\n\n".join([*blocks, _summary(report)]) + "\n"
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    place = finding.place
-    where = place.file if finding.line is None else f"{place.file}:{finding.line}"
+    location = finding.location
+    where = location.file if finding.line is None else f"{location.file}:{finding.line}"
     if finding.also_in:
         where += f" and {_counted(len(finding.also_in), 'other')}"
-    named = [place.label] if place.kind else []
+    named = [location.label] if location.kind else []
     path = [finding.path] if finding.path else []
     yield f"{finding.severity.value}: {finding.rule}: {' '.join([*named, *path, f'({where})'])}"
     yield f"  {finding.what}"
@@ -49,7 +49,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def render_json(report: Report) -> str:
-    """Render one object: ``findings``, and how many there are of each severity."""
+    """Render a JSON object: ``findings``, and the numbers of objects and of each severity."""
     document = {
         "findings": [_as_object(finding) for finding in report.findings],
         "objects": report.objects,
@@ -61,14 +61,14 @@ def render_json(report: Report) -> str:
 
 
 def _as_object(finding: Finding) -> dict[str, Any]:
-    place = finding.place
+    location = finding.location
     return {
         "severity": finding.severity.value,
         "rule": finding.rule,
-        "kind": place.kind,
-        "namespace": place.namespace,
-        "name": place.name,
-        "file": place.file,
+        "kind": location.kind,
+        "namespace": location.namespace,
+        "name": location.name,
+        "file": location.file,
         "line": finding.line,
         "path": finding.path,
         "what": finding.what,
@@ -78,20 +78,25 @@ def _as_object(finding: Finding) -> dict[str, Any]:
 
 
 def render_github(report: Report) -> str:
-    """Render workflow commands, which GitHub shows as annotations of the files."""
+    """Render GitHub workflow commands, which GitHub shows as annotations of the files.
+
+    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+    """
     lines = [_command(finding) for finding in report.findings]
     return "\n".join([*lines, _summary(report)]) + "\n"
 
 
 def _command(finding: Finding) -> str:
-    place = finding.place
-    properties = {"file": place.file, "line": finding.line, "title": finding.rule}
-    said = ",".join(
+    location = finding.location
+    properties = {"file": location.file, "line": finding.line, "title": finding.rule}
+    rendered = ",".join(
         f"{name}={_escaped(str(value), ':,')}" for name, value in properties.items() if value
     )
-    named = " ".join(part for part in (place.label if place.kind else "", finding.path) if part)
+    named = " ".join(
+        part for part in (location.label if location.kind else "", finding.path) if part
+    )
     message = f"{named}: {finding.what}\n→ {finding.remedy}" if named else finding.what
-    return f"::{_GITHUB_LEVELS[finding.severity]} {said}::{_escaped(message)}"
+    return f"::{_GITHUB_LEVELS[finding.severity]} {rendered}::{_escaped(message)}"
 
 
 def _escaped(text: str, also: str = "") -> str:
@@ -101,11 +106,11 @@ def _escaped(text: str, also: str = "") -> str:
 
 
 def render_rules(rules: Iterable[Rule]) -> str:
-    """Render the table of rules: id, severity, promise."""
+    """Render one line per rule: id, severity, summary."""
     listed = list(rules)
     width = max(len(rule.id) for rule in listed)
     return "".join(
-        f"{rule.id.ljust(width)}  {rule.severity.value.ljust(7)}  {rule.promise}\n"
+        f"{rule.id.ljust(width)}  {rule.severity.value.ljust(7)}  {rule.summary}\n"
         for rule in listed
     )
 

@@ -1,41 +1,53 @@
-"""What a rule is: an id, a promise, and a function that looks for what breaks it."""
+"""A lint rule: its id, its severity, a summary, and the function that finds problems. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from .findings import Severity
-from .inventory import Inventory
-from .subjects import Subject
+from .context import LintContext
+from .findings import Location, Severity
+from .resource import Resource
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a rule found: the object, the JSON path in it, what is wrong, what to do."""
+    """What breaks a rule: the object or file, the JSON path in it, the harm, and the remedy.
 
-    subject: Subject
+    ``line`` is for a file only; the line in an object follows from ``path``.
+    """
+
+    where: Resource | Location
     path: str
     what: str
     remedy: str
+    line: int | None = None
 
 
-Check = Callable[[Inventory], Iterator[Problem]]
-#: Looks at one step of a plan: what the cluster has before it, and what it brings.
-StepCheck = Callable[[Inventory, Inventory], Iterator[Problem]]
+class InputProblem(NamedTuple):
+    """A problem found before the rules ran: while the manifests were built, read or parsed."""
+
+    rule_id: str
+    problem: Problem
+
+
+Check = Callable[[LintContext], Iterator[Problem]]
+#: Checks one step of a plan: the context before the step, and the context with the step applied.
+StepCheck = Callable[[LintContext, LintContext], Iterator[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``promise`` says in one line what manifests that pass are free of.
+    """``summary`` states in one line what manifests must satisfy.
 
-    A rule without a check is reported by whoever reads the manifests: schema, models, kustomize.
-    One that is ``allowable`` can be allowed by an object's annotation.
+    A rule without a check is reported while manifests are built, read or parsed. If it is
+    ``allowable``, an annotation of an object allows that object to break it.
     """
 
     id: str
     severity: Severity
-    promise: str
+    summary: str
     check: Check | None = None
     step_check: StepCheck | None = None
     allowable: bool = True

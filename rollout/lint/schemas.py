@@ -1,4 +1,4 @@
-"""Kubernetes' own kinds against their schemas, which the package kubernetes-validate brings."""
+"""Validates Kubernetes' own kinds with the JSON schemas of the package kubernetes-validate."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from functools import cached_property
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-# It brings no types.
+# The package has no type annotations.
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 
-from ..manifests.reading import closest
-from ..manifests.refusals import Reason, Refusal, render_path
+from ..manifests.field_errors import FieldError, Reason
+from ..manifests.parsing import bad_value, missing_field, unknown_field, wrong_type
 
-#: The API groups that every cluster has; all others come with a CustomResourceDefinition.
+#: The API groups of every cluster. Other groups come from CustomResourceDefinitions.
 GROUPS: Final = frozenset(
     {
         "",
@@ -45,7 +45,7 @@ GROUPS: Final = frozenset(
         "storagemigration.k8s.io",
     }
 )
-#: Their objects are in no namespace.
+#: The kinds without a namespace.
 CLUSTER_SCOPED: Final = frozenset(
     {
         "APIService",
@@ -78,11 +78,14 @@ _VERSION: Final = re.compile(r"v\d+(?:(?:alpha|beta)\d+)?")
 
 
 class VersionUnknown(Exception):
-    """No schemas as old as that are at hand."""
+    """There are no schemas for the requested version of Kubernetes, nor for an older one."""
 
 
 class Schemas:
-    """The schemas of one version of Kubernetes, the newest known if none is named."""
+    """The schemas of one version of Kubernetes.
+
+    That is the newest version with schemas that is not newer than ``version``.
+    """
 
     def __init__(self, version: str | None = None) -> None:
         every = importlib.resources.files("kubernetes_validate") / "kubernetes-json-schema"
@@ -95,19 +98,21 @@ class Schemas:
         usable = [each for each in folders if each <= wanted]
         if not usable:
             oldest = ".".join(map(str, min(folders)))
-            raise VersionUnknown(f"the oldest version of Kubernetes that is known is {oldest}")
+            raise VersionUnknown(
+                f"Kubernetes {version} is too old: the oldest schemas are for {oldest}"
+            )
         self.version: Final = ".".join(map(str, max(usable)))
         self._folder: Final = folders[max(usable)]
 
-    def check(self, group: str, version: str, kind: str, document: Any) -> Iterator[Refusal]:
-        """Yield all that the schema of a kind of Kubernetes' own refuses."""
+    def check(self, group: str, version: str, kind: str, document: Any) -> Iterator[FieldError]:
+        """Yield the field errors of an object of one of Kubernetes' own kinds."""
         schema = self._schema(group, version, kind)
         if schema is None:
-            yield Refusal(
+            yield FieldError(
                 Reason.UNKNOWN_KIND,
                 "apiVersion",
                 f"Kubernetes {self.version} has no {kind} of {group}/{version}".replace(" /", " "),
-                "look both up with kubectl api-resources",
+                "look up the kind and its apiVersion with kubectl api-resources",
             )
             return
         validator = Draft202012Validator(schema, registry=self._registry)
@@ -115,7 +120,7 @@ class Schemas:
             validator.iter_errors(document), key=lambda error: list(map(str, error.path))
         )
         for error in errors:
-            yield from _refusals(error)
+            yield from _field_errors(error)
 
     def _schema(self, group: str, version: str, kind: str) -> Any:
         if not _KIND.fullmatch(kind) or not _VERSION.fullmatch(version):
@@ -132,7 +137,7 @@ class Schemas:
 def _parse_version(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\..*)?", text)
     if match is None:
-        raise VersionUnknown(f'"{text}" is no version of Kubernetes; one is 1.33')
+        raise VersionUnknown(f'"{text}" is not a version of Kubernetes; write it like 1.33')
     return int(match[1]), int(match[2])
 
 
@@ -143,45 +148,28 @@ def _load(file: Traversable) -> Any:
         return None
 
 
-def _refusals(error: Any) -> Iterator[Refusal]:
-    steps = tuple(error.absolute_path)
-    path = render_path(steps)
+def _field_errors(error: Any) -> Iterator[FieldError]:
+    path = tuple(error.absolute_path)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", ()))
         for name in sorted(set(map(str, error.instance)) - set(known)):
-            yield Refusal(
-                Reason.UNKNOWN_FIELD,
-                render_path((*steps, name)),
-                f'there is no field "{name}"',
-                closest(name, known),
-            )
+            yield unknown_field((*path, name), known)
     elif error.validator == "required":
         instance: Mapping[str, Any] = error.instance
         name = next(name for name in error.validator_value if f"'{name}'" in error.message)
         if name not in instance:
-            yield Refusal(
-                Reason.MISSING_FIELD, render_path((*steps, name)), "the field is required", "add it"
-            )
-    elif error.validator in {"type", "oneOf", "anyOf"}:
-        wanted = error.validator_value if error.validator == "type" else "another form"
-        yield Refusal(
-            Reason.WRONG_TYPE,
-            path,
-            "the value is of another type",
-            f"it has to be {_either(wanted)}",
-        )
+            yield missing_field((*path, name))
+    elif error.validator == "type":
+        yield wrong_type(path, f"it must be of type {_joined(error.validator_value)}")
+    elif error.validator in {"oneOf", "anyOf"}:
+        yield wrong_type(path, "look up the types of the field with kubectl explain")
+    elif error.validator == "enum":
+        yield bad_value(path, f"it must be {_joined(error.validator_value)}")
     else:
-        yield Refusal(
-            Reason.BAD_VALUE,
-            path,
-            "the value is not allowed",
-            f"{error.validator} has to be {error.validator_value}"
-            if error.validator != "enum"
-            else f"it has to be {_either(error.validator_value)}",
-        )
+        yield bad_value(path, f"it must satisfy {error.validator}: {error.validator_value}")
 
 
-def _either(wanted: Any) -> str:
-    if isinstance(wanted, list):
-        return " or ".join(str(each) for each in wanted if each not in {"null", None})
-    return str(wanted)
+def _joined(expected: Any) -> str:
+    if isinstance(expected, list):
+        return " or ".join(str(each) for each in expected if each not in {"null", None})
+    return str(expected)

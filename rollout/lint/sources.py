@@ -1,4 +1,4 @@
-"""Where manifests come from: files, directories that kustomize builds, whole trees of both."""
+"""Collects manifests from files, kustomizations, directory trees and standard input."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .documents import Remark, Text
-from .findings import Place
-from .kustomize import CouldNotRun, build, is_component, kustomization_in, named_by
-from .linting import Bundle
+from .findings import Location
+from .kustomize import CouldNotRun, build, find_kustomization, is_component, referenced_paths
+from .linter import Bundle
+from .resource_parser import ManifestText
+from .rule import InputProblem, Problem
 
 STDIN: Final = "-"
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
-_BUILDS_AT_ONCE: Final = 4
-_NUMBERED: Final = re.compile(r"(\d+)")
+_PARALLEL_BUILDS: Final = 4
+_DIGITS: Final = re.compile(r"(\d+)")
 
 
 def collect(names: Sequence[str]) -> list[Bundle]:
-    """Return what is to be linted: all files as one bundle, each directory on its own."""
+    """Return the bundles to check: all files as one bundle, and one or more per directory.
+
+    Raise CouldNotRun if a name does not exist, can't be read, or holds no manifests.
+    """
     bundles: list[Bundle] = []
-    files: list[Text] = []
+    files: list[ManifestText] = []
     for name in names:
         if name == STDIN:
-            files.append(Text("<stdin>", sys.stdin.read()))
+            files.append(ManifestText("<stdin>", sys.stdin.read()))
         elif (path := _existing(name)).is_dir():
-            bundles += _directory(path)
+            bundles += _bundles_in(path)
         else:
             files.append(_read(path))
     if files:
@@ -39,126 +43,126 @@ def collect(names: Sequence[str]) -> list[Bundle]:
 
 
 def collect_steps(names: Sequence[str]) -> list[Bundle]:
-    """Return the steps of a plan in their order.
+    """Return the steps of a plan in their order; raise CouldNotRun.
 
-    A directory is a step; one that only holds numbered directories stands for these.
+    A directory is a step. A directory that has only numbered directories stands for those, in the
+    order of their numbers.
     """
     steps: list[Path] = []
     for name in names:
         directory = _existing(name)
         if not directory.is_dir():
-            raise CouldNotRun(f"{name} is no directory: a plan is made of directories")
+            raise CouldNotRun(f"{name} is not a directory; the steps of a plan are directories")
         steps += _steps_in(directory)
-    with ThreadPoolExecutor(_BUILDS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_PARALLEL_BUILDS) as pool:
         return list(pool.map(_step, steps))
 
 
 def _steps_in(directory: Path) -> Iterator[Path]:
-    if kustomization_in(directory) or _files(directory):
+    if find_kustomization(directory) or _manifest_files(directory):
         yield directory
         return
     numbered = [each for each in directory.iterdir() if each.is_dir() and each.name[0].isdigit()]
     if not numbered:
         raise CouldNotRun(
-            f"{directory} holds no steps: no manifests, and no directory whose name begins with"
-            " a number; name the steps themselves, in their order"
+            f"{directory} holds no steps: it has no manifests and no directory whose name begins"
+            " with a number; name the steps themselves, in their order"
         )
-    for each in sorted(numbered, key=_by_number):
+    for each in sorted(numbered, key=_natural_order):
         yield from _steps_in(each)
 
 
-def _by_number(path: Path) -> list[tuple[int, str]]:
+def _natural_order(path: Path) -> list[tuple[int, str]]:
     return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERED.split(path.name)
+        (int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path.name)
     ]
 
 
 def _step(directory: Path) -> Bundle:
-    kustomization = kustomization_in(directory)
-    if kustomization:
-        return _built(directory, kustomization, None)
-    return Bundle(str(directory), tuple(_read(file) for file in _files(directory)))
+    if kustomization := find_kustomization(directory):
+        return _built(kustomization, None)
+    return Bundle(str(directory), tuple(_read(file) for file in _manifest_files(directory)))
 
 
-def _directory(directory: Path) -> Iterator[Bundle]:
-    if kustomization := kustomization_in(directory):
-        yield _built(directory, kustomization, None)
+def _bundles_in(directory: Path) -> Iterator[Bundle]:
+    if kustomization := find_kustomization(directory):
+        yield _built(kustomization, None)
         return
     tree = _Tree.of(directory)
-    components = [each for each in tree.kustomizations if is_component(each)]
-    # Incomplete by design: whoever uses it is checked with it.
-    whole = [each for each in tree.kustomizations if each not in components]
-    with ThreadPoolExecutor(_BUILDS_AT_ONCE) as pool:
-        yield from pool.map(lambda each: _built(each.parent, each, str(directory)), whole)
-    used = {path for each in tree.kustomizations for path in named_by(each)}
-    loose = tuple(_read(file, found=True) for file in tree.loose if file.resolve() not in used)
-    remarks = tuple(_unused(each) for each in components if each.parent.resolve() not in used)
-    if not (tree.kustomizations or tree.loose):
+    if not (tree.kustomizations or tree.plain_files):
         raise CouldNotRun(f"{directory} holds no manifests: no file ends in .yaml or .yml")
-    if loose or remarks:
-        yield Bundle(str(directory), loose, remarks, str(directory))
-
-
-def _unused(component: Path) -> Remark:
-    return Remark(
-        "not-checked",
-        Place(str(component)),
-        "",
-        "the component is not checked: no kustomization here uses it",
-        "lint what uses it, or the component's directory itself",
+    # A component is incomplete on its own. It is checked with the kustomizations that use it.
+    components = [each for each in tree.kustomizations if is_component(each)]
+    complete = [each for each in tree.kustomizations if each not in components]
+    with ThreadPoolExecutor(_PARALLEL_BUILDS) as pool:
+        yield from pool.map(lambda each: _built(each, str(directory)), complete)
+    used = {path for each in tree.kustomizations for path in referenced_paths(each)}
+    texts = tuple(
+        _read(file, discovered=True) for file in tree.plain_files if file.resolve() not in used
     )
+    problems = tuple(
+        _unused_component(each) for each in components if each.parent.resolve() not in used
+    )
+    if texts or problems:
+        yield Bundle(str(directory), texts, problems, str(directory))
+
+
+def _unused_component(component: Path) -> InputProblem:
+    what = "the component is not checked, because no kustomization here uses it"
+    remedy = "lint a kustomization that uses it, or the component's directory"
+    return InputProblem("not-checked", Problem(Location(str(component)), "", what, remedy))
 
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """The kustomizations of a tree, and the files outside their directories."""
+    """The kustomizations of a directory tree, and the YAML files in its other directories."""
 
     kustomizations: tuple[Path, ...]
-    loose: tuple[Path, ...]
+    plain_files: tuple[Path, ...]
 
     @classmethod
     def of(cls, directory: Path) -> _Tree:
         kustomizations: list[Path] = []
-        loose: list[Path] = []
-        for folder, folders, _ in os.walk(directory, onerror=_unreadable):
+        plain_files: list[Path] = []
+        for folder, folders, _ in os.walk(directory, onerror=_raise_unreadable):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
-            if kustomization := kustomization_in(Path(folder)):
+            if kustomization := find_kustomization(Path(folder)):
                 kustomizations.append(kustomization)
             else:
-                loose += _files(Path(folder))
-        return cls(tuple(kustomizations), tuple(loose))
+                plain_files += _manifest_files(Path(folder))
+        return cls(tuple(kustomizations), tuple(plain_files))
 
 
-def _files(directory: Path) -> list[Path]:
+def _manifest_files(directory: Path) -> list[Path]:
     return sorted(
         each for each in directory.iterdir() if each.suffix in _SUFFIXES and each.is_file()
     )
 
 
-def _unreadable(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise CouldNotRun(f"{error.filename} can't be read: {error.strerror}")
 
 
-def _built(directory: Path, kustomization: Path, tree: str | None) -> Bundle:
-    file = str(kustomization)
-    built = build(directory)
-    place = Place(file)
-    remarks = tuple(
-        Remark(
-            "kustomize-deprecated",
-            place,
-            "",
-            warning,
-            "kustomize edit fix does most of it",
-        )
-        for warning in built.warnings
-    )
-    if built.failure:
-        failed = Remark(
-            "build-failed", place, "", f"kustomize can't build it: {built.failure}", "mend it"
+def _built(kustomization: Path, tree: str | None) -> Bundle:
+    directory, file = kustomization.parent, str(kustomization)
+    result = build(directory)
+    location = Location(file)
+    if result.failure:
+        what = f"kustomize can't build the directory: {result.failure}"
+        failed = InputProblem(
+            "build-failed", Problem(location, "", what, "correct the kustomization")
         )
         return Bundle(str(directory), (), (failed,), tree)
-    return Bundle(str(directory), (Text(file, built.text, built=True),), remarks, tree)
+    deprecations = tuple(
+        InputProblem(
+            "kustomize-deprecated",
+            Problem(location, "", warning, "run kustomize edit fix"),
+        )
+        for warning in result.warnings
+    )
+    return Bundle(
+        str(directory), (ManifestText(file, result.text, built=True),), deprecations, tree
+    )
 
 
 def _existing(name: str) -> Path:
@@ -168,9 +172,9 @@ def _existing(name: str) -> Path:
     return path
 
 
-def _read(path: Path, *, found: bool = False) -> Text:
+def _read(path: Path, *, discovered: bool = False) -> ManifestText:
     try:
-        return Text(str(path), path.read_text(encoding="utf-8"), found=found)
+        return ManifestText(str(path), path.read_text(encoding="utf-8"), discovered=discovered)
     except OSError as error:
         raise CouldNotRun(f"{path} can't be read: {error.strerror or error}") from None
     except UnicodeDecodeError:

@@ -1,1 +1,4 @@
-"""Istio's objects as strict models: pure, and whatever is not supported is refused by its path."""
+"""Strict models of Istio's objects, and the parts of Kubernetes' objects that routing needs.
+
+May import: nothing of this project. Pure.
+"""

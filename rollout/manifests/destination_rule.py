@@ -1,4 +1,7 @@
-"""DestinationRule: a Service's subsets, and how each is treated."""
+"""DestinationRule: the subsets of a Service, and the traffic policy of each.
+
+https://istio.io/latest/docs/reference/config/networking/destination-rule/
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,27 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from .field_types import ConcreteHost, DnsLabel, ExportTo
 from .metadata import IstioObject
-from .part import Part, unsupported
+from .strict_model import StrictModel, unsupported
 from .traffic_policy import TrafficPolicy
-from .values import ConcreteHost, DnsLabel, ExportTo
 
 
-class Subset(Part):
-    """The pods of a Service that carry all of the labels."""
+class Subset(StrictModel):
+    """The pods of a Service that have all of the labels."""
 
     name: DnsLabel
     labels: dict[str, str] = Field(default_factory=dict)
     traffic_policy: TrafficPolicy | None = None
 
 
-class DestinationRuleSpec(Part):
+class DestinationRuleSpec(StrictModel):
     host: ConcreteHost
     traffic_policy: TrafficPolicy | None = None
     subsets: tuple[Subset, ...] = ()
     export_to: ExportTo = ("*",)
     workload_selector: Annotated[
-        Any, unsupported("rules for some callers only", "leave workloadSelector out")
+        Any, unsupported("a rule for some client workloads only", "remove workloadSelector")
     ] = None
 
 

@@ -1,4 +1,4 @@
-"""Faults on purpose: delays and aborts."""
+"""Fault injection: delays and aborts (Istio's HTTPFaultInjection)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
-from .part import Part, unsupported
-from .refusals import Reason, refuse
-from .values import Duration, Percent
+from .field_errors import Reason, field_error
+from .field_types import Duration, Percent
+from .strict_model import StrictModel, unsupported
 
-#: In the order of their numbers: https://grpc.io/docs/guides/status-codes/
+#: In the order of their numeric codes: https://grpc.io/docs/guides/status-codes/
 GRPC_STATUSES: Final = (
     "OK",
     "CANCELLED",
@@ -30,56 +30,60 @@ GRPC_STATUSES: Final = (
     "DATA_LOSS",
     "UNAUTHENTICATED",
 )
-_PERCENT: Final = unsupported("percent is deprecated", "write percentage: {value: …}")
+_DEPRECATED_PERCENT: Final = unsupported(
+    "the deprecated field percent", "write percentage: {value: …}"
+)
 
 
-def _grpc_status(value: str) -> str:
+def _check_grpc_status(value: str) -> str:
     if value not in GRPC_STATUSES:
-        raise refuse(
-            Reason.BAD_VALUE, f'"{value}" is no gRPC status', "use a name such as UNAVAILABLE"
+        raise field_error(
+            Reason.BAD_VALUE, f'"{value}" is not a gRPC status', "use a name such as UNAVAILABLE"
         )
     return value
 
 
-class Delay(Part):
+class Delay(StrictModel):
     fixed_delay: Duration
-    #: None stands for no request at all.
+    #: None means 0 %: Envoy then delays no request.
     percentage: Percent | None = None
-    percent: Annotated[Any, _PERCENT] = None
+    percent: Annotated[Any, _DEPRECATED_PERCENT] = None
     exponential_delay: Annotated[
-        Any, unsupported("Istio never implemented exponentialDelay", "use fixedDelay")
+        Any, unsupported("exponentialDelay, which Istio never implemented,", "use fixedDelay")
     ] = None
 
 
-class Abort(Part):
+class Abort(StrictModel):
     http_status: Annotated[int, Field(ge=200, le=599)] | None = None
-    grpc_status: Annotated[str, AfterValidator(_grpc_status)] | None = None
-    #: None stands for no request at all.
+    grpc_status: Annotated[str, AfterValidator(_check_grpc_status)] | None = None
+    #: None means 0 %: Envoy then aborts no request.
     percentage: Percent | None = None
-    percent: Annotated[Any, _PERCENT] = None
+    percent: Annotated[Any, _DEPRECATED_PERCENT] = None
     http2_error: Annotated[
-        Any, unsupported("Istio never implemented http2Error", "use httpStatus")
+        Any, unsupported("http2Error, which Istio never implemented,", "use httpStatus")
     ] = Field(default=None, alias="http2Error")
 
     @model_validator(mode="after")
-    def _one_status(self) -> Abort:
+    def _check_one_status(self) -> Abort:
         if (self.http_status is None) == (self.grpc_status is None):
-            raise refuse(
+            raise field_error(
                 Reason.BAD_VALUE,
-                "an abort has one status",
-                "give either httpStatus or grpcStatus",
+                "an abort needs exactly one status",
+                "set either httpStatus or grpcStatus",
             )
         return self
 
 
-class Fault(Part):
-    """Each share is drawn anew: a request may be delayed, aborted or both."""
+class Fault(StrictModel):
+    """Envoy draws each percentage independently: a request may be delayed, aborted or both."""
 
     delay: Delay | None = None
     abort: Abort | None = None
 
     @model_validator(mode="after")
-    def _some(self) -> Fault:
+    def _check_not_empty(self) -> Fault:
         if self.delay is None and self.abort is None:
-            raise refuse(Reason.BAD_VALUE, "a fault that does nothing", "add delay or abort")
+            raise field_error(
+                Reason.BAD_VALUE, "the fault has neither delay nor abort", "add delay or abort"
+            )
         return self

@@ -1,4 +1,4 @@
-"""Hosts as Istio reads them: what is short, what is a cluster's own, what is a wildcard."""
+"""Hosts as Istio resolves them: short names, names of the cluster, wildcard domains."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ class ServiceName(NamedTuple):
 
     @property
     def host(self) -> str:
+        """Return the fully qualified domain name."""
         return f"{self.name}.{self.namespace}{CLUSTER_SUFFIX}"
 
 
 def expand_host(host: str, namespace: str) -> str:
-    """Complete a short host with the namespace of who names it; one with a dot stays as it is."""
+    """Complete a short host with the namespace of the object that names it.
+
+    Istio leaves a host with a dot as it is.
+    """
     return host if "." in host or host == "*" else f"{host}.{namespace}{CLUSTER_SUFFIX}"
 
 
@@ -30,7 +34,10 @@ def service_of(host: str) -> ServiceName | None:
 
 
 def half_qualified(host: str) -> ServiceName | None:
-    """Return the Service that ``kv.shop`` or ``kv.shop.svc`` was meant for; Istio finds none."""
+    """Return the Service that ``kv.shop`` or ``kv.shop.svc`` probably means, else None.
+
+    Istio does not complete such a host, so it finds no Service.
+    """
     name, _, rest = host.partition(".")
     namespace = rest.removesuffix(".svc")
     if not name or name == "*" or not namespace or "." in namespace:
@@ -39,11 +46,11 @@ def half_qualified(host: str) -> ServiceName | None:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tell whether some name fits both, each a name or a wildcard domain."""
-    return _within(one, other) or _within(other, one)
+    """Return True if some name matches both; each is a name or a wildcard domain."""
+    return _matches(one, other) or _matches(other, one)
 
 
-def _within(name: str, pattern: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     if pattern.startswith("*"):
         return name.endswith(pattern[1:])
     return name == pattern

@@ -1,4 +1,7 @@
-"""What becomes of a request: sent on, redirected, or answered."""
+"""A route of a VirtualService: its matches, its action, and its policies (Istio's HTTPRoute).
+
+https://istio.io/latest/docs/reference/config/networking/virtual-service/
+"""
 
 from __future__ import annotations
 
@@ -6,95 +9,104 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from .cors import CorsPolicy
 from .faults import Fault
+from .field_errors import Reason, field_error
+from .field_types import (
+    ConcreteHost,
+    DnsLabel,
+    Duration,
+    DurationOrZero,
+    Percent,
+    Port,
+    PortSelector,
+)
 from .http_match import HttpMatch
-from .matches import Re2Pattern
-from .part import Part, unsupported
-from .refusals import Reason, refuse
 from .retries import Retries
-from .values import ConcreteHost, DnsLabel, DurationOrZero, Percent, Port, PortSelector
+from .strict_model import StrictModel, unsupported
+from .string_match import Re2Pattern, StringMatchField
 
 
-class Destination(Part):
-    """A Service, or the pods of it that a subset names."""
+class Destination(StrictModel):
+    """A Service, or one subset of its pods."""
 
     host: ConcreteHost
     subset: DnsLabel | None = None
     port: PortSelector | None = None
 
 
-class HeaderOperations(Part):
+class HeaderOperations(StrictModel):
     set: dict[str, str] = Field(default_factory=dict)
     add: dict[str, str] = Field(default_factory=dict)
     remove: tuple[str, ...] = ()
 
 
-class Headers(Part):
+class Headers(StrictModel):
     request: HeaderOperations | None = None
     response: HeaderOperations | None = None
 
 
-def _weight(value: int) -> int:
+def _check_weight(value: int) -> int:
     if value < 0:
-        raise refuse(Reason.NEGATIVE_WEIGHT, f"the weight is {value}", "make it 0 or more")
+        raise field_error(Reason.NEGATIVE_WEIGHT, f"the weight is {value}", "set it to 0 or more")
     return value
 
 
-class WeightedDestination(Part):
-    """One share of a route; a single one gets everything, whatever its weight."""
+class WeightedDestination(StrictModel):
+    """A destination and its weight; a route's only destination gets all requests."""
 
     destination: Destination
-    weight: Annotated[int, AfterValidator(_weight), Field(le=2**31 - 1)] = 0
+    weight: Annotated[int, AfterValidator(_check_weight), Field(le=2**31 - 1)] = 0
     headers: Headers | None = None
 
 
-def _weights(value: tuple[WeightedDestination, ...]) -> tuple[WeightedDestination, ...]:
+def _check_weights(value: tuple[WeightedDestination, ...]) -> tuple[WeightedDestination, ...]:
     if len(value) > 1 and not sum(each.weight for each in value):
-        raise refuse(
+        raise field_error(
             Reason.ZERO_WEIGHTS,
-            "no destination has a weight: Istio's webhook refuses that",
-            "let the weights sum to 100",
+            "all weights of the route are 0; Istio's webhook rejects that",
+            "set weights that sum to 100",
         )
     return value
 
 
-class Mirror(Part):
-    """Where copies go; None as percentage stands for every request."""
+class Mirror(StrictModel):
+    """Where Envoy sends copies of requests; without a percentage it copies every request."""
 
     destination: Destination
     percentage: Percent | None = None
 
 
-class RegexRewrite(Part):
+class RegexRewrite(StrictModel):
     match: Re2Pattern
     rewrite: str
 
 
-class Rewrite(Part):
-    """``uri`` replaces what a prefix matched, else the whole path."""
+class Rewrite(StrictModel):
+    """``uri`` replaces the matched prefix, or the whole path if no prefix was matched."""
 
     uri: str | None = None
     authority: str | None = None
     uri_regex_rewrite: RegexRewrite | None = None
 
     @model_validator(mode="after")
-    def _agrees(self) -> Rewrite:
+    def _check_one_path_rewrite(self) -> Rewrite:
         if self.uri and self.uri_regex_rewrite:
-            raise refuse(
-                Reason.BAD_VALUE, "the path is rewritten twice", "keep uri or uriRegexRewrite"
+            raise field_error(
+                Reason.BAD_VALUE,
+                "uri and uriRegexRewrite both rewrite the path",
+                "keep one of the two",
             )
         if not (self.uri or self.uri_regex_rewrite or self.authority):
-            raise refuse(
+            raise field_error(
                 Reason.BAD_VALUE,
-                "a rewrite of nothing",
-                "give uri, uriRegexRewrite or authority",
+                "the rewrite changes nothing",
+                "set uri, uriRegexRewrite or authority",
             )
         return self
 
 
-class Redirect(Part):
-    """Answered with another address; what is None stays as it was asked for."""
+class Redirect(StrictModel):
+    """The response redirects the caller; a part of the URL that is None stays as requested."""
 
     uri: str | None = None
     authority: str | None = None
@@ -104,35 +116,63 @@ class Redirect(Part):
     redirect_code: Literal[301, 302, 303, 307, 308] = 301
 
     @model_validator(mode="after")
-    def _somewhere(self) -> Redirect:
+    def _check_target(self) -> Redirect:
         if not (self.uri or self.authority or self.port or self.derive_port or self.scheme):
-            raise refuse(
-                Reason.BAD_VALUE, "a redirect to the same place", "give uri, authority or scheme"
+            raise field_error(
+                Reason.BAD_VALUE,
+                "the redirect leads to the requested URL itself",
+                "set uri, authority or scheme",
             )
         if self.port and self.derive_port:
-            raise refuse(Reason.BAD_VALUE, "two ports", "keep port or derivePort")
+            raise field_error(
+                Reason.BAD_VALUE, "port and derivePort both set the port", "keep one of the two"
+            )
         return self
 
 
-class Body(Part):
+class Body(StrictModel):
     string: str | None = None
     bytes: str | None = None
 
 
-class DirectResponse(Part):
+class DirectResponse(StrictModel):
+    """Envoy answers the request itself."""
+
     status: Annotated[int, Field(ge=200, le=599)]
     body: Body | None = None
 
 
+Method = Literal[
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"
+]
+
+
+class CorsPolicy(StrictModel):
+    """How Envoy answers cross-origin requests of browsers."""
+
+    allow_origins: tuple[StringMatchField, ...] = ()
+    allow_methods: tuple[Method, ...] = ()
+    allow_headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age: Duration | None = None
+    allow_credentials: bool | None = None
+    unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
+    allow_origin: Annotated[
+        Any,
+        unsupported("the deprecated field allowOrigin", "write allowOrigins: [{exact: …}]"),
+    ] = None
+
+
+_ACTIONS: Final = ("route", "redirect", "direct_response")
 _WITH_ROUTE_ONLY: Final = ("rewrite", "fault")
 
 
-class HttpRoute(Part):
-    """One rule: the matches are alternatives, none of them stands for every request."""
+class HttpRoute(StrictModel):
+    """A request must meet one of the matches; without matches, every request does."""
 
     name: str | None = None
     match: tuple[HttpMatch, ...] = ()
-    route: Annotated[tuple[WeightedDestination, ...], AfterValidator(_weights)] = ()
+    route: Annotated[tuple[WeightedDestination, ...], AfterValidator(_check_weights)] = ()
     redirect: Redirect | None = None
     direct_response: DirectResponse | None = None
     rewrite: Rewrite | None = None
@@ -145,53 +185,56 @@ class HttpRoute(Part):
     cors_policy: CorsPolicy | None = None
     headers: Headers | None = None
     delegate: Annotated[
-        Any, unsupported("delegation to another VirtualService", "write the routes out here")
+        Any, unsupported("delegation to another VirtualService", "write the routes here")
     ] = None
     mirror_percent: Annotated[
-        Any, unsupported("mirrorPercent is deprecated", "write mirrorPercentage: {value: …}")
+        Any,
+        unsupported("the deprecated field mirrorPercent", "write mirrorPercentage: {value: …}"),
     ] = None
 
     @model_validator(mode="after")
-    def _one_action(self) -> HttpRoute:
-        said = [name for name in ("route", "redirect", "direct_response") if getattr(self, name)]
-        if not said:
-            raise refuse(
+    def _check_one_action(self) -> HttpRoute:
+        actions = [name for name in _ACTIONS if getattr(self, name)]
+        if not actions:
+            raise field_error(
                 Reason.ROUTE_ACTIONS,
-                "nothing becomes of a request",
-                "give one of route, redirect and directResponse",
+                "the route has no action",
+                "set one of route, redirect and directResponse",
             )
-        if len(said) > 1:
-            raise refuse(
+        if len(actions) > 1:
+            raise field_error(
                 Reason.ROUTE_ACTIONS,
-                "two things become of a request",
+                "the route has more than one action",
                 "keep one of route, redirect and directResponse",
             )
         if not self.route and (extra := [it for it in _WITH_ROUTE_ONLY if getattr(self, it)]):
-            raise refuse(
+            raise field_error(
                 Reason.ROUTE_ACTIONS,
-                f"{' and '.join(extra)} where no request is sent on",
-                "keep it to rules with a route",
+                f"the route forwards no request, so it can't have {' or '.join(extra)}",
+                f"remove {' and '.join(extra)}, or forward the requests with route",
             )
         if self.mirror and self.mirrors:
-            raise refuse(
-                Reason.ROUTE_ACTIONS, "mirror and mirrors at once", "write all of them in mirrors"
+            raise field_error(
+                Reason.ROUTE_ACTIONS,
+                "the route has both mirror and mirrors",
+                "list all mirrors under mirrors",
             )
         return self
 
     @property
-    def mirroring(self) -> tuple[tuple[Destination, float], ...]:
-        """Return where copies go and how many percent of the requests, however it is written."""
+    def mirror_destinations(self) -> tuple[tuple[Destination, float], ...]:
+        """Return each mirror of ``mirror`` or ``mirrors`` with the percentage of requests."""
         if self.mirror:
-            share = 100.0 if self.mirror_percentage is None else self.mirror_percentage.value
-            return ((self.mirror, share),)
+            percent = 100.0 if self.mirror_percentage is None else self.mirror_percentage.value
+            return ((self.mirror, percent),)
         return tuple(
             (each.destination, 100.0 if each.percentage is None else each.percentage.value)
             for each in self.mirrors
         )
 
     @property
-    def live(self) -> tuple[WeightedDestination, ...]:
-        """Return the destinations that get requests: the only one, or those with a weight."""
+    def active_destinations(self) -> tuple[WeightedDestination, ...]:
+        """Return the destinations that get requests: the only one, or those with weight > 0."""
         if len(self.route) == 1:
             return self.route
         return tuple(each for each in self.route if each.weight)

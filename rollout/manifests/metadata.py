@@ -1,4 +1,4 @@
-"""What every object says of itself."""
+"""The fields that all of Istio's objects share: metadata, selectors, target references."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from .part import Part
+from .strict_model import StrictModel
 
 DEFAULT_NAMESPACE: Final = "default"
 
 
-class Metadata(Part):
-    """Name, namespace, labels and annotations; what the cluster adds is taken as it comes."""
+class Metadata(StrictModel):
+    """Kubernetes' ObjectMeta. Fields that only the cluster writes may have any value."""
 
     name: Annotated[str, Field(min_length=1)]
     namespace: str = DEFAULT_NAMESPACE
@@ -31,13 +31,13 @@ class Metadata(Part):
     uid: Any = None
 
 
-class IstioObject(Part):
-    """An object of Istio's; the kinds add their ``spec``."""
+class IstioObject(StrictModel):
+    """Any object of Istio's; each kind adds its ``spec``."""
 
     api_version: str
     kind: str
     metadata: Metadata
-    #: Written by the cluster alone.
+    #: Only the cluster writes it.
     status: Any = None
 
     @property
@@ -49,8 +49,8 @@ class IstioObject(Part):
         return self.metadata.namespace
 
 
-class PolicyTargetReference(Part):
-    """What a policy is attached to, where no selector says so."""
+class PolicyTargetReference(StrictModel):
+    """The Gateway or Service that a policy applies to, in place of a selector."""
 
     group: str = ""
     kind: str
@@ -58,11 +58,13 @@ class PolicyTargetReference(Part):
     namespace: str | None = None
 
 
-class WorkloadSelector(Part):
-    """Which pods a policy is for, by all of their labels."""
+class WorkloadSelector(StrictModel):
+    """Selects the pods that have all of these labels."""
 
     match_labels: dict[str, str] = Field(default_factory=dict)
 
 
-class ProviderReference(Part):
+class ProviderReference(StrictModel):
+    """The name of a provider that Istio's MeshConfig defines."""
+
     name: str

@@ -1,4 +1,4 @@
-"""When a proxy asks again."""
+"""How Envoy retries requests (Istio's HTTPRetry)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
-from .part import Part, unsupported
-from .refusals import Reason, refuse
-from .values import Duration
+from .field_errors import Reason, field_error
+from .field_types import Duration
+from .strict_model import StrictModel, unsupported
 
-#: What Envoy knows; Istio's webhook takes these, and statuses.
+#: Envoy's retry conditions; Istio's webhook accepts these names and HTTP statuses.
+#: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter
 CONDITIONS: Final = frozenset(
     {
         "5xx",
@@ -31,49 +32,49 @@ CONDITIONS: Final = frozenset(
         "unavailable",
     }
 )
-#: What Istio does where a route says nothing of retries.
+#: Istio's defaults for a route without ``retries``.
 DEFAULT_ATTEMPTS: Final = 2
 DEFAULT_CONDITIONS: Final = ("connect-failure", "refused-stream", "unavailable", "cancelled")
 
 
-def _conditions(value: str) -> str:
-    for said in value.split(","):
-        status = said.isdecimal() and 100 <= int(said) <= 599
-        if said not in CONDITIONS and not status:
-            raise refuse(
+def _check_conditions(value: str) -> str:
+    for condition in value.split(","):
+        status = condition.isdecimal() and 100 <= int(condition) <= 599
+        if condition not in CONDITIONS and not status:
+            raise field_error(
                 Reason.BAD_VALUE,
-                f'"{said}" is no condition to retry on',
-                "use Envoy's names or statuses, with commas and no blanks between",
+                f'"{condition}" is not a retry condition',
+                "list Envoy's conditions or HTTP statuses, separated by commas without spaces",
             )
     return value
 
 
-class Retries(Part):
-    """``attempts`` counts the retries, the first try not among them."""
+class Retries(StrictModel):
+    """``attempts`` is the number of retries; the first try does not count."""
 
     attempts: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     per_try_timeout: Duration | None = None
-    retry_on: Annotated[str, AfterValidator(_conditions)] | None = None
+    retry_on: Annotated[str, AfterValidator(_check_conditions)] | None = None
     backoff: Duration | None = None
     retry_ignore_previous_hosts: bool | None = None
     retry_remote_localities: Annotated[
-        Any, unsupported("retries in other localities", "leave retryRemoteLocalities out")
+        Any, unsupported("retrying in other localities", "remove retryRemoteLocalities")
     ] = None
 
     @model_validator(mode="after")
-    def _agree(self) -> Retries:
-        said = self.per_try_timeout or self.retry_on or self.backoff
-        if self.attempts == 0 and said:
-            raise refuse(
+    def _check_attempts(self) -> Retries:
+        configured = self.per_try_timeout or self.retry_on or self.backoff
+        if self.attempts == 0 and configured:
+            raise field_error(
                 Reason.RETRIES_CONTRADICT,
-                "no attempts, and yet how to make them: Istio's webhook refuses that",
-                "leave only attempts: 0, or raise attempts",
+                "attempts is 0, but other fields configure retries; Istio's webhook rejects that",
+                "keep only attempts: 0, or raise attempts",
             )
         return self
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Return what is retried: none without attempts, Istio's default where nothing is said."""
+        """Return the retry conditions; none if attempts is 0, Istio's default if none is set."""
         if not self.attempts:
             return ()
         return tuple(self.retry_on.split(",")) if self.retry_on else DEFAULT_CONDITIONS

@@ -1,4 +1,7 @@
-"""Telemetry: what proxies trace, count and log."""
+"""Telemetry: which traces, metrics and access logs proxies produce.
+
+https://istio.io/latest/docs/reference/config/telemetry/
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,31 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .field_types import Duration
 from .metadata import IstioObject, PolicyTargetReference, ProviderReference, WorkloadSelector
-from .part import Part
-from .values import Duration
+from .strict_model import StrictModel
 
 
-class TracingSelector(Part):
+class TracingSelector(StrictModel):
     mode: Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"] = "CLIENT_AND_SERVER"
 
 
-class LiteralTag(Part):
+class LiteralTag(StrictModel):
     value: str
 
 
-class NamedTag(Part):
+class NamedTag(StrictModel):
     name: str
     default_value: str | None = None
 
 
-class CustomTag(Part):
+class CustomTag(StrictModel):
     literal: LiteralTag | None = None
     environment: NamedTag | None = None
     header: NamedTag | None = None
 
 
-class Tracing(Part):
+class Tracing(StrictModel):
     match: TracingSelector | None = None
     providers: tuple[ProviderReference, ...] = ()
     random_sampling_percentage: Annotated[float, Field(ge=0, le=100)] | None = None
@@ -40,41 +43,41 @@ class Tracing(Part):
     enable_istio_tags: bool | None = None
 
 
-class MetricSelector(Part):
+class MetricSelector(StrictModel):
     metric: str | None = None
     custom_metric: str | None = None
     mode: Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"] = "CLIENT_AND_SERVER"
 
 
-class TagOverride(Part):
+class TagOverride(StrictModel):
     operation: Literal["UPSERT", "REMOVE"] = "UPSERT"
     value: str | None = None
 
 
-class MetricsOverride(Part):
+class MetricsOverride(StrictModel):
     match: MetricSelector | None = None
     disabled: bool | None = None
     tag_overrides: dict[str, TagOverride] = Field(default_factory=dict)
 
 
-class Metrics(Part):
+class Metrics(StrictModel):
     providers: tuple[ProviderReference, ...] = ()
     overrides: tuple[MetricsOverride, ...] = ()
     reporting_interval: Duration | None = None
 
 
-class LogFilter(Part):
+class LogFilter(StrictModel):
     expression: str
 
 
-class AccessLogging(Part):
+class AccessLogging(StrictModel):
     match: TracingSelector | None = None
     providers: tuple[ProviderReference, ...] = ()
     disabled: bool | None = None
     filter: LogFilter | None = None
 
 
-class TelemetrySpec(Part):
+class TelemetrySpec(StrictModel):
     selector: WorkloadSelector | None = None
     target_ref: PolicyTargetReference | None = None
     target_refs: tuple[PolicyTargetReference, ...] = ()

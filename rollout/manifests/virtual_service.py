@@ -1,4 +1,7 @@
-"""VirtualService: the routes of some hosts, at gateways and inside the mesh."""
+"""VirtualService: the routes of hosts, at gateways and inside the mesh.
+
+https://istio.io/latest/docs/reference/config/networking/virtual-service/
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,22 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from .field_types import ExportTo, Host
 from .http_route import HttpRoute
 from .metadata import IstioObject
-from .part import Part, unsupported
-from .values import ExportTo, Host
+from .strict_model import StrictModel, unsupported
 
-#: Among ``gateways`` this stands for all sidecars; also what an empty list stands for.
+#: The name in ``gateways`` for all sidecars. It is the default.
 MESH: Final = "mesh"
 
 
-class VirtualServiceSpec(Part):
+class VirtualServiceSpec(StrictModel):
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
     http: Annotated[tuple[HttpRoute, ...], Field(min_length=1)]
     gateways: tuple[str, ...] = ()
     export_to: ExportTo = ("*",)
-    tcp: Annotated[Any, unsupported("routes of TCP connections", "only http is supported")] = None
-    tls: Annotated[Any, unsupported("routes by SNI", "only http is supported")] = None
+    tcp: Annotated[Any, unsupported("routing TCP connections", "use http")] = None
+    tls: Annotated[Any, unsupported("routing by SNI", "use http")] = None
 
 
 class VirtualService(IstioObject):
@@ -29,15 +32,15 @@ class VirtualService(IstioObject):
 
     @property
     def gateways(self) -> tuple[str, ...]:
-        """Return ``mesh``, and Gateways as ``namespace/name``."""
+        """Return ``mesh`` and the Gateways as ``namespace/name``."""
         return tuple(self.qualify(each) for each in self.spec.gateways) or (MESH,)
 
     def qualify(self, gateway: str) -> str:
-        """Return a Gateway's name with its namespace; ``mesh`` stays."""
+        """Return a Gateway as ``namespace/name``, and ``mesh`` as it is."""
         if gateway == MESH:
             return MESH
         namespace, slash, name = gateway.rpartition("/")
         if not slash and "." in name:
-            # As Istio once had it: name.namespace.svc.cluster.local
+            # An old form that Istio still reads: name.namespace.svc.cluster.local
             name, namespace, *_ = name.split(".")
         return f"{self.namespace if namespace in {'', '.'} else namespace}/{name}"

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from ..evidence.objective import Objective
-from ..lint.documents import Assembling
 from ..lint.findings import Severity
-from ..lint.kustomize import CouldNotRun, kustomization_in
-from ..lint.linting import Bundle, Report, lint
+from ..lint.kustomize import CouldNotRun, find_kustomization
+from ..lint.linter import Bundle, Report, lint
 from ..lint.rendering import render_text
+from ..lint.resource import Resource
+from ..lint.resource_parser import ResourceParser
 from ..lint.schemas import Schemas
 from ..lint.sources import collect, collect_steps
-from ..lint.subjects import Subject
-from ..lint.yaml_text import YamlInvalid, read_documents
+from ..lint.yaml_documents import YamlInvalid, parse_documents
 from ..manifests.virtual_service import VirtualService
 from .model import CanaryRequests, Plan, SmokeTest, Step, Strategy
 from .plan_file import NAME, PlanFile, PlanInvalid, parse_plan_file
@@ -32,12 +32,12 @@ _SETUP_PREFIXES: Final = ("1-", "2-", "3-")
 class LoadedPlan:
     """A plan, and the objects that are in the cluster before its first step.
 
-    ``subjects`` excludes the VirtualService that the steps replace. ``warnings`` name deprecated
+    ``resources`` excludes the VirtualService that the steps replace. ``warnings`` name deprecated
     fields of the plan file.
     """
 
     plan: Plan
-    subjects: tuple[Subject, ...]
+    resources: tuple[Resource, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -57,19 +57,19 @@ def load_plan(
     before = list(prerequisites) or [str(directory / each) for each in spec.prerequisites]
     bundles = collect_steps([str(each) for each in (*setup, *steps)])
     known = collect(before)
-    assembling = Assembling(Schemas(None), namespace)
-    _refuse_errors(lint(bundles, assembling, given=known, plan=True))
-    subjects = [
-        _subjects(assembling, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
+    parser = ResourceParser(Schemas(None), namespace)
+    _refuse_errors(lint(bundles, parser, existing=known, plan=True))
+    resources = [
+        _resources(parser, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
     ]
     services = {
-        step.name: _virtual_service(step.name, _subjects(assembling, bundle))
+        step.name: _virtual_service(step.name, _resources(parser, bundle))
         for step, bundle in zip(steps, bundles[-len(steps) :], strict=True)
     }
     plan = _build_plan(directory, spec, services)
-    routes = next(iter(services.values())).identity
-    # A later object replaces an earlier one with the same identity, as kubectl apply would.
-    cluster = {each.identity: each for some in subjects for each in some}
+    routes = next(iter(services.values())).id
+    # A later object replaces an earlier one with the same id, as kubectl apply would.
+    cluster = {each.id: each for some in resources for each in some}
     cluster.pop(routes, None)
     return LoadedPlan(plan, tuple(cluster.values()), warnings)
 
@@ -80,7 +80,7 @@ def _read_plan_file(file: Path) -> tuple[PlanFile, tuple[str, ...]]:
             raise CouldNotRun(f"{file} does not exist")
         return PlanFile(), ()
     try:
-        documents = [each.value for each in read_documents(file.read_text(encoding="utf-8"))]
+        documents = [each.value for each in parse_documents(file.read_text(encoding="utf-8"))]
     except (OSError, UnicodeDecodeError, YamlInvalid) as error:
         raise PlanInvalid(f"{file} can't be read: {error}") from None
     if len(documents) > 1:
@@ -94,7 +94,7 @@ def _setup_directories(directory: Path, spec: PlanFile) -> list[Path]:
     return sorted(
         each
         for each in directory.iterdir()
-        if each.is_dir() and each.name.startswith(_SETUP_PREFIXES) and kustomization_in(each)
+        if each.is_dir() and each.name.startswith(_SETUP_PREFIXES) and find_kustomization(each)
     )
 
 
@@ -125,22 +125,22 @@ def _refuse_errors(report: Report) -> None:
         )
 
 
-def _subjects(assembling: Assembling, bundle: Bundle) -> tuple[Subject, ...]:
-    return tuple(each for text in bundle.texts for each in assembling.read(text)[0])
+def _resources(parser: ResourceParser, bundle: Bundle) -> tuple[Resource, ...]:
+    return tuple(each for text in bundle.texts for each in parser.parse(text)[0])
 
 
-def _virtual_service(step: str, subjects: Sequence[Subject]) -> Subject:
-    services = [each for each in subjects if isinstance(each.manifest, VirtualService)]
-    if len(services) != 1 or len(subjects) != 1:
-        named = ", ".join(f"{each.kind}/{each.name}" for each in subjects) or "nothing"
+def _virtual_service(step: str, resources: Sequence[Resource]) -> Resource:
+    services = [each for each in resources if isinstance(each.istio_object, VirtualService)]
+    if len(services) != 1 or len(resources) != 1:
+        named = ", ".join(f"{each.kind}/{each.name}" for each in resources) or "nothing"
         raise PlanInvalid(
             f"{step}: a step must be one VirtualService and nothing else; it is {named}"
         )
     return services[0]
 
 
-def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Subject]) -> Plan:
-    if len({each.identity for each in services.values()}) > 1:
+def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Resource]) -> Plan:
+    if len({each.id for each in services.values()}) > 1:
         names = ", ".join(dict.fromkeys(each.name for each in services.values()))
         raise PlanInvalid(f"the steps change different VirtualServices: {names}")
     manifests = {name: _manifest(each) for name, each in services.items()}
@@ -176,7 +176,7 @@ def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Subject]
     )
 
 
-def _manifest(subject: Subject) -> VirtualService:
-    if not isinstance(subject.manifest, VirtualService):  # pragma: no cover - chosen as one
-        raise PlanInvalid(f"{subject.name} is no VirtualService")
-    return subject.manifest
+def _manifest(resource: Resource) -> VirtualService:
+    if not isinstance(resource.istio_object, VirtualService):  # pragma: no cover - chosen as one
+        raise PlanInvalid(f"{resource.name} is no VirtualService")
+    return resource.istio_object

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from ..manifests.part import Part
-from ..manifests.refusals import Reason, refuse, render_path
-from ..manifests.values import DnsLabel, Duration
+from ..manifests.field_errors import Reason, field_error
+from ..manifests.field_types import DnsLabel, Duration
+from ..manifests.json_path import render_path
+from ..manifests.strict_model import StrictModel
 from .model import Strategy
 
 NAME: Final = "plan.yaml"
@@ -32,7 +33,7 @@ class PlanInvalid(Exception):
 
 def _increasing(value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
     if list(value) != sorted(set(value)):
-        raise refuse(
+        raise field_error(
             Reason.BAD_VALUE,
             "the latency thresholds do not increase",
             "list each once, the smallest first",
@@ -40,7 +41,7 @@ def _increasing(value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
     return value
 
 
-class ObjectiveSpec(Part):
+class ObjectiveSpec(StrictModel):
     """See ``rollout.evidence.Objective``. ``slow`` are the latency thresholds.
 
     Each threshold must be a bucket boundary of the latency histogram.
@@ -56,7 +57,7 @@ class ObjectiveSpec(Part):
     false_promotion: Probability = 0.05
 
 
-class SmokeTestSpec(Part):
+class SmokeTestSpec(StrictModel):
     """A request to the canary before other clients reach it."""
 
     path: Annotated[str, Field(pattern="^/")] = "/"
@@ -65,14 +66,14 @@ class SmokeTestSpec(Part):
     status: Annotated[int, Field(ge=100, le=599)] = 200
 
 
-class RequestsSpec(Part):
+class RequestsSpec(StrictModel):
     """Which of a rehearsal's requests select the canary: ``share`` of them, by these headers."""
 
     headers: Annotated[dict[str, str], Field(min_length=1)]
     share: Probability = 0.3
 
 
-class PlanFile(Part):
+class PlanFile(StrictModel):
     """The fields of ``plan.yaml``. Directories are relative to the file."""
 
     strategy: Literal["canary", "blue-green", "ab", "walk"] = "canary"
@@ -94,13 +95,13 @@ class PlanFile(Part):
     @model_validator(mode="after")
     def _check_fields_together(self) -> PlanFile:
         if self.stable == self.canary:
-            raise refuse(
+            raise field_error(
                 Reason.BAD_VALUE,
                 "stable and canary are one subset",
                 "name two different subsets",
             )
         if self.poll > self.step_time:
-            raise refuse(
+            raise field_error(
                 Reason.BAD_DURATION, "poll is longer than stepTime", "choose a shorter poll"
             )
         return self

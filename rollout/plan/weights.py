@@ -64,7 +64,7 @@ def _by_name(step: str, service: VirtualService) -> dict[str, HttpRoute]:
     for index, rule in enumerate(service.spec.http):
         if rule.name is None or rule.name in rules:
             raise PlanInvalid(
-                f"{step}: {service.spec.at('http', index)} has no unique name;"
+                f"{step}: {service.spec.json_path('http', index)} has no unique name;"
                 " name every rule, because the cluster's rules are found by name"
             )
         rules[rule.name] = rule
@@ -73,7 +73,8 @@ def _by_name(step: str, service: VirtualService) -> dict[str, HttpRoute]:
 
 def _destinations(rule: HttpRoute) -> tuple[tuple[str, str | None, int], ...]:
     return tuple(
-        (each.destination.host, each.destination.subset, each.weight) for each in rule.live
+        (each.destination.host, each.destination.subset, each.weight)
+        for each in rule.active_destinations
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..lint.subjects import Subject
+from ..lint.resource import Resource
 from ..manifests.destination_rule import DestinationRule, Subset
 from ..manifests.hosts import ServiceName, expand_host, service_of
 from ..manifests.kubernetes import Workload
@@ -40,7 +40,7 @@ def arms_of(planned: LoadedPlan, metrics: str) -> ReleaseLabel:
     """
     plan = planned.plan
     host = service_of_plan(plan).host
-    subsets = {each.name: each for each in _subsets(planned.subjects, host)}
+    subsets = {each.name: each for each in _subsets(planned.resources, host)}
     for name in (plan.stable, plan.canary):
         if name not in subsets:
             raise PlanInvalid(f"no DestinationRule of {host} has the subset {name}; {_REMEDY}")
@@ -48,8 +48,8 @@ def arms_of(planned: LoadedPlan, metrics: str) -> ReleaseLabel:
     if metrics == "istio":
         return ReleaseLabel(
             "destination_workload",
-            _workload(planned.subjects, plan.namespace, stable),
-            _workload(planned.subjects, plan.namespace, canary),
+            _workload(planned.resources, plan.namespace, stable),
+            _workload(planned.resources, plan.namespace, canary),
         )
     for label, value in stable.labels.items():
         other = canary.labels.get(label)
@@ -64,35 +64,35 @@ def version_of(planned: LoadedPlan, subset: str) -> str | None:
     """Return the version in the labels of a subset's pods, None if there are none or several."""
     host = service_of_plan(planned.plan).host
     selected = [
-        each.view.labels
-        for chosen in _subsets(planned.subjects, host)
+        each.kubernetes_object.labels
+        for chosen in _subsets(planned.resources, host)
         if chosen.name == subset
-        for each in planned.subjects
-        if isinstance(each.view, Workload)
-        and each.view.namespace == planned.plan.namespace
-        and each.view.carries(chosen.labels)
+        for each in planned.resources
+        if isinstance(each.kubernetes_object, Workload)
+        and each.kubernetes_object.namespace == planned.plan.namespace
+        and each.kubernetes_object.has_labels(chosen.labels)
     ]
     versions = {next((of[name] for name in _VERSION if name in of), None) for of in selected}
     return versions.pop() if len(versions) == 1 else None
 
 
-def _subsets(subjects: tuple[Subject, ...], host: str) -> tuple[Subset, ...]:
+def _subsets(resources: tuple[Resource, ...], host: str) -> tuple[Subset, ...]:
     return tuple(
         subset
-        for each in subjects
-        if isinstance(each.manifest, DestinationRule)
-        and expand_host(each.manifest.spec.host, each.namespace) == host
-        for subset in each.manifest.spec.subsets
+        for each in resources
+        if isinstance(each.istio_object, DestinationRule)
+        and expand_host(each.istio_object.spec.host, each.namespace) == host
+        for subset in each.istio_object.spec.subsets
     )
 
 
-def _workload(subjects: tuple[Subject, ...], namespace: str, subset: Subset) -> str:
+def _workload(resources: tuple[Resource, ...], namespace: str, subset: Subset) -> str:
     names = [
-        each.view.name
-        for each in subjects
-        if isinstance(each.view, Workload)
-        and each.view.namespace == namespace
-        and each.view.carries(subset.labels)
+        each.kubernetes_object.name
+        for each in resources
+        if isinstance(each.kubernetes_object, Workload)
+        and each.kubernetes_object.namespace == namespace
+        and each.kubernetes_object.has_labels(subset.labels)
     ]
     if len(names) != 1:
         found = ", ".join(names) or "none"

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from ..envoy.configuration import Objects
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
-from ..manifests.kubernetes import WORKLOADS, Service, Workload, read_service, read_workload
+from ..manifests.kubernetes import WORKLOADS, Service, Workload, parse_service, parse_workload
 from ..manifests.metadata import DEFAULT_NAMESPACE, IstioObject
-from ..manifests.reading import is_istio, read_manifest
+from ..manifests.parsing import is_istio, parse_manifest
 from ..manifests.virtual_service import VirtualService
 from .errors import ManifestsInvalid
 
@@ -38,10 +38,10 @@ def read_applied_manifests(documents: Iterable[Document]) -> AppliedManifests:
     errors: list[str] = []
     for each in latest:
         if is_istio(str(each["apiVersion"])):
-            reading = read_manifest(each)
-            if reading.manifest is not None:
-                models.append(reading.manifest)
-            errors += [f"{title_of(each)}: {one.path}: {one.what}" for one in reading.refusals]
+            parsed = parse_manifest(each)
+            if parsed.manifest is not None:
+                models.append(parsed.manifest)
+            errors += [f"{title_of(each)}: {one.path}: {one.what}" for one in parsed.errors]
     if errors:
         raise ManifestsInvalid("; ".join(errors))
     objects = Objects(
@@ -69,7 +69,7 @@ def _of_kind(models: Iterable[IstioObject], kind: type[Model]) -> tuple[Model, .
 
 def _services(documents: Iterable[Document]) -> tuple[Service, ...]:
     return tuple(
-        read_service(each, namespace_of(each))
+        parse_service(each, namespace_of(each))
         for each in documents
         if each["kind"] == "Service" and each["apiVersion"] == "v1"
     )
@@ -77,7 +77,7 @@ def _services(documents: Iterable[Document]) -> tuple[Service, ...]:
 
 def _workloads(documents: Iterable[Document]) -> tuple[Workload, ...]:
     return tuple(
-        read_workload(each, namespace_of(each)) for each in documents if each["kind"] in WORKLOADS
+        parse_workload(each, namespace_of(each)) for each in documents if each["kind"] in WORKLOADS
     )
 
 

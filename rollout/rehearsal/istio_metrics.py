@@ -126,7 +126,7 @@ def _only_workloads(objects: Objects) -> Mapping[tuple[str, str], str]:
             found[host, subset.name] = [
                 each.name
                 for each in objects.workloads
-                if each.namespace == rule.namespace and each.carries(subset.labels)
+                if each.namespace == rule.namespace and each.has_labels(subset.labels)
             ]
     return {subset: names[0] for subset, names in found.items() if len(names) == 1}
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
-from ..manifests.reading import is_istio, read_manifest
+from ..manifests.parsing import is_istio, parse_manifest
 from .applied_manifests import title_of
 
 #: Why an object has no effect in a rehearsal, by its API group and kind.
@@ -67,7 +67,7 @@ def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     group, slash, _ = str(document["apiVersion"]).partition("/")
     if why := _WITHOUT_EFFECT.get((group if slash else "", str(document["kind"]))):
         yield "", why
-    manifest = read_manifest(document).manifest if is_istio(group) else None
+    manifest = parse_manifest(document).manifest if is_istio(group) else None
     if isinstance(manifest, Gateway):
         yield from _gateway_fields(manifest)
     elif isinstance(manifest, DestinationRule):
@@ -77,13 +77,13 @@ def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _gateway_fields(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for server in gateway.spec.servers:
         if server.tls and server.tls.https_redirect:
-            yield server.tls.at("httpsRedirect"), "no port serves https after the redirect"
+            yield server.tls.json_path("httpsRedirect"), "no port serves https after the redirect"
         elif server.tls:
-            yield server.tls.at(), "the port speaks plaintext, without certificates"
+            yield server.tls.json_path(), "the port speaks plaintext, without certificates"
 
 
 def _destination_rule_fields(rule: DestinationRule) -> Iterator[tuple[str, str]]:
     policies = [rule.spec.traffic_policy, *(each.traffic_policy for each in rule.spec.subsets)]
     for policy in policies:
         if policy and policy.tls:
-            yield policy.tls.at(), "connections to pods are plaintext"
+            yield policy.tls.json_path(), "connections to pods are plaintext"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..evidence.counts import Arm
 from ..manifests.destination_rule import DestinationRule
-from ..manifests.kubernetes import WORKLOADS, Workload, read_workload
+from ..manifests.kubernetes import WORKLOADS, Workload, parse_workload
 from .applied_manifests import AppliedManifests, Document, namespace_of
 from .container_environment import ConfigMaps, PodIdentity, read_environment
 
@@ -82,7 +82,7 @@ def build_pod_specs(
     for document in manifests.documents:
         if document["kind"] not in WORKLOADS:
             continue
-        workload = read_workload(document, namespace_of(document))
+        workload = parse_workload(document, namespace_of(document))
         arm = arm_of(workload, manifests.objects.destination_rules, subsets)
         command = options.commands.get(arm) if arm else None
         container = _choose_container(document, any_image=command is not None)
@@ -113,7 +113,7 @@ def arm_of(
                 rule.namespace == workload.namespace
                 and subset.name in subsets
                 and subset.labels
-                and workload.carries(subset.labels)
+                and workload.has_labels(subset.labels)
             ):
                 return subsets[subset.name]
     return None

@@ -1,1 +1,4 @@
-"""All rules, one file a theme; the table of them is in table.py."""
+"""The lint rules, one module per theme; table.py lists them and explains how to add one.
+
+May import: lint, manifests. Pure.
+"""

@@ -1,4 +1,4 @@
-"""Gateways and VirtualServices: that they find each other."""
+"""Rules for Gateways: Gateways and VirtualServices must refer to each other correctly. Pure."""
 
 from __future__ import annotations
 
@@ -8,89 +8,82 @@ from typing import Final
 from ...manifests.gateway import Gateway
 from ...manifests.hosts import expand_host, overlap, service_of
 from ...manifests.virtual_service import MESH, VirtualService
+from ..context import LintContext, istio_objects
 from ..findings import Severity
-from ..inventory import Inventory, models
+from ..resource import Resource
 from ..rule import Problem, Rule
-from ..subjects import Subject
 
 
-def unused(inventory: Inventory) -> Iterator[Problem]:
-    referred = {
-        gateway
-        for _, service in models(inventory.everything, VirtualService)
-        for gateway in (
-            *service.gateways,
-            *(service.qualify(it) for rule in service.spec.http for it in _at_matches(rule.match)),
-        )
+def gateway_unused(context: LintContext) -> Iterator[Problem]:
+    used = {
+        qualified
+        for _, service in istio_objects(context.everything, VirtualService)
+        for _, qualified in _references(service)
     }
-    for subject, gateway in inventory.gateways():
-        if f"{gateway.namespace}/{gateway.name}" not in referred:
+    for resource, gateway in context.gateways():
+        if f"{gateway.namespace}/{gateway.name}" not in used:
             yield Problem(
-                subject,
+                resource,
                 "",
-                "no VirtualService is bound to this Gateway: it answers 404 to everything",
-                f"list {gateway.namespace}/{gateway.name} under gateways of a VirtualService",
+                "no VirtualService uses this Gateway, so it answers every request with 404",
+                f"add {gateway.namespace}/{gateway.name} to gateways of a VirtualService",
             )
-
-
-def _at_matches(matches: tuple[object, ...]) -> Iterator[str]:
-    for match in matches:
-        yield from getattr(match, "gateways", ())
 
 
 def _references(service: VirtualService) -> Iterator[tuple[str, str]]:
-    """Yield the path and the qualified name of each reference to a Gateway."""
+    """Yield the JSON path and the qualified name of each reference to a Gateway."""
     for index, written in enumerate(service.spec.gateways):
-        yield service.spec.at("gateways", index), service.qualify(written)
+        yield service.spec.json_path("gateways", index), service.qualify(written)
     for route in service.spec.http:
         for match in route.match:
             for index, written in enumerate(match.gateways):
-                yield match.at("gateways", index), service.qualify(written)
+                yield match.json_path("gateways", index), service.qualify(written)
 
 
-def _unknown(inventory: Inventory) -> Iterator[tuple[Subject, str, str]]:
-    for subject, service in inventory.virtual_services():
+def _unknown_references(context: LintContext) -> Iterator[tuple[Resource, str, str]]:
+    for resource, service in context.virtual_services():
         for path, qualified in _references(service):
-            if qualified != MESH and not inventory.has_gateway(qualified):
-                yield subject, path, qualified
+            if qualified != MESH and not context.has_gateway(qualified):
+                yield resource, path, qualified
 
 
-def undefined(inventory: Inventory) -> Iterator[Problem]:
-    for subject, path, qualified in _unknown(inventory):
-        if inventory.describes_gateways(qualified.partition("/")[0]):
+def gateway_undefined(context: LintContext) -> Iterator[Problem]:
+    for resource, path, qualified in _unknown_references(context):
+        if context.has_gateways_of(qualified.partition("/")[0]):
             yield Problem(
-                subject, path, f"there is no Gateway {qualified}", "add it, or mend the name"
+                resource, path, f"there is no Gateway {qualified}", "add it, or correct the name"
             )
 
 
-def not_in_input(inventory: Inventory) -> Iterator[Problem]:
-    for subject, path, qualified in _unknown(inventory):
+def gateway_not_in_input(context: LintContext) -> Iterator[Problem]:
+    for resource, path, qualified in _unknown_references(context):
         namespace = qualified.partition("/")[0]
-        if not inventory.describes_gateways(namespace):
+        if not context.has_gateways_of(namespace):
             yield Problem(
-                subject,
+                resource,
                 path,
-                f"whether Gateway {qualified} exists can't be told:"
-                f" no Gateway of namespace {namespace} is given",
-                "name what defines it with --with",
+                f"the linter can't check that Gateway {qualified} exists, because the input has no"
+                f" Gateway of namespace {namespace}",
+                "pass the manifests with the Gateway by --with",
             )
 
 
-def host_mismatch(inventory: Inventory) -> Iterator[Problem]:
-    for subject, service in inventory.virtual_services():
+def gateway_host_mismatch(context: LintContext) -> Iterator[Problem]:
+    for resource, service in context.virtual_services():
         for index, written in enumerate(service.spec.gateways):
-            gateway = inventory.gateway(service.qualify(written))
-            if gateway is not None and not _serves(gateway, service):
+            gateway = context.gateway(service.qualify(written))
+            if gateway is not None and not _has_host_of(gateway, service):
                 yield Problem(
-                    subject,
-                    service.spec.at("gateways", index),
-                    f"Gateway {written} listens for {_listed(gateway)}, which is none of"
-                    f" {', '.join(service.spec.hosts)}: no request gets here",
-                    "name the host on both",
+                    resource,
+                    service.spec.json_path("gateways", index),
+                    f"Gateway {written} accepts {_render_domains(gateway)}, but the hosts of the"
+                    f" VirtualService are {', '.join(service.spec.hosts)}: no request from"
+                    " that Gateway reaches it",
+                    "name the same host in both",
                 )
 
 
-def _serves(gateway: Gateway, service: VirtualService) -> bool:
+def _has_host_of(gateway: Gateway, service: VirtualService) -> bool:
     return any(
         overlap(domain, expand_host(host, service.namespace)) or overlap(domain, host)
         for server in gateway.spec.servers
@@ -99,62 +92,72 @@ def _serves(gateway: Gateway, service: VirtualService) -> bool:
     )
 
 
-def _listed(gateway: Gateway) -> str:
+def _render_domains(gateway: Gateway) -> str:
     return ", ".join(domain for server in gateway.spec.servers for domain in server.domains)
 
 
-def mesh_missing(inventory: Inventory) -> Iterator[Problem]:
-    for subject, service in inventory.virtual_services():
+def mesh_missing(context: LintContext) -> Iterator[Problem]:
+    for resource, service in context.virtual_services():
         if MESH in service.gateways:
             continue
         for index, written in enumerate(service.spec.hosts):
             if service_of(expand_host(written, service.namespace)):
                 yield Problem(
-                    subject,
-                    service.spec.at("hosts", index),
-                    f'"{written}" is a Service of the mesh, but the routes hold for'
-                    f" {', '.join(service.gateways)} only: callers inside go past them",
-                    "add mesh to gateways, or leave the host out",
+                    resource,
+                    service.spec.json_path("hosts", index),
+                    f'"{written}" is a Service of the mesh, but the routes apply only at'
+                    f" {', '.join(service.gateways)}: callers in the mesh bypass them",
+                    "add mesh to gateways, or remove the host",
                 )
 
 
-def mesh_wildcard(inventory: Inventory) -> Iterator[Problem]:
-    for subject, service in inventory.virtual_services():
+def mesh_wildcard_host(context: LintContext) -> Iterator[Problem]:
+    for resource, service in context.virtual_services():
         if MESH in service.gateways and "*" in service.spec.hosts:
             yield Problem(
-                subject,
-                service.spec.at("hosts", service.spec.hosts.index("*")),
-                "inside the mesh * would take every request of every caller:"
-                " Istio's webhook refuses that",
-                "name the hosts, or leave mesh out of gateways",
+                resource,
+                service.spec.json_path("hosts", service.spec.hosts.index("*")),
+                "the host * would apply to every request in the mesh, so Istio's webhook"
+                " rejects it",
+                "name the hosts, or remove mesh from gateways",
             )
 
 
 RULES: Final = (
-    Rule("gateway-unused", Severity.WARNING, "a VirtualService is bound to every Gateway", unused),
+    Rule(
+        "gateway-unused",
+        Severity.WARNING,
+        "a VirtualService should use every Gateway",
+        gateway_unused,
+    ),
     Rule(
         "gateway-undefined",
         Severity.ERROR,
-        "every Gateway of a namespace whose Gateways are given exists",
-        undefined,
+        "every Gateway must exist, if the input has any Gateway of its namespace",
+        gateway_undefined,
     ),
     Rule(
         "gateway-not-in-input",
         Severity.WARNING,
-        "every Gateway can be looked up in what is given",
-        not_in_input,
+        "the input should have every Gateway that a VirtualService uses",
+        gateway_not_in_input,
     ),
     Rule(
         "gateway-host-mismatch",
         Severity.ERROR,
-        "a VirtualService and its Gateway have a host in common",
-        host_mismatch,
+        "a VirtualService and its Gateway must have a host in common",
+        gateway_host_mismatch,
     ),
     Rule(
         "mesh-missing",
         Severity.WARNING,
-        "the routes of a Service's own host hold inside the mesh too",
+        "the routes for a Service of the mesh should apply inside the mesh too",
         mesh_missing,
     ),
-    Rule("mesh-wildcard-host", Severity.ERROR, "inside the mesh no host is *", mesh_wildcard),
+    Rule(
+        "mesh-wildcard-host",
+        Severity.ERROR,
+        "a VirtualService for the mesh must not have the host *",
+        mesh_wildcard_host,
+    ),
 )

@@ -1,4 +1,4 @@
-"""Hosts: whether a Service answers to each."""
+"""Rules for hosts: a Service must provide every host. Pure."""
 
 from __future__ import annotations
 
@@ -7,105 +7,108 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...manifests.hosts import ServiceName, expand_host, half_qualified, service_of
+from ..context import LintContext
+from ..destinations import routed_destinations
 from ..findings import Severity
-from ..inventory import Inventory
+from ..resource import Resource
 from ..rule import Problem, Rule
-from ..subjects import Subject
-from .targets import targets
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    """A host that a manifest sends to or is about."""
+class _HostReference:
+    """A host that a manifest names: as it is written, and its full form."""
 
-    subject: Subject
+    resource: Resource
     path: str
     written: str
     full: str
 
 
-def _named(inventory: Inventory) -> Iterator[_Named]:
-    for target in targets(inventory):
-        path = target.destination.at("host")
-        yield _Named(target.subject, path, target.destination.host, target.host)
-    for subject, rule in inventory.destination_rules():
+def _host_references(context: LintContext) -> Iterator[_HostReference]:
+    for routed in routed_destinations(context):
+        path = routed.destination.json_path("host")
+        yield _HostReference(routed.resource, path, routed.destination.host, routed.host)
+    for resource, rule in context.destination_rules():
         written = rule.spec.host
         if "*" not in written:
             full = expand_host(written, rule.namespace)
-            yield _Named(subject, rule.spec.at("host"), written, full)
-    for subject, service in inventory.virtual_services():
+            yield _HostReference(resource, rule.spec.json_path("host"), written, full)
+    for resource, service in context.virtual_services():
         for index, written in enumerate(service.spec.hosts):
             full = expand_host(written, service.namespace)
-            # A public name is anybody's; the cluster's own have to exist.
+            # Only a host of the cluster needs a Service; a VirtualService may have public hosts.
             if service_of(full) is not None:
-                yield _Named(subject, service.spec.at("hosts", index), written, full)
+                path = service.spec.json_path("hosts", index)
+                yield _HostReference(resource, path, written, full)
 
 
-def _meant(inventory: Inventory, named: _Named) -> ServiceName | None:
-    """Return the Service that a host with too few dots was meant for."""
-    meant = half_qualified(named.full)
-    if meant and (named.full.endswith(".svc") or inventory.service(meant)):
+def _meant(context: LintContext, reference: _HostReference) -> ServiceName | None:
+    """Return the Service that a half-qualified host probably means, else None."""
+    meant = half_qualified(reference.full)
+    if meant and (reference.full.endswith(".svc") or context.service(meant)):
         return meant
     return None
 
 
-def _is_known(inventory: Inventory, full: str) -> bool:
+def _is_known(context: LintContext, full: str) -> bool:
     name = service_of(full)
-    return full in inventory.foreign_hosts or (
-        name is not None and inventory.service(name) is not None
+    return full in context.service_entry_hosts or (
+        name is not None and context.service(name) is not None
     )
 
 
-def without_service(inventory: Inventory) -> Iterator[Problem]:
-    for named in _named(inventory):
-        name = service_of(named.full)
+def host_without_service(context: LintContext) -> Iterator[Problem]:
+    for reference in _host_references(context):
+        name = service_of(reference.full)
         if (
             name is not None
-            and not _is_known(inventory, named.full)
-            and inventory.describes_services(name.namespace)
+            and not _is_known(context, reference.full)
+            and context.has_services_of(name.namespace)
         ):
             yield Problem(
-                named.subject,
-                named.path,
-                f'no Service provides "{named.written}" ({named.full})',
-                f"add Service {name.name} to namespace {name.namespace}, or mend the name",
+                reference.resource,
+                reference.path,
+                f'no Service provides the host "{reference.written}" ({reference.full})',
+                f"add Service {name.name} to namespace {name.namespace}, or correct the host",
             )
 
 
-def not_in_input(inventory: Inventory) -> Iterator[Problem]:
-    told: set[tuple[Subject, str]] = set()
-    for named in _named(inventory):
-        name = service_of(named.full)
-        if _is_known(inventory, named.full) or _meant(inventory, named):
+def host_not_in_input(context: LintContext) -> Iterator[Problem]:
+    reported: set[tuple[Resource, str]] = set()
+    for reference in _host_references(context):
+        name = service_of(reference.full)
+        if _is_known(context, reference.full) or _meant(context, reference):
             continue
-        # Nothing is wrong yet: once an object is enough.
-        if (named.subject, named.full) in told:
+        # The host may be right, so one report per object is enough.
+        if (reference.resource, reference.full) in reported:
             continue
-        told.add((named.subject, named.full))
+        reported.add((reference.resource, reference.full))
         if name is None:
             yield Problem(
-                named.subject,
-                named.path,
-                f'"{named.written}" is outside the cluster, and nothing given makes it known',
-                "reach it by a Service of type ExternalName",
+                reference.resource,
+                reference.path,
+                f'the host "{reference.written}" is outside the cluster, and no object of the'
+                " input defines it",
+                "add a Service of type ExternalName, and route to that",
             )
-        elif not inventory.describes_services(name.namespace):
+        elif not context.has_services_of(name.namespace):
             yield Problem(
-                named.subject,
-                named.path,
-                f'whether "{named.written}" exists can\'t be told:'
-                f" no Service of namespace {name.namespace} is given",
-                "name what defines it with --with",
+                reference.resource,
+                reference.path,
+                f'the linter can\'t check that "{reference.written}" exists, because the input has'
+                f" no Service of namespace {name.namespace}",
+                "pass the manifests with the Service by --with",
             )
 
 
-def half_qualified_host(inventory: Inventory) -> Iterator[Problem]:
-    for named in _named(inventory):
-        if meant := _meant(inventory, named):
+def host_half_qualified(context: LintContext) -> Iterator[Problem]:
+    for reference in _host_references(context):
+        if meant := _meant(context, reference):
             yield Problem(
-                named.subject,
-                named.path,
-                f'Istio completes no host with a dot: nothing is called "{named.written}"',
+                reference.resource,
+                reference.path,
+                f'"{reference.written}" names no Service, because Istio does not complete a host'
+                " that has a dot",
                 f"write {meant.host}",
             )
 
@@ -114,19 +117,19 @@ RULES: Final = (
     Rule(
         "host-without-service",
         Severity.ERROR,
-        "a Service provides every host of a namespace whose Services are given",
-        without_service,
+        "a Service must provide every host, if the input has any Service of the host's namespace",
+        host_without_service,
     ),
     Rule(
         "host-not-in-input",
         Severity.WARNING,
-        "every host can be looked up in what is given",
-        not_in_input,
+        "the input should have the Service of every host",
+        host_not_in_input,
     ),
     Rule(
         "host-half-qualified",
         Severity.ERROR,
-        "hosts are short or full: Istio does not complete name.namespace",
-        half_qualified_host,
+        "a host must be NAME or NAME.NAMESPACE.svc.cluster.local, not NAME.NAMESPACE",
+        host_half_qualified,
     ),
 )

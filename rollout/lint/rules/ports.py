@@ -1,4 +1,4 @@
-"""Ports: that they exist, are spoken for, and that none of them is the operator's."""
+"""Rules for ports: routes must lead to ports that exist, and not to administrative ones. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 
 from ...manifests.kubernetes import Service, ServicePort
 from ...manifests.virtual_service import MESH
+from ..context import LintContext
+from ..destinations import RoutedDestination, routed_destinations
 from ..findings import Severity
-from ..inventory import Inventory
 from ..rule import Problem, Rule
-from .targets import Target, targets
 
-#: What Istio reads from a port's name, up to the first dash.
+#: Istio takes the protocol from the name of a port, up to the first dash.
 _PROTOCOLS: Final = frozenset(
     {"http", "http2", "https", "grpc", "tcp", "tls", "mongo", "mysql", "redis", "udp"}
 )
@@ -23,118 +23,124 @@ _ADMIN: Final = re.compile(
 )
 
 
-def undefined(inventory: Inventory) -> Iterator[Problem]:
-    for target in targets(inventory):
-        port = target.destination.port
-        service = target.service(inventory)
+def port_undefined(context: LintContext) -> Iterator[Problem]:
+    for routed in routed_destinations(context):
+        port = routed.destination.port
+        service = routed.service(context)
         if port and service and service.ports and not service.port(port.number):
             yield Problem(
-                target.subject,
-                port.at("number"),
+                routed.resource,
+                port.json_path("number"),
                 f"Service {service.name} has no port {port.number}",
-                f"its ports are {_listed(service)}",
+                f"use one of its ports: {_numbers(service)}",
             )
 
 
-def ambiguous(inventory: Inventory) -> Iterator[Problem]:
-    for target in targets(inventory):
-        service = target.service(inventory)
-        if target.destination.port or service is None or len(_tcp(service)) < 2:
+def port_ambiguous(context: LintContext) -> Iterator[Problem]:
+    for routed in routed_destinations(context):
+        service = routed.service(context)
+        if routed.destination.port or service is None or len(_tcp_ports(service)) < 2:
             continue
-        outside = [gateway for gateway in target.owner.gateways if gateway != MESH]
-        if not all(_listens_like(inventory, gateway, service) for gateway in outside):
+        gateways = [each for each in routed.virtual_service.gateways if each != MESH]
+        if not all(_has_ports_of(context, gateway, service) for gateway in gateways):
             yield Problem(
-                target.subject,
-                target.destination.at(),
-                f"Service {service.name} has the ports {_listed(service)},"
-                " and a Gateway would take the one that it listens on itself",
+                routed.resource,
+                routed.destination.json_path(),
+                f"Service {service.name} has the ports {_numbers(service)}, and the destination"
+                " names none; a Gateway would use the number of its own port",
                 "add port: {number: …}",
             )
 
 
-def _listens_like(inventory: Inventory, qualified: str, service: Service) -> bool:
-    gateway = inventory.gateway(qualified)
+def _has_ports_of(context: LintContext, qualified: str, service: Service) -> bool:
+    """Return True if the Service has every port that the Gateway listens on."""
+    gateway = context.gateway(qualified)
     return gateway is not None and all(
         service.port(server.port.number) for server in gateway.spec.servers
     )
 
 
-def admin(inventory: Inventory) -> Iterator[Problem]:
-    for target in targets(inventory):
-        service = target.service(inventory)
-        port = None if service is None else _port_of(target, service)
+def admin_port_routed(context: LintContext) -> Iterator[Problem]:
+    for routed in routed_destinations(context):
+        service = routed.service(context)
+        port = None if service is None else _port_of(routed, service)
         if service is None or port is None:
             continue
-        names = {port.name, *_container_names(inventory, service, port)}
+        names = {port.name, *_container_port_names(context, service, port)}
         if found := sorted(name for name in names if name and _ADMIN.fullmatch(name)):
-            where = target.destination.port or target.destination
+            where = routed.destination.port or routed.destination
             yield Problem(
-                target.subject,
-                where.at("number") if target.destination.port else where.at(),
-                f'port {port.number} of Service {service.name} is "{found[0]}":'
-                " callers would reach what is the operator's",
-                "route to the port for traffic",
+                routed.resource,
+                where.json_path("number") if routed.destination.port else where.json_path(),
+                f"the route leads to port {port.number} of Service {service.name}, named"
+                f' "{found[0]}": callers can reach an administrative port',
+                "route to the port that serves requests",
             )
 
 
-def _port_of(target: Target, service: Service) -> ServicePort | None:
-    if target.destination.port:
-        return service.port(target.destination.port.number)
+def _port_of(routed: RoutedDestination, service: Service) -> ServicePort | None:
+    if routed.destination.port:
+        return service.port(routed.destination.port.number)
     return service.ports[0] if len(service.ports) == 1 else None
 
 
-def _container_names(
-    inventory: Inventory, service: Service, port: ServicePort
+def _container_port_names(
+    context: LintContext, service: Service, port: ServicePort
 ) -> Iterator[str | None]:
     if isinstance(port.target, str):
         yield port.target
     elif service.selector:
-        for workload in inventory.pods(service.namespace, service.selector):
+        for workload in context.pods(service.namespace, service.selector):
             yield workload.ports.get(port.target)
 
 
-def protocol_unnamed(inventory: Inventory) -> Iterator[Problem]:
-    if not inventory.meshed:
+def port_protocol_unnamed(context: LintContext) -> Iterator[Problem]:
+    if not context.uses_istio:
         return
-    for subject, service in inventory.services():
+    for resource, service in context.services():
         for index, port in enumerate(service.ports):
             named = port.name is not None and port.name.partition("-")[0] in _PROTOCOLS
             if port.protocol == "TCP" and not port.app_protocol and not named:
                 yield Problem(
-                    subject,
+                    resource,
                     f"spec.ports[{index}]",
-                    f"port {port.number} doesn't say its protocol: Istio guesses it from the"
-                    " first bytes, and routes nothing that it takes for TCP",
+                    f"port {port.number} does not declare its protocol, so Istio guesses it from"
+                    " the first bytes; if it guesses TCP, no route applies",
                     "add appProtocol: http (or grpc, tcp, …)",
                 )
 
 
-def _tcp(service: Service) -> list[ServicePort]:
+def _tcp_ports(service: Service) -> list[ServicePort]:
     return [port for port in service.ports if port.protocol == "TCP"]
 
 
-def _listed(service: Service) -> str:
+def _numbers(service: Service) -> str:
     return ", ".join(str(port.number) for port in service.ports)
 
 
 RULES: Final = (
-    Rule("port-undefined", Severity.ERROR, "the Service has the port that is routed to", undefined),
+    Rule(
+        "port-undefined",
+        Severity.ERROR,
+        "the Service must have the port of the destination",
+        port_undefined,
+    ),
     Rule(
         "port-ambiguous",
         Severity.WARNING,
-        "a destination with several ports says which",
-        ambiguous,
+        "a destination should name the port if its Service has several",
+        port_ambiguous,
     ),
     Rule(
         "admin-port-routed",
         Severity.ERROR,
-        "no route leads to a port named admin, metrics, management, debug …",
-        admin,
+        "no route may lead to a port named admin, metrics, management, debug …",
+        admin_port_routed,
     ),
     Rule(
         "port-protocol-unnamed",
         Severity.WARNING,
-        "in a mesh, every port of a Service says its protocol",
-        protocol_unnamed,
+        "with Istio, every port of a Service should declare its protocol",
+        port_protocol_unnamed,
     ),
 )

@@ -1,4 +1,4 @@
-"""Steps of a plan: made before it is used, out of use before it is removed."""
+"""Rules for plans: a step uses only what exists, and removes only what is unused. Pure."""
 
 from __future__ import annotations
 
@@ -7,80 +7,75 @@ from typing import Final
 
 from ...manifests.hosts import expand_host, service_of
 from ...manifests.virtual_service import VirtualService
+from ..context import LintContext, istio_objects
+from ..destinations import RoutedDestination, destinations_of, routed_destinations
 from ..findings import Severity
-from ..inventory import Inventory, models
+from ..resource import Resource
 from ..rule import Problem, Rule
-from ..subjects import Subject
-from .subsets import subsets_of
-from .targets import Target, targets, targets_of
+
+_UNTIL_KNOWN: Final = "until every proxy has the change, requests get 503"
 
 
-def used_too_early(before: Inventory, after: Inventory) -> Iterator[Problem]:
-    for target in targets(after):
-        for thing in sorted(_lacking(before, target) - _lacking(after, target)):
-            if target.live:
+def used_before_made(before: LintContext, after: LintContext) -> Iterator[Problem]:
+    for routed in routed_destinations(after):
+        for field, name in sorted(_missing(before, routed) - _missing(after, routed)):
+            if routed.active:
                 yield Problem(
-                    target.subject,
-                    target.destination.at("host" if _is_service(thing) else "subset"),
-                    f"{thing} comes with this very step: until every proxy knows it,"
-                    " requests get 503",
-                    "bring it in a step before, and wait until its pods are ready",
+                    routed.resource,
+                    routed.destination.json_path(field),
+                    f"this step creates {name} and already routes to it: {_UNTIL_KNOWN}",
+                    "create it in an earlier step, and wait until its pods are ready",
                 )
 
 
-def removed_too_early(before: Inventory, after: Inventory) -> Iterator[Problem]:
-    told: set[tuple[Subject, str]] = set()
-    for subject, service in models(before.present, VirtualService):
-        for target in targets_of(subject, service):
-            for thing in sorted(_lacking(after, target) - _lacking(before, target)):
-                remover = _rule_of(after, target)
-                if target.live and remover and (remover, thing) not in told:
-                    told.add((remover, thing))
+def removed_while_used(before: LintContext, after: LintContext) -> Iterator[Problem]:
+    reported: set[tuple[Resource, str]] = set()
+    for resource, service in istio_objects(before.in_cluster, VirtualService):
+        for routed in destinations_of(resource, service):
+            for _, name in sorted(_missing(after, routed) - _missing(before, routed)):
+                rule = _destination_rule(after, routed)
+                if routed.active and rule and (rule, name) not in reported:
+                    reported.add((rule, name))
                     yield Problem(
-                        remover,
+                        rule,
                         "spec.subsets",
-                        f"{thing} goes while VirtualService {service.name} routes to it"
-                        f" ({target.destination.at()} in the step before): until every proxy"
-                        " knows, requests get 503",
-                        "route away from it in a step before",
+                        f"this step removes {name}, but VirtualService {service.name} routes to it"
+                        f" ({routed.destination.json_path()} in the step before): {_UNTIL_KNOWN}",
+                        "route no requests to it in an earlier step",
                     )
 
 
-def _rule_of(after: Inventory, target: Target) -> Subject | None:
-    """Return the step's DestinationRule of a host, which removes what it no longer has."""
-    for subject, rule in after.destination_rules():
-        if expand_host(rule.spec.host, rule.namespace) == target.host:
-            return subject
+def _destination_rule(after: LintContext, routed: RoutedDestination) -> Resource | None:
+    """Return the DestinationRule of the step for the host, which removes the subset."""
+    for resource, rule in after.destination_rules():
+        if expand_host(rule.spec.host, rule.namespace) == routed.host:
+            return resource
     return None
 
 
-def _lacking(inventory: Inventory, target: Target) -> frozenset[str]:
-    """Return what of a target is not there."""
-    lacking = set()
-    name = service_of(target.host)
-    subset = target.destination.subset
-    if name and not inventory.service(name):
-        lacking.add(f"Service {name.name}")
-    if subset and subset not in subsets_of(inventory, target.host):
-        lacking.add(f'subset "{subset}"')
-    return frozenset(lacking)
-
-
-def _is_service(thing: str) -> bool:
-    return thing.startswith("Service ")
+def _missing(context: LintContext, routed: RoutedDestination) -> frozenset[tuple[str, str]]:
+    """Return what a destination needs and the cluster lacks: its field, and the name to show."""
+    missing = set()
+    name = service_of(routed.host)
+    subset = routed.destination.subset
+    if name and not context.service(name):
+        missing.add(("host", f"Service {name.name}"))
+    if subset and subset not in context.subsets(routed.host):
+        missing.add(("subset", f'the subset "{subset}"'))
+    return frozenset(missing)
 
 
 RULES: Final = (
     Rule(
         "used-before-made",
         Severity.ERROR,
-        "a step of a plan routes to Services and subsets of the steps before it",
-        step_check=used_too_early,
+        "a step of a plan must route only to Services and subsets that an earlier step created",
+        step_check=used_before_made,
     ),
     Rule(
         "removed-while-used",
         Severity.ERROR,
-        "a step of a plan removes no subset that the step before it routes to",
-        step_check=removed_too_early,
+        "a step of a plan must not remove a subset that the step before it routes to",
+        step_check=removed_while_used,
     ),
 )

@@ -1,4 +1,17 @@
-"""The table of all rules, in the order in which they are listed."""
+"""The list of all lint rules. To find a rule, search its id in this folder. Pure.
+
+How to add a rule:
+
+1. Write one check function in the module of its theme. It gets a LintContext and yields a Problem
+   for each place that breaks the rule. ``weights.py`` is a short example.
+2. Append a ``Rule`` (id, severity, summary, function) to ``RULES`` at the end of that module. A new
+   module must be listed below.
+3. Add a manifest with exactly this defect to ``tests/rollout/lint/fixtures/bad/``. Its first line
+   names the finding: ``# expect: RULE-ID KIND NAMESPACE/NAME JSON-PATH``. A test fails if a rule
+   has no such fixture.
+4. Add the corrected manifest to ``tests/rollout/lint/fixtures/valid/`` unless one is there. A test
+   fails if the linter reports an error or a warning for it.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +19,31 @@ from typing import Final
 
 from ..rule import Rule
 from . import (
-    allowing,
-    copies_and_faults,
+    conflicts,
     gateways,
     hosts,
-    matching,
-    outliers,
-    owners,
+    outlier_detection,
     ports,
-    reading,
-    retries,
+    retries_and_mirrors,
+    routes,
     steps,
     subsets,
+    validation,
     weights,
-    workloads,
 )
 
+#: In the order of ``tallykv-rollout lint --rules``.
 RULES: Final[tuple[Rule, ...]] = (
-    *reading.RULES,
+    *validation.RULES,
     *hosts.RULES,
     *ports.RULES,
     *subsets.RULES,
     *weights.RULES,
-    *matching.RULES,
-    *retries.RULES,
-    *copies_and_faults.RULES,
-    *outliers.RULES,
+    *routes.RULES,
+    *retries_and_mirrors.RULES,
+    *outlier_detection.RULES,
     *gateways.RULES,
-    *owners.RULES,
-    *workloads.RULES,
+    *conflicts.RULES,
     *steps.RULES,
-    *allowing.RULES,
 )
 BY_ID: Final = {rule.id: rule for rule in RULES}

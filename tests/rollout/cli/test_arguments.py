@@ -46,8 +46,8 @@ def test_a_value_is_read(read: Callable[[str], Any], text: str, value: Any) -> N
 @pytest.mark.parametrize(
     ("read", "text", "said"),
     [
-        (parse_seconds, "90", '"90" is no duration; write it as 1h, 1m, 1s or 1ms'),
-        (parse_seconds, "-1s", '"-1s" is no duration'),
+        (parse_seconds, "90", '"90" is not a duration; write it like 1h, 1m, 1s or 1ms'),
+        (parse_seconds, "-1s", '"-1s" is not a duration'),
         (parse_rate, "fast", "0 to 10000 requests per second"),
         (parse_rate, "-1", "is no rate"),
         (parse_rate, "nan", "is no rate"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rollout.cluster.target import Timeouts
 from rollout.evidence.objective import Objective
-from rollout.manifests.reading import read_manifest
+from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 from rollout.plan.model import Plan, Step, Strategy
 
@@ -68,9 +68,9 @@ def plan(strategy: Strategy, **documents: Json) -> Plan:
     """Make a plan with these steps; a keyword is the name of its step."""
     steps = []
     for name, document in documents.items():
-        read = read_manifest(document)
-        assert isinstance(read.manifest, VirtualService), read.refusals
-        steps.append(Step(name, None, read.manifest, document))
+        parsed = parse_manifest(document)
+        assert isinstance(parsed.manifest, VirtualService), parsed.errors
+        steps.append(Step(name, None, parsed.manifest, document))
     return Plan("kv", strategy, "stable", "canary", tuple(steps), Objective())
 
 

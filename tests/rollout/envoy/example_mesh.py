@@ -20,9 +20,9 @@ from rollout.envoy.configuration import (
 from rollout.envoy.translation import translate
 from rollout.manifests.destination_rule import DestinationRule
 from rollout.manifests.gateway import Gateway
-from rollout.manifests.kubernetes import WORKLOADS, read_service, read_workload
+from rollout.manifests.kubernetes import WORKLOADS, parse_service, parse_workload
 from rollout.manifests.metadata import IstioObject
-from rollout.manifests.reading import is_istio, read_manifest
+from rollout.manifests.parsing import is_istio, parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 
 EDGE: Final = Address("127.0.0.1", 18080)
@@ -90,13 +90,13 @@ def read_objects(found: Iterable[Mapping[str, Any]], namespace: str = "shop") ->
     for each in found:
         own = each["metadata"].get("namespace", namespace)
         if is_istio(each["apiVersion"]):
-            reading = read_manifest(each, own)
-            assert reading.manifest is not None, reading.refusals
-            manifests.append(reading.manifest)
+            parsed = parse_manifest(each, own)
+            assert parsed.manifest is not None, parsed.errors
+            manifests.append(parsed.manifest)
         elif each["kind"] == "Service":
-            services.append(read_service(each, own))
+            services.append(parse_service(each, own))
         elif each["kind"] in WORKLOADS:
-            workloads.append(read_workload(each, own))
+            workloads.append(parse_workload(each, own))
     return Objects(
         tuple(each for each in manifests if isinstance(each, VirtualService)),
         tuple(each for each in manifests if isinstance(each, DestinationRule)),

@@ -12,7 +12,7 @@ import pytest
 
 from rollout.envoy.configuration import Configuration
 from rollout.envoy.translation import translate
-from rollout.lint.yaml_text import read_documents
+from rollout.lint.yaml_documents import parse_documents
 from tests.istio.test_plans import WALKS
 from tests.rollout.envoy.envoy_binary import validate
 from tests.rollout.envoy.example_mesh import (
@@ -23,7 +23,7 @@ from tests.rollout.envoy.example_mesh import (
     translated,
     virtual_service,
 )
-from tests.rollout.lint.linted import FIXTURES
+from tests.rollout.lint.lint_runner import FIXTURES
 from tests.support.manifests import render
 
 #: HTTPRoutes are not translated.
@@ -82,8 +82,8 @@ def test_routes_before_their_clusters_are_rejected(
 
 @pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)
 def test_what_the_models_accept_is_valid(file: Path, tmp_path: Path) -> None:
-    texts = (FIXTURES / "estate.yaml").read_text(), file.read_text()
-    written = [each.value for text in texts for each in read_documents(text)]
+    texts = (FIXTURES / "cluster.yaml").read_text(), file.read_text()
+    written = [each.value for text in texts for each in parse_documents(text)]
     found = [one for each in written for one in each.get("items", [each])]
     latest = {(each["kind"], each["metadata"]["name"]): each for each in found}
 

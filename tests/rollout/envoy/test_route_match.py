@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rollout.envoy.configuration import Resource
 from rollout.manifests.http_match import HttpMatch
-from rollout.manifests.matches import compile_regex
+from rollout.manifests.string_match import compile_regex
 from tests.rollout.envoy.example_mesh import (
     CANARY,
     EDGE_GATEWAY,

@@ -1,4 +1,4 @@
-"""``lint`` as a command: exit codes, formats, and what it says when it can't run."""
+"""The command ``lint``: its exit codes, its formats, and its messages when it can't run."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from pathlib import Path
 import pytest
 
 from rollout.lint.rules.table import RULES
-from tests.rollout.lint.linted import ESTATE, FIXTURES, lint, run
+from tests.rollout.lint.lint_runner import CLUSTER, FIXTURES, lint, run
 
 BAD = FIXTURES / "bad"
 CLEAN = FIXTURES / "valid" / "blue-green.yaml"
 
 
-def test_no_findings_leave_with_0() -> None:
-    assert run("--with", ESTATE, CLEAN).code == 0
+def test_no_findings_exit_with_0() -> None:
+    assert run("--with", CLUSTER, CLEAN).code == 0
 
 
-def test_warnings_alone_leave_with_0() -> None:
-    linted = run("--with", ESTATE, BAD / "weight-of-one.yaml")
+def test_warnings_alone_exit_with_0() -> None:
+    linted = run("--with", CLUSTER, BAD / "weight-of-one.yaml")
 
     assert linted.code == 0
     assert linted.out.endswith("1 object: 0 errors, 1 warning, 0 infos\n")
 
 
-def test_an_error_leaves_with_1() -> None:
-    assert run("--with", ESTATE, BAD / "negative-weight.yaml").code == 1
+def test_an_error_exits_with_1() -> None:
+    assert run("--with", CLUSTER, BAD / "negative-weight.yaml").code == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere.yaml"], ["--format", "xml", "nowhere.yaml"]])
-def test_what_can_not_be_run_leaves_with_2(arguments: list[str]) -> None:
+def test_unusable_arguments_exit_with_2(arguments: list[str]) -> None:
     linted = run(*arguments)
 
     assert linted.code == 2
@@ -40,7 +40,7 @@ def test_what_can_not_be_run_leaves_with_2(arguments: list[str]) -> None:
     assert "tallykv-rollout lint: " in linted.err
 
 
-def test_a_file_that_is_not_text_leaves_with_2(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_exits_with_2(tmp_path: Path) -> None:
     (tmp_path / "kv.yaml").write_bytes(b"\xff\xfe\x00")
 
     linted = run(tmp_path / "kv.yaml")
@@ -49,7 +49,7 @@ def test_a_file_that_is_not_text_leaves_with_2(tmp_path: Path) -> None:
     assert "not UTF-8" in linted.err
 
 
-def test_an_empty_directory_leaves_with_2(tmp_path: Path) -> None:
+def test_an_empty_directory_exits_with_2(tmp_path: Path) -> None:
     linted = run(tmp_path)
 
     assert linted.code == 2
@@ -71,12 +71,12 @@ def test_without_kubectl_it_says_what_to_install(
 def test_files_need_no_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert run("--with", ESTATE, CLEAN).code == 0
+    assert run("--with", CLUSTER, CLEAN).code == 0
 
 
 @pytest.mark.parametrize(("version", "code"), [("1.30", 0), ("v1.33.2", 0), ("1.2", 2), ("new", 2)])
 def test_the_version_of_kubernetes_can_be_chosen(version: str, code: int) -> None:
-    assert run("--kubernetes-version", version, "--with", ESTATE, CLEAN).code == code
+    assert run("--kubernetes-version", version, "--with", CLUSTER, CLEAN).code == code
 
 
 def test_without_its_extra_it_says_what_to_install() -> None:
@@ -101,25 +101,25 @@ def test_all_rules_are_listed() -> None:
     assert all(line[2] for line in lines)
 
 
-def test_text_says_where_what_and_what_to_do() -> None:
+def test_text_names_the_place_the_problem_and_the_remedy() -> None:
     path = BAD / "negative-weight.yaml"
 
-    linted = run("--with", ESTATE, path)
+    linted = run("--with", CLUSTER, path)
 
     assert linted.out == (
         "error: negative-weight: VirtualService shop/kv spec.http[0].route[1].weight"
         f" ({path}:8)\n"
         "  the weight is -5\n"
-        "  → make it 0 or more\n"
+        "  → set it to 0 or more\n"
         "\n"
         "1 object: 1 error, 0 warnings, 0 infos\n"
     )
 
 
-def test_json_has_a_field_for_each_of_these() -> None:
+def test_json_has_all_fields_of_a_finding() -> None:
     path = BAD / "negative-weight.yaml"
 
-    linted = json.loads(lint("--with", ESTATE, path).out)
+    linted = json.loads(lint("--with", CLUSTER, path).out)
 
     assert linted == {
         "findings": [
@@ -133,7 +133,7 @@ def test_json_has_a_field_for_each_of_these() -> None:
                 "line": 8,
                 "path": "spec.http[0].route[1].weight",
                 "what": "the weight is -5",
-                "remedy": "make it 0 or more",
+                "remedy": "set it to 0 or more",
                 "also_in": [],
             }
         ],
@@ -144,11 +144,11 @@ def test_json_has_a_field_for_each_of_these() -> None:
     }
 
 
-def test_github_gets_a_command_a_finding(tmp_path: Path) -> None:
+def test_github_gets_one_command_per_finding(tmp_path: Path) -> None:
     odd = tmp_path / "a,b.yaml"
     odd.write_text((BAD / "weights-not-100.yaml").read_text())
 
-    linted = run("--format", "github", "--with", ESTATE, odd)
+    linted = run("--format", "github", "--with", CLUSTER, odd)
 
     [command, summary] = linted.out.splitlines()
     assert command.startswith(
@@ -163,17 +163,17 @@ def test_github_gets_a_command_a_finding(tmp_path: Path) -> None:
 def test_manifests_can_come_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     with (BAD / "weight-of-one.yaml").open() as stream:
         monkeypatch.setattr("sys.stdin", stream)
-        linted = lint("--with", ESTATE, "-")
+        linted = lint("--with", CLUSTER, "-")
 
     assert [finding["file"] for finding in linted.findings] == ["<stdin>"]
 
 
-def test_objects_without_a_namespace_get_the_one_that_is_named(tmp_path: Path) -> None:
+def test_objects_without_a_namespace_get_the_namespace_of_the_option(tmp_path: Path) -> None:
     bare = tmp_path / "kv.yaml"
     bare.write_text(CLEAN.read_text().replace(", namespace: shop", ""))
 
-    assert run("--namespace", "shop", "--with", ESTATE, bare).code == 0
-    assert lint("--with", ESTATE, bare).told("warning") == [
+    assert run("--namespace", "shop", "--with", CLUSTER, bare).code == 0
+    assert lint("--with", CLUSTER, bare).findings_of("warning") == [
         "host-not-in-input DestinationRule default/kv spec.host",
         "host-not-in-input VirtualService default/kv spec.http[0].route[0].destination.host",
     ]
@@ -192,11 +192,11 @@ def test_an_unsupported_kind_can_be_allowed(tmp_path: Path) -> None:
     linted = lint(allowed)
 
     assert linted.code == 0
-    assert linted.told("info") == ["unsupported-kind EnvoyFilter shop/kv kind"]
+    assert linted.findings_of("info") == ["unsupported-kind EnvoyFilter shop/kv kind"]
 
 
-def test_what_is_given_has_to_be_readable(tmp_path: Path) -> None:
-    linted = lint("--with", BAD / "yaml-broken.yaml", "--with", ESTATE, CLEAN)
+def test_existing_manifests_must_be_readable(tmp_path: Path) -> None:
+    linted = lint("--with", BAD / "yaml-broken.yaml", "--with", CLUSTER, CLEAN)
 
     assert linted.code == 1
-    assert linted.told() == ["yaml-invalid - -"]
+    assert linted.findings_of() == ["yaml-invalid - -"]

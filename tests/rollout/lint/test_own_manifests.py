@@ -1,4 +1,4 @@
-"""What this project ships passes its own linter."""
+"""The manifests of this project pass its own linter."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.lint.linted import lint
+from tests.rollout.lint.lint_runner import lint
 
 ROOT: Final = Path(__file__).parents[3]
 ENVIRONMENTS: Final = [ROOT / "kustomize" / "overlays" / each for each in ("dev", "staging")]
-#: Steps in the order in which the README of each directory has them applied.
+#: The steps in the order in which the README of each directory applies them.
 PLANS: Final = {
     "canary": [
         "1-workloads",
@@ -40,21 +40,21 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def given() -> list[str]:
+def environments() -> list[str]:
     return [part for each in ENVIRONMENTS for part in ("--with", str(each))]
 
 
 @pytest.mark.parametrize("tree", ["kustomize", "istio"])
 def test_a_tree_has_no_errors_and_no_warnings(tree: str) -> None:
-    linted = lint(*given(), ROOT / tree)
+    linted = lint(*environments(), ROOT / tree)
 
-    assert linted.told("error", "warning") == []
+    assert linted.findings_of("error", "warning") == []
 
 
 @pytest.mark.parametrize("strategy", PLANS)
-def test_a_strategy_makes_before_it_breaks(strategy: str) -> None:
+def test_a_strategy_creates_before_it_uses_and_removes_after(strategy: str) -> None:
     steps = [ROOT / "istio" / strategy / step for step in PLANS[strategy]]
 
     linted = lint("--with", ROOT / "istio" / "gateway", "--plan", *steps)
 
-    assert linted.told("error") == []
+    assert linted.findings_of("error") == []

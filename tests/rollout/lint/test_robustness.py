@@ -1,4 +1,4 @@
-"""Whatever is in a manifest, the linter says something of it and does not fall over."""
+"""The linter does not crash, whatever a manifest contains."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Final
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rollout.lint.documents import Assembling, Text
-from rollout.lint.linting import Bundle, lint
+from rollout.lint.linter import Bundle, lint
+from rollout.lint.resource_parser import ManifestText, ResourceParser
 from rollout.lint.schemas import Schemas
-from rollout.lint.yaml_text import read_documents
-from tests.rollout.lint.linted import ESTATE, FIXTURES
+from rollout.lint.yaml_documents import parse_documents
+from tests.rollout.lint.lint_runner import CLUSTER, FIXTURES
 
-ASSEMBLING: Final = Assembling(Schemas())
+PARSER: Final = ResourceParser(Schemas())
 FILES: Final = [
-    ESTATE,
+    CLUSTER,
     *sorted((FIXTURES / "valid").glob("*.yaml")),
     *sorted((FIXTURES / "bad").glob("*.yaml")),
 ]
@@ -25,7 +25,7 @@ DOCUMENTS: Final = [
     document.value
     for path in FILES
     if not path.stem.startswith("yaml-")
-    for document in read_documents(path.read_text())
+    for document in parse_documents(path.read_text())
 ]
 VALUES: Final = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
@@ -34,25 +34,28 @@ VALUES: Final = st.recursive(
 )
 
 
-def ways(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     below = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         below = enumerate(value)  # type: ignore[assignment]
-    return [way, *(each for key, inner in below for each in ways(inner, (*way, key)))]
+    return [path, *(each for key, inner in below for each in paths(inner, (*path, key)))]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
-def test_a_value_replaced_by_any_other_is_survived(data: st.DataObject) -> None:
+def test_a_value_replaced_by_any_other_does_not_crash_the_linter(data: st.DataObject) -> None:
     document = deepcopy(data.draw(st.sampled_from(DOCUMENTS)))
-    *way, last = data.draw(st.sampled_from(ways(document)[1:]))
-    at = document
-    for step in way:
-        at = at[step]
-    at[last] = data.draw(VALUES)
-    texts = (Text("estate", ESTATE.read_text()), Text("drawn", json.dumps(document)))
+    *path, last = data.draw(st.sampled_from(paths(document)[1:]))
+    parent = document
+    for key in path:
+        parent = parent[key]
+    parent[last] = data.draw(VALUES)
+    texts = (
+        ManifestText("cluster", CLUSTER.read_text()),
+        ManifestText("drawn", json.dumps(document)),
+    )
 
-    report = lint([Bundle("", texts)], ASSEMBLING)
+    report = lint([Bundle("", texts)], PARSER)
 
     assert report.objects >= 8
     assert all(finding.what and finding.remedy for finding in report.findings)

@@ -1,4 +1,4 @@
-"""Whatever a model does not know is refused by its path, wherever it stands."""
+"""A field that a model does not have is an error with its JSON path, anywhere in a manifest."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.lint.yaml_text import read_documents
+from rollout.lint.yaml_documents import parse_documents
+from rollout.manifests.field_errors import Reason
 from rollout.manifests.http_match import HttpMatch
+from rollout.manifests.json_path import PathSegments, render_path
 from rollout.manifests.kinds import SUPPORTED
 from rollout.manifests.metadata import IstioObject
-from rollout.manifests.part import Part, Steps, Unsupported, WrittenAs
-from rollout.manifests.reading import is_istio, read_manifest
-from rollout.manifests.refusals import Reason, render_path
-from tests.rollout.lint.linted import FIXTURES
+from rollout.manifests.parsing import is_istio, parse_manifest
+from rollout.manifests.strict_model import ConvertedFrom, StrictModel, Unsupported
+from tests.rollout.lint.lint_runner import FIXTURES
 
 MATCHES: Final = ("uri", "scheme", "method", "authority")
 MATCH_MAPS: Final = ("headers", "withoutHeaders", "queryParams")
@@ -27,40 +28,43 @@ MATCH_MAPS: Final = ("headers", "withoutHeaders", "queryParams")
 
 def documents() -> Iterator[dict[str, Any]]:
     for path in sorted((FIXTURES / "valid").glob("*.yaml")):
-        for document in read_documents(path.read_text()):
+        for document in parse_documents(path.read_text()):
             value = document.value
             for each in value["items"] if value["kind"] == "List" else [value]:
                 if is_istio(each["apiVersion"]):
                     yield json.loads(json.dumps(each))
 
 
-def parts(part: Part, steps: Steps = ()) -> Iterator[tuple[Steps, Part]]:
-    yield steps, part
-    for below, each in part.parts():
-        yield from parts(each, (*steps, *below))
+def submodels(
+    model: StrictModel, path: PathSegments = ()
+) -> Iterator[tuple[PathSegments, StrictModel]]:
+    """Yield the model and all models below it with their paths."""
+    yield path, model
+    for below, each in model.children():
+        yield from submodels(each, (*path, *below))
 
 
-def at(document: Any, steps: Steps) -> Any:
-    for step in steps:
-        document = document[step]
+def at(document: Any, path: PathSegments) -> Any:
+    for segment in path:
+        document = document[segment]
     return document
 
 
-def mappings(document: dict[str, Any]) -> Iterator[Steps]:
-    """Yield the steps to every mapping whose fields are fixed: parts, and matches as written."""
-    manifest = read_manifest(document).manifest
+def mappings(document: dict[str, Any]) -> Iterator[PathSegments]:
+    """Yield the path of every mapping with fixed fields: of models, and of string matches."""
+    manifest = parse_manifest(document).manifest
     assert manifest is not None
-    for steps, part in parts(manifest):
-        yield steps
-        if isinstance(part, HttpMatch):
-            written = at(document, steps)
-            yield from ((*steps, name) for name in MATCHES if name in written)
+    for path, model in submodels(manifest):
+        yield path
+        if isinstance(model, HttpMatch):
+            written = at(document, path)
+            yield from ((*path, name) for name in MATCHES if name in written)
             for name in MATCH_MAPS:
-                yield from ((*steps, name, key) for key in written.get(name, ()))
+                yield from ((*path, name, key) for key in written.get(name, ()))
 
 
-def models(model: type[Part]) -> Iterator[type[Part]]:
-    """Yield a model and all that it is made of."""
+def model_types(model: type[StrictModel]) -> Iterator[type[StrictModel]]:
+    """Yield a model class and all model classes that its fields use."""
     seen = {model}
     waiting = [model]
     while waiting:
@@ -68,27 +72,27 @@ def models(model: type[Part]) -> Iterator[type[Part]]:
         yield one
         for field in one.model_fields.values():
             for each in [field.annotation, *field.metadata]:
-                for below in mentioned(each):
+                for below in models_of(each):
                     if below not in seen:
                         seen.add(below)
                         waiting.append(below)
 
 
-def mentioned(annotation: Any) -> Iterator[type[Part]]:
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+def models_of(annotation: Any) -> Iterator[type[StrictModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
         yield annotation
-    if isinstance(annotation, WrittenAs):
-        yield annotation.part
+    if isinstance(annotation, ConvertedFrom):
+        yield annotation.model
     inner = (*getattr(annotation, "__args__", ()), *getattr(annotation, "__metadata__", ()))
     for each in inner:
-        yield from mentioned(each)
+        yield from models_of(each)
 
 
 DOCUMENTS: Final = list(documents())
 PLACES: Final = [
-    (index, steps) for index, document in enumerate(DOCUMENTS) for steps in mappings(document)
+    (index, path) for index, document in enumerate(DOCUMENTS) for path in mappings(document)
 ]
-MODELS: Final = {each for kind in SUPPORTED.values() for each in models(kind.model)}
+MODELS: Final = {each for kind in SUPPORTED.values() for each in model_types(kind.model)}
 KNOWN: Final = {
     field.alias or name for model in MODELS for name, field in model.model_fields.items()
 }
@@ -101,17 +105,17 @@ VALUES: Final[st.SearchStrategy[object]] = st.one_of(
 
 
 @given(place=st.sampled_from(PLACES), name=NAMES, value=VALUES)
-def test_an_unknown_field_anywhere_is_refused_by_its_path(
-    place: tuple[int, Steps], name: str, value: object
+def test_an_unknown_field_anywhere_is_an_error_with_its_path(
+    place: tuple[int, PathSegments], name: str, value: object
 ) -> None:
-    index, steps = place
+    index, path = place
     document = deepcopy(DOCUMENTS[index])
-    at(document, steps)[name] = value
+    at(document, path)[name] = value
 
-    refusals = read_manifest(document).refusals
+    errors = parse_manifest(document).errors
 
-    said = [(refusal.reason, refusal.path) for refusal in refusals]
-    assert said == [(Reason.UNKNOWN_FIELD, render_path((*steps, name)))]
+    found = [(error.reason, error.path) for error in errors]
+    assert found == [(Reason.UNKNOWN_FIELD, render_path((*path, name)))]
 
 
 def unsupported() -> set[tuple[str, str]]:
@@ -123,35 +127,35 @@ def unsupported() -> set[tuple[str, str]]:
     }
 
 
-def placed() -> dict[tuple[str, str], tuple[int, Steps]]:
-    """Return for each unsupported field a place in a valid manifest where it could stand."""
-    found: dict[tuple[str, str], tuple[int, Steps]] = {}
+def placed() -> dict[tuple[str, str], tuple[int, PathSegments]]:
+    """Return for each unsupported field a document that can have it, and the path of its model."""
+    found: dict[tuple[str, str], tuple[int, PathSegments]] = {}
     for index, document in enumerate(DOCUMENTS):
-        manifest = read_manifest(document).manifest
+        manifest = parse_manifest(document).manifest
         assert isinstance(manifest, IstioObject)
-        for steps, part in parts(manifest):
-            for model, name in unsupported():
-                if type(part).__name__ == model:
-                    found.setdefault((model, name), (index, steps))
+        for path, model in submodels(manifest):
+            for type_name, name in unsupported():
+                if type(model).__name__ == type_name:
+                    found.setdefault((type_name, name), (index, path))
     return found
 
 
 PLACED: Final = placed()
 
 
-def test_every_unsupported_field_can_be_tried() -> None:
+def test_every_unsupported_field_has_a_document_to_try_it_in() -> None:
     assert unsupported() - PLACED.keys() == set()
     assert len(PLACED) >= 25
 
 
 @pytest.mark.parametrize("field", sorted(PLACED), ids=".".join)
-def test_an_unsupported_field_is_refused_by_its_path(field: tuple[str, str]) -> None:
-    index, steps = PLACED[field]
+def test_an_unsupported_field_is_an_error_with_its_path(field: tuple[str, str]) -> None:
+    index, path = PLACED[field]
     document = deepcopy(DOCUMENTS[index])
-    at(document, steps)[field[1]] = {"any": "thing"}
+    at(document, path)[field[1]] = {"any": "thing"}
 
-    refusals = read_manifest(document).refusals
+    errors = parse_manifest(document).errors
 
-    said = [(refusal.reason, refusal.path) for refusal in refusals]
-    assert said == [(Reason.UNSUPPORTED_FIELD, render_path((*steps, field[1])))]
-    assert all(refusal.remedy for refusal in refusals)
+    found = [(error.reason, error.path) for error in errors]
+    assert found == [(Reason.UNSUPPORTED_FIELD, render_path((*path, field[1])))]
+    assert all(error.remedy for error in errors)

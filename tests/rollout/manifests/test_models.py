@@ -1,4 +1,4 @@
-"""The models: durations parsed, matches as one of their kinds, parts that know their place."""
+"""The models: durations, string matches, JSON paths, hosts, and field errors."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from rollout.lint.yaml_text import read_documents
+from rollout.lint.yaml_documents import parse_documents
 from rollout.manifests.destination_rule import DestinationRule
+from rollout.manifests.field_types import parse_duration
 from rollout.manifests.hosts import ServiceName, expand_host, half_qualified, overlap, service_of
-from rollout.manifests.matches import Exact, Prefix, Present, Regex
-from rollout.manifests.reading import read_manifest
-from rollout.manifests.values import parse_duration
+from rollout.manifests.parsing import parse_manifest
+from rollout.manifests.string_match import Exact, Prefix, Present, Regex
 from rollout.manifests.virtual_service import VirtualService
-from tests.rollout.lint.linted import FIXTURES
+from tests.rollout.lint.lint_runner import FIXTURES
 
 VALID: Final = FIXTURES / "valid"
 
 
 def read(name: str) -> list[Any]:
-    documents = read_documents((VALID / f"{name}.yaml").read_text())
-    return [read_manifest(document.value).manifest for document in documents]
+    documents = parse_documents((VALID / f"{name}.yaml").read_text())
+    return [parse_manifest(document.value).manifest for document in documents]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_duration_is_parsed(text: str, milliseconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1d", "1us", "s", "0.1ms", 5, None, "1s "])
-def test_what_is_no_duration_is_refused(text: object) -> None:
+def test_an_invalid_duration_is_an_error(text: object) -> None:
     with pytest.raises(PydanticCustomError):
         parse_duration(text)
 
@@ -46,7 +46,7 @@ def test_whole_milliseconds_are_kept(milliseconds: int) -> None:
     assert parse_duration(f"{milliseconds}ms") == timedelta(milliseconds=milliseconds)
 
 
-def test_a_match_is_one_of_its_kinds() -> None:
+def test_a_match_has_one_of_its_kinds() -> None:
     [service] = read("header-and-cookie-routes")
     by_header, by_cookie, by_parameter = service.spec.http[0].match
 
@@ -70,20 +70,20 @@ def test_a_regex_matches_the_whole_text(cookie: str, hit: bool) -> None:
     assert Regex(r"^(.*?;\s*)?(variant=b)(;.*)?$").matches(cookie) is hit
 
 
-def test_a_part_knows_its_place() -> None:
+def test_a_model_knows_its_json_path() -> None:
     [service] = read("weighted-canary")
 
-    assert service.spec.http[1].route[0].at("weight") == "spec.http[1].route[0].weight"
-    assert service.spec.http[0].retries.at("retryOn") == "spec.http[0].retries.retryOn"
-    assert service.at("metadata", "annotations", "a.b/c") == 'metadata.annotations["a.b/c"]'
+    assert service.spec.http[1].route[0].json_path("weight") == "spec.http[1].route[0].weight"
+    assert service.spec.http[0].retries.json_path("retryOn") == "spec.http[0].retries.retryOn"
+    assert service.json_path("metadata", "annotations", "a.b/c") == 'metadata.annotations["a.b/c"]'
 
 
-def test_parts_are_compared_by_what_they_say() -> None:
+def test_models_compare_by_their_fields_not_by_their_paths() -> None:
     [service] = read("weighted-canary")
     first, second = (rule.route[0].destination for rule in service.spec.http)
 
     assert first == second
-    assert first.at() != second.at()
+    assert first.json_path() != second.json_path()
 
 
 def test_a_model_can_not_be_changed() -> None:
@@ -104,31 +104,44 @@ def test_defaults_are_istio_s() -> None:
     assert read("weighted-canary")[0].gateways == ("mesh",)
 
 
-def test_copies_are_the_same_however_they_are_written() -> None:
+def test_mirror_and_mirrors_have_the_same_form() -> None:
     [service] = read("mirror-of-reads")
     one, several, _ = service.spec.http
 
-    assert [(to.subset, share) for to, share in one.mirroring] == [("canary", 10.0)]
-    assert [(to.subset, share) for to, share in several.mirroring] == [("canary", 0.5), ("idle", 0)]
+    assert [(to.subset, share) for to, share in one.mirror_destinations] == [("canary", 10.0)]
+    assert [(to.subset, share) for to, share in several.mirror_destinations] == [
+        ("canary", 0.5),
+        ("idle", 0),
+    ]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    [document] = read_documents((VALID / "weighted-canary.yaml").read_text())
+def test_all_field_errors_are_reported_at_once() -> None:
+    [document] = parse_documents((VALID / "weighted-canary.yaml").read_text())
     broken = document.value
     broken["spec"]["http"][0]["timeout"] = "soon"
     broken["spec"]["http"][0]["route"][0]["weight"] = -1
     broken["spec"]["http"][1]["retry"] = {}
     broken["spec"]["hostz"] = []
 
-    reading = read_manifest(broken)
+    parsed = parse_manifest(broken)
 
-    assert reading.manifest is None
-    assert [each.path for each in reading.refusals] == [
+    assert parsed.manifest is None
+    assert [each.path for each in parsed.errors] == [
         "spec.http[0].route[0].weight",
         "spec.http[0].timeout",
         "spec.http[1].retry",
         "spec.hostz",
     ]
+
+
+def test_the_remedy_names_each_possible_field_once() -> None:
+    [document] = parse_documents((VALID / "header-and-cookie-routes.yaml").read_text())
+    document.value["spec"]["http"][0]["match"][0]["headers"] = {"x-beta": {"equals": "1"}}
+
+    [error] = parse_manifest(document.value).errors
+
+    assert error.path == "spec.http[0].match[0].headers.x-beta.equals"
+    assert error.remedy == "use one of: exact, prefix, regex"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +176,7 @@ def test_short_hosts_are_completed(host: str, full: str, service: ServiceName | 
     assert service_of(full) == service
 
 
-def test_half_a_name_is_recognised() -> None:
+def test_a_half_qualified_host_is_recognised() -> None:
     assert half_qualified("kv.shop") == ServiceName("shop", "kv")
     assert half_qualified("kv.shop.svc") == ServiceName("shop", "kv")
     assert half_qualified("kv") is None

@@ -1,11 +1,11 @@
-"""Small rollouts written to a directory: a VirtualService for each step, over the estate."""
+"""Small rollouts in a directory: one VirtualService per step, over the cluster fixture."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-from tests.rollout.lint.linted import ESTATE
+from tests.rollout.lint.lint_runner import CLUSTER
 
 RULE: Final = """\
     - name: {name}
@@ -44,10 +44,10 @@ def split(canary: int) -> str:
 
 
 def write_plan(
-    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [estate.yaml]\n"
+    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [cluster.yaml]\n"
 ) -> str:
-    """Write a rollout of these steps, the estate beside it; return its directory."""
-    (directory / "estate.yaml").write_text(ESTATE.read_text())
+    """Write a rollout of these steps and the cluster fixture; return its directory."""
+    (directory / "cluster.yaml").write_text(CLUSTER.read_text())
     (directory / "plan.yaml").write_text(plan)
     for name, text in steps.items():
         step = directory / "steps" / name

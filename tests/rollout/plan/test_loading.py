@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).parents[3]
 
 
 def load(
-    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [estate.yaml]\n"
+    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [cluster.yaml]\n"
 ) -> list[str]:
     """Return the steps of a plan as ``name share``."""
     planned = load_plan(write_plan(directory, steps, plan))
@@ -26,7 +26,7 @@ def load(
 
 
 def refusal(
-    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [estate.yaml]\n"
+    directory: Path, steps: dict[str, str], plan: str = "prerequisites: [cluster.yaml]\n"
 ) -> str:
     with pytest.raises(PlanInvalid) as refused:
         load(directory, steps, plan)
@@ -41,7 +41,7 @@ def test_our_canary_begins_at_nothing_and_ends_at_everything() -> None:
     assert planned.plan.strategy is Strategy.CANARY
     assert [step.share for step in planned.plan.steps] == [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
     assert (planned.plan.namespace, planned.plan.virtual_service) == ("kv", "kv")
-    kinds = {(each.kind, each.name) for each in planned.subjects}
+    kinds = {(each.kind, each.name) for each in planned.resources}
     assert {("Deployment", "kv-stable"), ("Deployment", "kv-canary"), ("Gateway", "kv")} <= kinds
     assert "VirtualService" not in {kind for kind, _ in kinds}
 
@@ -51,7 +51,7 @@ def test_our_subsets_are_those_of_the_directories_before_the_steps() -> None:
 
     planned = load_plan(str(ROOT / "istio" / "canary"))
 
-    (rule_,) = [each for each in planned.subjects if each.kind == "DestinationRule"]
+    (rule_,) = [each for each in planned.resources if each.kind == "DestinationRule"]
     assert [each["name"] for each in rule_.spec["subsets"]] == ["stable", "canary"]
 
 
@@ -111,7 +111,7 @@ def test_the_objective_is_read_with_its_units(tmp_path: Path) -> None:
     write_plan(
         tmp_path,
         steps,
-        "prerequisites: [estate.yaml]\nstepTime: 90s\ndeadline: 2h\npoll: 2s\n"
+        "prerequisites: [cluster.yaml]\nstepTime: 90s\ndeadline: 2h\npoll: 2s\n"
         "objective: {errorRatio: 0.002, slow: [50ms, 1s], falseRollback: 0.02}\n",
     )
 
@@ -128,13 +128,13 @@ def test_what_the_cluster_has_can_be_named_on_the_command_line(tmp_path: Path) -
 
     with pytest.raises(PlanInvalid, match="subset-undefined"):
         load_plan(directory)
-    assert load_plan(directory, prerequisites=[str(tmp_path / "estate.yaml")]).plan.steps
+    assert load_plan(directory, prerequisites=[str(tmp_path / "cluster.yaml")]).plan.steps
 
 
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        ("stepTime: soon\n", 'stepTime: "soon" is no duration'),
+        ("stepTime: soon\n", 'stepTime: "soon" is not a duration'),
         ("steptime: 60s\n", "steptime: there is no such field"),
         ("strategy: yolo\n", "strategy: "),
         ("objective: {errorRatio: 2}\n", "objective.errorRatio: "),

@@ -79,7 +79,7 @@ def test_a_file_that_is_no_mapping_is_refused(value: Any) -> None:
 
 
 def test_warnings_come_with_the_loaded_plan(tmp_path: Path) -> None:
-    directory = write_plan(tmp_path, {"0": split(0), "1": split(100)}, "given: [estate.yaml]\n")
+    directory = write_plan(tmp_path, {"0": split(0), "1": split(100)}, "given: [cluster.yaml]\n")
 
     loaded = load_plan(directory)
 
@@ -89,7 +89,7 @@ def test_warnings_come_with_the_loaded_plan(tmp_path: Path) -> None:
 
 def test_smoke_tests_and_canary_requests_reach_the_plan(tmp_path: Path) -> None:
     text = (
-        "prerequisites: [estate.yaml]\nsmokeTests: [{path: /livez, status: 204}]\n"
+        "prerequisites: [cluster.yaml]\nsmokeTests: [{path: /livez, status: 204}]\n"
         "requests: {headers: {x-variant: b}, share: 0.4}\n"
     )
 

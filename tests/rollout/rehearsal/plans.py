@@ -12,7 +12,7 @@ import pytest
 
 from rollout.evidence.counts import Arm
 from rollout.evidence.objective import Objective
-from rollout.manifests.reading import read_manifest
+from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 from rollout.plan.model import Plan, Step, Strategy
 from rollout.rehearsal.errors import ProgramMissing
@@ -54,9 +54,9 @@ def routes_of(directory: str) -> Document:
 
 
 def read_routes(document: Document) -> VirtualService:
-    reading = read_manifest(document)
-    assert isinstance(reading.manifest, VirtualService), reading.refusals
-    return reading.manifest
+    parsed = parse_manifest(document)
+    assert isinstance(parsed.manifest, VirtualService), parsed.errors
+    return parsed.manifest
 
 
 def step_of(document: Document, name: str = "", share: float | None = None) -> Step:

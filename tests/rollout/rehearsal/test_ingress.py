@@ -8,7 +8,7 @@ import pytest
 
 from rollout.envoy.configuration import Objects
 from rollout.manifests.gateway import Gateway
-from rollout.manifests.reading import read_manifest
+from rollout.manifests.parsing import parse_manifest
 from rollout.rehearsal.errors import NoIngress
 from rollout.rehearsal.ingress import find_ingress, ports_of
 from tests.rollout.rehearsal.plans import read_routes
@@ -18,7 +18,7 @@ HTTPS = {"number": 443, "name": "https", "protocol": "HTTPS"}
 
 
 def gateway(*servers: dict[str, Any]) -> Objects:
-    reading = read_manifest(
+    parsed = parse_manifest(
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": "Gateway",
@@ -26,8 +26,8 @@ def gateway(*servers: dict[str, Any]) -> Objects:
             "spec": {"selector": {"istio": "gateway"}, "servers": [*servers]},
         }
     )
-    assert isinstance(reading.manifest, Gateway), reading.refusals
-    return Objects((), (), (reading.manifest,), (), ())
+    assert isinstance(parsed.manifest, Gateway), parsed.errors
+    return Objects((), (), (parsed.manifest,), (), ())
 
 
 def ingress_of(objects: Objects, *hosts: str, gateways: tuple[str, ...] = ("edge",)) -> Any:

@@ -1,20 +1,15 @@
-"""Why a part of a manifest is refused, and where it stands."""
+"""Errors of the fields of a manifest: which rule a field breaks, its path, and the remedy."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
-
 
 class Reason(StrEnum):
-    """The ids under which the linter lists refusals."""
+    """Why a field is invalid. Each value is the id of a lint rule."""
 
     UNKNOWN_FIELD = "unknown-field"
     UNSUPPORTED_FIELD = "unsupported-field"
@@ -34,8 +29,8 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """One part that is not taken: where it stands, what is wrong, what to do."""
+class FieldError:
+    """An invalid field: its JSON path, what is wrong with it, and how to repair it."""
 
     reason: Reason
     path: str
@@ -43,19 +38,6 @@ class Refusal:
     remedy: str
 
 
-def refuse(reason: Reason, what: str, remedy: str) -> PydanticCustomError:
-    """Build the error that a validator raises; the path is where the validator stands."""
+def field_error(reason: Reason, what: str, remedy: str) -> PydanticCustomError:
+    """Build the exception that a pydantic validator raises; pydantic adds the path."""
     return PydanticCustomError(reason.value, "{what}", {"what": what, "remedy": remedy})
-
-
-def render_path(steps: Iterable[str | int]) -> str:
-    """Render a JSON path: ``spec.http[1].route[0].weight``."""
-    path = ""
-    for step in steps:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        elif _PLAIN.fullmatch(step):
-            path += f".{step}" if path else step
-        else:
-            path += f'["{step}"]'
-    return path

@@ -1,4 +1,4 @@
-"""Which requests get to a rule: reasoning that must never call a live rule dead."""
+"""Which requests reach a route: the analysis must never call a reachable route unreachable."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.lint.reach import METHODS, OTHER, missed, reach
+from rollout.lint.reachability import METHODS, OTHER, reachable_routes, unmatched_methods
 from rollout.manifests.http_match import HttpMatch
-from rollout.manifests.matches import Prefix, ValueMatch
-from rollout.manifests.reading import read_manifest
+from rollout.manifests.parsing import parse_manifest
+from rollout.manifests.string_match import Prefix, ValueMatch
 from rollout.manifests.virtual_service import VirtualService
 
 ROUTE: Final = [{"destination": {"host": "kv"}}]
@@ -20,7 +20,7 @@ HEADERS: Final = (None, "1", "2")
 
 
 def service(*matches: list[dict[str, Any]]) -> VirtualService:
-    reading = read_manifest(
+    parsed = parse_manifest(
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
@@ -31,22 +31,22 @@ def service(*matches: list[dict[str, Any]]) -> VirtualService:
             },
         }
     )
-    assert isinstance(reading.manifest, VirtualService), reading.refusals
-    return reading.manifest
+    assert isinstance(parsed.manifest, VirtualService), parsed.errors
+    return parsed.manifest
 
 
 def writes(*matches: list[dict[str, Any]]) -> list[set[str]]:
-    return [set(reached.writes) for reached in reach(service(*matches))]
+    return [set(reachable.writes) for reachable in reachable_routes(service(*matches))]
 
 
-def test_writes_taken_above_do_not_arrive_below() -> None:
+def test_writes_matched_above_do_not_reach_the_routes_below() -> None:
     assert writes([{"method": {"regex": "POST|PUT|PATCH|DELETE"}}], []) == [
         {"POST", "PUT", "PATCH", "DELETE"},
         set(),
     ]
 
 
-def test_writes_taken_for_one_path_arrive_for_others() -> None:
+def test_writes_matched_above_for_one_path_reach_the_routes_below_for_other_paths() -> None:
     assert writes([{"method": {"exact": "POST"}, "uri": {"prefix": "/a/"}}], [])[1] == {
         "POST",
         "PUT",
@@ -55,18 +55,21 @@ def test_writes_taken_for_one_path_arrive_for_others() -> None:
     }
 
 
-def test_a_rule_for_one_gateway_takes_nothing_from_another() -> None:
+def test_a_route_for_one_gateway_takes_no_requests_of_another() -> None:
     both = service([{"gateways": ["edge"]}], [{"gateways": ["mesh"]}])
 
-    assert [bool(reached.arrivals[0].methods) for reached in reach(both)] == [True, True]
+    assert [bool(reachable.matches[0].methods) for reachable in reachable_routes(both)] == [
+        True,
+        True,
+    ]
 
 
-def test_what_no_rule_matches_is_missed() -> None:
+def test_what_no_route_matches_is_unmatched() -> None:
     reads = service([{"method": {"regex": "GET|HEAD"}}])
 
-    assert missed(reads, "mesh") == METHODS - {"GET", "HEAD"}
-    assert missed(service([]), "mesh") == set()
-    assert missed(service([{"uri": {"regex": "/.*"}}]), "mesh") == set()
+    assert unmatched_methods(reads, "mesh") == METHODS - {"GET", "HEAD"}
+    assert unmatched_methods(service([]), "mesh") == set()
+    assert unmatched_methods(service([{"uri": {"regex": "/.*"}}]), "mesh") == set()
 
 
 def texts(*values: str) -> st.SearchStrategy[dict[str, str]]:
@@ -89,10 +92,10 @@ MATCH: Final = st.fixed_dictionaries(
 )
 
 
-def fits(match: HttpMatch, method: str, path: str, header: str | None) -> bool:
-    """Match as a proxy does."""
+def is_matched(match: HttpMatch, method: str, path: str, header: str | None) -> bool:
+    """Match a request as Envoy does."""
     return (
-        _fits_path(match, path)
+        _path_is_matched(match, path)
         and (match.method is None or match.method.matches(method))
         and all(header is not None and it.matches(header) for it in match.headers.values())
         and not any(
@@ -101,7 +104,7 @@ def fits(match: HttpMatch, method: str, path: str, header: str | None) -> bool:
     )
 
 
-def _fits_path(match: HttpMatch, path: str) -> bool:
+def _path_is_matched(match: HttpMatch, path: str) -> bool:
     if match.uri is None:
         return True
     if match.ignore_uri_case and not _is_regex(match.uri):
@@ -115,30 +118,32 @@ def _is_regex(match: ValueMatch) -> bool:
 
 
 @given(rules=st.lists(st.lists(MATCH, max_size=2), min_size=1, max_size=4))
-def test_whatever_reaches_a_rule_is_said_to_arrive(rules: list[list[dict[str, Any]]]) -> None:
+def test_whatever_reaches_a_route_is_reported_as_reaching_it(
+    rules: list[list[dict[str, Any]]],
+) -> None:
     routed = service(*rules)
-    reached = list(reach(routed))
-    left = missed(routed, "mesh")
+    reachable = list(reachable_routes(routed))
+    unmatched = unmatched_methods(routed, "mesh")
 
     for method in ("GET", "POST", "PURGE"):
         name = method if method in METHODS else OTHER
         for path in PATHS:
             for header in HEADERS:
-                for each in reached:
+                for each in reachable:
                     matches = list(each.route.match) or [HttpMatch()]
                     hit = [
                         index
                         for index, one in enumerate(matches)
-                        if fits(one, method, path, header)
+                        if is_matched(one, method, path, header)
                     ]
                     if hit:
-                        assert name in each.arrivals[hit[0]].methods
+                        assert name in each.matches[hit[0]].methods
                         break
                 else:
-                    assert name in left
+                    assert name in unmatched
 
 
 @pytest.mark.parametrize("prefix", ["/", "/v1/"])
-def test_matches_compare_by_what_they_say(prefix: str) -> None:
+def test_equal_matches_compare_equal(prefix: str) -> None:
     assert Prefix(prefix) == Prefix(prefix)
     assert Prefix(prefix) != Prefix(prefix + "x")

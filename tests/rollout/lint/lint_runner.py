@@ -1,4 +1,4 @@
-"""Runs the linter in this process, and reads what fixtures expect of it."""
+"""Runs the linter in this process, and reads the findings that a fixture expects."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any, Final
 from rollout.__main__ import main
 
 FIXTURES: Final = Path(__file__).parent / "fixtures"
-ESTATE: Final = FIXTURES / "estate.yaml"
-_LINE: Final = re.compile(r"^# (?P<what>expect|args): (?P<said>.*)$", re.MULTILINE)
+CLUSTER: Final = FIXTURES / "cluster.yaml"
+_LINE: Final = re.compile(r"^# (?P<kind>expect|args): (?P<text>.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run said, and its exit code."""
+class LintRun:
+    """The exit code and the output of a run."""
 
     code: int
     out: str
@@ -32,8 +32,8 @@ class Run:
         loaded: list[dict[str, Any]] = json.loads(self.out)["findings"]
         return loaded
 
-    def told(self, *severities: str) -> list[str]:
-        """Return the findings as fixtures write them: rule, object and path."""
+    def findings_of(self, *severities: str) -> list[str]:
+        """Return the findings of these severities, or all, in the form that fixtures expect."""
         return sorted(
             _line(each)
             for each in self.findings
@@ -41,30 +41,30 @@ class Run:
         )
 
 
-def run(*arguments: str | Path) -> Run:
+def run(*arguments: str | Path) -> LintRun:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main(["lint", *map(str, arguments)])
-        except SystemExit as leaving:  # argparse
-            code = int(leaving.code or 0)
-    return Run(code, out.getvalue(), err.getvalue())
+        except SystemExit as exit_:  # argparse raises it
+            code = int(exit_.code or 0)
+    return LintRun(code, out.getvalue(), err.getvalue())
 
 
-def lint(*arguments: str | Path) -> Run:
-    """Lint, and have the findings as JSON."""
+def lint(*arguments: str | Path) -> LintRun:
+    """Run with ``--format json``, so that ``LintRun.findings`` can be read."""
     return run("--format", "json", *arguments)
 
 
 def _line(finding: dict[str, Any]) -> str:
-    whose = "/".join(filter(None, (finding["namespace"], finding["name"])))
-    place = f"{finding['kind']} {whose}" if finding["kind"] else "-"
-    return f"{finding['rule']} {place} {finding['path'] or '-'}"
+    name = "/".join(filter(None, (finding["namespace"], finding["name"])))
+    where = f"{finding['kind']} {name}" if finding["kind"] else "-"
+    return f"{finding['rule']} {where} {finding['path'] or '-'}"
 
 
 @dataclass(frozen=True)
 class Fixture:
-    """A file, or a directory with a file ``expect``; its comments say what is to be found."""
+    """A file, or a directory with a file ``expect``; its comments list the expected findings."""
 
     path: Path
     expected: tuple[str, ...]
@@ -76,12 +76,12 @@ class Fixture:
 
 
 def fixtures() -> Iterator[Fixture]:
-    """Yield the bad ones."""
+    """Yield the fixtures of ``bad/``."""
     for path in sorted((FIXTURES / "bad").iterdir()):
         text = (path / "expect" if path.is_dir() else path).read_text()
-        said = [(match["what"], match["said"]) for match in _LINE.finditer(text)]
+        comments = [(match["kind"], match["text"]) for match in _LINE.finditer(text)]
         yield Fixture(
             path,
-            tuple(sorted(each for what, each in said if what == "expect")),
-            tuple(part for what, each in said if what == "args" for part in shlex.split(each)),
+            tuple(sorted(each for kind, each in comments if kind == "expect")),
+            tuple(part for kind, each in comments if kind == "args" for part in shlex.split(each)),
         )

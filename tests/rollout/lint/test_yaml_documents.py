@@ -1,10 +1,10 @@
-"""YAML as Kubernetes reads it, and the line of every path."""
+"""YAML documents as Kubernetes reads them, and the line number of every JSON path."""
 
 from __future__ import annotations
 
 import pytest
 
-from rollout.lint.yaml_text import YamlInvalid, read_documents
+from rollout.lint.yaml_documents import YamlInvalid, parse_documents
 
 TEXT = """\
 # a comment
@@ -37,14 +37,14 @@ second: true
     ],
 )
 def test_a_path_has_a_line(path: str, line: int) -> None:
-    first, second = read_documents(TEXT)
+    first, second = parse_documents(TEXT)
 
     assert first.line_of(path) == line
     assert second.line_of("second") == 13
 
 
-def test_texts_that_look_like_dates_and_times_stay_texts() -> None:
-    [document] = read_documents("{a: 2026-11-20, b: 12:30, c: 010, d: yes, 1: one}")
+def test_dates_and_times_stay_texts() -> None:
+    [document] = parse_documents("{a: 2026-11-20, b: 12:30, c: 010, d: yes, 1: one}")
 
     assert document.value == {"a": "2026-11-20", "b": "12:30", "c": 8, "d": True, "1": "one"}
 
@@ -59,8 +59,8 @@ def test_texts_that_look_like_dates_and_times_stay_texts() -> None:
         ("a: \x00", None),
     ],
 )
-def test_what_kubernetes_would_not_read_is_invalid(text: str, line: int | None) -> None:
+def test_what_kubernetes_rejects_is_invalid(text: str, line: int | None) -> None:
     with pytest.raises(YamlInvalid) as caught:
-        list(read_documents(text))
+        list(parse_documents(text))
 
     assert caught.value.line == line

@@ -1,4 +1,4 @@
-"""Directories: built by kustomize, searched, and applied one after the other as a plan."""
+"""Directories: kustomize builds them, the linter searches them, a plan applies them in order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.lint.linted import ESTATE, FIXTURES, lint
+from tests.rollout.lint.lint_runner import CLUSTER, FIXTURES, lint
 
 needs_kubectl = pytest.mark.skipif(
     shutil.which("kubectl") is None, reason="needs kubectl 1.21 or later"
@@ -36,26 +36,26 @@ def kustomization(*resources: str) -> str:
 
 
 @needs_kubectl
-def test_what_kustomize_builds_is_linted_and_named_by_its_file(tmp_path: Path) -> None:
+def test_kustomize_output_is_linted_and_named_by_its_kustomization(tmp_path: Path) -> None:
     write(
         tmp_path,
         {"kustomization.yaml": kustomization("routes.yaml"), "routes.yaml": ROUTES + "    - {}\n"},
     )
 
-    linted = lint("--with", ESTATE, tmp_path)
+    linted = lint("--with", CLUSTER, tmp_path)
 
-    assert linted.told() == ["route-actions VirtualService shop/kv spec.http[2]"]
+    assert linted.findings_of() == ["route-actions VirtualService shop/kv spec.http[2]"]
     assert linted.findings[0]["file"] == str(tmp_path / "kustomization.yaml")
     assert linted.findings[0]["line"] is None
 
 
 @needs_kubectl
-def test_a_tree_is_searched_and_its_parts_look_things_up_in_each_other(tmp_path: Path) -> None:
+def test_the_directories_of_a_tree_resolve_references_to_each_other(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
             "workloads/kustomization.yaml": kustomization("all.yaml"),
-            "workloads/all.yaml": ESTATE.read_text(),
+            "workloads/all.yaml": CLUSTER.read_text(),
             "steps/05/kustomization.yaml": kustomization("routes.yaml"),
             "steps/05/routes.yaml": ROUTES,
             "steps/50/kustomization.yaml": kustomization("routes.yaml"),
@@ -73,7 +73,7 @@ def test_a_tree_is_searched_and_its_parts_look_things_up_in_each_other(tmp_path:
 
 
 @needs_kubectl
-def test_the_same_in_several_directories_is_told_once(tmp_path: Path) -> None:
+def test_the_same_finding_in_several_directories_is_reported_once(tmp_path: Path) -> None:
     broken = ROUTES.replace("weight: 95", "weight: 94")
     for step in ("a", "b", "c"):
         write(
@@ -81,9 +81,9 @@ def test_the_same_in_several_directories_is_told_once(tmp_path: Path) -> None:
             {f"{step}/kustomization.yaml": kustomization("it.yaml"), f"{step}/it.yaml": broken},
         )
 
-    linted = lint("--with", ESTATE, tmp_path)
+    linted = lint("--with", CLUSTER, tmp_path)
 
-    assert linted.told() == [
+    assert linted.findings_of() == [
         "weights-not-100 VirtualService shop/kv spec.http[0].route",
         "weights-not-100 VirtualService shop/kv spec.http[1].route",
     ]
@@ -91,7 +91,7 @@ def test_the_same_in_several_directories_is_told_once(tmp_path: Path) -> None:
 
 
 @needs_kubectl
-def test_what_is_not_built_on_its_own_is_told(tmp_path: Path) -> None:
+def test_an_unused_component_or_file_is_reported(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
@@ -105,7 +105,7 @@ def test_what_is_not_built_on_its_own_is_told(tmp_path: Path) -> None:
         },
     )
 
-    linted = lint("--with", ESTATE, tmp_path)
+    linted = lint("--with", CLUSTER, tmp_path)
 
     said = {each["file"] for each in linted.findings}
     assert {each["rule"] for each in linted.findings} == {"not-checked"}
@@ -115,26 +115,26 @@ def test_what_is_not_built_on_its_own_is_told(tmp_path: Path) -> None:
     }
 
 
-def test_a_directory_of_plain_files_is_one_set(tmp_path: Path) -> None:
-    write(tmp_path, {"a.yaml": ESTATE.read_text(), "deeper/b.yml": ROUTES, "notes.txt": "no"})
+def test_a_directory_of_plain_files_is_one_bundle(tmp_path: Path) -> None:
+    write(tmp_path, {"a.yaml": CLUSTER.read_text(), "deeper/b.yml": ROUTES, "notes.txt": "no"})
 
     linted = lint(tmp_path)
 
-    assert linted.told() == ["gateway-unused Gateway shop/kv -"]
+    assert linted.findings_of() == ["gateway-unused Gateway shop/kv -"]
 
 
-def test_steps_are_taken_by_their_numbers_and_add_up(tmp_path: Path) -> None:
+def test_steps_are_applied_in_the_order_of_their_numbers_and_accumulate(tmp_path: Path) -> None:
     write(
         tmp_path,
         {"1-subsets/all.yaml": RULE.split("---")[0], "10-routes/a.yaml": ROUTES},
     )
 
-    linted = lint("--plan", tmp_path, "--with", ESTATE)
+    linted = lint("--plan", tmp_path, "--with", CLUSTER)
 
-    assert linted.told() == []
+    assert linted.findings_of() == []
 
 
-def test_the_wrong_order_of_steps_is_refused(tmp_path: Path) -> None:
+def test_the_wrong_order_of_steps_is_an_error(tmp_path: Path) -> None:
     stable = RULE.split("---")[0].replace("  - {name: canary, labels: {track: canary}}\n", "")
     write(
         tmp_path,
@@ -148,11 +148,11 @@ def test_the_wrong_order_of_steps_is_refused(tmp_path: Path) -> None:
     order = ("before", "routes", "subsets", "canary")
     reverse = ("before", "routes", "canary", "subsets")
 
-    right = lint("--with", ESTATE, "--plan", *(tmp_path / each for each in order))
-    wrong = lint("--with", ESTATE, "--plan", *(tmp_path / each for each in reverse))
+    right = lint("--with", CLUSTER, "--plan", *(tmp_path / each for each in order))
+    wrong = lint("--with", CLUSTER, "--plan", *(tmp_path / each for each in reverse))
 
-    assert right.told("error") == []
-    assert set(wrong.told("error")) == {
+    assert right.findings_of("error") == []
+    assert set(wrong.findings_of("error")) == {
         "subset-undefined VirtualService shop/kv spec.http[0].route[1].destination.subset",
         "subset-undefined VirtualService shop/kv spec.http[1].route[1].destination.subset",
     }
@@ -165,7 +165,7 @@ def test_the_wrong_order_of_steps_is_refused(tmp_path: Path) -> None:
         ({"blue/readme.txt": ""}, "holds no steps"),
     ],
 )
-def test_a_plan_without_an_order_can_not_be_run(
+def test_a_plan_without_an_order_could_not_run(
     tmp_path: Path, files: dict[str, str], says: str
 ) -> None:
     linted = lint("--plan", write(tmp_path, files))
@@ -174,5 +174,5 @@ def test_a_plan_without_an_order_can_not_be_run(
     assert says in linted.err
 
 
-def test_a_file_is_no_plan() -> None:
-    assert lint("--plan", ESTATE).code == 2
+def test_a_file_is_not_a_plan() -> None:
+    assert lint("--plan", CLUSTER).code == 2

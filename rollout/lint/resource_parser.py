@@ -1,0 +1,206 @@
+"""Parses the text of manifests into resources, and reports what is invalid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..manifests.field_errors import FieldError, Reason
+from ..manifests.kubernetes import (
+    WORKLOADS,
+    Autoscaler,
+    Service,
+    Workload,
+    parse_autoscaler,
+    parse_service,
+    parse_workload,
+)
+from ..manifests.metadata import DEFAULT_NAMESPACE
+from ..manifests.parsing import ParsedManifest, is_istio, parse_manifest
+from ..manifests.untyped import list_or_empty, mapping_or_empty
+from .findings import Location
+from .progressive_delivery import ARGO_GROUP
+from .resource import Resource, ResourceId
+from .rule import InputProblem, Problem
+from .schemas import CLUSTER_SCOPED, GROUPS, Schemas
+from .yaml_documents import YamlDocument, YamlInvalid, parse_documents
+
+_KUSTOMIZE_GROUP: Final = "kustomize.config.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestText:
+    """The text of a file.
+
+    ``built`` means that kustomize wrote it. ``discovered`` means that the file was found in a
+    directory, so it may be something other than a manifest.
+    """
+
+    file: str
+    text: str
+    built: bool = False
+    discovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceParser:
+    """Parses texts with the schemas of one Kubernetes version."""
+
+    schemas: Schemas
+    #: The namespace of objects that name none.
+    default_namespace: str = DEFAULT_NAMESPACE
+
+    def parse(self, text: ManifestText) -> tuple[tuple[Resource, ...], tuple[InputProblem, ...]]:
+        """Return the resources of a text, and the problems of the text and of the resources."""
+        resources: list[Resource] = []
+        problems: list[InputProblem] = []
+        try:
+            for document in parse_documents(text.text):
+                for value in _objects(document.value):
+                    has_lines = not text.built and value is document.value
+                    source = document if has_lines else None
+                    if problem := _not_an_object(text, value, source):
+                        problems.append(problem)
+                    else:
+                        resource, errors = self._resource(text.file, value, source)
+                        resources.append(resource)
+                        problems += _problems_of(resource, errors)
+        except YamlInvalid as error:
+            what = f"the file is not valid YAML: {error}"
+            problem_at = Problem(Location(text.file), "", what, "correct the file", line=error.line)
+            problems.append(InputProblem("yaml-invalid", problem_at))
+        return tuple(resources), tuple(problems)
+
+    def _resource(
+        self, file: str, document: Mapping[str, Any], source: YamlDocument | None
+    ) -> tuple[Resource, tuple[FieldError, ...]]:
+        group, version = _split(document["apiVersion"])
+        kind = document["kind"]
+        metadata = document["metadata"]
+        namespace = str(metadata.get("namespace") or self.default_namespace)
+        if group in GROUPS and kind in CLUSTER_SCOPED:
+            namespace = ""
+        resource_id = ResourceId(group, kind, namespace, _name(metadata))
+        if is_istio(document["apiVersion"]):
+            parsed = parse_manifest(document, self.default_namespace)
+            resource = Resource(
+                resource_id,
+                file,
+                document,
+                source,
+                istio_object=parsed.partial,
+                checkable=_is_checkable(parsed),
+            )
+            return resource, parsed.errors
+        kubernetes_object = _kubernetes_object(resource_id, document)
+        errors: tuple[FieldError, ...] = ()
+        if group in GROUPS:
+            errors = tuple(self.schemas.check(group, version, kind, document))
+        return (
+            Resource(resource_id, file, document, source, kubernetes_object=kubernetes_object),
+            errors,
+        )
+
+
+def _objects(value: Any) -> Iterator[Any]:
+    """Yield the objects of a List, which ``kubectl get -o yaml`` writes, else the value itself."""
+    if isinstance(value, dict) and value.get("kind") == "List" and "items" in value:
+        yield from list_or_empty(value["items"])
+    else:
+        yield value
+
+
+def _not_an_object(
+    text: ManifestText, value: Any, source: YamlDocument | None
+) -> InputProblem | None:
+    """Return the problem of a document that is not a Kubernetes object, None if it is one."""
+    if isinstance(value, dict) and _is_kustomization(value):
+        # kubectl reads it and sends it to no cluster. Its directory can be linted.
+        what = "a kustomization itself is not checked"
+        return InputProblem(
+            "not-checked", Problem(Location(text.file), "", what, "lint its directory")
+        )
+    missing = _missing_field(value)
+    if not missing:
+        return None
+    has_kind = isinstance(value, dict) and "kind" in value
+    other_file = text.discovered and missing == "apiVersion" and not has_kind
+    return InputProblem(
+        "not-checked" if other_file else "not-an-object",
+        Problem(
+            Location(text.file),
+            missing if isinstance(value, dict) else "",
+            f"the document is not a Kubernetes object: it has no {missing}",
+            f"ignore this if the file is not a manifest, else add {missing}"
+            if other_file
+            else f"add {missing}",
+            line=None if source is None else source.line_of(""),
+        ),
+    )
+
+
+def _is_kustomization(value: Mapping[str, Any]) -> bool:
+    return str(value.get("apiVersion")).startswith(f"{_KUSTOMIZE_GROUP}/")
+
+
+def _missing_field(value: Any) -> str:
+    """Return the path of a field that every object has and this value lacks, else ""."""
+    if not isinstance(value, dict):
+        return "apiVersion"
+    for name in ("apiVersion", "kind"):
+        if not isinstance(value.get(name), str) or not value[name]:
+            return name
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict):
+        return "metadata"
+    return "" if _name(metadata) else "metadata.name"
+
+
+def _problems_of(resource: Resource, errors: tuple[FieldError, ...]) -> Iterator[InputProblem]:
+    for error in errors:
+        problem = Problem(resource, error.path, error.what, error.remedy)
+        yield InputProblem(error.reason, problem)
+    group = resource.id.group
+    if group not in GROUPS and not is_istio(f"{group}/"):
+        what = f"{resource.kind} of {group} is not checked: the linter has no schema for it"
+        remedy = "check it with kubectl apply --dry-run=server"
+        yield InputProblem("not-checked", Problem(resource, "", what, remedy))
+
+
+def _split(api_version: str) -> tuple[str, str]:
+    group, slash, version = api_version.rpartition("/")
+    return (group, version) if slash else ("", api_version)
+
+
+def _name(metadata: Mapping[str, Any]) -> str:
+    name = metadata.get("name") or metadata.get("generateName")
+    return name if isinstance(name, str) else ""
+
+
+def _is_checkable(parsed: ParsedManifest) -> bool:
+    """Return True if the partial object routes as intended, apart from the invalid fields.
+
+    Without an invalid condition, a match would match more requests than intended.
+    """
+    harmless = {Reason.UNKNOWN_FIELD, Reason.UNSUPPORTED_FIELD}
+    return parsed.partial is not None and all(
+        each.reason in harmless and ".match" not in each.path for each in parsed.errors
+    )
+
+
+def _kubernetes_object(
+    resource_id: ResourceId, document: Mapping[str, Any]
+) -> Service | Workload | Autoscaler | None:
+    match resource_id.group, resource_id.kind:
+        case "", "Service":
+            return parse_service(document, resource_id.namespace)
+        case "autoscaling", "HorizontalPodAutoscaler":
+            return parse_autoscaler(document, resource_id.namespace)
+        case (("" | "apps"), kind) if kind in WORKLOADS:
+            return parse_workload(document, resource_id.namespace)
+        case group, "Rollout" if group == ARGO_GROUP:
+            # A Rollout with a workloadRef runs the pods of a Deployment, which is parsed itself.
+            if "workloadRef" not in mapping_or_empty(document.get("spec")):
+                return parse_workload(document, resource_id.namespace)
+    return None
