@@ -109,8 +109,8 @@ def routes() -> Row:
             ),
             graph(
                 "Latency quantiles",
-                "50 %, 95 % and 99 % of requests took at most this long. A dot is a traced request: "
-                "click it for its trace. The line is the objective, 25 ms.",
+                "50 %, 95 % and 99 % of requests took at most this long. A dot is a trace: "
+                "click it. The line is the objective, 25 ms.",
                 query(quantile(0.5, REQUESTS), "p50"),
                 query(quantile(0.95, REQUESTS), "p95"),
                 query(quantile(0.99, REQUESTS), "p99", exemplars=True),
