@@ -1,1 +1,1 @@
-"""The dashboards, written as code: ``python -m grafana.build`` writes their JSON."""
+"""Grafana's dashboards as code; ``python -m grafana.build`` writes their JSON."""

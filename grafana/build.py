@@ -1,4 +1,4 @@
-"""Write the dashboards' JSON, or check it: ``python -m grafana.build [--check]``."""
+"""Write the dashboards' JSON or check it: ``python -m grafana.build [--check]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER: Final = Path(__file__).parent / "dashboards"
 
 
 def build_all() -> dict[str, Json]:
-    """Return every dashboard by its file's name."""
+    """Return every dashboard by its file name."""
     return {"service.json": build_service(), "rollout.json": build_rollout()}
 
 
@@ -25,7 +25,7 @@ def render(dashboard: Json) -> str:
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
-    """Return the files that are missing, too many, or not what the code says."""
+    """Return the names of files that are missing, superfluous, or differ from the code."""
     wanted = {name: render(dashboard) for name, dashboard in build_all().items()}
     found = {path.name: path.read_text() for path in folder.glob("*.json")}
     names = sorted(wanted.keys() | found.keys())
@@ -40,10 +40,10 @@ def write(folder: Path = FOLDER) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="python -m grafana.build", description=__doc__)
-    options.add_argument("--check", action="store_true", help="write nothing; fail if out of step")
+    options.add_argument("--check", action="store_true", help="only check; fail if a file differs")
     if options.parse_args().check:
         if behind := stale():
-            sys.exit(f"out of step: {', '.join(behind)}; run python -m grafana.build")
+            sys.exit(f"out of date: {', '.join(behind)}; run python -m grafana.build")
     else:
         write()
 

@@ -1,4 +1,4 @@
-"""What both dashboards have around their panels: variables, links, the envelope."""
+"""The parts that both dashboards share: variables, links, annotations, the outer JSON."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .layout import Row, build_layout
 from .links import LINKS
 from .panels import SOURCE, Json
 
-#: Grafana 10.4 and 11 as they are; later ones migrate on load.
+#: The schema of Grafana 10.4 and 11; later versions migrate it on load.
 SCHEMA_VERSION: Final = 39
 
 
 def source_variable(kind: str, label: str, *, hidden: bool = False) -> Json:
-    """Return a choice among Grafana's data sources of a kind."""
+    """Return a variable that selects one of Grafana's data sources of a kind."""
     return {
         "type": "datasource",
         "name": "datasource" if kind == "prometheus" else kind,
@@ -32,15 +32,15 @@ def source_variable(kind: str, label: str, *, hidden: bool = False) -> Json:
 
 
 def label_variable(name: str, label: str, selector: str) -> Json:
-    """Return a choice of several values of a label, looked up anew when the time range moves."""
-    asked = f"label_values({selector}, {name})"
+    """Return a variable for several values of a label, updated when the time range changes."""
+    definition = f"label_values({selector}, {name})"
     return {
         "type": "query",
         "name": name,
         "label": label,
         "datasource": SOURCE,
-        "definition": asked,
-        "query": {"query": asked, "refId": f"variable-{name}"},
+        "definition": definition,
+        "query": {"query": definition, "refId": f"variable-{name}"},
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
         "includeAll": True,
@@ -55,11 +55,11 @@ def label_variable(name: str, label: str, selector: str) -> Json:
 
 VARIABLES: Final = [
     source_variable("prometheus", "Data source"),
-    # No allValue: "all" is every place that holds the service. ".+" would add the CPU time and the
-    # targets of its neighbours, whose metrics have the same names.
+    # No allValue: "all" must be the namespaces of this service only. ".+" would add CPU time and
+    # targets of other services, whose metrics have the same names.
     label_variable("namespace", "Namespace", "kv_build_info"),
     label_variable("job", "Job", 'kv_build_info{namespace=~"$namespace"}'),
-    # Only links use these.
+    # Used by links only.
     source_variable("loki", "Logs", hidden=True),
     source_variable("jaeger", "Traces in Jaeger", hidden=True),
     source_variable("tempo", "Traces in Tempo", hidden=True),
@@ -77,7 +77,7 @@ _BUILT_IN: Final[Json] = {
 
 
 def annotation(name: str, expr: str, *, colour: str, title: str, text: str, **more: Any) -> Json:
-    """Return marks on all graphs, one for each time that ``expr`` holds without a break."""
+    """Return annotations on all graphs: one for each period in which ``expr`` has a value."""
     return {
         "name": name,
         "datasource": SOURCE,
@@ -103,7 +103,7 @@ def build_dashboard(
     refresh: str,
     annotations: Sequence[Json] = (),
 ) -> Json:
-    """Return a dashboard as Grafana stores it, in classic JSON."""
+    """Return a dashboard in Grafana's classic JSON."""
     return {
         "uid": uid,
         "id": None,

@@ -1,4 +1,4 @@
-"""Where panels stand: rows of a question each, filled from the left."""
+"""Places the panels: each row asks a question, and its panels fill it from the left."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ COLUMNS: Final = 24
 
 @dataclass(frozen=True)
 class Row:
-    """A question, and the panels that answer it."""
+    """A question and the panels that answer it."""
 
     question: str
     panels: Sequence[Json]
 
 
 def number_of(title: str) -> int:
-    """Return a panel's id: drawn from its title, so that moving it keeps links to it."""
+    """Return a panel's id. It depends on the title only, so links survive a move."""
     return crc32(title.encode()) % 1_000_000
 
 
 def build_layout(rows: Sequence[Row]) -> list[Json]:
-    """Return the panels of all rows, placed and numbered."""
+    """Return the panels of all rows with their positions and ids."""
     return list(_placed(rows))
 
 

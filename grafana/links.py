@@ -1,4 +1,4 @@
-"""Ways from a dashboard to the logs, the traces and the other dashboard."""
+"""Links from a dashboard to the logs, the traces and the other dashboard."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .panels import Json
 _VARIABLE: Final = re.compile(r"(\$\{[^}]+\})")
 
 
-def explore(kind: str, **asked: str) -> str:
-    """Return the address of Explore with a query for the data source variable named ``kind``."""
+def explore(kind: str, **query: str) -> str:
+    """Return the URL of Explore with a query for the data source variable named ``kind``."""
     uid = f"${{{kind}}}"
     pane = {
         "datasource": uid,
-        "queries": [{"refId": "A", "datasource": {"type": kind, "uid": uid}, **asked}],
+        "queries": [{"refId": "A", "datasource": {"type": kind, "uid": uid}, **query}],
         "range": {"from": "${__from}", "to": "${__to}"},
     }
     panes = json.dumps({"tallykv": pane}, separators=(",", ":"))
-    # Grafana fills the variables in before anybody decodes the address, so they stay as they are.
+    # Grafana replaces the variables before the URL is decoded, so they must not be quoted.
     parts = (part if n % 2 else quote(part) for n, part in enumerate(_VARIABLE.split(panes)))
     return "/explore?schemaVersion=1&panes=" + "".join(parts)
 
 
-#: Every line of the service names its instance; those of its neighbours don't.
+#: Only log lines of this service contain service.instance.id.
 LINES: Final = '{namespace=~"${namespace:pipe}"} |= `"service.instance.id"` | json'
 
 LOGS: Final = explore("loki", expr=LINES, queryType="range")
@@ -35,12 +35,12 @@ TEMPO: Final = explore("tempo", queryType="traceql", query='{resource.service.na
 
 
 def data_link(title: str, url: str) -> Json:
-    """Return a link that a click on a series offers."""
+    """Return a link for the menu of a series."""
     return {"title": title, "url": url, "targetBlank": True}
 
 
 def logs_of_route() -> Json:
-    """Return a link to the logs of the route and status of the series clicked on."""
+    """Return a link to the logs of the selected series' route."""
     route = ' | http_route="${__field.labels.http_route}"'
     return data_link(
         "Logs of ${__field.labels.http_route}",
@@ -65,7 +65,7 @@ _LINK: Final[Json] = {
     "url": "",
 }
 
-#: The other dashboard, with the same choice and time range, and the two other signals.
+#: The other dashboard with the same variables and time range, and logs and traces.
 LINKS: Final = [
     _LINK
     | {
@@ -77,7 +77,7 @@ LINKS: Final = [
         "title": "tallykv",
         "type": "dashboards",
     },
-    dashboard_link("Logs", LOGS, "Loki, where there is one: the lines of these namespaces"),
-    dashboard_link("Traces in Jaeger", JAEGER, "where there is a Jaeger data source"),
-    dashboard_link("Traces in Tempo", TEMPO, "where there is a Tempo data source"),
+    dashboard_link("Logs", LOGS, "log lines of these namespaces, if there is a Loki data source"),
+    dashboard_link("Traces in Jaeger", JAEGER, "if there is a Jaeger data source"),
+    dashboard_link("Traces in Tempo", TEMPO, "if there is a Tempo data source"),
 ]

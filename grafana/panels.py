@@ -1,4 +1,4 @@
-"""Panels as Grafana 10 and 11 store them: plain dicts, the same few options everywhere."""
+"""Panels in the JSON of Grafana 10 and 11: dicts with the same few options everywhere."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SOURCE: Final[Json] = {"type": "prometheus", "uid": "${datasource}"}
 TALL: Final = 8
 SHORT: Final = 5
 
-#: A track has one colour wherever it appears; its versions are shades of it.
+#: A track has the same colour everywhere. Its versions are shades of it.
 TRACKS: Final = {"stable": "blue", "canary": "orange", "blue": "blue", "green": "green"}
 
 
 def query(expr: str, legend: str = "", *, exemplars: bool = False) -> Json:
-    """Return a query over the time range; ``panel`` gives it its letter."""
+    """Return a query over the time range. ``panel`` adds the refId."""
     return {
         "datasource": SOURCE,
         "editorMode": "code",
@@ -29,19 +29,19 @@ def query(expr: str, legend: str = "", *, exemplars: bool = False) -> Json:
 
 
 def now(expr: str, legend: str = "") -> Json:
-    """Return a query for the range's end alone: what has ended doesn't linger."""
+    """Return a query for the end of the time range, so that ended series don't appear."""
     return query(expr, legend) | {"instant": True, "range": False}
 
 
 def limits(*steps: tuple[float, str], below: str = "green") -> Json:
-    """Return thresholds: a colour from each value up, ``below`` under the first."""
+    """Return thresholds: a colour from each value upward, and ``below`` under the first."""
     first: list[Json] = [{"color": below, "value": None}]
     rest = [{"color": colour, "value": value} for value, colour in steps]
     return {"mode": "absolute", "steps": first + rest}
 
 
 def override(pattern: str, **properties: Any) -> Json:
-    """Return what differs where the legend matches; ``custom_`` stands for ``custom.``."""
+    """Return an override for series whose legend matches. ``custom_x`` stands for ``custom.x``."""
     return {
         "matcher": {"id": "byRegexp", "options": pattern},
         "properties": [
@@ -76,7 +76,7 @@ def panel(
     options: Json,
     overrides: Iterable[Json] = (),
 ) -> Json:
-    """Return a panel without place and number: the layout gives both."""
+    """Return a panel without position and id, which the layout adds."""
     return {
         "type": kind,
         "title": title,
@@ -106,7 +106,7 @@ def graph(
     overrides: Iterable[Json] = (),
     links: Sequence[Json] = (),
 ) -> Json:
-    """Return lines over time; ``table`` is for more series than a line of legend can hold."""
+    """Return lines over time. ``table`` shows the legend as a table, for many series."""
     bounds = {"min": least, "max": most}
     return panel(
         "timeseries",
@@ -156,7 +156,7 @@ def number(
     thresholds: Json | None = None,
     nothing: str = "no data",
 ) -> Json:
-    """Return what holds now, one number for each series; ``nothing`` stands where there is none."""
+    """Return the current value of each series. ``nothing`` is shown if there is none."""
     return panel(
         "stat",
         title,
@@ -182,7 +182,7 @@ def number(
 
 
 def heatmap(title: str, why: str, buckets: str, *, width: int = 8) -> Json:
-    """Return the distribution of seconds over time, with a dot for each traced request."""
+    """Return the distribution of a histogram in seconds over time, with exemplars."""
     return panel(
         "heatmap",
         title,
@@ -218,7 +218,7 @@ def heatmap(title: str, why: str, buckets: str, *, width: int = 8) -> Json:
 def table(
     title: str, why: str, expr: str, *, unit: str, columns: dict[str, str], width: int = 8
 ) -> Json:
-    """Return a row for each series: the labels named in ``columns``, in their order, and Value."""
+    """Return a table with a row for each series; ``columns`` maps labels to column titles."""
     return panel(
         "table",
         title,

@@ -1,4 +1,7 @@
-"""tallykv / Rollout: whether the new version may have more traffic."""
+"""The dashboard tallykv / Rollout: whether the new version may get more traffic.
+
+May import: frame, layout, links, panels, promql.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def build_rollout() -> Json:
                 f"{over('min', select('process_start_time_seconds'), *VERSION)} * 1000",
                 colour="blue",
                 title=f"{BY_VERSION} started",
-                text="the first of its pods that still run",
+                text="start of the oldest pod that still runs",
                 tagKeys="track,version",
                 useValueForTime=True,
             ),
@@ -34,7 +37,7 @@ def build_rollout() -> Json:
                 over("max", ALERTS, "alertname", "severity"),
                 colour="red",
                 title="{{alertname}}",
-                text="fires, as a {{severity}}",
+                text="firing, severity {{severity}}",
                 tagKeys="severity",
             ),
         ],

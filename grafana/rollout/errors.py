@@ -1,4 +1,4 @@
-"""Where errors count and who sees them: the budget and the mesh."""
+"""The error budget, and errors that only the mesh sees."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..panels import TALL, graph, limits, now, number, query
 from ..promql import ALL_5M, FAILED_5M, FAILED_RATIO_5M, or_zero, over, select, total
 from .versions import VERSION, by_version
 
-#: The long windows of the alerts, and the one that says whether it goes on.
+#: The long windows of the alerts, and 5m, which shows whether a fault continues.
 BURN_WINDOWS: Final = ("5m", "1h", "6h", "1d", "3d")
 
 
 def budget() -> Row:
-    # The mesh's objective is that of a namespace, and has no job.
+    # The mesh's objective is per namespace and has no job.
     objectives = '{namespace=~"$namespace", job=~"$job|"}'
     left = over("min", f"slo:period_error_budget_remaining:ratio{objectives}", "slo")
     allowed = f"slo:error_budget:ratio{objectives}"
@@ -40,7 +40,7 @@ def budget() -> Row:
             ),
             graph(
                 "Error budget left over time",
-                "A slope is a burn, a step is an incident.",
+                "A slope is a constant loss, a step is an incident.",
                 query(left, "{{slo}}"),
                 unit="percentunit",
                 width=6,
@@ -50,8 +50,8 @@ def budget() -> Row:
             ),
             graph(
                 "Burn rate by window",
-                "How many times too fast the budget goes; 1 uses it up in 30 days. Pages: above "
-                "14.4 over 1h or 6 over 6h; tickets: above 3 over 1d or 1 over 3d.",
+                "At burn rate 1 the budget lasts 30 days. Pages: above 14.4 over 1h or 6 over 6h; "
+                "tickets: above 3 over 1d or 1 over 3d.",
                 *(query(burning(window), f"{{{{slo}}}} {window}") for window in BURN_WINDOWS),
                 unit="short",
                 width=6,
@@ -60,8 +60,8 @@ def budget() -> Row:
             ),
             by_version(
                 "Burn rate by version",
-                "What the availability budget would burn at if all traffic fared as this "
-                "version's did, over five minutes.",
+                "The burn rate of availability if all traffic had this version's error ratio, over "
+                "five minutes.",
                 over(
                     "max",
                     f"{select(FAILED_RATIO_5M)} / on (namespace, job) group_left () {available}",
@@ -91,17 +91,17 @@ def mesh() -> Row:
         [
             graph(
                 "Error ratio, mesh and service",
-                "Share of 5xx as callers' proxies saw it and as the service did. Empty for the "
-                "mesh where there is none.",
+                "Share of 5xx as the callers' proxies and as the service counted them. Without a "
+                "mesh, only the service's.",
                 query(f"{mesh_failed} / ({mesh_all} > 0)", "mesh {{version}}"),
                 query(f"{own_failed} / ({own_all} > 0)", "service {{version}}"),
                 unit="percentunit",
             ),
             graph(
                 "Errors that only the mesh saw",
-                "5xx per second of the mesh minus those of the service. Above 0 requests fail "
-                "around it: no pod, reset, timeout; unknown reached no pod. Below 0 retries hid "
-                "failures.",
+                "5xx per second of the mesh minus those of the service. Above 0: requests fail "
+                "outside the service (no pod, reset, timeout; unknown reached no pod). Below 0: "
+                "retries hid failures.",
                 query(f"{mesh_failed} - ({or_zero(own_failed, mesh_failed)})", "{{version}}"),
                 unit="reqps",
                 least=None,
@@ -109,7 +109,8 @@ def mesh() -> Row:
             graph(
                 "Mesh errors by response flag",
                 "Why proxies failed requests: UF no connection, UH no healthy pod, UO circuit "
-                "open, UT timeout, URX retries used up, DC caller gone; - is the service's answer.",
+                "breaker open, UT timeout, URX retries used up, DC caller disconnected; - means "
+                "that the service answered so.",
                 query(
                     or_zero(
                         total(flagged, "destination_version", "response_flags"),

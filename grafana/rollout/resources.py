@@ -1,4 +1,4 @@
-"""What a version uses: CPU, memory, Redis, pods."""
+"""CPU, memory, Redis and pods by version."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def cost() -> Row:
         [
             by_version(
                 "CPU per request by version",
-                "CPU time that a request costs. With little traffic, idling weighs in.",
+                "CPU time per request. With little traffic, the cost of idling is in it.",
                 f"{total(cpu, *VERSION)} / ({total(rate(COUNT), *VERSION)} > 0)",
                 unit="s",
                 width=8,
             ),
             by_version(
                 "CPU per pod by version",
-                "Mean of a version's pods; 100 % is one core, about all that a pod can use.",
+                "Mean of a version's pods. 100 % is one core, about the most that a pod can use.",
                 over("avg", cpu, *VERSION),
                 unit="percentunit",
                 width=8,
@@ -37,14 +37,14 @@ def cost() -> Row:
             ),
             by_version(
                 "In flight by version",
-                "Requests under way.",
+                "Requests in progress.",
                 total(select("http_server_active_requests"), *VERSION),
                 unit="short",
                 width=12,
             ),
             by_version(
                 "Event loop lag p99 by version",
-                "How late a version's event loops run what is due.",
+                "How late a version's event loops run due tasks.",
                 quantile(0.99, "kv_event_loop_lag_seconds", *VERSION),
                 unit="s",
                 width=12,
@@ -116,7 +116,7 @@ def pods() -> Row:
             ),
             by_version(
                 "Restarts by version",
-                "Containers that started anew within a pod: crashes, failed probes, out of memory.",
+                "Container restarts within a pod: crashes, failed probes, out of memory.",
                 total(
                     f"changes({select('process_start_time_seconds')}[$__rate_interval])", *VERSION
                 ),
@@ -124,7 +124,7 @@ def pods() -> Row:
             ),
             table(
                 "Pods",
-                "What runs where, and since when.",
+                "Every pod with its version and start time.",
                 over("max", started, *labels),
                 unit="dateTimeAsIso",
                 columns=columns,

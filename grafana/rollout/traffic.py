@@ -1,4 +1,4 @@
-"""Stable and canary as callers see them."""
+"""Traffic, errors and latency of stable and canary as callers see them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..promql import (
 )
 from .versions import BY_VERSION, COUNT, QUANTILES, VERSION, by_version
 
-#: Alerts that are about no namespace, as that nothing is scraped, bear none.
+#: Includes alerts without a namespace, such as KVTargetAbsent for all of them.
 ALERTS: Final = 'ALERTS{alertname=~"KV.*", alertstate="firing", namespace=~"$namespace|"}'
 
 
@@ -62,7 +62,7 @@ def verdict() -> Row:
             ),
             number(
                 "Canary requests behind the comparison",
-                "Requests the canary answered in those five minutes: few of them prove little.",
+                "Requests to the canary in those five minutes. With few, the comparison is weak.",
                 now("300 * " + total(select(ALL_5M, 'track="canary"'))),
                 unit="short",
                 width=5,
@@ -72,7 +72,7 @@ def verdict() -> Row:
             ),
             number(
                 "Alerts firing",
-                "Alerts of tallykv that fire now; the red marks on the graphs name them.",
+                "Alerts of tallykv that are firing now; red marks on the graphs name them.",
                 now(f"count({ALERTS}) or vector(0)"),
                 unit="short",
                 width=5,
@@ -92,8 +92,8 @@ def split() -> Row:
         [
             graph(
                 "Share of traffic, desired and actual",
-                "What each track should get, if something drives the rollout and says so, and what "
-                "it gets. Choose one namespace: shares of several can't be compared.",
+                "The share each track gets, and should get if tallykv-rollout exports it. "
+                "Choose one namespace: shares of several can't be compared.",
                 query(actual, "{{track}}"),
                 query(
                     'max by (track) (kv_rollout_weight_ratio{namespace=~"$namespace"})',
@@ -106,7 +106,7 @@ def split() -> Row:
             ),
             by_version(
                 "Request rate by version",
-                "Requests per second that each version answered. Up without traffic reads 0.",
+                "Requests per second that each version answered; 0 for pods without traffic.",
                 or_zero(total(rate(COUNT), *VERSION), total(select("kv_build_info"), *VERSION)),
                 unit="reqps",
                 width=12,
@@ -123,7 +123,7 @@ def versions() -> Row:
         [
             by_version(
                 "Success ratio by version",
-                "Share of requests answered without a 5xx; nothing where there was no traffic.",
+                "Share of requests answered without a 5xx; no value without traffic.",
                 success(*VERSION),
                 unit="percentunit",
                 least=None,
@@ -132,7 +132,7 @@ def versions() -> Row:
             *(
                 by_version(
                     f"{name} latency by version",
-                    f"What {level * 100:g} % of a version's requests took at most.",
+                    f"{level * 100:g} % of a version's requests took at most this long.",
                     quantile(level, REQUESTS, *VERSION),
                     unit="s",
                 )
@@ -140,7 +140,7 @@ def versions() -> Row:
             ),
             graph(
                 "Errors by version, route and status",
-                "5xx per second. A version without any reads 0.",
+                "5xx per second; 0 for a version without any.",
                 query(
                     or_zero(total(rate(COUNT, FAILED), *detail), everything, *VERSION),
                     f"{BY_VERSION} {{{{http_response_status_code}}}} {{{{http_route}}}}",

@@ -1,4 +1,4 @@
-"""What every graph of a rollout shares: a line for each version, in its track's colour."""
+"""The common form of the rollout's graphs: a line for each version."""
 
 from __future__ import annotations
 

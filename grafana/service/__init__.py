@@ -1,12 +1,15 @@
-"""tallykv / Service: what one installation does, and where it hurts."""
+"""The dashboard tallykv / Service: what an installation does, and what limits it.
+
+May import: frame, layout, links, panels, promql.
+"""
 
 from __future__ import annotations
 
 from ..frame import build_dashboard
 from ..panels import Json
-from .inside import limits_near, redis
-from .telemetry import trusted
-from .traffic import answering, asked, routes
+from .saturation import limits_row, redis
+from .telemetry import telemetry
+from .traffic import operations, overview, routes
 
 
 def build_service() -> Json:
@@ -14,7 +17,7 @@ def build_service() -> Json:
         "tallykv-service",
         "tallykv / Service",
         "Requests, limits, Redis and operations of the service, and the health of its telemetry.",
-        [answering(), routes(), limits_near(), redis(), asked(), trusted()],
+        [overview(), routes(), limits_row(), redis(), operations(), telemetry()],
         since="now-1h",
         refresh="30s",
     )

@@ -1,4 +1,4 @@
-"""What callers get: answers, routes, operations."""
+"""Responses, routes and operations as callers see them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..promql import FAILED, REQUESTS, or_zero, over, quantile, rate, select, sh
 
 ROUTE: Final = ("http_request_method", "http_route")
 BY_ROUTE: Final = "{{http_request_method}} {{http_route}}"
-#: The bucket's bound that the latency objective is set on.
+#: The latency objective: a bucket bound of the histogram.
 OBJECTIVE_SECONDS: Final = 0.025
 
 
-def answering() -> Row:
+def overview() -> Row:
     here = total(select("kv_build_info"))
     return Row(
         "Is it answering?",
@@ -28,7 +28,7 @@ def answering() -> Row:
             ),
             number(
                 "Success ratio",
-                "Share of requests answered without a 5xx. A 4xx is the caller's, not a failure.",
+                "Share of requests answered without a 5xx. A 4xx is the caller's mistake.",
                 now(success()),
                 unit="percentunit",
                 decimals=3,
@@ -37,7 +37,7 @@ def answering() -> Row:
             ),
             number(
                 "p99 latency",
-                "What 99 % of requests took at most. The objective: 99 % within 25 ms.",
+                "99 % of requests took at most this long. The objective: 99 % within 25 ms.",
                 now(quantile(0.99, REQUESTS)),
                 unit="s",
                 thresholds=limits((OBJECTIVE_SECONDS, "orange"), (0.1, "red")),
@@ -45,7 +45,7 @@ def answering() -> Row:
             ),
             number(
                 "Requests in flight",
-                "Requests under way now. A pod refuses what exceeds KV_MAX_IN_FLIGHT.",
+                "Requests in progress. A pod refuses requests above KV_MAX_IN_FLIGHT.",
                 now(total(select("http_server_active_requests"))),
                 unit="short",
                 decimals=0,
@@ -83,7 +83,7 @@ def routes() -> Row:
         [
             graph(
                 "Request rate by route",
-                "Requests per second by method and route template; unmatched is no route at all.",
+                "Requests per second by method and route template. unmatched: no such route.",
                 query(total(rate(count), *ROUTE), BY_ROUTE),
                 unit="reqps",
                 table=True,
@@ -91,7 +91,7 @@ def routes() -> Row:
             ),
             graph(
                 "Error ratio by route",
-                "Share of a route's requests answered 5xx. A route without failures reads 0 %.",
+                "Share of a route's requests answered 5xx. A route without failures has 0 %.",
                 query(share(count, FAILED, *ROUTE), BY_ROUTE),
                 unit="percentunit",
                 table=True,
@@ -99,7 +99,7 @@ def routes() -> Row:
             ),
             graph(
                 "Responses by status",
-                "Responses per second by exact status: which error, and how much of it.",
+                "Responses per second by exact status.",
                 query(
                     total(rate(count), "http_response_status_code"), "{{http_response_status_code}}"
                 ),
@@ -109,8 +109,8 @@ def routes() -> Row:
             ),
             graph(
                 "Latency quantiles",
-                "What half, 95 % and 99 % of requests took at most. A dot is one traced request: "
-                "click it for its trace. The line is the objective's 25 ms.",
+                "50 %, 95 % and 99 % of requests took at most this long. A dot is a trace: "
+                "click it. The line is the objective, 25 ms.",
                 query(quantile(0.5, REQUESTS), "p50"),
                 query(quantile(0.95, REQUESTS), "p95"),
                 query(quantile(0.99, REQUESTS), "p99", exemplars=True),
@@ -128,7 +128,7 @@ def routes() -> Row:
             ),
             heatmap(
                 "Latency heatmap",
-                "How many requests took how long: two bands are two kinds of request. "
+                "How many requests took how long. Two bands are two kinds of requests. "
                 "A dot is one traced request: click it for its trace.",
                 total(rate(f"{REQUESTS}_bucket"), "le"),
             ),
@@ -136,14 +136,14 @@ def routes() -> Row:
     )
 
 
-def asked() -> Row:
+def operations() -> Row:
     done = "kv_operations_total"
     return Row(
         "What do callers ask of it?",
         [
             graph(
                 "Operations by kind",
-                "Operations on entries and counters per second; a batch counts each of its own.",
+                "Operations on entries and counters per second. Each operation of a batch counts.",
                 query(total(rate(done), "operation"), "{{operation}}"),
                 unit="ops",
                 width=6,
@@ -151,7 +151,7 @@ def asked() -> Row:
             ),
             graph(
                 "Operations by result",
-                "How operations ended: a miss or a conflict is an answer, an error is a failure.",
+                "Results of operations. A miss or a conflict is an answer, an error is a failure.",
                 query(total(rate(done), "result"), "{{result}}"),
                 unit="ops",
                 width=6,
@@ -159,7 +159,7 @@ def asked() -> Row:
             ),
             graph(
                 "Read hit ratio",
-                "Share of reads that found what they asked for.",
+                "Share of reads that found an entry or counter.",
                 query(
                     share(done, 'result="hit"', "operation", of=('result=~"hit|miss"',)),
                     "{{operation}}",
@@ -170,7 +170,7 @@ def asked() -> Row:
             ),
             graph(
                 "Conflict ratio by operation",
-                "Share of changes refused because of a precondition, a bound or a used key.",
+                "Share of changes refused by a precondition, a bound or a used idempotency key.",
                 query(
                     share(
                         done,

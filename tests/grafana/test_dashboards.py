@@ -1,4 +1,4 @@
-"""The dashboards are what their code says, and ask Prometheus what it can answer."""
+"""The dashboards match their code, and query metrics that exist."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from tests.support.services import ROOT
 DASHBOARDS: Final = {name: json.loads((FOLDER / name).read_text()) for name in build_all()}
 RULES: Final = sorted((ROOT / "grafana" / "rules").glob("*.yaml"))
 
-#: What Prometheus itself says of a target, and of its alerts.
+#: Series that Prometheus itself creates for targets and alerts.
 OF_PROMETHEUS: Final = {"up", "scrape_samples_scraped", "ALERTS"}
 OF_THE_MESH: Final = {"istio_requests_total"}
 OF_THE_ROLLOUT: Final = {"kv_rollout_weight_ratio"}
 ELSEWHERE: Final = OF_PROMETHEUS | OF_THE_MESH | OF_THE_ROLLOUT
-#: What a scrape adds to every series of the service.
+#: Labels that a scrape adds to every series of the service.
 TARGET_LABELS: Final = {"namespace", "job", "pod", "track", "version"}
 
 KINDS: Final = {"timeseries", "stat", "heatmap", "table"}
-#: Ids in Grafana's own list of units; another would be shown as a suffix.
+#: Ids of Grafana's units. Grafana would show any other text as a suffix.
 UNITS: Final = {"reqps", "ops", "cps", "s", "percentunit", "bytes", "short", "dateTimeAsIso"}
 OWN_SCOPE: Final = ('namespace=~"$namespace"', 'job=~"$job"')
 
@@ -53,14 +53,14 @@ def metric(selector: str) -> str:
     return selector.partition("{")[0]
 
 
-def asked(panel: Json) -> list[str]:
-    """Return a panel's expressions as they are stored."""
+def expressions_of(panel: Json) -> list[str]:
+    """Return the expressions of a panel."""
     return [target["expr"] for target in panel["targets"]]
 
 
 @pytest.fixture(scope="module")
 def exported() -> dict[str, str]:
-    """Every series name that the service exports, and its kind."""
+    """Names and types of all series that the service exports."""
     metrics = Metrics("")
     metrics.watch_lifecycle(active=lambda: 0, ready=bool, draining=bool)
     metrics.watch_connections(lambda: (0, 0, 0))
@@ -74,7 +74,7 @@ def exported() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def recorded() -> set[str]:
-    """Every series name that the recording rules make."""
+    """Names of all recorded series."""
     text = "\n".join(path.read_text() for path in RULES if ".test." not in path.name)
     return set(re.findall(r"^\s*-?\s*record:\s*(\S+)", text, re.MULTILINE))
 
@@ -171,7 +171,7 @@ def test_a_panel_asks_the_chosen_data_source(panel: Json) -> None:
 
 @pytest.mark.parametrize("panel", every_panel())
 def test_ranges_follow_the_time_range_and_the_scrape_interval(panel: Json) -> None:
-    for expression in asked(panel):
+    for expression in expressions_of(panel):
         assert set(re.findall(r"\[([^\]]*)\]", expression)) <= {"$__rate_interval"}
 
 
@@ -182,7 +182,7 @@ def test_a_counter_is_read_by_its_growth_and_added_up(
     growing = {name for name, kind in exported.items() if kind in {"counter", "histogram"}}
     summed = re.compile(r"\b(?:sum|avg)(?: by \([^)]*\) )?\($")
 
-    for expression in asked(panel):
+    for expression in expressions_of(panel):
         for found in re.finditer(r"(?:rate\()?\b([a-z_]+)\{", expression):
             if found[1] in growing | OF_THE_MESH:
                 assert found[0].startswith("rate("), found[0]
@@ -194,14 +194,14 @@ def test_a_counter_is_read_by_its_growth_and_added_up(
 def test_no_namespace_and_no_job_is_written_down(panel: Json) -> None:
     matcher = re.compile(r'\b(\w*namespace|job)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')
 
-    for expression in asked(panel):
+    for expression in expressions_of(panel):
         for label, value in matcher.findall(expression):
             assert value.rstrip("|") == ("$job" if label == "job" else "$namespace")
 
 
 @pytest.mark.parametrize("panel", every_panel())
 def test_the_services_own_series_are_those_chosen(panel: Json, exported: dict[str, str]) -> None:
-    for expression in asked(panel):
+    for expression in expressions_of(panel):
         for selector in selectors(expression):
             if metric(selector) in exported:
                 assert all(scope in selector for scope in OWN_SCOPE), selector
@@ -224,7 +224,7 @@ def test_every_metric_of_the_service_is_shown_somewhere(exported: dict[str, str]
         for selector in selectors(expression)
     }
     own = {name for name in exported if name.startswith(("kv_", "http_", "db_"))}
-    # A histogram is shown by its buckets or its count; its sum adds what a mean needs.
+    # A panel shows a histogram by its buckets or its count. A mean needs its sum, too.
     silent = {name for name in own - queried if not name.endswith(("_sum", "_count"))}
 
     assert silent == set()

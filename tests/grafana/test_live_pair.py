@@ -1,4 +1,4 @@
-"""Every panel, rule and exemplar on real data: a stable and a bad canary under traffic."""
+"""Every panel, rule and exemplar on real data: a stable release and a bad canary under load."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BAD: Final = {
     "KV_FAULT_LATENCY_RATIO": "0.3",
 }
 
-#: Expressions that find nothing here, and why; each must be empty in truth.
+#: Expressions without a result here, with the reason. A test checks that each is empty.
 NOTHING_HERE: Final[dict[str, str]] = {}
 
 RULES: Final = committed_rules()
@@ -57,7 +57,7 @@ PANELS: Final = [
 
 @dataclass
 class Live:
-    """The pair under traffic, and who watches."""
+    """The two releases under traffic, their Prometheus and their collector."""
 
     prometheus: Prometheus
     collector: Collector
@@ -104,7 +104,7 @@ def destination(release: Release) -> Destination:
 
 
 def stall(server: RedisServer) -> None:
-    """Have Redis answer nobody for twice as long as the service waits."""
+    """Pause Redis for twice as long as the service waits."""
     with contextlib.closing(server.client()) as client:
         client.execute_command("CLIENT", "PAUSE", 300, "ALL")  # type: ignore[no-untyped-call]
 
@@ -118,7 +118,7 @@ def firing(prometheus: Prometheus, alert: str) -> list[Series]:
 
 
 def finds(prometheus: Prometheus, expression: str) -> bool:
-    """Tell whether the expression has a number in it, now or in the seconds before."""
+    """Return True if the expression has a number, now or in the last seconds."""
     return any(
         not math.isnan(value)
         for series in prometheus.query_range(expression, seconds=20)
@@ -126,8 +126,8 @@ def finds(prometheus: Prometheus, expression: str) -> bool:
     )
 
 
-def finding_nothing(prometheus: Prometheus, asked: Iterable[str]) -> list[str]:
-    return [each for each in dict.fromkeys(asked) if not finds(prometheus, each)]
+def finding_nothing(prometheus: Prometheus, expressions: Iterable[str]) -> list[str]:
+    return [each for each in dict.fromkeys(expressions) if not finds(prometheus, each)]
 
 
 def test_everything_that_should_be_scraped_is(live: Live) -> None:
@@ -139,7 +139,7 @@ def test_everything_that_should_be_scraped_is(live: Live) -> None:
 
 
 def test_the_traffic_is_of_all_kinds(live: Live) -> None:
-    """Else the other tests would say little."""
+    """Make sure that the other tests have data."""
     statuses = {status for _, status in live.traffic.answers}
 
     assert statuses >= {200, 201, 204, 400, 404, 405, 409, 412, 500, 503}
@@ -172,7 +172,7 @@ def test_every_alert_reads_only_series_that_exist(live: Live) -> None:
 
 
 def test_every_alert_would_find_something_if_its_thresholds_were_passed(live: Live) -> None:
-    """Its series match each other: a typo in a label would join nothing, and never fire."""
+    """With a typo in a label an alert would match no series and never fire."""
     positive = [rule for rule in ALERTS if not rule.excludes]
 
     assert len(positive) > 8
@@ -189,7 +189,7 @@ def test_every_panel_shows_something(live: Live) -> None:
 
 
 def test_no_panel_lives_on_its_fallback_alone(live: Live) -> None:
-    """``or 0 * …`` would hide a misspelt metric: each series that a panel names is there."""
+    """``or 0 * …`` would hide a misspelt metric, so each series of a panel must exist."""
     read = [
         selector
         for _, expression in PANELS

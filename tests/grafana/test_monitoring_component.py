@@ -1,4 +1,4 @@
-"""The monitoring component builds, and says what grafana/rules say."""
+"""The monitoring component builds, and its rules are those of grafana/rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.rule_files import read_groups, rule_paths
 
 
 def build(directory: Path) -> dict[str, Any]:
-    """Return the objects of a tiny base with the component, by kind."""
+    """Return the objects of a small base with the component, by kind."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("needs kubectl 1.21 or later")

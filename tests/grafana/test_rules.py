@@ -1,4 +1,4 @@
-"""The Prometheus rules: they do what their unit tests say, and nothing they name is missing."""
+"""The Prometheus rules pass their unit tests, and everything that they name exists."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ RULES: Final[list[Json]] = [
 ]
 ALERTS: Final[list[Json]] = [rule for rule in RULES if "alert" in rule]
 
-#: Series of Prometheus' own, of the mesh and of whoever drives a rollout.
+#: Series of Prometheus, of the mesh and of tallykv-rollout.
 ELSEWHERE: Final = {"up", "istio_requests_total", "kv_rollout_weight_ratio"}
-#: What a section of the runbook says, in this order.
+#: The paragraphs of a section of the runbook, in this order.
 PARTS: Final = ["Means", "Users see", "Look first", "Likely causes", "Do", "Verify"]
 
 
@@ -48,7 +48,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def exported() -> dict[str, str]:
-    """Return every series name that the service exports, with its kind."""
+    """Return the names and types of all series that the service exports."""
     metrics = Metrics("")
     metrics.watch_lifecycle(active=lambda: 0, ready=bool, draining=bool)
     metrics.watch_connections(lambda: (0, 0, 0))
@@ -61,7 +61,7 @@ def exported() -> dict[str, str]:
 
 
 def shown() -> set[str]:
-    """Return every panel as annotations name it."""
+    """Return every panel as the alerts' annotations name it."""
     dashboards = [
         json.loads(path.read_text()) for path in (ROOT / "grafana" / "dashboards").glob("*.json")
     ]
@@ -164,7 +164,7 @@ def test_no_rule_names_a_namespace_or_a_job() -> None:
 
 
 def test_a_sum_of_samples_is_counted_by_the_interval_they_have() -> None:
-    """Slow burns count bad requests as a sum of samples times 30: their group's seconds."""
+    """Slow burn alerts multiply a sum of samples by 30, the interval of the group in seconds."""
     (interval,) = {
         group["interval"]
         for path in rule_paths()
@@ -218,7 +218,7 @@ def test_an_alert_has_a_case_in_which_it_fires_and_one_in_which_it_is_silent(nam
 
 
 def test_every_branch_of_an_alert_fires_somewhere_with_its_text() -> None:
-    """An alert of several rules tells them apart by labels; each text is read once at least."""
+    """The rules of one alert differ by labels. Each text is in a unit test."""
     fired = [
         {"alertname": case["alertname"], **expected["exp_labels"]}
         for test in unit_tests()

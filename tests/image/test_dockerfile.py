@@ -1,4 +1,4 @@
-"""The Dockerfile: what hadolint finds in it, and what it doesn't look for."""
+"""The Dockerfile: hadolint's findings, and checks that hadolint does not have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.manifests import ROOT, containers, render, templates
 
 DOCKERFILE: Final = ROOT / "Dockerfile"
 LINT_SECONDS: Final = 60.0
-#: Each of these makes hadolint refuse a Dockerfile that is sound otherwise.
+#: Each of these lines makes hadolint refuse an otherwise correct Dockerfile.
 SOUND: Final = 'FROM debian:12\nUSER 65532\nENTRYPOINT ["/bin/true"]\n'
 MISTAKES: Final = {
     "DL3007": SOUND.replace("debian:12", "debian:latest"),
@@ -30,7 +30,7 @@ MISTAKES: Final = {
 
 
 def findings(text: str) -> list[dict[str, Any]]:
-    """Return what hadolint says of a Dockerfile; skip the test where there is no hadolint."""
+    """Return hadolint's findings. Skip the test if hadolint is not installed."""
     beside = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     program = beside or shutil.which("hadolint")
     if program is None:
@@ -68,7 +68,7 @@ def test_hadolint_finds_nothing() -> None:
 
 @pytest.mark.parametrize("rule", MISTAKES)
 def test_hadolint_finds_a_mistake(rule: str) -> None:
-    """The test of the test."""
+    """Make sure that hadolint is used."""
     assert findings(SOUND) == []
 
     assert rule in {each["code"] for each in findings(MISTAKES[rule])}
@@ -98,7 +98,7 @@ def test_the_process_gets_signals_as_the_user_that_the_pods_ask_for() -> None:
     user, group = (template["spec"]["securityContext"][f"runAs{who}"] for who in ("User", "Group"))
 
     assert last("USER") == f"{user}:{group}"
-    # No shell between the process and its signals.
+    # No shell may receive the signals instead of the process.
     assert json.loads(last("ENTRYPOINT")) == ["python", "-m", "svc"]
     assert json.loads(last("CMD")) == ["serve"]
     [container] = containers(template)

@@ -1,4 +1,4 @@
-"""Flagger and Argo Rollouts: one owner of the weights, and checks that judge as they claim."""
+"""Flagger and Argo Rollouts: the weights have one owner, and the checks do what they say."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.rule_files import FOLDER, committed_rules
 
 FLAGGER: Final = "istio/flagger"
 ARGO: Final = "istio/argo-rollouts"
-#: What the label of a query's answer to a promtool test looks like: none is left.
+#: The result of a query has no labels; promtool writes that so.
 BARE: Final = "{}"
 
 
 def queries() -> dict[str, str]:
-    """Return every check's query by owner and name, its variables filled in."""
+    """Return each check's query with its variables replaced, by controller and name."""
     found = {
         f"flagger {each['metadata']['name']}": each["spec"]["query"]
         .replace("{{ namespace }}", "kv")
@@ -38,7 +38,7 @@ def queries() -> dict[str, str]:
 
 
 def evaluated(tmp_path: Path, query: str, series: list[Json], samples: list[Json]) -> None:
-    """Have promtool find that after twenty minutes of these series the query says this."""
+    """Let promtool check the result of a query after twenty minutes of these series."""
     file = tmp_path / "case.test.yaml"
     file.write_text(
         json.dumps(
@@ -73,7 +73,7 @@ def evaluated(tmp_path: Path, query: str, series: list[Json], samples: list[Json
 
 
 def counted(track: str, status: int, each: int) -> Json:
-    """Return a track's requests with a status: so many every 15 seconds, for twenty minutes."""
+    """Return a track's counter for a status: ``each`` requests per 15 s for twenty minutes."""
     labels = (
         f'namespace="kv", job="kv", track="{track}", version="{track}",'
         f' http_response_status_code="{status}"'
@@ -83,7 +83,7 @@ def counted(track: str, status: int, each: int) -> Json:
 
 
 def timed(track: str, within: float, each: int) -> list[Json]:
-    """Return a track's buckets: all of its requests took between a hundredth of that and that."""
+    """Return a track's buckets. All requests took between ``within`` / 100 and ``within``."""
     labels = f'namespace="kv", job="kv", track="{track}", version="{track}"'
     name = "http_server_request_duration_seconds_bucket"
     return [
@@ -188,7 +188,7 @@ def test_flagger_finds_what_it_is_told_of() -> None:
     for metric in canary["analysis"]["metrics"]:
         the(rendered, "MetricTemplate", metric["templateRef"]["name"])
 
-    # One label of these is what Flagger changes in the primary.
+    # Flagger changes one of these labels in the primary.
     assert deployment["spec"]["selector"] == {"matchLabels": {"app": "kv"}}
     [container] = containers(deployment["spec"]["template"])
     assert canary["service"]["targetPort"] in {port["name"] for port in container["ports"]}
@@ -220,7 +220,7 @@ def test_a_disruption_takes_one_of_flaggers_primary_pods_at_a_time() -> None:
 
     assert budget["spec"]["maxUnavailable"] == 1
     assert is_selected(labels | {"app": "kv-primary"}, budget["spec"]["selector"])
-    # The canary has no pods most of the time.
+    # Usually the canary has no pods.
     assert not is_selected(labels, budget["spec"]["selector"])
 
 
@@ -241,7 +241,7 @@ def test_argo_moves_the_weights_of_every_route() -> None:
 
     assert istio["virtualService"]["routes"] == [route["name"] for route in routes(ARGO)]
     for route in routes(ARGO):
-        # Exactly the two, or the controller refuses the route.
+        # The controller accepts exactly these two destinations.
         assert weights(route) == {tracks[0]: 100, tracks[1]: 0}
     assert [subset["name"] for subset in rule["spec"]["subsets"]] == tracks
 
@@ -280,7 +280,7 @@ def test_argos_analyses_exist_and_get_what_they_need() -> None:
         template: Any = the(rendered, "AnalysisTemplate", used["templateName"])
         assert {each["name"] for each in template["spec"]["args"]} <= given
     assert shares == sorted(shares)
-    # Nobody's canary becomes stable unseen.
+    # No canary is promoted without a person.
     assert canary["steps"][-1] == {"pause": {}}
 
 

@@ -1,4 +1,4 @@
-"""What the directories under istio/ amount to, in a few words: a change here is meant."""
+"""A summary of what the directories under istio/ render. Change it only on purpose."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final
 from tests.istio.test_routes import Json, named, weights
 from tests.support.manifests import kustomizations, of_kind, render
 
-#: How the pattern of a cookie begins.
+#: The beginning of a cookie's pattern.
 AMONG_COOKIES: Final = r"^(.*?;\s*)?("
-#: What carries traffic. The rest is the components' business.
+#: The kinds that route traffic. Other kinds are tested with the components.
 TOLD: Final = (
     "Gateway",
     "Service",
@@ -21,7 +21,7 @@ TOLD: Final = (
     "Canary",
 )
 
-#: After a change that is meant, print(summary()) and put it here.
+#: After a deliberate change, copy the output of print(summary()) here.
 GOLDEN: Final = """
 ab/1-workloads
 ab/9-remove/3-workloads
@@ -400,14 +400,14 @@ def test_the_directories_amount_to_what_they_did() -> None:
 
 
 def summary() -> str:
-    """Tell each thing once, below all the directories that amount to it."""
+    """Return each description once, with all directories that have it."""
     alike: dict[str, list[str]] = {}
     for directory in kustomizations("istio"):
-        alike.setdefault("\n".join(told(directory)), []).append(named(directory))
+        alike.setdefault("\n".join(describe(directory)), []).append(named(directory))
     return "\n".join(line for what, where in alike.items() for line in (*where, what))
 
 
-def told(directory: Path) -> Iterator[str]:
+def describe(directory: Path) -> Iterator[str]:
     rendered = render(directory)
     for kind in TOLD:
         if names := [each["metadata"]["name"] for each in of_kind(rendered, kind)]:
@@ -418,16 +418,16 @@ def told(directory: Path) -> Iterator[str]:
     for each in of_kind(rendered, "VirtualService"):
         yield f"  VirtualService {each['metadata']['name']}.{each['metadata']['namespace']}"
         for route in each["spec"]["http"]:
-            yield f"    {route['name']} -> {told_route(route)}"
-            yield from (f"      {told_match(match)}" for match in route.get("match", []))
+            yield f"    {route['name']} -> {describe_route(route)}"
+            yield from (f"      {describe_match(match)}" for match in route.get("match", []))
     for each in of_kind(rendered, "HTTPRoute"):
         yield f"  HTTPRoute {each['metadata']['name']}.{each['metadata']['namespace']}"
         for rule in each["spec"]["rules"]:
-            yield f"    -> {told_rule(rule)}"
-            yield from (f"      {told_rule_match(match)}" for match in rule.get("matches", []))
+            yield f"    -> {describe_rule(rule)}"
+            yield from (f"      {describe_rule_match(match)}" for match in rule.get("matches", []))
 
 
-def told_route(route: Json) -> str:
+def describe_route(route: Json) -> str:
     parts = [f"{name} {weight}" for name, weight in weights(route).items()]
     parts += [f"mirrors {each['percentage']['value']}" for each in route.get("mirrors", [])]
     parts += [
@@ -438,14 +438,14 @@ def told_route(route: Json) -> str:
     return ", ".join(parts)
 
 
-def told_match(match: Json) -> str:
+def describe_match(match: Json) -> str:
     parts = [*match.get("method", {}).values(), *match.get("uri", {}).values()]
     for name, wanted in match.get("headers", {}).items():
         parts += [f"{name}={value}" for value in wanted.values()]
     return shortened(" ".join(parts))
 
 
-def told_rule(rule: Json) -> str:
+def describe_rule(rule: Json) -> str:
     parts = [f"{each['name']} {each['weight']}" for each in rule["backendRefs"]]
     for each in rule.get("filters", []):
         mirror = each["requestMirror"]
@@ -453,7 +453,7 @@ def told_rule(rule: Json) -> str:
     return ", ".join(parts)
 
 
-def told_rule_match(match: Json) -> str:
+def describe_rule_match(match: Json) -> str:
     parts = [match["method"]] if "method" in match else []
     parts += [match["path"]["value"]] if "path" in match else []
     parts += [f"{each['name']}={each['value']}" for each in match.get("headers", [])]

@@ -1,4 +1,4 @@
-"""The plans under istio/, walked directory by directory: at no moment does a route lead nowhere."""
+"""The plans under istio/, directory by directory: every route always has a destination."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.istio.test_routes import ISTIO, Json, routes, steps, weights
 from tests.support.manifests import ROOT, containers, is_selected, of_kind, render, templates
 
-#: ("apply" or "delete", directory); ``steps`` are added by the tests that know their order.
+#: ("apply" or "delete", directory). The tests add the ``steps``.
 Walk = Sequence[tuple[str, str]]
 
 CANARY_STEPS: Final = steps("istio/canary")
@@ -25,7 +25,7 @@ def applied(*directories: str) -> list[tuple[str, str]]:
 
 
 def removed(strategy: str) -> list[tuple[str, str]]:
-    """Return 9-remove in its order: workloads are deleted, the rest is applied."""
+    """Return 9-remove in its order. Workloads are deleted, the others applied."""
     below = sorted(
         path.parent for path in (ISTIO / strategy / "9-remove").glob("*/kustomization.yaml")
     )
@@ -35,7 +35,7 @@ def removed(strategy: str) -> list[tuple[str, str]]:
     ]
 
 
-#: Each plan from its first directory to its last, with an abort on the way, as the READMEs have it.
+#: Each plan as its README has it, with an abort in between.
 WALKS: Final[dict[str, list[tuple[str, str]]]] = {
     "canary": [
         *BEFORE,
@@ -95,7 +95,7 @@ WALKS: Final[dict[str, list[tuple[str, str]]]] = {
 
 
 class Cluster:
-    """What was applied and not deleted, as if every pod were ready and every proxy had heard."""
+    """The applied objects, as if every pod were ready and every proxy up to date."""
 
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str, str], Json] = {}
@@ -112,14 +112,14 @@ class Cluster:
                 del self._objects[key]
 
     def walk(self, plan: Walk) -> None:
-        """Do one after the other; raise AssertionError as soon as anything leads nowhere."""
+        """Apply the directories. Raise AssertionError if a route ever has no destination."""
         for verb, directory in plan:
             self.do(verb, directory)
             lost = [*self.leading_nowhere(), *self.missing()]
             assert not lost, f"after {verb} {directory}: {'; '.join(lost)}"
 
     def leading_nowhere(self) -> Iterator[str]:
-        """Name the destinations and mirrors of routes that no pod would answer."""
+        """Return the destinations and mirrors of routes that have no pods."""
         for each in self.all("VirtualService"):
             space = each["metadata"]["namespace"]
             for route in each["spec"]["http"]:
@@ -141,7 +141,7 @@ class Cluster:
                     yield f"there is no {kind} {parent['name']}"
 
     def missing(self) -> Iterator[str]:
-        """Name what objects refer to and is not there, and pods that two budgets claim."""
+        """Return missing objects that others refer to, and pods with two disruption budgets."""
         for owner, template in templates([*self._objects.values()]):
             space, labels = owner["metadata"]["namespace"], template["metadata"]["labels"]
             for container in containers(template):
@@ -156,7 +156,7 @@ class Cluster:
                 if is_selected(labels, each["spec"]["selector"])
             ]
             if len(budgets) > 1:
-                # The eviction of such a pod fails.
+                # Kubernetes can't evict a pod with two budgets.
                 yield f"{' and '.join(budgets)} both claim {owner['metadata']['name']}"
         for each in self.all("HorizontalPodAutoscaler"):
             target = each["spec"]["scaleTargetRef"]
@@ -274,7 +274,7 @@ def test_the_canary_becomes_stable_by_the_same_release_in_the_other_track() -> N
 
 
 def scale_downs(directory: str) -> dict[str, str]:
-    """Return by autoscaler what it may do when there is little to do."""
+    """Return the scale-down policy of each autoscaler."""
     return {
         each["metadata"]["name"]: each["spec"]["behavior"]["scaleDown"]["selectPolicy"]
         for each in of_kind(render(directory), "HorizontalPodAutoscaler")
@@ -293,13 +293,13 @@ def scale_downs(directory: str) -> dict[str, str]:
 def test_while_the_way_back_is_open_no_autoscaler_takes_pods_away(
     directory: str, tracks: tuple[str, ...]
 ) -> None:
-    """Else an abort from 100 sends everybody to the few pods that were left of stable."""
+    """Otherwise an abort from 100 would overload the few remaining pods of stable."""
     assert scale_downs(directory) == {f"kv-{track}": "Disabled" for track in tracks}
 
 
 @pytest.mark.parametrize("strategy", ["canary", "sticky", "blue-green", "gateway-api"])
 def test_when_a_rollout_is_over_the_autoscaler_is_free_again(strategy: str) -> None:
-    """By an applied field: kubectl apply leaves alone what no applied file names."""
+    """The field must be in the file: kubectl apply changes no other fields."""
     cluster = Cluster()
 
     cluster.walk(WALKS[strategy])
@@ -317,12 +317,12 @@ def test_the_table_of_the_canary_is_the_walk_and_numbers_its_directories() -> No
         )
         for verb, directory in re.findall(r"kubectl (apply|delete) -k ([\w/-]+)", row)
     ]
-    told = [(verb, directory) for _, verb, directory in rows]
+    documented = [(verb, directory) for _, verb, directory in rows]
     walk = iter(WALKS["canary"])
 
-    assert all(step in walk for step in told), "not in this order"
-    assert told[0] == ("apply", "istio/canary/1-workloads")
-    assert told[-1] == ("delete", "istio/canary/9-remove/3-workloads")
+    assert all(step in walk for step in documented), "not in this order"
+    assert documented[0] == ("apply", "istio/canary/1-workloads")
+    assert documented[-1] == ("delete", "istio/canary/9-remove/3-workloads")
     for number, _, directory in rows:
         own = Path(directory).relative_to("istio").parts[1]
         assert not own[0].isdigit() or own[0] in {number, "9"}, directory

@@ -1,4 +1,4 @@
-"""Single requests and the routes under istio/ that take them."""
+"""Single requests, and the routes under istio/ that match them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from tests.istio.test_routes import Json, fits, routes, steps
 
 
-def taker(
+def route_of(
     directory: str, method: str, path: str, headers: dict[str, str] | None = None
 ) -> tuple[str, list[str]]:
-    """Return the first route that takes a request, and its tracks or hosts with a share."""
+    """Return the first route that matches a request, and its destinations with weight."""
     for route in routes(directory):
-        if any(takes(match, method, path, headers or {}) for match in route.get("match", [{}])):
+        if any(matches(match, method, path, headers or {}) for match in route.get("match", [{}])):
             return route["name"], [
                 each["destination"].get("subset", each["destination"]["host"])
                 for each in route["route"]
@@ -21,7 +21,7 @@ def taker(
     raise AssertionError(f"nothing takes {method} {path}")
 
 
-def takes(match: Json, method: str, path: str, headers: dict[str, str]) -> bool:
+def matches(match: Json, method: str, path: str, headers: dict[str, str]) -> bool:
     assert match.keys() <= {"method", "uri", "headers"}, "not translated"
     return (
         fits(match.get("method"), method)
@@ -54,7 +54,7 @@ def takes(match: Json, method: str, path: str, headers: dict[str, str]) -> bool:
 def test_what_is_not_known_to_be_a_read_is_a_write(
     directory: str, method: str, path: str, name: str
 ) -> None:
-    assert taker(directory, method, path)[0] == name
+    assert route_of(directory, method, path)[0] == name
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_what_is_not_known_to_be_a_read_is_a_write(
     ids=str,
 )
 def test_who_asks_for_b_gets_b(headers: dict[str, str]) -> None:
-    assert taker("istio/ab/steps/on", "GET", "/v1/kv/a", headers) == ("b-reads", ["canary"])
-    assert taker("istio/ab/steps/on", "PUT", "/v1/kv/a", headers) == ("b-writes", ["canary"])
-    assert taker("istio/ab/steps/off", "PUT", "/v1/kv/a", headers) == ("writes", ["stable"])
+    assert route_of("istio/ab/steps/on", "GET", "/v1/kv/a", headers) == ("b-reads", ["canary"])
+    assert route_of("istio/ab/steps/on", "PUT", "/v1/kv/a", headers) == ("b-writes", ["canary"])
+    assert route_of("istio/ab/steps/off", "PUT", "/v1/kv/a", headers) == ("writes", ["stable"])
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_who_asks_for_b_gets_b(headers: dict[str, str]) -> None:
     ids=str,
 )
 def test_a_near_miss_gets_a(headers: dict[str, str]) -> None:
-    assert taker("istio/ab/steps/on", "GET", "/v1/kv/a", headers) == ("reads", ["stable"])
-    assert taker("istio/ab/steps/on", "PUT", "/v1/kv/a", headers) == ("writes", ["stable"])
+    assert route_of("istio/ab/steps/on", "GET", "/v1/kv/a", headers) == ("reads", ["stable"])
+    assert route_of("istio/ab/steps/on", "PUT", "/v1/kv/a", headers) == ("writes", ["stable"])
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
@@ -107,9 +107,9 @@ def test_a_cookie_of_the_draw_is_kept(method: str) -> None:
     for track in ("stable", "canary"):
         cookie = {"cookie": f"a=1; kv-track={track}; z=9"}
         for step in steps("istio/canary/sticky"):
-            assert taker(step, method, "/v1/kv/a", cookie)[1] == [track]
-        # Who aborts takes everybody back.
-        assert taker("istio/canary/steps/00", method, "/v1/kv/a", cookie)[1] == ["stable"]
+            assert route_of(step, method, "/v1/kv/a", cookie)[1] == [track]
+        # An abort also affects clients with a cookie.
+        assert route_of("istio/canary/steps/00", method, "/v1/kv/a", cookie)[1] == ["stable"]
 
 
 @pytest.mark.parametrize("live", ["blue", "green"])
@@ -118,10 +118,10 @@ def test_a_preview_names_its_colour_whichever_is_live(live: str, method: str) ->
     step = f"istio/blue-green/steps/{live}"
 
     for colour in ("blue", "green"):
-        asked = taker(step, method, "/v1/kv/a", {"x-preview": colour})
+        asked = route_of(step, method, "/v1/kv/a", {"x-preview": colour})
         assert asked == (f"preview-{colour}", [colour])
-    assert taker(step, method, "/v1/kv/a")[1] == [live]
-    assert taker(step, method, "/v1/kv/a", {"x-preview": "red"})[1] == [live]
+    assert route_of(step, method, "/v1/kv/a")[1] == [live]
+    assert route_of(step, method, "/v1/kv/a", {"x-preview": "red"})[1] == [live]
 
 
 @pytest.mark.parametrize(
@@ -146,5 +146,5 @@ def test_a_preview_names_its_colour_whichever_is_live(live: str, method: str) ->
     ],
 )
 def test_a_role_gets_its_paths(method: str, path: str, name: str, to: str) -> None:
-    assert taker("istio/microservices/steps/split", method, path) == (name, [to])
-    assert taker("istio/microservices/steps/whole", method, path)[1] == ["stable"]
+    assert route_of("istio/microservices/steps/split", method, path) == (name, [to])
+    assert route_of("istio/microservices/steps/whole", method, path)[1] == ["stable"]

@@ -1,4 +1,4 @@
-"""What holds for every directory under istio/: it renders, and no route of it is dangerous."""
+"""Every directory under istio/ renders, and its routes are safe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def named(path: Path) -> str:
 
 
 def steps(folder: str) -> list[str]:
-    """Return a folder's steps, by number where they have one."""
+    """Return a folder's steps, sorted by number."""
     names = [path.parent.name for path in (ROOT / folder / "steps").glob("*/kustomization.yaml")]
     found = sorted(names, key=lambda name: (int(name) if name.isdigit() else 0, name))
     return [f"{folder}/steps/{name}" for name in found]
@@ -55,19 +55,19 @@ def routes(directory: str | Path) -> list[Json]:
 
 
 def weights(route: Json) -> dict[str, int]:
-    """Return a route's shares by subset, or by host where there are no subsets."""
+    """Return a route's weights by subset, or by host if it has no subsets."""
     return {
         each["destination"].get("subset", each["destination"]["host"]): each["weight"]
         for each in route["route"]
     }
 
 
-def lets_through(route: Json, method: str) -> bool:
+def accepts(route: Json, method: str) -> bool:
     return any(fits(match.get("method"), method) for match in route.get("match", [{}]))
 
 
 def fits(match: Json | None, text: str) -> bool:
-    """Match as Envoy does: the whole of a text. None asks for nothing."""
+    """Match the whole text, as Envoy does. None matches everything."""
     if match is None:
         return True
     [(kind, wanted)] = match.items()
@@ -96,12 +96,12 @@ def test_a_component_is_part_of_something_that_renders(component: Path) -> None:
         for name in re.findall(r"[-\[ ](\.\.[./\w-]+)", file.read_text())
     }
 
-    # HTTPS needs a certificate, which is yours; the rate limit is taken in on purpose.
+    # These components are not in any overlay: TLS needs a certificate, the rate limit is optional.
     assert component in used or named(component) in {"gateway/tls", "microservices/rate-limit"}
 
 
 def rendered_with(directory: Path, *, resource: str, component: str) -> list[Json]:
-    """Render what somebody would write who takes a component in; paths are relative there."""
+    """Render a kustomization that uses a component."""
     above = "../" * len(directory.resolve().parts[1:]) + str(ISTIO.resolve())[1:]
     (directory / "kustomization.yaml").write_text(
         f"resources: [{above}/{resource}]\ncomponents: [{above}/{component}]\n"
@@ -142,7 +142,7 @@ def test_the_shares_of_every_route_sum_to_100() -> None:
 
 def test_no_route_repeats_a_write() -> None:
     for name, route in every_route():
-        if any(lets_through(route, method) for method in WRITES):
+        if any(accepts(route, method) for method in WRITES):
             assert route["retries"] == {"attempts": 0}, name
 
 
@@ -165,8 +165,8 @@ def test_only_reads_are_mirrored_and_to_a_host_that_no_route_sends_to() -> None:
     for name, route in every_route():
         assert "mirror" not in route, name
         if name in mirrored:
-            assert not any(lets_through(route, method) for method in WRITES), name
-            assert all(lets_through(route, method) for method in READS), name
+            assert not any(accepts(route, method) for method in WRITES), name
+            assert all(accepts(route, method) for method in READS), name
             assert not hosts & set(mirrored[name]), name
 
 
@@ -248,7 +248,7 @@ def test_a_proxy_gives_an_idle_connection_up_before_the_service_does() -> None:
 def outlier_rules() -> Iterator[tuple[str, Json]]:
     for directory in kustomizations("istio"):
         for each in of_kind(render(directory), "DestinationRule"):
-            # Nobody waits for the shadow.
+            # No client waits for the shadow.
             if each["spec"]["host"] != "kv-shadow":
                 yield named(directory), each["spec"]["trafficPolicy"]["outlierDetection"]
             for subset in each["spec"].get("subsets", []):
@@ -264,8 +264,7 @@ def test_a_pod_of_a_small_subset_is_ejected_and_what_all_share_ejects_nobody() -
     for directory, rule in outlier_rules():
         most, least_healthy = rule["maxEjectionPercent"], rule["minHealthPercent"]
         for pods in sizes:
-            # Envoy ejects as long as the share stays within the limit; with fewer left than
-            # minHealthPercent it asks all, as if none were ejected.
+            # Envoy ejects pods up to the limit. Below minHealthPercent it uses all pods again.
             assert 100 / pods <= most, directory
             assert 100 * (pods - 1) / pods >= least_healthy, directory
             ejected = pods * most // 100

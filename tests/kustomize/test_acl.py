@@ -1,4 +1,4 @@
-"""The users that Redis is given: what the service uses they may do, and nothing else."""
+"""Redis users: each may run the commands that it needs and no others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.manifests import ROOT, render
 STORES: Final = ROOT / "svc" / "stores"
 DEVELOPMENT: Final = ROOT / "kustomize" / "components" / "development" / "users.acl"
 MODES: Final = ("single", "sentinel", "cluster")
-#: What a connection begins with; everybody may log in, and database 0 is there unasked.
+#: Sent at the start of a connection. Every user may log in, and database 0 is the default.
 LOGIN: Final = {"auth", "select"}
-#: What only the servers of a Cluster are asked.
+#: Commands sent only to servers of a Cluster.
 IN_CLUSTERS: Final = {"asking", "cluster|slots"}
-#: What is to be had from no server, by anyone who can log in.
+#: Commands that no user who can log in may run.
 NEVER: Final = {
     "acl", "bgrewriteaof", "client|pause", "config", "config|get", "config|set", "debug",
     "failover", "flushall", "flushdb", "function", "keys", "migrate", "module", "monitor",
@@ -31,7 +31,7 @@ NEVER: Final = {
 
 
 def commands_used() -> set[str]:
-    """Return the commands in the source: those sent, and those of the scripts."""
+    """Return the commands in the source: those that are sent, and those in scripts."""
     found = {"eval", "evalsha"}
     for path in STORES.glob("*.py"):
         for name, word in re.findall(r'\(\s*"([A-Z]+)"(?:, "([A-Z]+)")?', path.read_text()):

@@ -1,4 +1,4 @@
-"""The load test's Job: it has every file that locust needs, and may do nothing."""
+"""The load test's Job has every file that locust needs, and no permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rendered pods are: set as the service wants, in time, in bounds, unprivileged."""
+"""The rendered pods: settings, shutdown times, resources, security contexts."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from tests.support.manifests import (
 WHOLE: Final = [
     d for d in kustomizations("kustomize") if d.parent.name in {"overlays", "strategies"}
 ]
-#: For good measure.
+#: A reserve.
 SPARE_SECONDS: Final = 5
 MIB: Final = 2**20
-#: What the process has before it holds anybody's body.
+#: Memory of the process without any request body.
 IDLE_BYTES: Final = 128 * MIB
 
 Objects = list[dict[str, Any]]
@@ -50,7 +50,7 @@ def name_of(path: Path) -> str:
     ids=lambda param: getattr(param, "name", param),
 )
 def objects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Objects:
-    """Each environment, and one with each component that none of them has."""
+    """Each overlay, and one for each component that no overlay uses."""
     if isinstance(request.param, Path):
         return render(request.param)
     parts = [f"kustomize/components/{part}" for part in (request.param, "otel")]
@@ -69,7 +69,7 @@ def service_pods(objects: Objects) -> list[tuple[dict[str, Any], dict[str, Any]]
 
 
 def environ_of(objects: Objects, template: dict[str, Any]) -> dict[str, str]:
-    """Return what the service's container finds in its environment, the image's own included."""
+    """Return the environment of the service's container, including that of the image."""
     (container,) = containers(template)
     environ = image_environ()
     for source in container["envFrom"]:
@@ -164,7 +164,7 @@ def test_there_is_time_to_drain_before_the_pod_is_killed(objects: Objects) -> No
 def test_a_pod_that_leaves_is_known_to_have_left_before_it_stops_listening(
     objects: Objects,
 ) -> None:
-    """Endpoints lose it at once; whoever asks its probe learns of it while it still serves."""
+    """Endpoints drop it at once. Those who use its probe notice while it still serves."""
     for _, template in service_pods(objects):
         (container,) = containers(template)
         probe = container["readinessProbe"]
@@ -280,7 +280,7 @@ def test_a_deployment_that_scales_itself_has_no_number_of_replicas(objects: Obje
         assert ("replicas" in deployment["spec"]) == (name not in scaled)
     for name, spec in scaled.items():
         assert spec["minReplicas"] >= 2
-        # Named, though the default: only so does applying it take back what a rollout set.
+        # Set to the default explicitly, so that applying it resets what a rollout has set.
         assert spec["behavior"]["scaleDown"]["selectPolicy"] == "Max"
         ((_, template),) = templates([deployments[name]])
         for metric in spec["metrics"]:
@@ -342,7 +342,7 @@ def test_recreate_never_runs_two_releases_and_ramped_never_lacks_a_pod() -> None
 
 
 def test_every_component_is_in_an_environment_or_composed_here() -> None:
-    """The test of the tests: nothing goes unlooked at."""
+    """Make sure that every component is tested."""
     used = {
         part
         for directory in WHOLE

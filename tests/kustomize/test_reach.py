@@ -1,4 +1,4 @@
-"""Who is selected by what, and who may reach whom: Services, monitors, policies."""
+"""Selectors, and which pods may connect: Services, monitors, policies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Objects = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Pod:
-    """Somebody who asks or is asked; ``ports`` by name, as (number, protocol)."""
+    """A client or a server; ``ports`` maps names to (number, protocol)."""
 
     name: str
     namespace: str
@@ -76,8 +76,8 @@ def inside(objects: Objects) -> Iterator[Pod]:
 
 
 @pytest.fixture(scope="module", params=STORES)
-def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Objects:
-    """All that guards the pods, with each kind of store."""
+def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    """All policies for the pods, with each kind of store."""
     parts = [f"kustomize/components/{part}" for part in (request.param, *GUARDED)]
     return compose(tmp_path_factory.mktemp("overlay"), *parts, namespace=HERE)
 
@@ -86,7 +86,7 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT / "kustomize"))
 
 
-# --- who is selected
+# --- selectors
 
 
 @pytest.mark.parametrize("directory", WHOLE, ids=name_of)
@@ -146,20 +146,20 @@ def test_a_stateful_set_has_its_headless_service_and_its_pods_find_each_other_ea
         assert service["spec"]["selector"] == each["spec"]["selector"]["matchLabels"]
 
 
-def test_the_monitor_scrapes_a_port_that_the_pods_have(guarded: Objects) -> None:
-    monitor = the(guarded, "PodMonitor", "kv")
-    taken = [pod for pod in inside(guarded) if is_selected(pod.labels, monitor["spec"]["selector"])]
+def test_the_monitor_scrapes_a_port_that_the_pods_have(secured: Objects) -> None:
+    monitor = the(secured, "PodMonitor", "kv")
+    taken = [pod for pod in inside(secured) if is_selected(pod.labels, monitor["spec"]["selector"])]
 
     assert {pod.name for pod in taken} == {"kv"}
     for endpoint in monitor["spec"]["podMetricsEndpoints"]:
         assert all(endpoint["port"] in pod.ports for pod in taken)
 
 
-# --- who may reach whom
+# --- connections
 
 
-def meant_reach(pods: list[Pod]) -> set[tuple[str, str, int]]:
-    """Return who has business with whom, as (who, whom, port)."""
+def expected_connections(pods: list[Pod]) -> set[tuple[str, str, int]]:
+    """Return the necessary connections as (client, server, port)."""
     store = {pod.name for pod in pods} & {"redis", "sentinel"}
     ports = {pod.name: {number for number, _ in pod.ports.values()} for pod in pods}
     reach = {(gateway, "kv", 8080) for gateway in ("gateway", "charts gateway")}
@@ -173,40 +173,40 @@ def meant_reach(pods: list[Pod]) -> set[tuple[str, str, int]]:
 
 
 def test_network_policies_let_through_what_has_business_and_nothing_else(
-    guarded: Objects,
+    secured: Objects,
 ) -> None:
-    ours = list(inside(guarded))
-    policies = of_kind(guarded, "NetworkPolicy")
+    ours = list(inside(secured))
+    policies = of_kind(secured, "NetworkPolicy")
 
     reach = {
         (who.name, whom.name, number)
         for who, whom in itertools.product([*ours, *OUTSIDE], repeat=2)
         if who in ours or whom in ours
         for number, protocol in whom.ports.values()
-        if lets_through(policies, who, whom, number, protocol)
+        if may_connect(policies, who, whom, number, protocol)
     }
 
-    assert reach == meant_reach(ours)
-    dns = the_one(OUTSIDE, "dns")
+    assert reach == expected_connections(ours)
+    dns = pod_named(OUTSIDE, "dns")
     for pod in ours:
-        assert all(lets_through(policies, pod, dns, 53, protocol) for protocol in ("UDP", "TCP"))
+        assert all(may_connect(policies, pod, dns, 53, protocol) for protocol in ("UDP", "TCP"))
 
 
-def test_prometheus_alone_asks_sidecars_how_they_are(guarded: Objects) -> None:
-    policies = of_kind(guarded, "NetworkPolicy")
+def test_prometheus_alone_asks_sidecars_how_they_are(secured: Objects) -> None:
+    policies = of_kind(secured, "NetworkPolicy")
 
-    for pod, port in itertools.product(inside(guarded), (15020, 15090)):
-        asking = {who.name for who in OUTSIDE if lets_through(policies, who, pod, port, "TCP")}
+    for pod, port in itertools.product(inside(secured), (15020, 15090)):
+        asking = {who.name for who in OUTSIDE if may_connect(policies, who, pod, port, "TCP")}
         assert asking == {"prometheus"}
 
 
-def the_one(pods: tuple[Pod, ...], name: str) -> Pod:
+def pod_named(pods: tuple[Pod, ...], name: str) -> Pod:
     (found,) = [pod for pod in pods if pod.name == name]
     return found
 
 
-def lets_through(policies: Objects, who: Pod, whom: Pod, port: int, protocol: str) -> bool:
-    """Judge as a network plugin would; policies are all of the namespace HERE."""
+def may_connect(policies: Objects, who: Pod, whom: Pod, port: int, protocol: str) -> bool:
+    """Apply NetworkPolicies as a network plugin does; all of them are in namespace HERE."""
     for pod, other, way, peers in (
         (who, whom, "Egress", "to"),
         (whom, who, "Ingress", "from"),
@@ -255,15 +255,15 @@ def test_without_hardened_an_external_redis_cuts_off_neither_collector_nor_istio
     (kv,) = inside(objects)
 
     for name, port in (("collector", 4318), ("istiod", 15012), ("dns", 53)):
-        assert lets_through(
-            policies, kv, the_one(OUTSIDE, name), port, "UDP" if port == 53 else "TCP"
+        assert may_connect(
+            policies, kv, pod_named(OUTSIDE, name), port, "UDP" if port == 53 else "TCP"
         )
-    assert lets_through(policies, the_one(OUTSIDE, "gateway"), kv, 8080, "TCP")
-    assert not lets_through(policies, kv, the_one(OUTSIDE, "stranger"), 6379, "TCP")
+    assert may_connect(policies, pod_named(OUTSIDE, "gateway"), kv, 8080, "TCP")
+    assert not may_connect(policies, kv, pod_named(OUTSIDE, "stranger"), 6379, "TCP")
 
 
-def test_the_mesh_allows_those_who_have_business_by_name_and_port(guarded: Objects) -> None:
-    ours = list(inside(guarded))
+def test_the_mesh_allows_those_who_have_business_by_name_and_port(secured: Objects) -> None:
+    ours = list(inside(secured))
     gateways = {
         "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account": "gateway",
         "cluster.local/ns/istio-ingress/sa/istio-ingress": "charts gateway",
@@ -276,20 +276,20 @@ def test_the_mesh_allows_those_who_have_business_by_name_and_port(guarded: Objec
         (names[principal], pod.name, number)
         for principal, pod in itertools.product(names, ours)
         for number, _ in pod.ports.values()
-        if is_allowed(guarded, pod, principal, number)
+        if is_allowed(secured, pod, principal, number)
     }
 
-    # Sentinels go by the name of redis, and anybody may read metrics: Prometheus has no name.
+    # Sentinels use the account redis. Anybody may read metrics: Prometheus has no certificate.
     meant = {
         ("redis" if who == "sentinel" else who, whom, port)
-        for who, whom, port in meant_reach(ours)
+        for who, whom, port in expected_connections(ours)
         if whom in {pod.name for pod in ours} and port != 9102
     }
     assert reach == meant | {(who, "kv", 9102) for who in names.values()}
 
 
 def is_allowed(objects: Objects, pod: Pod, principal: str, port: int) -> bool:
-    """Judge as a sidecar would, a token shown where one is wanted: GET /metrics, or plain TCP."""
+    """Apply authorization as a sidecar does, for GET /metrics or TCP, with a valid token."""
     policies = [
         each["spec"]
         for each in of_kind(objects, "AuthorizationPolicy")
@@ -309,24 +309,24 @@ def is_allowed(objects: Objects, pod: Pod, principal: str, port: int) -> bool:
     )
 
 
-def test_rules_for_redis_ask_nothing_of_http(guarded: Objects) -> None:
-    for rule in the(guarded, "AuthorizationPolicy", "redis")["spec"]["rules"]:
+def test_rules_for_redis_ask_nothing_of_http(secured: Objects) -> None:
+    for rule in the(secured, "AuthorizationPolicy", "redis")["spec"]["rules"]:
         assert [source["source"].keys() for source in rule["from"]] == [{"principals"}]
         assert [to["operation"].keys() for to in rule["to"]] == [{"ports"}]
 
 
-def test_metrics_alone_are_to_be_had_without_a_certificate(guarded: Objects) -> None:
-    (default, kv) = (the(guarded, "PeerAuthentication", name)["spec"] for name in ("default", "kv"))
+def test_metrics_alone_are_to_be_had_without_a_certificate(secured: Objects) -> None:
+    (default, kv) = (the(secured, "PeerAuthentication", name)["spec"] for name in ("default", "kv"))
     (open_rule,) = [
         rule
-        for rule in the(guarded, "AuthorizationPolicy", "kv")["spec"]["rules"]
+        for rule in the(secured, "AuthorizationPolicy", "kv")["spec"]["rules"]
         if "from" not in rule
     ]
 
     assert default == {"mtls": {"mode": "STRICT"}}
     assert kv["mtls"] == {"mode": "STRICT"}
     assert kv["portLevelMtls"] == {"9102": {"mode": "PERMISSIVE"}}
-    assert [port["port"] for port in the(guarded, "Service", "kv-metrics")["spec"]["ports"]] == [
+    assert [port["port"] for port in the(secured, "Service", "kv-metrics")["spec"]["ports"]] == [
         9102
     ]
     assert open_rule["to"] == [
@@ -335,10 +335,10 @@ def test_metrics_alone_are_to_be_had_without_a_certificate(guarded: Objects) -> 
 
 
 def test_whoever_shows_no_token_of_the_issuer_is_refused_on_the_traffic_port(
-    guarded: Objects,
+    secured: Objects,
 ) -> None:
-    (rule,) = the(guarded, "RequestAuthentication", "kv")["spec"]["jwtRules"]
-    policy = the(guarded, "AuthorizationPolicy", "kv-require-jwt")["spec"]
+    (rule,) = the(secured, "RequestAuthentication", "kv")["spec"]["jwtRules"]
+    policy = the(secured, "AuthorizationPolicy", "kv-require-jwt")["spec"]
 
     assert policy["action"] == "DENY"
     assert policy["rules"] == [
@@ -348,30 +348,30 @@ def test_whoever_shows_no_token_of_the_issuer_is_refused_on_the_traffic_port(
         }
     ]
     for each in ("RequestAuthentication/kv", "AuthorizationPolicy/kv-require-jwt"):
-        selector = the(guarded, *each.split("/"))["spec"]["selector"]
-        assert {p.name for p in inside(guarded) if is_selected(p.labels, selector)} == {"kv"}
+        selector = the(secured, *each.split("/"))["spec"]["selector"]
+        assert {p.name for p in inside(secured) if is_selected(p.labels, selector)} == {"kv"}
 
 
-def test_the_namespace_says_that_it_is_in_the_mesh_and_restricted(guarded: Objects) -> None:
-    labels = the(guarded, "Namespace", HERE)["metadata"]["labels"]
+def test_the_namespace_says_that_it_is_in_the_mesh_and_restricted(secured: Objects) -> None:
+    labels = the(secured, "Namespace", HERE)["metadata"]["labels"]
 
     assert labels["istio-injection"] == "enabled"
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_sidecars_know_of_all_that_the_pods_have_business_with(guarded: Objects) -> None:
-    (egress,) = the(guarded, "Sidecar", "default")["spec"]["egress"]
+def test_sidecars_know_of_all_that_the_pods_have_business_with(secured: Objects) -> None:
+    (egress,) = the(secured, "Sidecar", "default")["spec"]["egress"]
 
     assert set(egress["hosts"]) == {"./*", "istio-system/*", "observability/*"}
 
 
-def test_a_mesh_samples_as_the_service_does_and_logs_what_failed(guarded: Objects) -> None:
-    spec = the(guarded, "Telemetry", "default")["spec"]
+def test_a_mesh_samples_as_the_service_does_and_logs_what_failed(secured: Objects) -> None:
+    spec = the(secured, "Telemetry", "default")["spec"]
 
     (tracing,), (logging,) = spec["tracing"], spec["accessLogging"]
     (sampler,) = [
         each["data"]
-        for each in of_kind(guarded, "ConfigMap")
+        for each in of_kind(secured, "ConfigMap")
         if "OTEL_TRACES_SAMPLER_ARG" in each["data"]
     ]
     ratio = float(sampler["OTEL_TRACES_SAMPLER_ARG"])

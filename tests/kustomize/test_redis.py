@@ -1,4 +1,4 @@
-"""The rendered Redis configurations, run for real: pods' containers as processes on loopback."""
+"""The rendered Redis configurations run: containers of pods as processes on loopback."""
 
 from __future__ import annotations
 
@@ -32,16 +32,15 @@ from tests.support.waiting import eventually, until
 
 REDIS: Final = ROOT / "kustomize" / "redis"
 START_SECONDS: Final = 30.0
-#: Six servers form a cluster by redis-cli's leisurely pace.
+#: redis-cli takes long to form a cluster of six servers.
 FORM_SECONDS: Final = 60.0
 
 
 class Node:
-    """A machine for pods: each has an address of 127/8 of its own, named as its Service would.
+    """A machine for pods. Each pod has an address in 127/8 and the name that its Service gives.
 
-    A container's volumes become directories. Where its command, arguments, files and environment
-    name a mount path, a peer or a port, they name the directory, the peer's address, and a free
-    port instead.
+    Volumes of a container become directories. In its command, arguments, files and environment,
+    mount paths become directories, names of other pods their addresses, and ports free ports.
     """
 
     def __init__(self, directory: Path, objects: list[dict[str, Any]]) -> None:
@@ -50,7 +49,7 @@ class Node:
         self.port = free_port()
         self.sentinel_port = free_port()
         self.subnet = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
-        #: Added to the last number of an address: another one, and every pod has moved.
+        #: Added to the last number of every address. Another value moves all pods.
         self.moved = 0
         self.pods: list[Pod] = []
 
@@ -87,7 +86,7 @@ class Node:
 
 
 class Pod:
-    """One pod of a StatefulSet; its volumes outlast its processes."""
+    """A pod of a StatefulSet. Its volumes outlive its processes."""
 
     def __init__(self, node: Node, app: str, ordinal: int) -> None:
         self.node = node
@@ -114,14 +113,14 @@ class Pod:
             self.process = subprocess.Popen(
                 [
                     *(self.node.translate(word, mounts) for word in command),
-                    # In a pod every address is its own.
+                    # In a pod all addresses belong to it.
                     *("--bind", self.address, "--port", str(self.port)),
                 ],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # A start script may leave others running beside the server.
+                # A start script may leave other processes running.
                 start_new_session=True,
             )
 
@@ -192,14 +191,14 @@ class Pod:
 
 
 def secret_of(objects: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Return what the Secret for Redis holds, as text."""
+    """Return the data of the Redis Secret as text."""
     (secret,) = [each for each in objects if each["kind"] == "Secret"]
     data = {name: base64.b64decode(text).decode() for name, text in secret.get("data", {}).items()}
     return {**data, **secret.get("stringData", {})}
 
 
 def make_secret(mode: str, **environ: str) -> dict[str, Any]:
-    """Return the Secret that an operator would create."""
+    """Return the Secret that secret.sh prints."""
     made = subprocess.run(
         ["sh", str(REDIS / "secret.sh"), mode],
         env={"PATH": os.environ["PATH"], **environ},
@@ -236,14 +235,14 @@ def make_node(tmp_path: Path) -> Iterator[MakeNode]:
 
 @contextlib.asynccontextmanager
 async def service_on(node: Node) -> Any:
-    # What is asked here is what is answered, not how soon.
+    # These tests check answers, not times.
     settings = Settings(store_url=node.url(), store_timeout_ms=5000)
     async with running_service(settings) as service:
         yield service
 
 
 async def use_everything(service: Service) -> None:
-    """Ask each kind of request of the store once or twice; each must succeed."""
+    """Send each kind of request once or twice. Each must succeed."""
     asked = [*CHANGES[:-2], *READS, *CHANGES]
     for verb in asked:
         answer = await ask(service, verb.method, verb.path, **verb.options)
@@ -282,9 +281,9 @@ async def names(service: Service, path: str) -> set[str]:
     return found
 
 
-async def succeeds(asked: Callable[[], Any], *, seconds: float, what: str) -> Answer:
+async def succeeds(request: Callable[[], Any], *, seconds: float, what: str) -> Answer:
     async def tried() -> Answer | None:
-        answer: Answer = await asked()
+        answer: Answer = await request()
         return answer if answer.status < 300 else None
 
     found: Answer = await eventually(tried, seconds=seconds, what=what)
@@ -298,7 +297,7 @@ async def test_the_service_can_do_everything_on_the_single_redis(make_node: Make
 
     async with service_on(node) as service:
         await use_everything(service)
-        # Two changes at once, which Redis keeps as a transaction.
+        # Two changes in one script, which Redis writes as a transaction.
         assert (await increment(service, "kept", "once")).json["value"] == 1
         for number in (signal.SIGTERM, signal.SIGKILL):
             pod.stop(number)
@@ -347,7 +346,7 @@ REFUSED: Final = (
 )
 
 
-def ask_as(pod: Pod, user: str | None, password: str | None, *words: str) -> Any:
+def execute_as(pod: Pod, user: str | None, password: str | None, *words: str) -> Any:
     with contextlib.closing(pod.client(user, password)) as client:
         return client.execute_command(*words)  # type: ignore[no-untyped-call]
 
@@ -358,7 +357,7 @@ def password_of(url: str) -> str:
 
 def refusal_of(pod: Pod, user: str | None, password: str | None, *words: str) -> str:
     with pytest.raises(redis.RedisError) as refused:
-        ask_as(pod, user, password, *words)
+        execute_as(pod, user, password, *words)
     return str(refused.value)
 
 
@@ -370,13 +369,13 @@ def test_what_the_service_does_not_do_it_may_not_do_and_nobody_else_may_do_anyth
     until(pod.is_ready, seconds=START_SECONDS, what="Redis")
     kv = ("kv", password_of(node.url()))
 
-    assert ask_as(pod, *kv, "SET", "kv:{000}:k", "v")
+    assert execute_as(pod, *kv, "SET", "kv:{000}:k", "v")
     for words in REFUSED:
         assert re.search(
             "permission|not allowed|can't run|can't access", refusal_of(pod, *kv, *words)
         ), words
     assert "permission" in refusal_of(pod, "health", "any", "GET", "kv:{000}:k")
-    assert ask_as(pod, "health", "any", "PING")
+    assert execute_as(pod, "health", "any", "PING")
     assert refusal_of(pod, None, None, "PING") == "Authentication required."
     for user, password in (("kv", "wrong"), ("default", ""), ("default", kv[1])):
         assert "invalid username-password pair" in refusal_of(pod, user, password, "PING")
@@ -387,7 +386,7 @@ def test_the_rendered_configuration_keeps_every_write_and_evicts_none(make_node:
     pod = node.run("redis", 0)
     until(pod.is_ready, seconds=START_SECONDS, what="Redis")
 
-    info = ask_as(pod, "kv", password_of(node.url()), "INFO")
+    info = execute_as(pod, "kv", password_of(node.url()), "INFO")
 
     assert (info["aof_enabled"], info["maxmemory_policy"]) == (1, "noeviction")
     assert info["maxmemory"] == 64 * 2**20
@@ -409,7 +408,7 @@ async def test_the_service_follows_the_primary_that_sentinels_choose(make_node: 
         await succeeds(lambda: put(service, "k", b"v"), seconds=START_SECONDS, what="a replica")
         await use_everything(service)
 
-        # The primary dies, and comes back at once with an empty volume.
+        # The primary is killed and comes back at once with an empty volume.
         servers[0].stop(signal.SIGKILL)
         servers[0].wipe()
         servers[0].start()
@@ -423,7 +422,7 @@ async def test_the_service_follows_the_primary_that_sentinels_choose(make_node: 
         await succeeds(lambda: put(service, "k", b"w"), seconds=START_SECONDS, what="a replica")
         await use_everything(service)
 
-    # All of it dies, gets new passwords, and starts again knowing what it knew.
+    # All pods are killed and start again with new passwords and their old data.
     for pod in (*servers, *sentinels):
         pod.stop(signal.SIGKILL)
     node.objects = [each for each in node.objects if each["kind"] != "Secret"]
@@ -471,14 +470,14 @@ async def test_six_servers_form_a_cluster_and_find_each_other_after_all_have_mov
 
 def knows_all(sentinel: Pod) -> bool:
     try:
-        (state,) = ask_as(sentinel, None, None, "SENTINEL MASTERS").values()
+        (state,) = execute_as(sentinel, None, None, "SENTINEL MASTERS").values()
     except redis.RedisError:
         return False
     return (state["num-slaves"], state["num-other-sentinels"]) == (2, 2)
 
 
 def primary_of(sentinel: Pod) -> str:
-    address = ask_as(sentinel, None, None, "SENTINEL GET-MASTER-ADDR-BY-NAME", "kv")[0]
+    address = execute_as(sentinel, None, None, "SENTINEL GET-MASTER-ADDR-BY-NAME", "kv")[0]
     return bytes(address).decode()
 
 

@@ -1,4 +1,4 @@
-"""Every directory under kustomize/ renders, and what it renders Kubernetes takes."""
+"""Every directory under kustomize/ renders, and Kubernetes' schemas accept the result."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ DIRECTORIES: Final = kustomizations("kustomize")
 COMPONENTS: Final = components("kustomize")
 WHOLE: Final = [d for d in DIRECTORIES if d.parent.name in {"overlays", "strategies"}]
 READMES: Final = sorted((ROOT / "kustomize").rglob("README.md"))
-#: The oldest that starts sidecars before the service and ends them after it, and the latest known.
+#: The oldest version that ends sidecars after the service, and the newest.
 RELEASES: Final = ("1.33", "latest")
-#: What kustomize calls deprecated, or what has been.
+#: Fields that are or were deprecated in kustomize.
 DEPRECATED: Final = {
     "bases",
     "commonLabels",
@@ -85,7 +85,7 @@ def check(objects: list[dict[str, Any]]) -> None:
 
 
 def test_an_error_and_a_warning_are_told(tmp_path: Path) -> None:
-    """The test of the tests."""
+    """Make sure that the check finds mistakes."""
     for name, text, told in (
         ("error", "resources: [missing.yaml]", "missing.yaml"),
         ("warning", "commonLabels: {a: b}", "deprecated"),
@@ -143,13 +143,13 @@ def test_a_reference_leads_to_an_object_or_to_the_secret_that_an_operator_makes(
 
 
 def parts_of(directory: Path) -> set[str]:
-    """Return the names of the components that a directory is made of."""
+    """Return the names of the components that a directory uses."""
     declared = yaml.safe_load((directory / "kustomization.yaml").read_text())
     return {Path(part).name for part in declared.get("components", [])}
 
 
 def references(template: dict[str, Any]) -> set[str]:
-    """Return what a pod can't start without, as kind/name."""
+    """Return the objects that a pod needs to start, as kind/name."""
     found = {f"ServiceAccount/{template['spec']['serviceAccountName']}"}
     for volume in template["spec"].get("volumes", []):
         if "configMap" in volume:

@@ -1,4 +1,4 @@
-"""What whoever carries a rollout out may do in its namespace, and no more."""
+"""The permissions of the component rollout-runner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.manifests import compose, the
 
 COMPONENT: Final = "kustomize/components/rollout-runner"
 HERE: Final = "shop"
-#: By group, resource and name; no name stands for all of the namespace.
+#: Keys are group, resource and name. An empty name means all objects of the namespace.
 MAY: Final = {
     ("networking.istio.io", "virtualservices", "kv"): {"get", "patch"},
     ("flagger.app", "canaries", None): {"list"},
@@ -25,7 +25,7 @@ Objects = list[dict[str, Any]]
 
 @pytest.fixture(scope="module", params=["kustomize/base", "istio/canary/1-workloads"])
 def objects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Objects:
-    """The component beside workloads whose settings kustomize gives names that end in a hash."""
+    """The component with workloads whose ConfigMap has a name with a hash."""
     directory = tmp_path_factory.mktemp("overlay")
     return compose(directory, COMPONENT, resources=(request.param,), namespace=HERE)
 

@@ -1,4 +1,4 @@
-"""What each directory deploys, at a glance: python -m tests.manifests.test_kustomize_summary."""
+"""A list of what each directory deploys; python -m tests.kustomize.test_summary rewrites it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def name_of(directory: Path) -> str:
 
 
 def summarise(directory: Path) -> str:
-    """Return a paragraph: the directory, and a line for each object."""
+    """Return a paragraph: the directory and a line for each object."""
     objects = sorted(render(directory), key=title)
     lines = [f"  {HASH.sub('', title(each))}{details(each)}" for each in objects]
     return "\n".join([name_of(directory), *lines]) + "\n"

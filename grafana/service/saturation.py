@@ -1,4 +1,4 @@
-"""What may hold it back: its own limits, and Redis."""
+"""How close the service is to its limits, and Redis."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from ..panels import dashed, graph, limits, query
 from ..promql import ROUND_TRIPS, mean, or_zero, over, quantile, rate, select, total
 
 
-def limits_near() -> Row:
+def limits_row() -> Row:
     lag = "kv_event_loop_lag_seconds"
     return Row(
         "How close is it to its limits?",
         [
             graph(
                 "In flight by pod",
-                "Requests under way. A pod far above the others gets too much or answers too late.",
+                "Requests in progress. A pod far above the others gets too many or is too slow.",
                 query(total(select("http_server_active_requests"), "pod"), "{{pod}}"),
                 unit="short",
                 width=6,
             ),
             graph(
                 "Requests rejected by reason",
-                "Requests refused before any work: overloaded is KV_MAX_IN_FLIGHT reached, "
-                "malformed is no HTTP, header_timeout is a head that came too slowly.",
+                "Requests refused before any work. overloaded: KV_MAX_IN_FLIGHT was reached; "
+                "malformed: not HTTP; header_timeout: the head came too slowly.",
                 query(total(rate("kv_requests_rejected_total"), "reason"), "{{reason}}"),
                 unit="reqps",
                 width=6,
             ),
             graph(
                 "Event loop lag",
-                "How late the event loop runs what is due: all requests of a pod wait that long.",
+                "How late the event loop runs due tasks. All requests of the pod wait that long.",
                 query(quantile(0.5, lag), "p50"),
                 query(quantile(0.99, lag), "p99"),
                 query(f"max({quantile(0.99, lag, 'pod')})", "p99 of the worst pod"),
@@ -39,7 +39,7 @@ def limits_near() -> Row:
             ),
             graph(
                 "CPU by pod",
-                "CPU time per second; 100 % is one core, and a pod can't use more than about one.",
+                "CPU time per second. 100 % is one core, about the most that a pod can use.",
                 query(total(rate("process_cpu_seconds_total"), "pod"), "{{pod}}"),
                 unit="percentunit",
                 width=6,
@@ -47,14 +47,14 @@ def limits_near() -> Row:
             ),
             graph(
                 "Resident memory by pod",
-                "Memory the process holds. Rising without more load is a leak.",
+                "Memory of the process. If it rises without more load, it is a leak.",
                 query(total(select("process_resident_memory_bytes"), "pod"), "{{pod}}"),
                 unit="bytes",
                 width=6,
             ),
             graph(
                 "Open file descriptors by pod",
-                "Share of the process's limit in use; each client and Redis connection takes one.",
+                "Share of the process's limit in use. Each client and Redis connection takes one.",
                 query(
                     f"{total(select('process_open_fds'), 'pod')}"
                     f" / {total(select('process_max_fds'), 'pod')}",
@@ -76,7 +76,7 @@ def limits_near() -> Row:
             ),
             graph(
                 "Pods ready and draining",
-                "Pods that want traffic, pods that finish what they have, and all pods scraped.",
+                "Pods that are ready, pods that drain, and all pods that are scraped.",
                 query(total(select("kv_ready")), "ready"),
                 query(total(select("kv_draining")), "draining"),
                 query(over("count", select("kv_build_info")), "all"),
@@ -99,7 +99,7 @@ def redis() -> Row:
         [
             graph(
                 "Redis round trips by command",
-                "Round trips per second. One MGET or EVALSHA carries many requests' operations.",
+                "Round trips per second. One MGET or EVALSHA carries operations of many requests.",
                 query(trips, "{{db_operation_name}}"),
                 unit="ops",
                 width=6,
@@ -113,15 +113,15 @@ def redis() -> Row:
             ),
             graph(
                 "Redis errors by command",
-                "Round trips that failed: unsent never left, lost got no answer, the rest is what "
-                "Redis said. A command without failures reads 0.",
+                "Round trips that failed. unsent: not sent; lost: no answer; others: Redis's own "
+                "error. A command without failures has 0.",
                 query(or_zero(failed, trips, command), "{{db_operation_name}} {{error_type}}"),
                 unit="ops",
                 width=6,
             ),
             graph(
                 "Redis connections",
-                "Connections of all pods to Redis, in use and idle, and how many they may open.",
+                "Connections of all pods to Redis, in use and idle, and the limit.",
                 query(total(select("db_client_connections"), "state"), "{{state}}"),
                 query(total(select("db_client_connections_max")), "most"),
                 unit="short",
