@@ -14,7 +14,7 @@ from typing import Final
 from bench.frame.interrupts import Interrupted, unwind_on_signals
 from bench.frame.processes import BenchError
 from bench.frame.report import say
-from bench.frame.servers import running_tallykv
+from bench.testbed.servers import running_tallykv
 
 from .load_options import STOP_SECONDS, LoadOptions, locust_arguments, parse_options
 

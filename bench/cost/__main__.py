@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..frame.cores import QUIET, available_cores
 from ..frame.interrupts import Interrupted, unwind_on_signals
-from ..frame.machine import QUIET, available_cores
 from ..frame.processes import ROOT, BenchError, Cores
 from ..frame.report import Row, render_table, say
-from ..frame.wrk import Load
+from ..testbed.wrk import Load
 from . import table
 from .costs import measure_costs
 from .listing import measure_listing

@@ -10,8 +10,10 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Final
 
-from ..frame.machine import busy_ratio
-from ..frame.operations import (
+from ..frame.cores import busy_ratio
+from ..frame.processes import Cores
+from ..frame.report import say
+from ..testbed.operations import (
     Operation,
     floor_operations,
     hello_operations,
@@ -19,10 +21,8 @@ from ..frame.operations import (
     tallykv_operations,
     webdis_operations,
 )
-from ..frame.preload import preload_peers, preload_tallykv
-from ..frame.processes import Cores
-from ..frame.report import say
-from ..frame.servers import (
+from ..testbed.preload import preload_peers, preload_tallykv
+from ..testbed.servers import (
     Server,
     all_signals,
     running_collector,
@@ -30,7 +30,7 @@ from ..frame.servers import (
     running_redis,
     running_tallykv,
 )
-from ..frame.wrk import Load
+from ..testbed.wrk import Load
 from .options import Options
 
 WARM_UP_SECONDS: Final = 1

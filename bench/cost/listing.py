@@ -12,10 +12,10 @@ from statistics import median
 from typing import Final
 from urllib.parse import quote
 
-from ..frame.preload import fill
 from ..frame.processes import BenchError, Cores
 from ..frame.report import say
-from ..frame.servers import Server, all_signals, running_collector, running_redis, running_tallykv
+from ..testbed.preload import fill
+from ..testbed.servers import Server, all_signals, running_collector, running_redis, running_tallykv
 
 FEW: Final = 1000
 PAGE: Final = 100

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..frame.operations import mixed_operation
-from ..frame.preload import preload_tallykv
 from ..frame.processes import Cores
 from ..frame.report import say
-from ..frame.servers import all_signals, running_collector, running_redis, running_tallykv
-from ..frame.wrk import Load
+from ..testbed.operations import mixed_operation
+from ..testbed.preload import preload_tallykv
+from ..testbed.servers import all_signals, running_collector, running_redis, running_tallykv
+from ..testbed.wrk import Load
 from .options import Options
 
 

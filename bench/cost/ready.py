@@ -8,7 +8,7 @@ from typing import Final
 
 from ..frame.processes import Cores
 from ..frame.report import say
-from ..frame.servers import all_signals, running_collector, running_tallykv
+from ..testbed.servers import all_signals, running_collector, running_tallykv
 
 STARTS: Final = 3
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from ..frame.operations import bare_operation, hello_operations, tallykv_operations
-from ..frame.preload import preload_tallykv
 from ..frame.processes import Cores
 from ..frame.report import say
-from ..frame.servers import (
+from ..testbed.operations import bare_operation, hello_operations, tallykv_operations
+from ..testbed.preload import preload_tallykv
+from ..testbed.servers import (
     Server,
     all_signals,
     running_collector,
@@ -24,7 +24,7 @@ from ..frame.servers import (
     running_redis,
     running_tallykv,
 )
-from ..frame.wrk import Load
+from ..testbed.wrk import Load
 from .options import Options
 
 #: Pairs in each round. Two processes of the same program differ by a percent or two for as long

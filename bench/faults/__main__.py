@@ -14,12 +14,12 @@ from bench.frame.interrupts import Interrupted, unwind_on_signals
 from bench.frame.processes import BenchError
 from bench.frame.report import Row, render_table, say
 
+from ..consistency.linearizability import Undecided
 from .catalogue import FAULTS
-from .episode import Episode, play
+from .experiment import Episode, play
 from .options import STORM, Options, parse_options
-from .registers import Undecided
+from .retry_storm import measure_storm
 from .scenes import Ground, Unavailable
-from .storm import measure_storm
 from .table import broken_promises, render_faults
 
 

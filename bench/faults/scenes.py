@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .programs import Service
-from .workload import Crowd, Workload
+from ..consistency.workload import Crowd, Workload
+from ..testbed.restartable import Service
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from bench.frame.limits import Limit
 from loadtest.table import align
 
 from . import limits
-from .episode import Episode
+from .experiment import Episode
 
 HEADS: Final = (
     "fault", "acknowledged", "refused", "unknown", "lost", "doubled", "crossed", "torn",

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bench.frame.cores import QUIET, available_cores, busy_ratio
 from bench.frame.interrupts import Interrupted, unwind_on_signals
 from bench.frame.limits import Limit
-from bench.frame.machine import QUIET, available_cores, busy_ratio
 from bench.frame.processes import ROOT, BenchError, Cores
 from bench.frame.report import Row, render_table, say
-from bench.frame.wrk import Load
+from bench.testbed.wrk import Load
 
 from . import limits
 from .options import Options, parse_options

@@ -7,9 +7,9 @@ import http.client
 import random
 from typing import Final
 
-from bench.frame.operations import OCTETS, Operation, request
-from bench.frame.preload import LISTED_BODY
 from bench.frame.processes import BenchError
+from bench.testbed.operations import OCTETS, Operation, request
+from bench.testbed.preload import LISTED_BODY
 
 #: So many of a large store's keys are asked for: more than fit any core's cache.
 MOST_ASKED: Final = 100_000
@@ -19,7 +19,7 @@ MOST_VALUES: Final = 1000
 
 
 def reads_among(entries: int) -> Operation:
-    """Return GETs all over a store that ``bench.frame.preload.fill`` has filled."""
+    """Return GETs all over a store that ``bench.testbed.preload.fill`` has filled."""
     draw = random.Random(entries)
     chosen = draw.sample(range(entries), min(entries, MOST_ASKED))
     wire = tuple(request("GET", f"/v1/kv/entry-{i:07}") for i in chosen)

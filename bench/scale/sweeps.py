@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bench.frame import wrk
-from bench.frame.operations import Operation, tallykv_operations
-from bench.frame.preload import fill, preload_tallykv
 from bench.frame.processes import Cores
 from bench.frame.report import say
-from bench.frame.servers import (
+from bench.testbed import wrk
+from bench.testbed.operations import Operation, tallykv_operations
+from bench.testbed.preload import fill, preload_tallykv
+from bench.testbed.servers import (
     Server,
     all_signals,
     running_collector,

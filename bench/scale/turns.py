@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 from bench.frame.report import say
-from bench.frame.servers import Server
-from bench.frame.wrk import CONNECTIONS, Load
+from bench.testbed.servers import Server
+from bench.testbed.wrk import CONNECTIONS, Load
 
 WARM_UP_SECONDS = 1
 

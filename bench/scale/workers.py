@@ -18,18 +18,18 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.frame.operations import Operation, tallykv_operations
-from bench.frame.preload import preload_tallykv
 from bench.frame.processes import Cores
 from bench.frame.report import say
-from bench.frame.servers import (
+from bench.testbed.operations import Operation, tallykv_operations
+from bench.testbed.preload import preload_tallykv
+from bench.testbed.servers import (
     Server,
     all_signals,
     running_collector,
     running_redis,
     running_tallykv,
 )
-from bench.frame.wrk import CONNECTIONS, Load
+from bench.testbed.wrk import CONNECTIONS, Load
 
 from .options import Options
 from .turns import Measured, Point, measure

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.frame.cores import QUIET, available_cores, busy_ratio
 from bench.frame.interrupts import Interrupted, unwind_on_signals
-from bench.frame.machine import QUIET, available_cores, busy_ratio
 from bench.frame.processes import BenchError, Cores
 from bench.frame.report import Row, render_table, say
-from bench.frame.wrk import Load
+from bench.testbed.wrk import Load
 
 from .black_hole import measure_black_hole
 from .cardinality import measure_cardinality

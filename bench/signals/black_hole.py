@@ -15,24 +15,24 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.frame.operations import tallykv_operations
-from bench.frame.preload import preload_tallykv
 from bench.frame.processes import Cores
 from bench.frame.report import Row, say
-from bench.frame.servers import (
+from bench.testbed.operations import tallykv_operations
+from bench.testbed.preload import preload_tallykv
+from bench.testbed.servers import (
     Server,
     all_signals,
     running_collector,
     running_redis,
     running_tallykv,
 )
-from bench.frame.wrk import Load
+from bench.testbed.wrk import Load
 
+from ..testbed.http_client import ask_all
 from . import limits
 from .collecting import dropped, exported, tell, wait_until_exported
 from .exposition import Scrape, scrape
 from .options import Options
-from .pipelining import ask_all
 from .rows import row
 
 #: Of each of 64 connections, on the average, before each request: the core is busy, not full, and

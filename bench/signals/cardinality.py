@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import quote
 
-from bench.frame.operations import request
 from bench.frame.processes import BenchError, Cores
 from bench.frame.report import Row, say
-from bench.frame.servers import Server
+from bench.testbed.operations import request
+from bench.testbed.servers import Server
 
+from ..testbed.http_client import ask_all
 from . import limits
 from .every_route import Asked, ask_everything, status
 from .exposition import OPEN_METRICS, Scrape, scrape
 from .options import Options
-from .pipelining import ask_all
 from .rows import row
 from .scraping import measure_scrapes
 from .services import running_observed

@@ -8,7 +8,7 @@ import time
 from typing import Final, Literal
 
 from bench.frame.processes import BenchError
-from bench.frame.servers import Server
+from bench.testbed.servers import Server
 
 from .exposition import Scrape, scrape
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from bench.frame.processes import BenchError
-from bench.frame.servers import Server
+from bench.testbed.servers import Server
 
 #: Sampled, so that exemplars swell the exposition too.
 SAMPLED: Final = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}

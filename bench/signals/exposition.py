@@ -6,7 +6,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Final
 
-from bench.frame.servers import Server
+from bench.testbed.servers import Server
 
 TEXT: Final = "text/plain;version=0.0.4"
 OPEN_METRICS: Final = "application/openmetrics-text;version=1.0.0"

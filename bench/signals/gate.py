@@ -9,16 +9,16 @@ from math import sqrt
 from pathlib import Path
 from typing import Final
 
-from bench.collector.spans import SeenSpan, read_spans
 from bench.frame.limits import at_most
 from bench.frame.processes import BenchError, Cores
 from bench.frame.report import Row, say
-from bench.frame.servers import Server
+from bench.testbed.servers import Server
+from bench.testbed.spans import SeenSpan, read_spans
 
+from ..testbed.http_client import ask_all
 from . import limits
 from .collecting import OFTEN, dropped, wait_until_exported
 from .options import Options
-from .pipelining import ask_all
 from .rows import percent_row, row
 from .services import running_observed
 

@@ -14,7 +14,7 @@ from typing import Final
 from bench.frame.limits import at_least
 from bench.frame.processes import Cores
 from bench.frame.report import Row, say
-from bench.frame.servers import Server
+from bench.testbed.servers import Server
 
 from .exposition import scrape
 from .options import Options

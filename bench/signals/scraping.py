@@ -19,9 +19,9 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from bench.frame.operations import request
 from bench.frame.report import Row, say
-from bench.frame.servers import Server
+from bench.testbed.operations import request
+from bench.testbed.servers import Server
 
 from . import limits
 from .exposition import OPEN_METRICS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.frame.processes import Cores
-from bench.frame.servers import (
+from bench.testbed.servers import (
     Server,
     all_signals,
     running_collector,

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.collector.spans import read_spans
 from bench.frame.processes import BenchError, Cores
 from bench.frame.report import Row, say
-from bench.frame.servers import (
+from bench.testbed.servers import (
     Server,
     all_signals,
     running_collector,
     running_redis,
     running_tallykv,
 )
+from bench.testbed.spans import read_spans
 
 from . import limits
 from .options import Options

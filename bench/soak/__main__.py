@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.faults.checker import Verdict, check
-from bench.faults.client import Client
-from bench.faults.programs import Service, ending, running_redis
-from bench.faults.registers import Undecided
-from bench.faults.settling import read_final
-from bench.faults.workload import Workload
+from bench.consistency.checker import Verdict, check
+from bench.consistency.client import Client
+from bench.consistency.linearizability import Undecided
+from bench.consistency.settling import read_final
+from bench.consistency.workload import Workload
 from bench.frame.interrupts import Interrupted, unwind_on_signals
 from bench.frame.processes import BenchError
 from bench.frame.report import Row, render_table, say
-from bench.frame.servers import all_signals, running_collector
+from bench.testbed.restartable import Service, ending, running_redis
+from bench.testbed.servers import all_signals, running_collector
 
 from . import limits
 from .options import Options, parse_options
-from .watching import Sample, growth, take_sample
+from .sampling import Sample, growth, take_sample
 
 SAMPLE_SECONDS: Final = 2.0
 #: Each round has clients, keys and counters of its own, and is judged at its end.
@@ -140,7 +140,7 @@ async def running_inspected(directory: Path) -> AsyncIterator[Soak]:
                 "KV_STORE_TIMEOUT_MS": "5000",
             }
             service = Service(directory, redis.url, **settings)
-            service.command = [sys.executable, "-m", "bench.soak.inspected", str(tasks_file)]
+            service.command = [sys.executable, "-m", "bench.soak.task_counter", str(tasks_file)]
             with ending(service):
                 await service.start()
                 yield Soak(service, tasks_file)

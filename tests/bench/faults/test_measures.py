@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from bench.consistency.checker import Verdict
 from bench.faults.catalogue import FAULTS
-from bench.faults.checker import Verdict
-from bench.faults.episode import Episode, recovery_seconds
-from bench.faults.lag import LagMeter, quantile, read_buckets
+from bench.faults.event_loop_lag import LagMeter, quantile, read_buckets
+from bench.faults.experiment import Episode, recovery_seconds
 from bench.faults.table import broken_promises, render_faults
 
 DURABLE = Episode(FAULTS["redis-kill-always"], Verdict(acknowledged=9), 1.9, 0.049, 0.0)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.consistency.workload import Workload
 from bench.faults.catalogue import FAULTS
-from bench.faults.episode import Episode, play
-from bench.faults.programs import running_redis, running_services
+from bench.faults.experiment import Episode, play
 from bench.faults.scenes import Fault, Ground, Scene
-from bench.faults.workload import Workload
+from bench.testbed.restartable import running_redis, running_services
 from tests.conftest import need_redis_7
 from tests.support.processes import children_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench.soak.__main__ import running_inspected
 from bench.soak.options import Options, parse_options
-from bench.soak.watching import Sample, growth
+from bench.soak.sampling import Sample, growth
 from tests.conftest import need_redis_7
 
 

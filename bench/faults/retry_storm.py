@@ -18,14 +18,14 @@ from typing import Final
 
 import uvloop
 
-from bench.frame.operations import batch, request
 from bench.frame.report import Row, say
+from bench.testbed.operations import batch, request
 
+from ..consistency.client import Client
+from ..testbed.restartable import Service, running_redis, running_services
 from . import limits
-from .client import Client
-from .network import running_network
-from .programs import Service, running_redis, running_services
-from .tiers import Tiers
+from .network_proxy import running_network
+from .retrying_tiers import Tiers
 
 TIMES: Final = 2.0
 #: Until the storm is at its full strength, not counted.

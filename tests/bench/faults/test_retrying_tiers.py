@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bench.faults import tiers
-from bench.faults.tiers import Tiers
-from bench.frame.operations import request
+from bench.faults import retrying_tiers
+from bench.faults.retrying_tiers import Tiers
+from bench.testbed.operations import request
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def refusing(times: int) -> AsyncIterator[Tiers]:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine must not make a tier give up."""
-    monkeypatch.setattr(tiers, "ATTEMPT_SECONDS", 60.0)
+    monkeypatch.setattr(retrying_tiers, "ATTEMPT_SECONDS", 60.0)
 
 
 async def test_three_tiers_of_three_attempts_are_27_requests() -> None:

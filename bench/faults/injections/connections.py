@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Final
 
-from ..client import Client
-from ..network import running_network
-from ..programs import Service, running_redis, running_services
-from ..registers import Access
+from ...consistency.client import Client
+from ...consistency.linearizability import Access
+from ...consistency.workload import Workload
+from ...testbed.restartable import Service, running_redis, running_services
+from ..network_proxy import running_network
 from ..scenes import Fault, Ground, Scene, Unavailable
-from ..workload import Workload
 
 #: As many as the service has connections to one Redis, and three times that waiting for one.
 SWAPPERS: Final = 256

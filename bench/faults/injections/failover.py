@@ -14,9 +14,17 @@ from bench.frame.processes import free_port
 from svc.domain.model import CounterName
 from svc.stores.names import counter_name, slot_of
 
-from ..programs import Program, Redis, ask_redis, ending, running_redis, running_services, until
+from ...consistency.workload import Workload
+from ...testbed.restartable import (
+    Program,
+    Redis,
+    ask_redis,
+    ending,
+    running_redis,
+    running_services,
+    until,
+)
 from ..scenes import Fault, Ground, Scene
-from ..workload import Workload
 
 SENTINELS: Final = 3
 SERVICE: Final = "tally"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from bench.faults.checker import Final, Verdict, check
-from bench.faults.history import History, Tally
-from tests.bench.faults.histories import KEY, a, judge, miss, read, swap, write
+from bench.consistency.checker import Final, Verdict, check
+from bench.consistency.history import History, Tally
+from tests.bench.consistency.histories import KEY, a, judge, miss, read, swap, write
 
 
 def count(tally: Tally, value: int) -> Verdict:

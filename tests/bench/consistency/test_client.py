@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.faults.client import Client, Told
+from bench.consistency.client import Client, Told
 from bench.frame.processes import free_port
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]

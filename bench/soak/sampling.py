@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.faults.programs import Service, fetch
 from bench.frame.processes import BenchError
+from bench.testbed.restartable import Service, fetch
 
 
 @dataclass(frozen=True, slots=True)

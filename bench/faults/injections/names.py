@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from ..network import running_network
-from ..programs import Service, ending, running_redis
+from ...consistency.workload import Workload
+from ...testbed.restartable import Service, ending, running_redis
+from ..network_proxy import running_network
 from ..scenes import Fault, Ground, Scene, Unavailable
-from ..workload import Workload
 
 NAME: Final = "store.test"
 OLD: Final = "127.0.0.1"

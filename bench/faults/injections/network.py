@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final
 
-from ..network import Network, running_network
-from ..programs import running_redis, running_services
+from ...consistency.workload import Workload
+from ...testbed.restartable import running_redis, running_services
+from ..network_proxy import Network, running_network
 from ..scenes import Fault, Ground, Scene
-from ..workload import Workload
 
 DELAY_SECONDS: Final = 0.1
 LOSS_RATIO: Final = 0.05

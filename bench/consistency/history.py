@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .registers import Access
+from .linearizability import Access
 
 #: Acknowledged, surely not applied, or nobody knows.
 Outcome = Literal["acknowledged", "refused", "unknown"]

@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 import redis
 
-from ..programs import Redis, running_redis, running_services, until
+from ...consistency.workload import Workload
+from ...testbed.restartable import Redis, running_redis, running_services, until
 from ..scenes import Fault, Ground, Scene
-from ..workload import Workload
 
 APPEND_ONLY: Final = ("--appendonly", "yes")
 #: Entries that are nobody's, and how long Redis dawdles over each when it loads them. It looks up

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.faults.checker import Final, Verdict, check
-from bench.faults.history import History
-from bench.faults.registers import Access
+from bench.consistency.checker import Final, Verdict, check
+from bench.consistency.history import History
+from bench.consistency.linearizability import Access
 
 KEY = "k"
 

@@ -10,12 +10,12 @@ from typing import Final
 
 from bench.frame.report import say
 
-from .checker import Verdict, check
-from .client import Client
-from .lag import LagMeter, Witness
+from ..consistency.checker import Verdict, check
+from ..consistency.client import Client
+from ..consistency.settling import read_final
+from ..consistency.workload import Workload
+from .event_loop_lag import LagMeter, Witness
 from .scenes import Fault, Ground
-from .settling import read_final
-from .workload import Workload
 
 #: It has recovered when no request has failed for so long.
 CALM_SECONDS: Final = 1.0

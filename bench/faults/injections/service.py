@@ -8,9 +8,9 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ..programs import running_redis, running_services
+from ...consistency.workload import Workload
+from ...testbed.restartable import running_redis, running_services
 from ..scenes import Fault, Ground, Scene
-from ..workload import Workload
 
 #: Few requests are under way at any one moment.
 KILLS: Final = 3

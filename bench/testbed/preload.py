@@ -16,8 +16,8 @@ from svc.domain.model import Draft, Key
 from svc.stores import record
 from svc.stores.names import entry_name
 
+from ..frame.processes import BenchError
 from .operations import BATCH, OCTETS, VALUE, keys
-from .processes import BenchError
 
 CHUNK: Final = 10_000
 YEAR_SECONDS: Final = 31_104_000

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from ..programs import Redis, running_redis, running_services
+from ...consistency.workload import Workload
+from ...testbed.restartable import Redis, running_redis, running_services
 from ..scenes import Fault, Ground, Scene
-from ..workload import Workload
 
 PAUSE_SECONDS: Final = 2.0
 SLEEP_SECONDS: Final = 1.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ..cost.peers import webdis
-from .processes import BenchError, Cores, Process, free_port, running, wait_until_listening
+from ..frame.processes import BenchError, Cores, Process, free_port, running, wait_until_listening
 
 READY_SECONDS: Final = 15.0
 PEERS: Final = "bench.cost.peers"
@@ -46,7 +46,7 @@ def running_redis(cores: Cores) -> Iterator[Server]:
 def running_collector(cores: Cores, spans: Path | None = None) -> Iterator[Server]:
     """Run a collector of traces, which writes down in ``spans`` what it took."""
     port = free_port()
-    command = [sys.executable, "-m", "bench.collector", str(port)]
+    command = [sys.executable, "-m", "bench.testbed.collector", str(port)]
     if spans is not None:
         command.append(str(spans))
     with running(command, cores) as process:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import quantiles
 from typing import Final
 
-from .programs import Service, fetch
+from ..testbed.restartable import Service, fetch
 
 METRIC: Final = "kv_event_loop_lag_seconds_bucket"
 #: A process that is killed takes with it what it observed since the last look.

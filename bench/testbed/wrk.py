@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..frame.processes import BenchError, Cores
 from .operations import Operation
-from .processes import BenchError, Cores
 from .servers import Server, program
 
 CONNECTIONS: Final = 64

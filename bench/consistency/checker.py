@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .history import History, Tally, key_of
-from .registers import Access, is_linearizable
+from .linearizability import Access, is_linearizable
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from bench.faults import registers
-from bench.faults.registers import Access, Undecided, is_linearizable
-from tests.bench.faults.histories import a, miss, read, swap, write
+from bench.consistency import linearizability
+from bench.consistency.linearizability import Access, Undecided, is_linearizable
+from tests.bench.consistency.histories import a, miss, read, swap, write
 
 
 def test_what_happens_one_after_the_other_is_what_it_seems() -> None:
@@ -81,7 +81,7 @@ def test_many_unknown_writes_do_not_take_forever() -> None:
 
 
 def test_a_tangle_is_given_up_and_not_called_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registers, "MAX_STEPS", 10_000)
+    monkeypatch.setattr(linearizability, "MAX_STEPS", 10_000)
     tangle = [write(0, 100, a(i)) for i in range(25)]
 
     with pytest.raises(Undecided):

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bench.frame.processes import ROOT, BenchError, free_port
-from bench.frame.servers import program
+from bench.testbed.servers import program
 
 READY_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.02

@@ -1,4 +1,4 @@
-"""``python -m bench.collector PORT [FILE]``: answer exporters on loopback until ended.
+"""``python -m bench.testbed.collector PORT [FILE]``: answer exporters on loopback until ended.
 
 ``POST /hang`` lets it take uploads and never answer, ``POST /answer`` lets it answer again. With a
 FILE every span is written down there, before its upload is answered.

@@ -17,7 +17,7 @@ from typing import Final
 
 from .client import Answer, Client, Told
 from .history import History, value_of
-from .registers import Access
+from .linearizability import Access
 
 TEXT: Final = {"Content-Type": "text/plain"}
 #: How long a step with a key is retried once no more are begun.

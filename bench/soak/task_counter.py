@@ -1,4 +1,4 @@
-"""``python -m bench.soak.inspected FILE``: the service, which counts its tasks when told to.
+"""``python -m bench.soak.task_counter FILE``: the service, which counts its tasks when told to.
 
 At each SIGUSR1 it writes to FILE how many asyncio tasks there are: no metric tells that.
 """
