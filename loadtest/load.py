@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.frame.interrupts import Interrupted, unwind_on_signals
-from bench.frame.processes import BenchError
-from bench.frame.report import say
+from bench.frame.errors import BenchError, Interrupted, unwind_on_signals
+from bench.frame.program import say
 from bench.testbed.servers import running_tallykv
 
 from .load_options import STOP_SECONDS, LoadOptions, locust_arguments, parse_options

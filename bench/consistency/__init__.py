@@ -1,1 +1,4 @@
-"""Concurrent clients, the history of what they saw, and a checker of it."""
+"""Concurrent clients, the history of their operations, and a checker of it, as in Jepsen.
+
+May import: frame, testbed.
+"""

@@ -1,20 +1,17 @@
-"""What clients were told, held against what the store holds in the end.
-
-Pure. A verdict counts; which counts a fault may excuse is its own affair (families/).
-"""
+"""Compares a history with the final state of the store. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .history import History, Tally, key_of
-from .linearizability import Access, is_linearizable
+from .history import CounterHistory, History, key_of
+from .linearizability import Operation, is_linearizable
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
-    """What the store holds once all is over; nothing under a name is 0 or None."""
+class FinalState:
+    """What the store holds at the end. A missing counter is 0, a missing entry None."""
 
     counters: Mapping[str, int]
     entries: Mapping[str, str | None]
@@ -22,89 +19,92 @@ class Final:
 
 @dataclass(slots=True)
 class Verdict:
-    """How many operations went which way, and what is wrong with them."""
+    """Requests by outcome, and violations by kind."""
 
     acknowledged: int = 0
     refused: int = 0
     unknown: int = 0
-    #: Acknowledged changes that are not there.
+    #: Acknowledged changes that are missing.
     lost: int = 0
-    #: Steps that are there and that nobody made, or that count twice.
+    #: Increments that nobody made, or that were applied twice.
     duplicated: int = 0
-    #: Values under a foreign key, refused changes that were made, answers that no fault excuses.
-    crossed: int = 0
-    #: Entries and counters whose answers no order of the requests explains.
-    torn: int = 0
-    #: The first of each in words.
+    #: Values of another key, refused changes that were applied, answers that no fault excuses.
+    unexpected: int = 0
+    #: Entries and counters whose answers no order of the operations explains.
+    nonlinearizable: int = 0
+    #: Descriptions of the violations.
     reasons: list[str] = field(default_factory=list)
 
+    @property
+    def violations(self) -> int:
+        return self.lost + self.duplicated + self.unexpected + self.nonlinearizable
 
-def check(history: History, final: Final) -> Verdict:
-    """Judge the history; raises registers.Undecided."""
+
+def check(history: History, final: FinalState) -> Verdict:
+    """Return the verdict on a history; raise linearizability.Undecided."""
     verdict = Verdict(
         acknowledged=history.outcomes["acknowledged"],
         refused=history.outcomes["refused"],
         unknown=history.outcomes["unknown"],
-        crossed=len(history.wrong),
-        reasons=history.wrong[:3],
+        unexpected=len(history.unexpected),
+        reasons=history.unexpected[:3],
     )
-    for name, tally in history.tallies.items():
-        _check_counter(verdict, name, tally, final.counters.get(name, 0))
+    for name, counter in history.counters.items():
+        _check_counter(verdict, name, counter, final.counters.get(name, 0))
     for key in history.entries:
         _check_entry(verdict, history, key, final.entries.get(key))
     return verdict
 
 
-def _check_counter(verdict: Verdict, name: str, tally: Tally, value: int) -> None:
-    """Of n acknowledged and u unknown steps of 1, the counter holds n to n + u.
-
-    A keyed step is retried until it is answered, so that u is 0 but for those given up.
-    """
-    lost = max(0, tally.acknowledged - value)
-    more = max(0, value - tally.acknowledged - tally.unknown)
+def _check_counter(verdict: Verdict, name: str, counter: CounterHistory, value: int) -> None:
+    """With n acknowledged and u unknown increments of 1, the value is n to n + u."""
+    lost = max(0, counter.acknowledged - value)
+    duplicated = max(0, value - counter.acknowledged - counter.unknown)
     verdict.lost += lost
-    verdict.duplicated += more
-    told = f"{name} holds {value}, of {tally.acknowledged} acknowledged"
-    if lost or more:
-        verdict.reasons.append(f"{told} and {tally.unknown} unknown steps")
-    repeated = [answer for answer, times in tally.values.items() if times > 1]
-    if repeated:
-        # Steps of 1 have each a value of their own.
-        verdict.torn += 1
-        verdict.reasons.append(f"{name}: two steps were answered {repeated[0]}")
+    verdict.duplicated += duplicated
+    if lost or duplicated:
+        verdict.reasons.append(
+            f"{name} holds {value}, after {counter.acknowledged} acknowledged and"
+            f" {counter.unknown} unknown increments"
+        )
+    # Each increment has an answer of its own.
+    if repeated := [answer for answer, times in counter.values.items() if times > 1]:
+        verdict.nonlinearizable += 1
+        verdict.reasons.append(f"{name}: two increments were answered {repeated[0]}")
 
 
 def _check_entry(verdict: Verdict, history: History, key: str, value: str | None) -> None:
-    accesses = history.accesses(key)
-    # The store is read after everything; what is unknown has at least begun by then.
-    end = max(a.returned if a.is_known else a.called for a in accesses)
-    seen = [a.value for a in accesses if a.kind in {"read", "miss"} and a.is_seen]
-    for each in {*seen, value}:
-        if each is None:
-            continue
-        if key_of(each) != key:
-            verdict.crossed += 1
-            verdict.reasons.append(f"{key} gave {each}, which is another's")
-        elif each in history.refused:
-            verdict.crossed += 1
-            verdict.reasons.append(f"{key} gave {each}, whose write was refused")
-    if not is_linearizable([*accesses, Access("read", end, end, value)]):
-        # What is gone in the end may still have been right until then.
-        lost = _lost_writes(accesses, value)
-        verdict.lost += lost
-        if lost:
-            verdict.reasons.append(f"{key} ends with {value}, {lost} acknowledged writes later")
-        if not lost or not is_linearizable(accesses):
-            verdict.torn += 1
-            verdict.reasons.append(f"{key}: no order of the requests explains their answers")
+    operations = history.operations(key)
+    # The final state is read after all operations. An unknown one has been called by then.
+    end = max(each.returned if each.is_known else each.called for each in operations)
+    read = {
+        each.value for each in operations if each.kind in {"read", "failed cas"} and each.is_seen
+    }
+    for found in {*read, value} - {None}:
+        if key_of(str(found)) != key:
+            verdict.unexpected += 1
+            verdict.reasons.append(f"{key} returned {found}, the value of another key")
+        elif found in history.refused:
+            verdict.unexpected += 1
+            verdict.reasons.append(f"{key} returned {found}, whose write was refused")
+    if is_linearizable([*operations, Operation("read", end, end, value)]):
+        return
+    lost = _count_lost_writes(operations, value)
+    verdict.lost += lost
+    if lost:
+        verdict.reasons.append(f"{key} ends with {value}, {lost} acknowledged writes later")
+    # Without the final read, the history may be linearizable.
+    if not lost or not is_linearizable(operations):
+        verdict.nonlinearizable += 1
+        verdict.reasons.append(f"{key}: no order of the operations explains the answers")
 
 
-def _lost_writes(accesses: list[Access], value: str | None) -> int:
-    """Count the acknowledged changes that began after the one that the entry ends with."""
-    changes = [a for a in accesses if a.kind in {"write", "swap"}]
-    last = next((a for a in changes if a.value == value), None)
+def _count_lost_writes(operations: list[Operation], value: str | None) -> int:
+    """Count the acknowledged changes that were called after the last one took effect."""
+    changes = [each for each in operations if each.kind in {"write", "cas"}]
+    last = next((each for each in changes if each.value == value), None)
     if last is not None and not last.is_known:
-        # It may have been applied at any time since, after all the others too.
+        # It may have been applied after all others.
         return 0
     after = float("-inf") if last is None else last.returned
-    return sum(a.is_known and a.called >= after for a in changes)
+    return sum(each.is_known and each.called >= after for each in changes)

@@ -1,7 +1,7 @@
-"""A client that knows what became of each of its requests: nothing is repeated behind its back.
+"""A client that sends each request at most once and knows its outcome.
 
-aiohttp's client, as most, sends a request once more when the connection it kept was closed in the
-meantime; a history made of such answers would not say what happened.
+Most clients, aiohttp's among them, send a request again when a kept connection was closed. A
+history of such answers would not say how often a change was made.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bench.testbed.operations import render_request
+
 from .history import Outcome
 
-#: Longer than the service may take for anything.
+#: Longer than any deadline of the service.
 TIMEOUT_SECONDS: Final = 5.0
-#: What a fault may make of a request: refused, unknown, no room, too slow.
+#: Statuses that a fault excuses: timeout, unavailable, outcome unknown, store full.
 EXCUSED: Final = frozenset({408, 503, 504, 507})
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -27,7 +29,7 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; header names in lower case."""
+    """A complete answer. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,22 +41,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a client knows of its request afterwards, and when it began and ended (loop time)."""
+class Reply:
+    """The outcome of a request, and when it was called and returned (loop time)."""
 
     outcome: Outcome
     called: float
     returned: float
+    #: None if no complete answer came.
     answer: Answer | None = None
 
     @property
     def is_excused(self) -> bool:
-        """Tell whether nobody answered, or as only a fault excuses."""
+        """Return True if there is no answer, or one that a fault excuses."""
         return self.answer is None or self.answer.status in EXCUSED
 
 
 class Client:
-    """Asks services in turn, on connections that it keeps; a refused one is passed over."""
+    """Sends to the services in turn, on kept connections. It skips one that refuses to connect."""
 
     def __init__(self, ports: Sequence[int], timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._ports = list(ports)
@@ -62,23 +65,23 @@ class Client:
         self._timeout = timeout_seconds
         self._idle: dict[int, deque[_Streams]] = {port: deque() for port in ports}
 
-    async def ask(
+    async def send(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Told:
-        """Send it once, whatever comes of it; never raises for a fault."""
+    ) -> Reply:
+        """Send a request once. Never raise because of a fault."""
         loop = asyncio.get_running_loop()
         called = loop.time()
-        request = _render(method, path, body, headers or {})
+        request = render_request(method, path, body, headers)
         try:
             streams, port = await self._connect()
         except (OSError, TimeoutError):
-            return Told("refused", called, loop.time())
+            return Reply("refused", called, loop.time())
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await _exchange(streams, request)
         except (OSError, EOFError, TimeoutError, ValueError):
             streams[1].transport.abort()
-            return Told("unknown", called, loop.time())
+            return Reply("unknown", called, loop.time())
         except BaseException:
             streams[1].transport.abort()
             raise
@@ -86,7 +89,7 @@ class Client:
             streams[1].close()
         else:
             self._idle[port].append(streams)
-        return Told(_outcome_of(answer), called, loop.time(), answer)
+        return Reply(_outcome_of(answer), called, loop.time(), answer)
 
     async def _connect(self) -> tuple[_Streams, int]:
         first = next(self._turn)
@@ -113,14 +116,6 @@ class Client:
                 await streams[1].wait_closed()
 
 
-def _render(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body or method in {"PUT", "POST", "PATCH"}:
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
 async def _exchange(streams: _Streams, request: bytes) -> Answer:
     reader, writer = streams
     writer.write(request)
@@ -134,7 +129,7 @@ async def _exchange(streams: _Streams, request: bytes) -> Answer:
 
 
 def _outcome_of(answer: Answer) -> Outcome:
-    """Read it as a client must: success, or what the problem says was applied."""
+    """Return "acknowledged" for a success, else what the problem's ``applied`` says."""
     if answer.status < 400:
         return "acknowledged"
     try:

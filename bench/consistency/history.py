@@ -1,23 +1,22 @@
-"""What clients asked for and what they were told, in the order it happened.
+"""The history of a run: all operations of all clients, by counter and by entry. Pure.
 
-Pure: times are given, values are made of who writes what, so that each tells where it belongs.
+The value of a write names its key and its writer, so that a value in a wrong place shows.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from .linearizability import Access
+from .linearizability import Operation
 
-#: Acknowledged, surely not applied, or nobody knows.
+#: Applied, not applied, or either.
 Outcome = Literal["acknowledged", "refused", "unknown"]
 
 
 def value_of(key: str, writer: str, number: int) -> str:
-    """Return the value of a write; no two are the same, and each names its key and its writer."""
+    """Return the value of a write. No two writes have the same one."""
     return f"{key}|{writer}|{number}"
 
 
@@ -26,63 +25,43 @@ def key_of(value: str) -> str:
 
 
 @dataclass(slots=True)
-class Tally:
-    """What clients were told of the steps of one counter, each of 1."""
+class CounterHistory:
+    """The increments of one counter, each by 1."""
 
-    #: Whether each step is retried under one idempotency key until it is answered.
+    #: Whether each increment is retried with one idempotency key until it is acknowledged.
     keyed: bool = False
     acknowledged: int = 0
     unknown: int = 0
-    #: The values that acknowledged steps were answered with.
+    #: How often each value was the answer to an acknowledged increment.
     values: Counter[int] = field(default_factory=Counter)
-
-
-@dataclass(slots=True)
-class Sight:
-    """One request for an entry, as it was recorded; ETags stand for values until all are known."""
-
-    access: Access
-    etag: str | None = None
 
 
 @dataclass
 class History:
-    """All that clients did, by counter and by entry."""
-
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    entries: dict[str, list[Sight]] = field(default_factory=dict)
-    #: The value that an ETag stands for, from answers that showed both.
-    etags: dict[str, str] = field(default_factory=dict)
-    #: When each request ended, and whether it was answered as without a fault.
-    moments: list[tuple[float, bool]] = field(default_factory=list)
+    counters: dict[str, CounterHistory] = field(default_factory=dict)
+    entries: dict[str, list[Operation]] = field(default_factory=dict)
+    #: Values by ETag, from answers that contained both.
+    values: dict[str, str] = field(default_factory=dict)
+    #: When each request returned, and whether it succeeded as without a fault.
+    returns: list[tuple[float, bool]] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    #: Writes that were refused: nobody may ever see their values.
+    #: Values of refused writes, which no read may return.
     refused: set[str] = field(default_factory=set)
-    #: Answers that no fault excuses, in words.
-    wrong: list[str] = field(default_factory=list)
+    #: Descriptions of answers that no fault excuses.
+    unexpected: list[str] = field(default_factory=list)
 
-    def tally(self, counter: str, *, keyed: bool = False) -> Tally:
-        return self.tallies.setdefault(counter, Tally(keyed))
+    def counter(self, name: str, *, keyed: bool = False) -> CounterHistory:
+        return self.counters.setdefault(name, CounterHistory(keyed))
 
-    def saw(self, key: str, access: Access, etag: str | None = None) -> None:
-        self.entries.setdefault(key, []).append(Sight(access, etag))
+    def add(self, key: str, operation: Operation) -> None:
+        self.entries.setdefault(key, []).append(operation)
 
-    def accesses(self, key: str) -> list[Access]:
-        """Return the entry's accesses, a refusal's ETag told by the value where that is known."""
-        return list(self._accesses(key))
+    def operations(self, key: str) -> list[Operation]:
+        """Return the operations on an entry, with the values that ETags stand for."""
+        return [self._with_value(each) for each in self.entries.get(key, ())]
 
-    def _accesses(self, key: str) -> Iterator[Access]:
-        for sight in self.entries.get(key, ()):
-            access = sight.access
-            if access.kind != "miss" or sight.etag is None:
-                yield access
-                continue
-            seen = self.etags.get(sight.etag)
-            yield Access(
-                "miss",
-                access.called,
-                access.returned,
-                seen,
-                access.expected,
-                is_seen=seen is not None,
-            )
+    def _with_value(self, operation: Operation) -> Operation:
+        if operation.etag is None:
+            return operation
+        value = self.values.get(operation.etag)
+        return replace(operation, value=value, is_seen=value is not None)

@@ -1,12 +1,11 @@
-"""Whether what clients saw of one entry could be: its history as that of an atomic register.
+"""Whether the history of one entry is that of an atomic register. Pure.
 
-The search is Wing and Gong's (Testing and Verifying Concurrent Objects, JPDC 17, 1993) with Lowe's
-memory of configurations seen before (Testing for Linearizability, CCPE 29, 2017): take any access
-that began before the first end among those not taken, if the register allows it, else step back.
-An access whose outcome is unknown ends never and need not be taken. Entries are independent of each
-other, and linearizability is local (Herlihy and Wing, TOPLAS 12, 1990): one entry at a time does.
-
-Pure: no clock, no network.
+The algorithm is Wing and Gong's (Testing and Verifying Concurrent Objects, JPDC 17, 1993) with
+Lowe's cache of configurations (Testing for Linearizability, CCPE 29, 2017), as in Knossos and
+Porcupine: linearize any operation that was called before the first return of the others, if the
+model allows it, else backtrack. An operation with an unknown outcome never returns and need not be
+linearized. Linearizability is local (Herlihy and Wing, TOPLAS 12, 1990), so that each entry can be
+checked by itself.
 """
 
 from __future__ import annotations
@@ -15,22 +14,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-#: A history that needs more steps than this is given up; ours need some hundred.
+#: A check that takes more steps is given up. Ours take some hundred.
 MAX_STEPS: Final = 2_000_000
 
-Kind = Literal["read", "write", "swap", "miss"]
+Kind = Literal["read", "write", "cas", "failed cas"]
 
 
 class Undecided(RuntimeError):
-    """A history is too tangled to be decided in reasonable time."""
+    """The history could not be checked within MAX_STEPS."""
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """One access to an entry; times in seconds of one clock, values unique, None when missing.
+class Operation:
+    """One operation on an entry. Times are seconds of one clock; the value of no entry is None.
 
-    ``read`` saw ``value``, ``write`` set it, ``swap`` set it where ``expected`` was. A ``miss`` is
-    a swap that was refused for it did not find ``expected``, but ``value``, if ``is_seen``.
+    ``read`` returned ``value``; ``write`` set it; ``cas`` set it where ``expected`` was. A
+    ``failed cas`` found ``value`` in place of ``expected``, or something unknown if not
+    ``is_seen``.
     """
 
     kind: Kind
@@ -38,55 +38,55 @@ class Access:
     returned: float
     value: str | None
     expected: str | None = None
-    #: False: the answer never came, the access happened later than ``called`` or not at all.
+    #: False if no answer came: it was applied at some time after ``called``, or never.
     is_known: bool = True
-    #: Of a miss: whether the refusal told what was found.
     is_seen: bool = True
+    #: Of a ``failed cas``: the ETag of the value that it found.
+    etag: str | None = None
 
-    def follows(self, value: str | None) -> bool:
-        """Tell whether it can happen to a register that holds ``value``."""
+    def is_allowed(self, state: str | None) -> bool:
+        """Return True if a register in this state can give the operation's result."""
         if self.kind == "read":
-            return value == self.value
-        if self.kind == "swap":
-            return value == self.expected
-        if self.kind == "miss":
-            return value != self.expected and (not self.is_seen or value == self.value)
+            return state == self.value
+        if self.kind == "cas":
+            return state == self.expected
+        if self.kind == "failed cas":
+            return state != self.expected and (not self.is_seen or state == self.value)
         return True
 
-    def leaves(self, value: str | None) -> str | None:
-        """Return what the register holds after it."""
-        return self.value if self.kind in {"write", "swap"} else value
+    def next_state(self, state: str | None) -> str | None:
+        return self.value if self.kind in {"write", "cas"} else state
 
 
-def is_linearizable(accesses: Sequence[Access], initial: str | None = None) -> bool:
-    """Tell whether an order of the accesses explains them all; raises Undecided."""
-    return _Search(_observable(accesses)).succeeds(initial)
+def is_linearizable(operations: Sequence[Operation], initial: str | None = None) -> bool:
+    """Return True if some order of the operations explains all results; raise Undecided."""
+    return _Search(_observable(operations)).succeeds(initial)
 
 
-def _observable(accesses: Sequence[Access]) -> list[Access]:
-    """Leave out the unknown changes that nobody can have noticed.
+def _observable(operations: Sequence[Operation]) -> list[Operation]:
+    """Leave out the unknown changes that no other operation observed.
 
-    Nothing between such a change and the next depends on it, so an order with it is one without.
-    Only a refusal that does not tell what it found might be owed to it.
+    No operation between such a change and the next change depends on it, so every order with it is
+    also one without it. The exception is a failed cas that does not say what it found.
     """
-    if any(a.kind == "miss" and not a.is_seen for a in accesses):
-        return list(accesses)
-    noticed = {a.value for a in accesses if a.kind in {"read", "miss"}}
-    noticed |= {a.expected for a in accesses if a.kind == "swap"}
-    return [a for a in accesses if a.is_known or a.value in noticed]
+    if any(each.kind == "failed cas" and not each.is_seen for each in operations):
+        return list(operations)
+    observed = {each.value for each in operations if each.kind in {"read", "failed cas"}}
+    observed |= {each.expected for each in operations if each.kind == "cas"}
+    return [each for each in operations if each.is_known or each.value in observed]
 
 
 class _Event:
-    """A call or a return, in a list linked both ways."""
+    """A call or a return, in a doubly linked list."""
 
-    __slots__ = ("access", "after", "before", "bit", "is_call", "match")
+    __slots__ = ("after", "before", "bit", "is_call", "match", "operation")
 
-    def __init__(self, access: Access, bit: int, match: _Event | None) -> None:
-        self.access = access
-        #: Which access it is, as a set of one; a return has none.
+    def __init__(self, operation: Operation, bit: int, match: _Event | None) -> None:
+        self.operation = operation
+        #: The operation as a set with one element; 0 for a return.
         self.bit = bit
         self.is_call = bit != 0
-        #: A call's return, if it is known. None on a return itself.
+        #: The return of a call with a known outcome, else None.
         self.match = match
         self.before: _Event | None = None
         self.after: _Event | None = None
@@ -105,24 +105,24 @@ class _Event:
 
 
 class _Search:
-    def __init__(self, accesses: Sequence[Access]) -> None:
-        self._head = _Event(Access("read", 0, 0, None), 0, None)
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._head = _Event(Operation("read", 0, 0, None), 0, None)
         timed: list[tuple[float, bool, int, _Event]] = []
-        for i, access in enumerate(accesses):
+        for i, operation in enumerate(operations):
             match = None
-            if access.is_known:
-                match = _Event(access, 0, None)
-                # At the same moment calls come first: what touches may overlap.
-                timed.append((access.returned, True, i, match))
-            timed.append((access.called, False, i, _Event(access, 1 << i, match)))
+            if operation.is_known:
+                match = _Event(operation, 0, None)
+                # At equal times calls come first, so that such operations are concurrent.
+                timed.append((operation.returned, True, i, match))
+            timed.append((operation.called, False, i, _Event(operation, 1 << i, match)))
         last = self._head
         for *_, event in sorted(timed, key=lambda each: each[:3]):
             last.after, event.before = event, last
             last = event
-        self._left = sum(a.is_known for a in accesses)
+        self._left = sum(each.is_known for each in operations)
 
-    def succeeds(self, value: str | None) -> bool:
-        left, taken, steps = self._left, 0, 0
+    def succeeds(self, state: str | None) -> bool:
+        left, linearized, steps = self._left, 0, 0
         seen: set[tuple[int, str | None]] = set()
         path: list[tuple[_Event, str | None]] = []
         event = self._head.after
@@ -131,35 +131,35 @@ class _Search:
             if steps > MAX_STEPS:
                 raise Undecided(f"not decided within {MAX_STEPS:,} steps")
             if event is not None and event.is_call:
-                configuration = (taken | event.bit, event.access.leaves(value))
-                if event.access.follows(value) and configuration not in seen:
+                configuration = (linearized | event.bit, event.operation.next_state(state))
+                if event.operation.is_allowed(state) and configuration not in seen:
                     seen.add(configuration)
-                    path.append((event, value))
-                    taken, value = configuration
+                    path.append((event, state))
+                    linearized, state = configuration
                     left -= event.match is not None
-                    self._take(event)
+                    self._linearize(event)
                     event = self._head.after
                 else:
                     event = event.after
                 continue
-            # Somebody's answer came before anything else could happen: an earlier choice is wrong.
+            # A return before which nothing could be linearized: backtrack.
             if not path:
                 return False
-            event, value = path.pop()
-            taken ^= event.bit
+            event, state = path.pop()
+            linearized ^= event.bit
             left += event.match is not None
-            self._give_back(event)
+            self._undo(event)
             event = event.after
         return True
 
     @staticmethod
-    def _take(call: _Event) -> None:
+    def _linearize(call: _Event) -> None:
         call.unlink()
         if call.match is not None:
             call.match.unlink()
 
     @staticmethod
-    def _give_back(call: _Event) -> None:
+    def _undo(call: _Event) -> None:
         if call.match is not None:
             call.match.relink()
         call.relink()

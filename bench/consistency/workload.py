@@ -1,7 +1,7 @@
-"""Clients at a bounded rate, who write down all that they are told.
+"""Concurrent clients with a bounded rate, which record all operations in a history.
 
-Steps of counters with and without idempotency keys, entries that one client writes and all read,
-and entries that several compare and swap.
+Clients increment counters with and without idempotency keys, write entries of their own, compare
+and swap shared entries, and read both.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ import itertools
 import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from .client import Answer, Client, Told
-from .history import History, value_of
-from .linearizability import Access
+from .client import Answer, Client, Reply
+from .history import CounterHistory, History, value_of
+from .linearizability import Operation
 
 TEXT: Final = {"Content-Type": "text/plain"}
-#: How long a step with a key is retried once no more are begun.
-SETTLE_SECONDS: Final = 10.0
+#: How long an increment with a key is retried after the end of the workload.
+LAST_RETRY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crowd:
-    """How many clients of each kind; each makes a request, waits, makes the next."""
+class ClientCounts:
+    """The number of clients of each kind. Each sends a request, pauses, and sends the next."""
 
-    plain: int = 5
-    keyed: int = 5
+    incrementers: int = 5
+    keyed_incrementers: int = 5
     writers: int = 4
     swappers: int = 4
     readers: int = 2
@@ -38,22 +39,22 @@ class Crowd:
 
 @dataclass
 class Workload:
-    """The clients and their history; names begin with ``prefix``."""
+    """The clients and their history. All names begin with ``prefix``."""
 
     client: Client
-    crowd: Crowd = field(default_factory=Crowd)
+    counts: ClientCounts = field(default_factory=ClientCounts)
     prefix: str = "f"
     history: History = field(default_factory=History)
-    _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_over: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep the clients asking until the block ends; then let each end what it began."""
-        tasks = [asyncio.create_task(self._repeat(act)) for act in self._acts()]
+        """Run the clients until the block ends, then wait for the requests in flight."""
+        tasks = [asyncio.create_task(self._repeat(act)) for act in self._clients()]
         try:
             yield
-            self._over.set()
+            self._is_over.set()
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
@@ -69,109 +70,92 @@ class Workload:
     def shared(self) -> list[str]:
         return [f"{self.prefix}/shared-{i}" for i in range(2)]
 
-    def _acts(self) -> list[Callable[[], Awaitable[None]]]:
-        crowd = self.crowd
-        acts: list[Callable[[], Awaitable[None]]] = []
-        acts += [self.step for _ in range(crowd.plain)]
-        acts += [self.step_once for _ in range(crowd.keyed)]
-        acts += [lambda w=w: self.write(w) for w in range(crowd.writers)]  # type: ignore[misc]
-        acts += [lambda w=w: self.swap(w) for w in range(crowd.swappers)]  # type: ignore[misc]
-        acts += [self.read for _ in range(crowd.readers)]
-        return acts
+    def _clients(self) -> list[Callable[[], Awaitable[None]]]:
+        counts = self.counts
+        return [
+            *itertools.repeat(self.increment, counts.incrementers),
+            *itertools.repeat(self.increment_with_key, counts.keyed_incrementers),
+            *(partial(self.write, number) for number in range(counts.writers)),
+            *(partial(self.compare_and_swap, number) for number in range(counts.swappers)),
+            *itertools.repeat(self.read_any, counts.readers),
+        ]
 
     async def _repeat(self, act: Callable[[], Awaitable[None]]) -> None:
-        # Not all at the same moment.
-        await asyncio.sleep(random.uniform(0, self.crowd.pause_seconds))
-        while not self._over.is_set():
+        # Clients start at different times.
+        await asyncio.sleep(random.uniform(0, self.counts.pause_seconds))
+        while not self._is_over.is_set():
             await act()
-            await asyncio.sleep(self.crowd.pause_seconds)
+            await asyncio.sleep(self.counts.pause_seconds)
 
-    async def step(self) -> None:
-        """Add one, once, whatever is answered."""
-        counter = random.choice(self.counters("plain"))
-        told = await self.ask("POST", f"/v1/counters/{counter}/increments")
-        tally = self.history.tally(counter)
-        if told.outcome == "acknowledged" and told.answer is not None:
-            tally.acknowledged += 1
-            tally.values[self._value(counter, told.answer)] += 1
-        elif told.outcome == "unknown":
-            tally.unknown += 1
+    async def increment(self) -> None:
+        """Add one, without a retry."""
+        name = random.choice(self.counters("plain"))
+        counter = self.history.counter(name)
+        reply = await self.send("POST", f"/v1/counters/{name}/increments")
+        if not self._is_acknowledged(counter, name, reply):
+            counter.unknown += reply.outcome == "unknown"
 
-    async def step_once(self) -> None:
-        """Add one under an idempotency key, again until it is acknowledged."""
-        counter = random.choice(self.counters("keyed"))
-        once = {"Idempotency-Key": f'"{self.prefix}-{next(self._numbers)}"'}
-        tally = self.history.tally(counter, keyed=True)
-        doubtful, give_up = False, math.inf
+    async def increment_with_key(self) -> None:
+        """Add one with an idempotency key. Retry until it is acknowledged."""
+        name = random.choice(self.counters("keyed"))
+        headers = {"Idempotency-Key": f'"{self.prefix}-{next(self._numbers)}"'}
+        counter = self.history.counter(name, keyed=True)
+        was_unknown, deadline = False, math.inf
         loop = asyncio.get_running_loop()
-        while loop.time() < give_up:
-            told = await self.ask("POST", f"/v1/counters/{counter}/increments", headers=once)
-            if told.outcome == "acknowledged" and told.answer is not None:
-                tally.acknowledged += 1
-                tally.values[self._value(counter, told.answer)] += 1
+        while loop.time() < deadline:
+            reply = await self.send("POST", f"/v1/counters/{name}/increments", headers=headers)
+            if self._is_acknowledged(counter, name, reply):
                 return
-            doubtful = doubtful or told.outcome == "unknown"
-            if self._over.is_set() and give_up == math.inf:
-                give_up = loop.time() + SETTLE_SECONDS
-            await asyncio.sleep(self.crowd.pause_seconds)
-        tally.unknown += doubtful
+            was_unknown = was_unknown or reply.outcome == "unknown"
+            if self._is_over.is_set() and deadline == math.inf:
+                deadline = loop.time() + LAST_RETRY_SECONDS
+            await asyncio.sleep(self.counts.pause_seconds)
+        counter.unknown += was_unknown
 
     async def write(self, writer: int) -> None:
-        """Replace an entry that nobody else writes."""
+        """Replace an entry that no other client writes."""
         key = random.choice(self.owned(writer))
         value = value_of(key, f"w{writer}", next(self._numbers))
-        told = await self.ask("PUT", f"/v1/kv/{key}", value.encode(), TEXT)
-        if told.outcome == "refused":
-            self.history.refused.add(value)
-            return
-        is_known = told.outcome == "acknowledged"
-        self.history.saw(key, Access("write", told.called, told.returned, value, is_known=is_known))
-        self._learn(told.answer, value if is_known else None)
+        reply = await self.send("PUT", f"/v1/kv/{key}", value.encode(), TEXT)
+        self._record_change(key, reply, Operation("write", reply.called, reply.returned, value))
 
-    async def read(self) -> None:
-        """Read an entry of anybody's."""
-        owned = itertools.chain(*map(self.owned, range(self.crowd.writers)))
-        await self.look(random.choice([*owned, *self.shared()]))
+    async def read_any(self) -> None:
+        """Read one of all entries."""
+        owned = itertools.chain(*map(self.owned, range(self.counts.writers)))
+        await self.read(random.choice([*owned, *self.shared()]))
 
-    async def look(self, key: str) -> tuple[str | None, str | None] | None:
-        """Return an entry's value and ETag, None and None when missing; None without an answer."""
-        told = await self.ask("GET", f"/v1/kv/{key}", expected=404)
-        answer = told.answer
+    async def read(self, key: str) -> tuple[str | None, str | None] | None:
+        """Return an entry's value and ETag, both None if it is missing; None without an answer."""
+        reply = await self.send("GET", f"/v1/kv/{key}", expected=404)
+        answer = reply.answer
         if answer is None or answer.status not in {200, 404}:
             return None
         value = answer.body.decode("utf-8", "replace") if answer.status == 200 else None
-        self.history.saw(key, Access("read", told.called, told.returned, value))
-        self._learn(answer, value)
+        self.history.add(key, Operation("read", reply.called, reply.returned, value))
+        self._record_etag(answer, value)
         return value, answer.headers.get("etag")
 
-    async def swap(self, writer: int) -> None:
-        """Read an entry, and replace it unless somebody else was faster."""
+    async def compare_and_swap(self, writer: int) -> None:
+        """Read a shared entry, and replace it unless it changed in between."""
         key = random.choice(self.shared())
-        found = await self.look(key)
+        found = await self.read(key)
         if found is None:
             return
         expected, etag = found
         value = value_of(key, f"s{writer}", next(self._numbers))
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
-        told = await self.ask(
-            "PUT", f"/v1/kv/{key}", value.encode(), {**TEXT, **condition}, expected=412
-        )
-        if told.answer is not None and told.answer.status == 412:
-            seen = told.answer.headers.get("etag")
+        headers = {**TEXT, **condition}
+        reply = await self.send("PUT", f"/v1/kv/{key}", value.encode(), headers, expected=412)
+        times = reply.called, reply.returned
+        if reply.answer is not None and reply.answer.status == 412:
+            seen = reply.answer.headers.get("etag")
             self.history.refused.add(value)
-            miss = Access(
-                "miss", told.called, told.returned, None, expected, is_seen=seen is not None
-            )
-            self.history.saw(key, miss, seen)
-        elif told.outcome == "refused":
-            self.history.refused.add(value)
+            failed = Operation("failed cas", *times, None, expected, is_seen=False, etag=seen)
+            self.history.add(key, failed)
         else:
-            is_known = told.outcome == "acknowledged"
-            access = Access("swap", told.called, told.returned, value, expected, is_known=is_known)
-            self.history.saw(key, access)
-            self._learn(told.answer, value if is_known else None)
+            self._record_change(key, reply, Operation("cas", *times, value, expected))
 
-    async def ask(
+    async def send(
         self,
         method: str,
         path: str,
@@ -179,31 +163,46 @@ class Workload:
         headers: dict[str, str] | None = None,
         *,
         expected: int = 200,
-    ) -> Told:
-        """Ask and note how it went; a failure that no fault excuses is wrong."""
-        told = await self.client.ask(method, path, body, headers)
+    ) -> Reply:
+        """Send a request and record its outcome. A status of ``expected`` is a success."""
+        reply = await self.client.send(method, path, body, headers)
         history = self.history
-        history.moments.append((told.returned, not told.is_excused))
-        answer = told.answer
+        history.returns.append((reply.returned, not reply.is_excused))
+        answer = reply.answer
         if answer is not None and answer.status == expected:
             history.outcomes["acknowledged"] += 1
-            return told
-        history.outcomes[told.outcome] += 1
-        if answer is not None and answer.status >= 400 and not told.is_excused:
-            history.wrong.append(f"{method} {path}: {answer.status} {answer.body[:200]!r}")
-        return told
+            return reply
+        history.outcomes[reply.outcome] += 1
+        if answer is not None and answer.status >= 400 and not reply.is_excused:
+            history.unexpected.append(f"{method} {path}: {answer.status} {answer.body[:200]!r}")
+        return reply
 
-    def _learn(self, answer: Answer | None, value: str | None) -> None:
+    def _is_acknowledged(self, counter: CounterHistory, name: str, reply: Reply) -> bool:
+        """Record an acknowledged increment; return False for any other."""
+        if reply.outcome != "acknowledged" or reply.answer is None:
+            return False
+        body = reply.answer.json
+        if body["name"] != name:
+            self.history.unexpected.append(f"{name} was answered for {body['name']}")
+        counter.acknowledged += 1
+        counter.values[int(body["value"])] += 1
+        return True
+
+    def _record_change(self, key: str, reply: Reply, operation: Operation) -> None:
+        """Record a write or a swap, whatever its outcome."""
+        if reply.outcome == "refused":
+            self.history.refused.add(str(operation.value))
+        elif reply.outcome == "unknown":
+            self.history.add(key, replace(operation, is_known=False))
+        else:
+            self.history.add(key, operation)
+            self._record_etag(reply.answer, operation.value)
+
+    def _record_etag(self, answer: Answer | None, value: str | None) -> None:
         if answer is None or value is None:
             return
         etag = answer.headers.get("etag")
         if etag is None:
-            self.history.wrong.append(f"no ETag with {value}")
-        elif self.history.etags.setdefault(etag, value) != value:
-            self.history.wrong.append(f"{etag} stands for {value} and another value")
-
-    def _value(self, counter: str, answer: Answer) -> int:
-        body = answer.json
-        if body["name"] != counter:
-            self.history.wrong.append(f"{counter} was answered for {body['name']}")
-        return int(body["value"])
+            self.history.unexpected.append(f"no ETag with {value}")
+        elif self.history.values.setdefault(etag, value) != value:
+            self.history.unexpected.append(f"{etag} stands for {value} and another value")

@@ -1,4 +1,4 @@
-"""How late the services' event loops were, from their own metric."""
+"""The lag of the services' event loops, from their own metric, and that of the machine."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from itertools import pairwise
 from statistics import quantiles
 from typing import Final
 
-from ..testbed.restartable import Service, fetch
+from bench.testbed.restartable import Service, fetch
 
 METRIC: Final = "kv_event_loop_lag_seconds_bucket"
-#: A process that is killed takes with it what it observed since the last look.
-LOOK_SECONDS: Final = 1.0
-#: Of the service's own look at its loop.
+#: A process that is killed loses what it observed since the last scrape.
+SCRAPE_SECONDS: Final = 1.0
+#: The period at which the service observes the lag of its loop.
 PERIOD_SECONDS: Final = 0.05
 
-#: Observations at most that late, by bound in seconds.
+#: Cumulative counts by upper bound in seconds.
 Buckets = Mapping[float, float]
 
 
-def read_buckets(exposition: str) -> dict[float, float]:
+def parse_buckets(exposition: str) -> dict[float, float]:
     buckets = {}
     for line in exposition.splitlines():
         series, _, count = line.partition(" # ")[0].rpartition(" ")
@@ -34,10 +34,10 @@ def read_buckets(exposition: str) -> dict[float, float]:
     return buckets
 
 
-def quantile(buckets: Buckets, part: float) -> float:
-    """Return the quantile as Prometheus' histogram_quantile() does; 0 without observations."""
+def histogram_quantile(quantile: float, buckets: Buckets) -> float:
+    """Return the same as PromQL's histogram_quantile(); 0 without observations."""
     bounds = sorted(buckets)
-    rank = part * buckets[bounds[-1]] if bounds else 0.0
+    rank = quantile * buckets[bounds[-1]] if bounds else 0.0
     if rank == 0:
         return 0.0
     for low, high in pairwise([0.0, *bounds]):
@@ -46,42 +46,40 @@ def quantile(buckets: Buckets, part: float) -> float:
                 return low
             below = buckets.get(low, 0.0)
             return low + (high - low) * (rank - below) / (buckets[high] - below)
-    raise AssertionError("the last bucket holds all")
+    raise AssertionError("the last bucket contains all observations")
 
 
-class Witness:
-    """How late this machine wakes anybody: a thread that only sleeps, at the metric's pace."""
+class MachineLag:
+    """How late this machine wakes a thread that only sleeps, at the period of the metric."""
 
     def __init__(self) -> None:
-        self.late_seconds: list[float] = []
-        self._over = threading.Event()
+        self._lags: list[float] = []
+        self._is_over = threading.Event()
 
     @property
     def p99_seconds(self) -> float:
-        if len(self.late_seconds) < 2:
-            return 0.0
-        return quantiles(self.late_seconds, n=100)[-1]
+        return quantiles(self._lags, n=100)[-1] if len(self._lags) > 1 else 0.0
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._sleep, name="witness")
+    def measuring(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._sleep, name="machine-lag")
         thread.start()
         try:
             yield
         finally:
-            self._over.set()
+            self._is_over.set()
             thread.join()
 
     def _sleep(self) -> None:
         due = time.perf_counter() + PERIOD_SECONDS
-        while not self._over.wait(max(0.0, due - time.perf_counter())):
+        while not self._is_over.wait(max(0.0, due - time.perf_counter())):
             now = time.perf_counter()
-            self.late_seconds.append(max(0.0, now - due))
+            self._lags.append(max(0.0, now - due))
             due = now + PERIOD_SECONDS
 
 
-class LagMeter:
-    """Sums what several services observe, also when they are started anew in between."""
+class EventLoopLag:
+    """The sum of several services' histograms, across restarts of the services."""
 
     def __init__(self, services: Sequence[Service]) -> None:
         self._services = services
@@ -90,38 +88,38 @@ class LagMeter:
 
     @property
     def p99_seconds(self) -> float:
-        return quantile(self._sum, 0.99)
+        return histogram_quantile(0.99, self._sum)
 
     @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Count what is observed within the block."""
-        await self._look(counts=False)
-        task = asyncio.create_task(self._keep_looking())
+    async def measuring(self) -> AsyncIterator[None]:
+        """Count the observations within the block."""
+        await self._scrape(counts=False)
+        task = asyncio.create_task(self._scrape_forever())
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await self._look()
+        await self._scrape()
 
-    async def _keep_looking(self) -> None:
+    async def _scrape_forever(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self._look()
+            await asyncio.sleep(SCRAPE_SECONDS)
+            await self._scrape()
 
-    async def _look(self, *, counts: bool = True) -> None:
+    async def _scrape(self, *, counts: bool = True) -> None:
         for i, service in enumerate(self._services):
             try:
                 text = (await fetch(service.admin_port, "/metrics")).decode()
             except (OSError, TimeoutError):
                 continue
-            buckets = read_buckets(text)
+            buckets = parse_buckets(text)
             if counts and buckets:
                 self.add(i, buckets)
             self._last[i] = buckets
 
     def add(self, service: int, buckets: Buckets) -> None:
-        """Count the difference to the last look; all of it when the process is another now."""
+        """Add the increase since the last scrape; all of it after a restart of the process."""
         last = self._last.get(service, {})
         if any(buckets.get(bound, 0) < count for bound, count in last.items()):
             last = {}

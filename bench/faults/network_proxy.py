@@ -1,7 +1,7 @@
-"""A network that misbehaves: a TCP proxy between the service and Redis.
+"""A TCP proxy between the service and Redis that injects faults of the network.
 
-What is lost on a real network reaches a TCP connection as silence until the sender tries again, so
-loss is shown as that. Network namespaces with tc would need a kernel module and root.
+TCP sends a lost segment again after a timeout, so loss is simulated as a delay. Real loss, with tc
+in a network namespace, would need a kernel module and root.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ import random
 from collections.abc import AsyncIterator
 from typing import Final
 
-#: Linux's least time until a segment is sent again.
-RESEND_SECONDS: Final = 0.2
+#: Linux's minimum retransmission timeout.
+RETRANSMIT_SECONDS: Final = 0.2
 
 
-class Network:
-    """Passes bytes on both ways; its attributes may change while it does."""
+class NetworkProxy:
+    """Forwards bytes both ways. Its attributes may change meanwhile."""
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.port = 0
-        #: Added to every piece of data, in each direction.
+        #: Added to every chunk, in each direction.
         self.delay_seconds = 0.0
-        #: How many of the pieces are lost, and so come late.
+        #: The part of the chunks that arrives late.
         self.loss_ratio = 0.0
-        #: Whether bytes vanish, and nobody is told.
-        self.is_silent = False
+        #: Whether bytes vanish without a reset.
+        self.drops_all = False
         self._refuses = False
         self._pumps: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        #: Connections that never pass anything again, though both ends think they live.
-        self._dead: set[asyncio.StreamWriter] = set()
+        #: Connections that forward nothing more, though both ends consider them open.
+        self._half_open: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
-        """Reset every connection, and those to come."""
+        """Reset all connections, and refuse new ones."""
         self._refuses = True
         for writer in self._writers:
             writer.transport.abort()
 
-    def mend(self) -> None:
-        """Be a good network again; what was dead stays dead."""
-        self._refuses = self.is_silent = False
+    def heal(self) -> None:
+        """End the fault. Half-open connections stay half open."""
+        self._refuses = self.drops_all = False
         self.delay_seconds = self.loss_ratio = 0.0
 
-    def forget_connections(self) -> None:
-        """Leave every connection half open, as a peer does that lost its power."""
-        self._dead |= self._writers
+    def leave_half_open(self) -> None:
+        """Leave all connections half open, as a peer that loses power does."""
+        self._half_open |= self._writers
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refuses:
@@ -69,13 +69,13 @@ class Network:
             while data := await reader.read(65536):
                 delay = self.delay_seconds
                 if random.random() < self.loss_ratio:
-                    delay += RESEND_SECONDS
+                    delay += RETRANSMIT_SECONDS
                 if delay:
                     await asyncio.sleep(delay)
-                if self.is_silent:
-                    # Whoever lost a piece of a stream can't go on with it.
-                    self._dead.add(writer)
-                if writer in self._dead:
+                if self.drops_all:
+                    # The rest of the stream is useless without these bytes.
+                    self._half_open.add(writer)
+                if writer in self._half_open:
                     continue
                 writer.write(data)
                 await writer.drain()
@@ -83,7 +83,7 @@ class Network:
             pass
         finally:
             self._writers.discard(writer)
-            self._dead.discard(writer)
+            self._half_open.discard(writer)
             writer.close()
 
     async def close(self) -> None:
@@ -94,15 +94,16 @@ class Network:
 
 
 @contextlib.asynccontextmanager
-async def running_network(
+async def running_proxy(
     target_port: int, host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[Network]:
-    network = Network(target_port)
-    server = await asyncio.start_server(network.accept, host, port)
-    network.port = server.sockets[0].getsockname()[1]
+) -> AsyncIterator[NetworkProxy]:
+    """Run a proxy to a port of loopback until the block ends."""
+    proxy = NetworkProxy(target_port)
+    server = await asyncio.start_server(proxy.accept, host, port)
+    proxy.port = server.sockets[0].getsockname()[1]
     try:
-        yield network
+        yield proxy
     finally:
         server.close()
-        await network.close()
+        await proxy.close()
         await server.wait_closed()

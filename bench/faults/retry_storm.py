@@ -1,151 +1,156 @@
-"""A retry storm: three tiers of three attempts each, at twice what the service can do.
+"""A retry storm: three tiers of three attempts each, at twice the capacity of the service.
 
-Twice: where the store is slow, so that the places of a pod are scarce and refusals cost next to
-nothing, and where the pod's processor is scarce, which refusals take as well, and requests that a
-tier has given up by the time they are served. The second is shown and held to no limit: a client on
-the same machine has not the processor time for a storm at full strength, and up to 27 refusals for
-each request that fails would have to cost a two hundredth of one that succeeds, where they cost a
-tenth. Against that, callers need retry budgets, or to heed Retry-After.
+It is measured with a slow store, where the service's concurrency limit is the bottleneck and a
+refusal costs next to nothing; and with a busy CPU, which refusals use as well, as do requests that
+a tier gives up before they are served. The second has no limit: a client on the same machine has
+too little CPU time for a full storm, and each failed request causes up to 27 refusals, so that one
+refusal would have to cost a two hundredth of a success, where it costs a tenth. Callers need retry
+budgets, or must obey Retry-After.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
-from bench.frame.report import Row, say
-from bench.testbed.operations import batch, request
+from bench.frame.program import Run, say
+from bench.frame.rows import Row
+from bench.testbed.http_client import exchange
+from bench.testbed.operations import batch_request, render_request
+from bench.testbed.restartable import Service, restartable_redis, restartable_services
 
-from ..consistency.client import Client
-from ..testbed.restartable import Service, running_redis, running_services
 from . import limits
-from .network_proxy import running_network
+from .experiment import Sizes
+from .network_proxy import running_proxy
 from .retrying_tiers import Tiers
 
-TIMES: Final = 2.0
-#: Until the storm is at its full strength, not counted.
-RISE_SECONDS: Final = 2.0
+OVERLOAD: Final = 2.0
+#: Until the storm is at full strength. Not counted.
+RAMP_SECONDS: Final = 2.0
 #: Added to the store's answers, each way.
-SLOW_SECONDS: Final = 0.05
-PLACES_BEFORE_SLOW_STORE: Final = 4
-#: Reads in a request that takes the processor some milliseconds.
+STORE_DELAY_SECONDS: Final = 0.05
+CONCURRENCY_WITH_SLOW_STORE: Final = 4
+#: Reads in a request that takes some milliseconds of CPU time.
 BATCH: Final = 200
-#: A batch goes to the store several times, each time behind all refusals that came meanwhile: too
-#: few places stand empty then. With 16 the goodput falls to a fifth.
-PLACES_BEFORE_BATCHES: Final = 128
+#: A batch makes several round trips to the store, each behind the refusals that arrived meanwhile.
+#: With little concurrency the CPU then idles: with 16 the goodput falls to a fifth.
+CONCURRENCY_WITH_BUSY_CPU: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Goodput:
-    """Successes by the second, and by the second of the service's processor time."""
+    """Successes per second, and per second of the service's CPU time."""
 
     per_second: float
     per_cpu_second: float
 
 
-def measure_storm(directory: Path, seconds: float) -> list[Row]:
-    """Return the goodput at twice the capacity in units of the peak; raises BenchError."""
-    slow, busy = directory / "slow", directory / "busy"
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    peak: Goodput
+    storm: Goodput
+    attempts_per_request: float
+
+    @property
+    def note(self) -> str:
+        return (
+            f"{self.storm.per_second:,.0f} of {self.peak.per_second:,.0f} a second,"
+            f" {self.attempts_per_request:.1f} attempts for each request"
+        )
+
+
+def measure_retry_storm(run: Run[Sizes]) -> Iterator[Row]:
+    """Measure the goodput at twice the capacity ÷ the peak; raise BenchError."""
+    slow, busy = run.directory / "slow", run.directory / "busy"
     slow.mkdir()
     busy.mkdir()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return [
-            runner.run(_measure_slow_store(slow, seconds)),
-            runner.run(_measure_busy(busy, seconds)),
-        ]
+        found = runner.run(_with_slow_store(slow, run.sizes.storm_seconds))
+        ratio = found.storm.per_second / found.peak.per_second
+        title = f"slow store: goodput at {OVERLOAD:g} times the capacity ÷ peak"
+        yield Row(title, ratio, "times", limits.RETRY_STORM_GOODPUT, found.note)
+        # By CPU time: other programs take some of the service's.
+        found = runner.run(_with_busy_cpu(busy, run.sizes.storm_seconds))
+        ratio = found.storm.per_cpu_second / found.peak.per_cpu_second
+        yield Row("busy CPU: the same, by CPU time", ratio, "times", None, found.note)
 
 
-async def _measure_slow_store(directory: Path, seconds: float) -> Row:
-    async with running_redis(directory) as redis, running_network(redis.port) as network:
-        url = f"redis://127.0.0.1:{network.port}"
-        places = str(PLACES_BEFORE_SLOW_STORE)
-        async with running_services(directory, url, KV_MAX_IN_FLIGHT=places) as services:
-            client = Client([services[0].port])
-            await client.ask("PUT", "/v1/kv/k", b"v")
-            await client.close()
-            network.delay_seconds = SLOW_SECONDS
-            get = request("GET", "/v1/kv/k")
-            peak, storm, tries = await _compare(services[0], get, PLACES_BEFORE_SLOW_STORE, seconds)
-    ratio = storm.per_second / peak.per_second
-    return Row(
-        f"retry storm, slow store: goodput at {TIMES:g} times the capacity, in peaks",
-        (f"{ratio:.2f}", _beside(peak, storm, tries)),
-        ratio,
-        limits.STORM_GOODPUT,
-    )
+async def _with_slow_store(directory: Path, seconds: float) -> Comparison:
+    async with restartable_redis(directory) as redis, running_proxy(redis.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}"
+        concurrency = CONCURRENCY_WITH_SLOW_STORE
+        async with restartable_services(
+            directory, url, KV_MAX_IN_FLIGHT=str(concurrency)
+        ) as services:
+            put = render_request("PUT", "/v1/kv/k", b"v")
+            await asyncio.to_thread(exchange, services[0].port, put)
+            proxy.delay_seconds = STORE_DELAY_SECONDS
+            get = render_request("GET", "/v1/kv/k")
+            return await _compare(services[0], get, concurrency, seconds)
 
 
-async def _measure_busy(directory: Path, seconds: float) -> Row:
-    """By processor time, of which the service has less while others use the machine."""
-    places = str(PLACES_BEFORE_BATCHES)
+async def _with_busy_cpu(directory: Path, seconds: float) -> Comparison:
+    concurrency = CONCURRENCY_WITH_BUSY_CPU
     async with (
-        running_redis(directory) as redis,
-        running_services(directory, redis.url, KV_MAX_IN_FLIGHT=places) as services,
+        restartable_redis(directory) as redis,
+        restartable_services(directory, redis.url, KV_MAX_IN_FLIGHT=str(concurrency)) as services,
     ):
-        gets = batch({"op": "get", "key": "k"} for _ in range(BATCH))
-        peak, storm, tries = await _compare(services[0], gets, PLACES_BEFORE_BATCHES, seconds)
-    ratio = storm.per_cpu_second / peak.per_cpu_second
-    return Row(
-        "retry storm, busy processor: the same, by processor time",
-        (f"{ratio:.2f}", _beside(peak, storm, tries)),
-        ratio,
-    )
-
-
-def _beside(peak: Goodput, storm: Goodput, tries: float) -> str:
-    return f"{storm.per_second:,.0f} of {peak.per_second:,.0f} a second, {tries:.1f} tries each"
+        gets = batch_request({"op": "get", "key": "k"} for _ in range(BATCH))
+        return await _compare(services[0], gets, concurrency, seconds)
 
 
 async def _compare(
-    service: Service, what: bytes, places: int, seconds: float
-) -> tuple[Goodput, Goodput, float]:
-    """Return the peak, the goodput in the storm, and how often each request was tried."""
-    tiers = Tiers(service.port, what)
+    service: Service, request: bytes, concurrency: int, seconds: float
+) -> Comparison:
+    tiers = Tiers(service.port, request)
     try:
-        peak = await _closed(tiers, service, places, seconds)
-        rate = TIMES * peak.per_second
-        say(f"retry-storm: {peak.per_second:,.0f} a second at most; now {rate:,.0f}")
+        peak = await _closed_loop(tiers, service, concurrency, seconds)
+        rate = OVERLOAD * peak.per_second
+        say(f"peak {peak.per_second:,.0f} a second; now {rate:,.0f} arrive")
         before = tiers.attempts
-        storm, asked = await _open(tiers, service, rate, seconds)
-        return peak, storm, (tiers.attempts - before) / asked
+        storm, arrived = await _open_loop(tiers, service, rate, seconds)
+        return Comparison(peak, storm, (tiers.attempts - before) / arrived)
     finally:
         tiers.close()
 
 
-async def _closed(tiers: Tiers, service: Service, loops: int, seconds: float) -> Goodput:
-    """Ask as fast as answers come, as many as there are places."""
+async def _closed_loop(tiers: Tiers, service: Service, concurrency: int, seconds: float) -> Goodput:
+    """Send without tiers, with this many requests in flight at all times."""
     loop = asyncio.get_running_loop()
     begin, used = loop.time(), service.cpu_seconds()
     end, served = begin + seconds, 0
 
-    async def ask() -> None:
+    async def send() -> None:
         nonlocal served
         while loop.time() < end:
-            succeeded = await tiers.ask(0)
+            succeeded = await tiers.send(0)
             served += succeeded
 
-    await asyncio.gather(*(ask() for _ in range(loops)))
+    await asyncio.gather(*(send() for _ in range(concurrency)))
     return Goodput(served / (loop.time() - begin), served / (service.cpu_seconds() - used))
 
 
-async def _open(tiers: Tiers, service: Service, rate: float, seconds: float) -> tuple[Goodput, int]:
-    """Let requests arrive at random moments, whatever becomes of the earlier ones.
+async def _open_loop(
+    tiers: Tiers, service: Service, rate: float, seconds: float
+) -> tuple[Goodput, int]:
+    """Let requests arrive as a Poisson process, however long the answers take.
 
-    Return the goodput once the storm has risen, and how many requests arrived in all.
+    Return the goodput after the ramp, and the number of all requests.
     """
     loop = asyncio.get_running_loop()
-    begin = loop.time() + RISE_SECONDS
-    end, served, asked, used = begin + seconds, 0, 0, -1.0
-    waits: set[asyncio.Task[None]] = set()
+    begin = loop.time() + RAMP_SECONDS
+    end, served, arrived, used = begin + seconds, 0, 0, -1.0
+    pending: set[asyncio.Task[None]] = set()
 
-    async def ask() -> None:
+    async def send() -> None:
         nonlocal served
-        succeeded = await tiers.ask()
+        succeeded = await tiers.send()
         served += succeeded and begin <= loop.time() < end
 
     due = loop.time()
@@ -153,13 +158,13 @@ async def _open(tiers: Tiers, service: Service, rate: float, seconds: float) -> 
         await asyncio.sleep(max(0.0, due - loop.time()))
         if used < 0 and due >= begin:
             used = service.cpu_seconds()
-        task = asyncio.create_task(ask())
-        waits.add(task)
-        task.add_done_callback(waits.discard)
-        asked += 1
+        task = asyncio.create_task(send())
+        pending.add(task)
+        task.add_done_callback(pending.discard)
+        arrived += 1
         due += random.expovariate(rate)
     used = service.cpu_seconds() - used
-    for task in waits:
+    for task in pending:
         task.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
-    return Goodput(served / seconds, served / used), asked
+    await asyncio.gather(*pending, return_exceptions=True)
+    return Goodput(served / seconds, served / used), arrived

@@ -1,7 +1,7 @@
-"""Three tiers before the service, each of which tries everything three times.
+"""Three tiers of callers before the service. Each makes up to three attempts.
 
-Each waits between attempts as Envoy does by default: a random part of 25 ms, then of 75 ms, at most
-250 ms (envoyproxy.io, x-envoy-max-retries). None of them heeds Retry-After, as in a storm.
+The backoff is Envoy's default: a random time of up to 25 ms, then of up to 75 ms, at most 250 ms
+(envoyproxy.io, x-envoy-max-retries). No tier obeys Retry-After.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ TIERS: Final = 3
 ATTEMPTS: Final = 3
 ATTEMPT_SECONDS: Final = 1.0
 BACKOFF_SECONDS: Final = 0.025
-MOST_BACKOFF_SECONDS: Final = 0.25
+MAX_BACKOFF_SECONDS: Final = 0.25
 
 
-class Wire(asyncio.Protocol):
-    """A connection for one exchange at a time, as cheap as Python can: it reads statuses only."""
+class Connection(asyncio.Protocol):
+    """A connection for one exchange at a time. It is cheap, because it reads the status alone."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -73,53 +73,53 @@ class Wire(asyncio.Protocol):
 
 @dataclass
 class Tiers:
-    """The way to the service for those who ask it one thing."""
+    """All tiers, for one kind of request."""
 
     port: int
     request: bytes
-    #: Requests that arrived at the service, answered or not.
+    #: Requests sent to the service.
     attempts: int = 0
-    _idle: list[Wire] = field(default_factory=list)
-    _all: set[Wire] = field(default_factory=set)
+    _idle: list[Connection] = field(default_factory=list)
+    _all: set[Connection] = field(default_factory=set)
 
-    async def ask(self, tier: int = TIERS) -> bool:
-        """Ask through as many tiers; 0 is the service itself. Tell whether it succeeded."""
+    async def send(self, tier: int = TIERS) -> bool:
+        """Send a request through this many tiers; return True if it succeeded."""
         if not tier:
             return await self._attempt()
         for attempt in range(ATTEMPTS):
             if attempt:
-                most = min(BACKOFF_SECONDS * (2**attempt - 1), MOST_BACKOFF_SECONDS)
-                await asyncio.sleep(random.uniform(0, most))
+                limit = min(BACKOFF_SECONDS * (2**attempt - 1), MAX_BACKOFF_SECONDS)
+                await asyncio.sleep(random.uniform(0, limit))
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
-                    if await self.ask(tier - 1):
+                    if await self.send(tier - 1):
                         return True
             except TimeoutError:
                 continue
         return False
 
     async def _attempt(self) -> bool:
-        wire = None
-        while self._idle and (wire is None or not wire.is_open):
-            wire = self._idle.pop()
+        connection = None
+        while self._idle and (connection is None or not connection.is_open):
+            connection = self._idle.pop()
         try:
-            if wire is None or not wire.is_open:
+            if connection is None or not connection.is_open:
                 loop = asyncio.get_running_loop()
-                _, wire = await loop.create_connection(Wire, "127.0.0.1", self.port)
-                self._all.add(wire)
+                _, connection = await loop.create_connection(Connection, "127.0.0.1", self.port)
+                self._all.add(connection)
             self.attempts += 1
-            status = await wire.exchange(self.request)
+            status = await connection.exchange(self.request)
         except OSError:
             return False
         except BaseException:
-            # Given up: the answer that may still come is nobody's.
-            if wire is not None:
-                wire.close()
-                self._all.discard(wire)
+            # A tier gave up. The late answer must not be taken for that to another request.
+            if connection is not None:
+                connection.close()
+                self._all.discard(connection)
             raise
-        self._idle.append(wire)
+        self._idle.append(connection)
         return status == 200
 
     def close(self) -> None:
-        for wire in self._all:
-            wire.close()
+        for connection in self._all:
+            connection.close()

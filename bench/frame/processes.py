@@ -1,10 +1,11 @@
-"""Processes on chosen cores: started, measured, and ended by their ids whatever happens."""
+"""Child processes on chosen cores: started, measured, signalled, and always ended."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,51 +15,100 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from .cores import Cores
+from .errors import BenchError
+
 ROOT: Final = Path(__file__).parents[2]
 STOP_SECONDS: Final = 5.0
+#: Below the ports that the kernel gives to clients.
 PORTS: Final = (20_000, 32_000)
 
-Cores = tuple[int, ...]
 
+class ChildProcess:
+    """A process of ours that can be started again after its end. Its output goes to ``log``."""
 
-class BenchError(RuntimeError):
-    """A measurement can't be made; the message says why."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        cores: Cores = (),
+    ) -> None:
+        self.command = list(command)
+        self._log = log
+        self._environ = environ or {}
+        self._cores = cores
+        self._popen: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        if self._popen is None:
+            raise BenchError(f"{self.command[0]} does not run")
+        return self._popen.pid
 
-class Process:
-    """A process that runs; what it prints goes to a file."""
-
-    def __init__(self, popen: subprocess.Popen[bytes], output: Path) -> None:
-        self._popen = popen
-        self._output = output
-        self.pid = popen.pid
-
-    def check_alive(self) -> None:
-        """Raise BenchError, with its last words, when it has ended."""
-        code = self._popen.poll()
-        if code is not None:
-            words = self._output.read_bytes()[-2000:].decode("utf-8", "replace")
-            raise BenchError(f"{self._popen.args!r} ended with {code}: {words}")
+    def start(self) -> None:
+        """Start it. Do not wait until it serves."""
+        pin = ["taskset", "-c", ",".join(map(str, self._cores))] if self._cores else []
+        # A service's settings in the caller's shell would change what is measured.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("KV_", "OTEL_"))}
+        with self._log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                [*pin, *self.command],
+                cwd=ROOT,
+                env={**inherited, **self._environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C in a terminal reaches the bench alone, which then ends its children.
+                start_new_session=True,
+            )
 
     def is_alive(self) -> bool:
-        return self._popen.poll() is None
+        return self._popen is not None and self._popen.poll() is None
+
+    def check_alive(self) -> None:
+        """Raise BenchError with the end of its output if it has ended by itself."""
+        if self._popen is not None and self._popen.poll() is not None:
+            output = self._log.read_bytes()[-2000:].decode("utf-8", "replace")
+            raise BenchError(f"{self.command!r} ended with {self._popen.returncode}: {output}")
 
     def cpu_seconds(self) -> float:
-        """Return what it and its descendants used, user and system, all threads."""
+        """Return the CPU time of the process and its descendants, user and system."""
         return sum(self.cpu_seconds_by_process().values())
 
     def cpu_seconds_by_process(self) -> dict[int, float]:
-        """Return the same by process id: its own first, then those of its descendants."""
+        """Return the CPU time by process id: its own first, then those of its descendants."""
         return {pid: _cpu_seconds(pid) for pid in (self.pid, *descendants(self.pid))}
 
     def resident_mib(self) -> float:
-        """Return VmRSS of it and its descendants."""
+        """Return VmRSS of the process and its descendants."""
         pids = (self.pid, *descendants(self.pid))
         return sum(int(_status(pid)["VmRSS"].split()[0]) for pid in pids) / 1024
 
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop the process (SIGSTOP) until the block ends."""
+        self.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the process at once (SIGKILL)."""
+        if self._popen is not None:
+            self._popen.kill()
+            self._popen.wait()
+            self._popen = None
+
     def stop(self) -> None:
-        """End it and all it started."""
-        # A handle names one process for good, an id may be given again once its owner is gone.
+        """End the process (SIGTERM, then SIGKILL) and all of its descendants."""
+        if self._popen is None:
+            return
+        # A pidfd names one process for good. A process id may be reused.
         handles = []
         for pid in descendants(self.pid):
             with contextlib.suppress(ProcessLookupError):
@@ -81,34 +131,37 @@ class Process:
 @contextlib.contextmanager
 def running(
     command: Sequence[str], cores: Cores, environ: Mapping[str, str] | None = None
-) -> Iterator[Process]:
+) -> Iterator[ChildProcess]:
     """Run the command on these cores until the block ends."""
-    pinned = ["taskset", "-c", ",".join(map(str, cores)), *command]
-    with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log") as output:
-        popen = subprocess.Popen(
-            pinned,
-            cwd=ROOT,
-            env={**_inherited(), **(environ or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            # Ctrl-C in a terminal reaches the bench alone, which then ends what it started.
-            start_new_session=True,
-        )
-        process = Process(popen, Path(output.name))
+    with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log") as log:
+        process = ChildProcess(command, Path(log.name), environ, cores)
+        process.start()
         try:
             yield process
         finally:
             process.stop()
 
 
-def _inherited() -> dict[str, str]:
-    # A service's settings in the caller's shell would change what is measured.
-    return {k: v for k, v in os.environ.items() if not k.startswith(("KV_", "OTEL_"))}
+@contextlib.contextmanager
+def killed_at_end(*processes: ChildProcess) -> Iterator[None]:
+    """Kill the processes when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        for each in processes:
+            each.kill()
+
+
+def find_program(name: str) -> str:
+    """Return the path of a program; raise BenchError with the package to install."""
+    found = shutil.which(name)
+    if found is None:
+        raise BenchError(f"{name} is not installed (Debian: apt-get install {name})")
+    return found
 
 
 def free_port() -> int:
-    """Return a port that nobody uses, below those that the kernel gives to clients."""
+    """Return a port of loopback that is free now."""
     while True:
         port = random.randrange(*PORTS)
         with contextlib.suppress(OSError), socket.socket() as probe:
@@ -116,19 +169,20 @@ def free_port() -> int:
             return port
 
 
-def wait_until_listening(process: Process, port: int, seconds: float = 15.0) -> None:
-    give_up = time.monotonic() + seconds
+def wait_until_listening(process: ChildProcess, port: int, seconds: float = 15.0) -> None:
+    """Wait until something accepts connections on the port; raise BenchError."""
+    deadline = time.monotonic() + seconds
     while True:
         process.check_alive()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        if time.monotonic() > give_up:
+        if time.monotonic() > deadline:
             raise BenchError(f"nothing listens on port {port} after {seconds:.0f} s")
         time.sleep(0.02)
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes that this one started, and those that they started."""
+    """Return the ids of the processes that this one started, and of those that they started."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -142,8 +196,8 @@ def descendants(pid: int) -> list[int]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # The process's CPU clock, as clock_getcpuclockid(3) names it: the user and system time of
-    # /proc/PID/stat, in nanoseconds instead of ticks of 10 ms.
+    # The CPU clock of a process, as clock_getcpuclockid(3) computes its id. It counts nanoseconds,
+    # where /proc/PID/stat counts ticks of 10 ms.
     return time.clock_gettime((~pid << 3) | 2)
 
 

@@ -1,16 +1,17 @@
-"""What a service holds at a moment, and how much more that became."""
+"""Samples of the resources of a service, taken from outside, and their growth."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
+import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.frame.processes import BenchError
-from bench.testbed.restartable import Service, fetch
+from bench.frame.errors import BenchError
+from bench.testbed.restartable import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,46 +21,38 @@ class Sample:
     tasks: int
     series: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.resident_mib:.1f} MiB, {self.descriptors} descriptors, {self.tasks} tasks,"
+            f" {self.series} series"
+        )
 
-async def take_sample(service: Service, tasks_file: Path) -> Sample:
-    """Look at the process from outside; raises BenchError when it does not count its tasks."""
-    exposition = (await fetch(service.admin_port, "/metrics")).decode()
-    series = sum(not line.startswith("#") for line in exposition.splitlines() if line)
-    process = Path(f"/proc/{service.pid}")
-    status = dict(
-        line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line
-    )
+
+def take_sample(service: Service, tasks_file: Path) -> Sample:
+    """Read /proc and /metrics; raise BenchError if the service does not count its tasks."""
+    url = f"http://127.0.0.1:{service.admin_port}/metrics"
+    with urllib.request.urlopen(url, timeout=5) as response:
+        exposition = response.read().decode()
     return Sample(
-        resident_mib=int(status["VmRSS"].split()[0]) / 1024,
-        descriptors=len(list((process / "fd").iterdir())),
-        tasks=await _count_tasks(service, tasks_file),
-        series=series,
+        resident_mib=service.resident_mib(),
+        descriptors=len(list(Path(f"/proc/{service.pid}/fd").iterdir())),
+        tasks=_count_tasks(service, tasks_file),
+        series=sum(not line.startswith("#") for line in exposition.splitlines() if line),
     )
 
 
-async def _count_tasks(service: Service, file: Path) -> int:
-    _read_once(file)
-    service.signal(signal.SIGUSR1)
+def _count_tasks(service: Service, file: Path) -> int:
+    file.unlink(missing_ok=True)
+    service.send_signal(signal.SIGUSR1)
     for _ in range(500):
-        text = _read_once(file)
-        if text is not None:
-            return int(text)
-        await asyncio.sleep(0.01)
+        if file.exists():
+            return int(file.read_text())
+        time.sleep(0.01)
     raise BenchError("the service does not count its tasks")
 
 
-def _read_once(file: Path) -> str | None:
-    """Return what the file says, and remove it; None when there is none."""
-    try:
-        text = file.read_text()
-    except FileNotFoundError:
-        return None
-    file.unlink()
-    return text
-
-
 def growth(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
-    """Return the median of the last third less that of the first."""
+    """Return the median of a value in the last third less its median in the first."""
     third = max(1, len(samples) // 3)
     first, last = samples[:third], samples[-third:]
     return median(map(value, last)) - median(map(value, first))

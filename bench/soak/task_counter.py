@@ -1,6 +1,6 @@
-"""``python -m bench.soak.task_counter FILE``: the service, which counts its tasks when told to.
+"""``python -m bench.soak.task_counter FILE``: the service, which also counts its asyncio tasks.
 
-At each SIGUSR1 it writes to FILE how many asyncio tasks there are: no metric tells that.
+At each SIGUSR1 it writes their number to FILE. No metric shows it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from svc.__main__ import main
 
 def count_tasks_on_signal(file: Path) -> None:
     def count(_number: int, _frame: Any) -> None:
-        # Python calls this in the main thread, where the loop runs.
+        # Python runs signal handlers in the main thread, where the loop runs.
         fresh = file.with_suffix(".new")
         fresh.write_text(str(len(asyncio.all_tasks(asyncio.get_running_loop()))))
         fresh.replace(file)

@@ -1,1 +1,4 @@
-"""Servers under test, the load on them, and the data that they hold."""
+"""Servers under test, load generators, requests to send, and data that the stores hold.
+
+May import: frame.
+"""

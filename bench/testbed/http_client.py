@@ -1,7 +1,9 @@
-"""A client that asks as fast as one core can: pipelined requests on a few connections."""
+"""HTTP/1.1 from one core: single requests, and many pipelined ones."""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 import selectors
 import socket
@@ -11,38 +13,52 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from bench.frame.processes import BenchError
+from bench.frame.errors import BenchError
 
 CONNECTIONS: Final = 32
-#: Requests on their way on each connection.
-DEPTH: Final = 8
-PATIENCE_SECONDS: Final = 10.0
-#: No body that is asked for here may hold such a line.
+#: Requests in flight on each connection.
+PIPELINE_DEPTH: Final = 8
+TIMEOUT_SECONDS: Final = 10.0
+#: No body that is requested here contains such a line.
 _STATUS: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) ")
 _PARTIAL: Final = len(b"HTTP/1.1 200 ") - 1
+
+
+def exchange(port: int, request: bytes) -> tuple[int, bytes]:
+    """Send one request on a new connection; return the status and the body. Raise OSError."""
+    with contextlib.closing(
+        socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
+    ) as connection:
+        # A service that refuses a large body answers before it has read all of it.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(request)
+        method = request.partition(b" ")[0].decode()
+        with http.client.HTTPResponse(connection, method=method) as response:
+            response.begin()
+            return response.status, response.read()
 
 
 @dataclass
 class _Connection:
     socket: socket.socket
-    owed: int = 0
-    #: What may be the beginning of a status line.
+    awaited: int = 0
+    #: The last bytes, which may be the beginning of a status line.
     rest: bytes = b""
 
-    def take(self, statuses: Counter[int]) -> None:
+    def receive(self, statuses: Counter[int]) -> None:
         received = self.socket.recv(262_144)
         if not received:
-            raise BenchError("the service closed a connection in the middle of the requests")
+            raise BenchError("the service closed a connection before it answered all requests")
         data, end = self.rest + received, 0
         for found in _STATUS.finditer(data):
             statuses[int(found[1])] += 1
-            self.owed -= 1
+            self.awaited -= 1
             end = found.end()
         self.rest = data[max(end, len(data) - _PARTIAL) :]
 
 
-def ask_all(port: int, requests: Iterable[bytes]) -> Counter[int]:
-    """Send all the requests and return how often each status was answered; raise BenchError."""
+def exchange_all(port: int, requests: Iterable[bytes]) -> Counter[int]:
+    """Send all requests, pipelined; return the number of answers by status. Raise BenchError."""
     waiting = iter(requests)
     statuses: Counter[int] = Counter()
     busy = 0
@@ -55,13 +71,13 @@ def ask_all(port: int, requests: Iterable[bytes]) -> Counter[int]:
                 else:
                     connection.socket.close()
             while busy:
-                events = selector.select(PATIENCE_SECONDS)
+                events = selector.select(TIMEOUT_SECONDS)
                 if not events:
-                    raise BenchError(f"no answer in {PATIENCE_SECONDS:.0f} s, after {statuses}")
+                    raise BenchError(f"no answer in {TIMEOUT_SECONDS:.0f} s, after {statuses}")
                 for key, _ in events:
                     each: _Connection = key.data
-                    each.take(statuses)
-                    if each.owed == 0 and not _send(each, waiting):
+                    each.receive(statuses)
+                    if each.awaited == 0 and not _send(each, waiting):
                         selector.unregister(each.socket)
                         each.socket.close()
                         busy -= 1
@@ -73,14 +89,15 @@ def ask_all(port: int, requests: Iterable[bytes]) -> Counter[int]:
 
 def _connections(port: int) -> Iterator[_Connection]:
     for _ in range(CONNECTIONS):
-        connection = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+        connection = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield _Connection(connection)
 
 
 def _send(connection: _Connection, waiting: Iterator[bytes]) -> bool:
-    chunk = list(islice(waiting, DEPTH))
-    connection.owed = len(chunk)
+    """Send the next requests; return False if there are none."""
+    chunk = list(islice(waiting, PIPELINE_DEPTH))
+    connection.awaited = len(chunk)
     if chunk:
         connection.socket.sendall(b"".join(chunk))
     return bool(chunk)

@@ -1,10 +1,10 @@
-"""What is asked: each operation as the very bytes that go over the wire."""
+"""The operations that are measured, each as the bytes of its requests. Pure."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, Final
@@ -12,33 +12,36 @@ from typing import Any, Final
 KEYS: Final = 10_000
 VALUE: Final = bytes(random.Random(1).choices(b"abcdefghijklmnopqrstuvwxyz", k=1024))
 BATCH: Final = 100
-#: Different batches that are asked for: enough that no two in a row are alike.
+#: Different batches, so that no two in a row are alike.
 BATCHES: Final = 500
-OCTETS: Final = "application/octet-stream"
+OCTETS: Final = {"Content-Type": "application/octet-stream"}
+JSON: Final = {"Content-Type": "application/json"}
 
+#: Returns True if the body of an answer is right.
 Check = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """Requests of one kind, to be sent in random order."""
+    """Requests of one kind, to be sent in random order. Their answers have a status of 2xx."""
 
     name: str
     title: str
     requests: tuple[bytes, ...]
-    #: Whether an answer's body is the one meant; its status must be 2xx in any case.
     is_right: Check
-    #: How many of the API's operations one request carries.
+    #: How many of the API's operations one request contains.
     size: int = 1
 
 
-def request(method: str, path: str, body: bytes = b"", content_type: str | None = None) -> bytes:
-    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
-    if content_type is not None:
-        head.append(f"Content-Type: {content_type}")
-    if body or method in {"PUT", "POST"}:
-        head.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*head, "", ""]).encode("ascii") + body
+def render_request(
+    method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> bytes:
+    """Return the bytes of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    if body or method in {"PUT", "POST", "PATCH"}:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def keys() -> list[str]:
@@ -49,68 +52,66 @@ def counters() -> list[str]:
     return [f"counter-{i}" for i in range(KEYS)]
 
 
-def batch(operations: Iterable[dict[str, Any]]) -> bytes:
+def batch_request(operations: Iterable[dict[str, Any]]) -> bytes:
     body = json.dumps({"operations": list(operations)}).encode()
-    return request("POST", "/v1/batch", body, "application/json")
+    return render_request("POST", "/v1/batch", body, JSON)
 
 
 def hello_operations() -> list[Operation]:
-    return [Operation("hello", "GET / (hello)", (request("GET", "/"),), bool)]
+    return [Operation("hello", "GET / (hello)", (render_request("GET", "/"),), bool)]
 
 
 def tallykv_operations() -> list[Operation]:
-    draw = random.Random(2)
+    rng = random.Random(2)
     adds = [
-        batch({"op": "add", "counter": name} for name in draw.sample(counters(), BATCH))
+        batch_request({"op": "add", "counter": name} for name in rng.sample(counters(), BATCH))
         for _ in range(BATCHES)
     ]
-    steps = tuple(request("POST", f"/v1/counters/{name}/increments") for name in counters())
-    hot = request("POST", "/v1/counters/hot/increments")
+    increments = tuple(
+        render_request("POST", f"/v1/counters/{name}/increments") for name in counters()
+    )
+    hot = render_request("POST", "/v1/counters/hot/increments")
     return [
         _gets("/v1/kv/{key}"),
         _puts("/v1/kv/{key}"),
-        Operation("hot", "increment, one hot counter", (hot,), _counts),
-        Operation("spread", "increment, 10 000 counters", steps, _counts),
-        _batches_of_gets(_all_got),
-        Operation("batch-add", "batch of 100 adds, each", tuple(adds), _all_done, BATCH),
+        Operation("hot", "increment, one hot counter", (hot,), _is_counter),
+        Operation("spread", "increment, 10 000 counters", increments, _is_counter),
+        _batches_of_gets(_are_entries),
+        Operation("batch-add", "batch of 100 adds, each", tuple(adds), _are_successes, BATCH),
     ]
 
 
-def bare_operation() -> Operation:
-    """Return what asks no store, tallykv's nearest to a hello."""
-    wire = (request("GET", "/v1/limits"),)
-    return Operation("limits", "GET /v1/limits, no store", wire, bool)
+def operation_without_store() -> Operation:
+    """Return a request that tallykv answers without its store."""
+    request = render_request("GET", "/v1/limits")
+    return Operation("limits", "GET /v1/limits, no store", (request,), bool)
 
 
-#: The kinds of tallykv's operations in a mixed load, by weight.
+#: The weights of tallykv's operations in a mixed load.
 MIX: Final = {"get": 60, "put": 20, "hot": 9, "spread": 10, "batch-get": 1}
 
 
 def mixed_operation() -> Operation:
-    """Return one operation whose requests are of many kinds."""
-    wire = [
-        each
+    """Return one operation whose requests are of all kinds in MIX."""
+    requests = [
+        request
         for operation in tallykv_operations()
-        for each in _times(operation.requests, MIX.get(operation.name, 0) * BATCH)
+        for request in islice(cycle(operation.requests), MIX.get(operation.name, 0) * BATCH)
     ]
-    return Operation("mix", "a mix", tuple(wire), bool)
-
-
-def _times(requests: tuple[bytes, ...], count: int) -> Iterable[bytes]:
-    return islice(cycle(requests), count)
+    return Operation("mix", "a mix", tuple(requests), bool)
 
 
 def peer_operations() -> list[Operation]:
-    hot = request("POST", "/counters/hot")
+    hot = render_request("POST", "/counters/hot")
     return [
         _gets("/kv/{key}"),
         _puts("/kv/{key}"),
-        Operation("hot", "increment, one hot counter", (hot,), _counts),
+        Operation("hot", "increment, one hot counter", (hot,), _is_counter),
     ]
 
 
 def floor_operations() -> list[Operation]:
-    return [_batches_of_gets(_all_done)]
+    return [_batches_of_gets(_are_successes)]
 
 
 def webdis_operations() -> list[Operation]:
@@ -118,35 +119,34 @@ def webdis_operations() -> list[Operation]:
 
 
 def _batches_of_gets(is_right: Check) -> Operation:
-    draw = random.Random(3)
-    wire = tuple(
-        batch({"op": "get", "key": key} for key in draw.sample(keys(), BATCH))
+    rng = random.Random(3)
+    requests = tuple(
+        batch_request({"op": "get", "key": key} for key in rng.sample(keys(), BATCH))
         for _ in range(BATCHES)
     )
-    return Operation("batch-get", "batch of 100 gets, each", wire, is_right, BATCH)
+    return Operation("batch-get", "batch of 100 gets, each", requests, is_right, BATCH)
 
 
 def _gets(path: str) -> Operation:
-    wire = tuple(request("GET", path.format(key=key)) for key in keys())
-    return Operation("get", "GET, 1 KiB", wire, lambda body: body == VALUE)
+    requests = tuple(render_request("GET", path.format(key=key)) for key in keys())
+    return Operation("get", "GET, 1 KiB", requests, VALUE.__eq__)
 
 
 def _puts(path: str) -> Operation:
-    wire = tuple(request("PUT", path.format(key=key), VALUE, OCTETS) for key in keys())
-    return Operation("put", "PUT, 1 KiB", wire, lambda _: True)
+    requests = tuple(render_request("PUT", path.format(key=key), VALUE, OCTETS) for key in keys())
+    return Operation("put", "PUT, 1 KiB", requests, lambda _: True)
 
 
-def _counts(body: bytes) -> bool:
+def _is_counter(body: bytes) -> bool:
     return isinstance(json.loads(body)["value"], int)
 
 
-def _all_got(body: bytes) -> bool:
+def _are_entries(body: bytes) -> bool:
     results = json.loads(body)["results"]
-    return len(results) == BATCH and all(
-        result["status"] == 200 and result["content_type"] == OCTETS for result in results
-    )
+    types = {result.get("content_type") for result in results}
+    return _are_successes(body) and types == set(OCTETS.values())
 
 
-def _all_done(body: bytes) -> bool:
+def _are_successes(body: bytes) -> bool:
     results = json.loads(body)["results"]
     return len(results) == BATCH and all(result["status"] == 200 for result in results)

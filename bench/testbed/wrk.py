@@ -1,11 +1,8 @@
-"""Load by wrk: prepared requests in random order; an answer that refuses fails the measurement."""
+"""Closed-loop load by wrk: prepared requests in random order. Every answer must be a success."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import re
-import socket
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..frame.processes import BenchError, Cores
+from bench.frame.cores import Cores
+from bench.frame.errors import BenchError
+from bench.frame.processes import find_program
+
+from .http_client import exchange
 from .operations import Operation
-from .servers import Server, program
+from .servers import Server
 
 CONNECTIONS: Final = 64
-#: How much longer than asked wrk may take to read its requests, to connect and to end.
+#: The additional time that wrk may take to read its requests, to connect and to end.
 SLACK_SECONDS: Final = 30
 
-#: The requests are one file, NUL between them: no request here holds one.
+#: All requests are in one file, separated by NUL, which no request contains.
 SCRIPT: Final = r"""
 local requests, random = {}, math.random
 
@@ -57,33 +58,33 @@ ERRORS: Final = ("connecting", "reading", "writing", "time-outs", "answers neith
 
 
 @dataclass(frozen=True)
-class Answered:
+class LoadResult:
     requests: int
     seconds: float
     p99_seconds: float
 
 
 class Load:
-    """Sends operations from one core."""
+    """wrk on the given cores."""
 
     def __init__(self, directory: Path, cores: Cores) -> None:
-        self._wrk = program("wrk", "wrk")
+        self._wrk = find_program("wrk")
         self._cores = cores
         self._directory = directory
         self._script = directory / "load.lua"
         self._script.write_text(SCRIPT)
 
     def prepare(self, server: Server, operation: Operation) -> Path:
-        """Write the requests down for wrk, and see that one of each few is answered as meant."""
-        for wire in operation.requests[:: max(1, len(operation.requests) // 10)]:
+        """Write the requests to a file for wrk; raise BenchError if a sampled answer is wrong."""
+        for request in operation.requests[:: max(1, len(operation.requests) // 10)]:
             try:
-                status, body = _ask(server.port, wire)
+                status, body = exchange(server.port, request)
             except OSError as error:
                 server.process.check_alive()
                 raise BenchError(f"{server.name}: {operation.title}: {error}") from None
             if not 200 <= status < 300 or not operation.is_right(body):
                 raise BenchError(
-                    f"{server.name}: {operation.title}: the answer to {wire[:80]!r} is"
+                    f"{server.name}: {operation.title}: the answer to {request[:80]!r} is"
                     f" {status} {body[:300]!r}"
                 )
         path = self._directory / f"{server.name}-{operation.name}.requests"
@@ -97,10 +98,10 @@ class Load:
         seconds: int,
         pause_ms: int = 0,
         connections: int = CONNECTIONS,
-    ) -> Answered:
-        """Keep every connection busy for that long; raise BenchError if a request failed.
+    ) -> LoadResult:
+        """Keep every connection busy for ``seconds``; raise BenchError if a request failed.
 
-        With ``pause_ms`` each waits about so long before each of its requests.
+        Each connection waits ``pause_ms`` on average before each of its requests.
         """
         server.process.check_alive()
         command = ["taskset", "-c", ",".join(map(str, self._cores)), self._wrk]
@@ -108,7 +109,7 @@ class Load:
         command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(self._script)]
         command += [f"http://127.0.0.1:{server.port}", "--", str(requests), str(pause_ms)]
         try:
-            # An exception in here, an interrupt included, ends wrk.
+            # subprocess.run ends wrk when an exception, such as an interrupt, passes through.
             ended = subprocess.run(
                 command,
                 capture_output=True,
@@ -128,24 +129,13 @@ class Load:
             raise BenchError(f"{requests.stem}: {answered} answers, failures: {', '.join(counts)}")
         if answered == 0:
             raise BenchError(f"{requests.stem}: nothing was answered")
-        return Answered(answered, microseconds / 1e6, p99_microseconds / 1e6)
+        return LoadResult(answered, microseconds / 1e6, p99_microseconds / 1e6)
 
     def run_together(
-        self, asked: Sequence[tuple[Server, Path]], seconds: int, pause_ms: int = 0
-    ) -> list[Answered]:
-        """Run on all at the same time, so that whatever the machine does, it does to all of them.
-
-        Those that share a core get it in turns of milliseconds.
-        """
-        with ThreadPoolExecutor(len(asked)) as threads:
+        self, servers: Sequence[Server], requests: Path, seconds: int, pause_ms: int = 0
+    ) -> list[LoadResult]:
+        """Load all servers at the same time, so that a stall of the machine slows all of them."""
+        with ThreadPoolExecutor(len(servers)) as threads:
             return list(
-                threads.map(lambda each: self.run(each[0], each[1], seconds, pause_ms), asked)
+                threads.map(lambda each: self.run(each, requests, seconds, pause_ms), servers)
             )
-
-
-def _ask(port: int, wire: bytes) -> tuple[int, bytes]:
-    with contextlib.closing(socket.create_connection(("127.0.0.1", port), 10)) as connection:
-        connection.sendall(wire)
-        with http.client.HTTPResponse(connection) as response:
-            response.begin()
-            return response.status, response.read()

@@ -1,8 +1,8 @@
-"""The least a batch of reads can do in Python, however little is promised of it.
+"""The least that a batch of reads can cost in Python.
 
-It decodes the request, sends one MGET over tallykv's own kind of connection and renders the values:
-no keys checked, nothing refused, no ETag, TTL or content type, no deadline. What tallykv's batch
-costs above this is what its contract costs.
+It decodes the request, sends one MGET over a connection of tallykv's own kind and renders the
+values. It checks no key, refuses nothing and has no deadline, ETag, TTL or content type. Everything
+that tallykv's batch costs more is the price of its contract.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""The least an aiohttp server can do: what everything else is measured against."""
+"""The least that an aiohttp server can do: the unit of all costs."""
 
 import os
 

@@ -1,70 +1,136 @@
-"""The network between the service and Redis misbehaves."""
+"""Faults of the network between the service and Redis, and of the name of Redis."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 from typing import Final
 
-from ...consistency.workload import Workload
-from ...testbed.restartable import running_redis, running_services
-from ..network_proxy import Network, running_network
-from ..scenes import Fault, Ground, Scene
+from bench.consistency.workload import Workload
+from bench.frame.errors import Unavailable
+from bench.frame.processes import killed_at_end
+from bench.frame.program import Run
+from bench.testbed.restartable import Service, restartable_redis, restartable_services
+
+from ..experiment import Fault, Sizes, Target
+from ..network_proxy import NetworkProxy, running_proxy
 
 DELAY_SECONDS: Final = 0.1
 LOSS_RATIO: Final = 0.05
 
-Deed = Callable[[Network], None]
+NAME: Final = "store.test"
+OLD_ADDRESS: Final = "127.0.0.1"
+NEW_ADDRESS: Final = "127.0.0.2"
 
 
 @contextlib.asynccontextmanager
-async def struck(ground: Ground, *, deed: Deed) -> AsyncIterator[Scene]:
+async def with_proxy(
+    run: Run[Sizes], *, inject: Callable[[NetworkProxy], None]
+) -> AsyncIterator[Target]:
+    """Run a service that reaches Redis through a proxy."""
     async with (
-        running_redis(ground.directory) as redis,
-        running_network(redis.port) as network,
-        running_services(ground.directory, f"redis://127.0.0.1:{network.port}") as services,
+        restartable_redis(run.directory) as redis,
+        running_proxy(redis.port) as proxy,
+        restartable_services(run.directory, f"redis://127.0.0.1:{proxy.port}") as services,
     ):
 
-        async def strike(_: Workload) -> None:
-            deed(network)
-            await asyncio.sleep(ground.fault_seconds)
-            network.mend()
+        async def inject_now(_: Workload) -> None:
+            inject(proxy)
+            await asyncio.sleep(run.sizes.fault_seconds)
+            proxy.heal()
 
-        yield Scene(services, strike)
-
-
-def delay(network: Network) -> None:
-    network.delay_seconds = DELAY_SECONDS
+        yield Target(services, inject_now)
 
 
-def lose(network: Network) -> None:
-    network.loss_ratio = LOSS_RATIO
+def delay(proxy: NetworkProxy) -> None:
+    proxy.delay_seconds = DELAY_SECONDS
 
 
-def silence(network: Network) -> None:
-    network.is_silent = True
+def lose(proxy: NetworkProxy) -> None:
+    proxy.loss_ratio = LOSS_RATIO
+
+
+def drop_all(proxy: NetworkProxy) -> None:
+    proxy.drops_all = True
+
+
+@contextlib.asynccontextmanager
+async def dns_change(run: Run[Sizes]) -> AsyncIterator[Target]:
+    """Run a service that reaches Redis by a name, whose address changes."""
+    hosts = run.directory / "hosts"
+    _write_hosts(hosts, OLD_ADDRESS)
+    await asyncio.to_thread(_check_namespaces, hosts)
+    async with contextlib.AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(restartable_redis(run.directory))
+        old = await stack.enter_async_context(running_proxy(redis.port, OLD_ADDRESS))
+        await stack.enter_async_context(running_proxy(redis.port, NEW_ADDRESS, old.port))
+        service = Service(run.directory, f"redis://{NAME}:{old.port}")
+        # The service alone sees this file as /etc/hosts.
+        service.command = [*_with_hosts(hosts), *service.command]
+        stack.enter_context(killed_at_end(service))
+        await service.start_ready()
+
+        async def inject(_: Workload) -> None:
+            old.cut()
+            await asyncio.sleep(run.sizes.fault_seconds)
+            _write_hosts(hosts, NEW_ADDRESS)
+
+        yield Target([service], inject)
+
+
+def _write_hosts(hosts: Path, address: str) -> None:
+    # The mount refers to this file, which must not be replaced by another.
+    hosts.write_text(f"{address} {NAME}\n127.0.0.1 localhost\n")
+
+
+def _with_hosts(hosts: Path) -> list[str]:
+    """Return a command prefix that mounts ``hosts`` as /etc/hosts."""
+    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(hosts)]
+
+
+def _check_namespaces(hosts: Path) -> None:
+    """Raise Unavailable where processes cannot have mount namespaces."""
+    if shutil.which("unshare") is None or os.geteuid() != 0:
+        raise Unavailable("changing the address of a name takes root and unshare(1)")
+    tried = subprocess.run(
+        [*_with_hosts(hosts), "true"], capture_output=True, check=False, timeout=10
+    )
+    if tried.returncode:
+        raise Unavailable(f"no mount namespaces: {tried.stderr.decode().strip()}")
 
 
 FAULTS: Final = (
     Fault(
-        name="network-cut", title="network: cut, resets", scene=partial(struck, deed=Network.cut)
+        name="network-cut",
+        title="network: cut, resets",
+        setup=partial(with_proxy, inject=NetworkProxy.cut),
     ),
     Fault(
         name="network-silent",
         title="network: all bytes vanish",
-        scene=partial(struck, deed=silence),
+        setup=partial(with_proxy, inject=drop_all),
     ),
     Fault(
         name="network-half-open",
         title="network: connections half open",
-        scene=partial(struck, deed=Network.forget_connections),
+        setup=partial(with_proxy, inject=NetworkProxy.leave_half_open),
     ),
     Fault(
         name="network-delay",
         title="network: 100 ms each way",
-        scene=partial(struck, deed=delay),
+        setup=partial(with_proxy, inject=delay),
     ),
-    Fault(name="network-loss", title="network: 5 % lost", scene=partial(struck, deed=lose)),
+    Fault(name="network-loss", title="network: 5 % lost", setup=partial(with_proxy, inject=lose)),
+    Fault(
+        name="dns-change",
+        title="network: Redis's name gets another address",
+        setup=dns_change,
+    ),
 )

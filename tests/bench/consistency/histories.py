@@ -1,10 +1,10 @@
-"""Histories as a few lines, for the checker to judge."""
+"""Short notations for operations, and a check of their history."""
 
 from __future__ import annotations
 
-from bench.consistency.checker import Final, Verdict, check
+from bench.consistency.checker import FinalState, Verdict, check
 from bench.consistency.history import History
-from bench.consistency.linearizability import Access
+from bench.consistency.linearizability import Operation
 
 KEY = "k"
 
@@ -14,26 +14,26 @@ def a(number: int) -> str:
     return f"{KEY}|w|{number}"
 
 
-def read(called: float, returned: float, value: str | None) -> Access:
-    return Access("read", called, returned, value)
+def read(called: float, returned: float, value: str | None) -> Operation:
+    return Operation("read", called, returned, value)
 
 
-def write(called: float, returned: float | None, value: str | None) -> Access:
-    return Access("write", called, returned or called, value, is_known=returned is not None)
+def write(called: float, returned: float | None, value: str | None) -> Operation:
+    return Operation("write", called, returned or called, value, is_known=returned is not None)
 
 
-def swap(called: float, returned: float | None, expected: str | None, value: str) -> Access:
-    return Access(
-        "swap", called, returned or called, value, expected, is_known=returned is not None
+def cas(called: float, returned: float | None, expected: str | None, value: str) -> Operation:
+    return Operation(
+        "cas", called, returned or called, value, expected, is_known=returned is not None
     )
 
 
-def miss(called: float, returned: float, expected: str | None, seen: str | None = None) -> Access:
-    return Access("miss", called, returned, seen, expected, is_seen=seen is not None)
+def failed_cas(
+    called: float, returned: float, expected: str | None, seen: str | None = None
+) -> Operation:
+    return Operation("failed cas", called, returned, seen, expected, is_seen=seen is not None)
 
 
-def judge(*accesses: Access, ends_with: str | None) -> Verdict:
-    history = History()
-    for access in accesses:
-        history.saw(KEY, access)
-    return check(history, Final({}, {KEY: ends_with}))
+def check_entry(*operations: Operation, ends_with: str | None) -> Verdict:
+    history = History(entries={KEY: [*operations]})
+    return check(history, FinalState({}, {KEY: ends_with}))

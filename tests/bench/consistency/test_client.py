@@ -1,4 +1,4 @@
-"""The client says what became of a request, and sends none twice."""
+"""The client reports the outcome of each request, and sends none twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.consistency.client import Client, Told
+from bench.consistency.client import Client, Reply
 from bench.frame.processes import free_port
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
@@ -28,7 +28,7 @@ def answering(first: str, body: bytes, headers: str = "") -> Serve:
 
 @asynccontextmanager
 async def listening(serve: Serve) -> AsyncIterator[int]:
-    """Serve until the block ends and all that it serves has ended."""
+    """Serve until the block ends, then wait for the connections."""
     served: list[asyncio.Task[None]] = []
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,10 +40,10 @@ async def listening(serve: Serve) -> AsyncIterator[int]:
         await asyncio.gather(*served)
 
 
-async def ask(*ports: int, timeout_seconds: float = 5.0) -> Told:
+async def send(*ports: int, timeout_seconds: float = 5.0) -> Reply:
     client = Client(ports, timeout_seconds)
     try:
-        return await client.ask("PUT", "/v1/kv/k", b"v")
+        return await client.send("PUT", "/v1/kv/k", b"v")
     finally:
         await client.close()
 
@@ -58,31 +58,31 @@ async def ask(*ports: int, timeout_seconds: float = 5.0) -> Told:
         ("500 Internal Server Error", b"not a problem", "unknown", False),
     ],
 )
-async def test_an_answer_says_what_was_applied(
+async def test_the_outcome_follows_from_the_answer(
     first: str, body: bytes, outcome: str, is_excused: bool
 ) -> None:
     async with listening(answering(first, body)) as port:
-        told = await ask(port)
+        reply = await send(port)
 
-    assert (told.outcome, told.is_excused) == (outcome, is_excused)
-    assert told.answer is not None
-    assert told.answer.body == body
-
-
-async def test_where_nobody_listens_nothing_was_applied() -> None:
-    told = await ask(free_port())
-
-    assert (told.outcome, told.answer) == ("refused", None)
+    assert (reply.outcome, reply.is_excused) == (outcome, is_excused)
+    assert reply.answer is not None
+    assert reply.answer.body == body
 
 
-async def test_one_that_refuses_is_passed_over() -> None:
+async def test_a_refused_connection_is_a_refused_request() -> None:
+    reply = await send(free_port())
+
+    assert (reply.outcome, reply.answer) == ("refused", None)
+
+
+async def test_a_service_that_refuses_connections_is_skipped() -> None:
     async with listening(answering("200 OK", b"")) as port:
-        told = await ask(free_port(), port)
+        reply = await send(free_port(), port)
 
-    assert told.outcome == "acknowledged"
+    assert reply.outcome == "acknowledged"
 
 
-async def test_a_connection_that_breaks_leaves_it_unknown_and_is_not_tried_again() -> None:
+async def test_a_broken_connection_leaves_the_outcome_unknown_without_a_retry() -> None:
     requests = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -92,12 +92,12 @@ async def test_a_connection_that_breaks_leaves_it_unknown_and_is_not_tried_again
         writer.close()
 
     async with listening(serve) as port:
-        told = await ask(port, port)
+        reply = await send(port, port)
 
-    assert (told.outcome, told.answer, requests) == ("unknown", None, 1)
+    assert (reply.outcome, reply.answer, requests) == ("unknown", None, 1)
 
 
-async def test_silence_leaves_it_unknown() -> None:
+async def test_a_timeout_leaves_the_outcome_unknown() -> None:
     silent = asyncio.Event()
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,7 +105,7 @@ async def test_silence_leaves_it_unknown() -> None:
         writer.close()
 
     async with listening(serve) as port:
-        told = await ask(port, timeout_seconds=0.1)
+        reply = await send(port, timeout_seconds=0.1)
         silent.set()
 
-    assert told.outcome == "unknown"
+    assert reply.outcome == "unknown"

@@ -1,4 +1,4 @@
-"""The search for an order: small histories whose answer is known, and planted violations."""
+"""Small histories whose linearizability is known, and planted violations."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import random
 import pytest
 
 from bench.consistency import linearizability
-from bench.consistency.linearizability import Access, Undecided, is_linearizable
-from tests.bench.consistency.histories import a, miss, read, swap, write
+from bench.consistency.linearizability import Operation, Undecided, is_linearizable
+from tests.bench.consistency.histories import a, cas, failed_cas, read, write
 
 
-def test_what_happens_one_after_the_other_is_what_it_seems() -> None:
+def test_operations_one_after_the_other_are_linearizable() -> None:
     assert is_linearizable([read(0, 1, None), write(2, 3, a(1)), read(4, 5, a(1))])
 
 
@@ -31,22 +31,22 @@ def test_two_reads_may_not_go_back_in_time() -> None:
     assert not is_linearizable(both)
 
 
-def test_of_two_swaps_of_the_same_value_only_one_may_win() -> None:
-    begin = [write(0, 1, a(1)), swap(2, 5, a(1), a(2))]
+def test_of_two_swaps_of_the_same_value_only_one_succeeds() -> None:
+    begin = [write(0, 1, a(1)), cas(2, 5, a(1), a(2))]
 
-    assert is_linearizable([*begin, miss(3, 6, a(1), a(2))])
-    assert not is_linearizable([*begin, swap(3, 6, a(1), a(3))])
-
-
-def test_a_swap_that_is_refused_though_nobody_was_faster_is_caught() -> None:
-    assert not is_linearizable([write(0, 1, a(1)), miss(2, 3, a(1))])
+    assert is_linearizable([*begin, failed_cas(3, 6, a(1), a(2))])
+    assert not is_linearizable([*begin, cas(3, 6, a(1), a(3))])
 
 
-def test_a_refusal_must_tell_what_was_there() -> None:
+def test_a_swap_that_fails_without_a_concurrent_write_is_caught() -> None:
+    assert not is_linearizable([write(0, 1, a(1)), failed_cas(2, 3, a(1))])
+
+
+def test_a_failed_swap_must_return_the_value_that_was_there() -> None:
     writes = [write(0, 1, a(1)), write(2, 3, a(2))]
 
-    assert is_linearizable([*writes, miss(4, 5, a(1), a(2))])
-    assert not is_linearizable([*writes, miss(4, 5, a(1), a(3))])
+    assert is_linearizable([*writes, failed_cas(4, 5, a(1), a(2))])
+    assert not is_linearizable([*writes, failed_cas(4, 5, a(1), a(3))])
 
 
 def test_a_read_of_what_nobody_wrote_is_caught() -> None:
@@ -65,12 +65,12 @@ def test_an_unknown_write_happens_once_at_most() -> None:
     assert not is_linearizable([*history, read(7, 8, a(1))])
 
 
-def test_an_unknown_write_does_not_happen_before_it_was_asked_for() -> None:
+def test_an_unknown_write_does_not_happen_before_its_call() -> None:
     assert not is_linearizable([read(0, 1, a(1)), write(2, None, a(1))])
 
 
-def test_an_unnoticed_unknown_write_may_excuse_a_refusal_that_tells_nothing() -> None:
-    assert is_linearizable([write(0, 1, a(1)), write(2, None, a(2)), miss(3, 4, a(1))])
+def test_an_unknown_write_may_explain_a_failed_swap_without_a_value() -> None:
+    assert is_linearizable([write(0, 1, a(1)), write(2, None, a(2)), failed_cas(3, 4, a(1))])
 
 
 def test_many_unknown_writes_do_not_take_forever() -> None:
@@ -80,43 +80,43 @@ def test_many_unknown_writes_do_not_take_forever() -> None:
     assert is_linearizable([*unknown, *known, read(2000, 2001, a(7))])
 
 
-def test_a_tangle_is_given_up_and_not_called_right(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_with_too_many_steps_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linearizability, "MAX_STEPS", 10_000)
-    tangle = [write(0, 100, a(i)) for i in range(25)]
+    writes = [write(0, 100, a(i)) for i in range(25)]
 
     with pytest.raises(Undecided):
-        is_linearizable([*tangle, read(200, 201, None)])
+        is_linearizable([*writes, read(200, 201, None)])
 
 
-def test_a_real_register_is_never_blamed_and_a_forgetful_one_is() -> None:
+def test_the_history_of_a_register_is_linearizable_and_a_changed_one_is_not() -> None:
     """Random overlapping histories of a true register, and the same with one answer changed."""
     draw = random.Random(1)
     caught = 0
     for _ in range(200):
         history = true_history(draw)
         assert is_linearizable(history)
-        reads = [i for i, access in enumerate(history) if access.kind == "read"]
+        reads = [i for i, operation in enumerate(history) if operation.kind == "read"]
         changed = draw.choice(reads)
         history[changed] = read(history[changed].called, history[changed].returned, a(-1))
         caught += not is_linearizable(history)
     assert caught == 200
 
 
-def true_history(draw: random.Random) -> list[Access]:
-    """Let some clients access a register, each access taking effect at a moment within it."""
+def true_history(draw: random.Random) -> list[Operation]:
+    """Let some clients use a register. Each operation takes effect between call and return."""
     moments = sorted(draw.uniform(0, 10) for _ in range(20))
     numbers = itertools.count(1)
     value: str | None = None
-    history: list[Access] = [read(0, 0, None)]
+    history: list[Operation] = [read(0, 0, None)]
     for moment in moments:
         called, returned = moment - draw.random(), moment + draw.random()
-        kind = draw.choice(["read", "write", "swap", "unknown"])
+        kind = draw.choice(["read", "write", "cas", "unknown"])
         if kind == "read":
             history.append(read(called, returned, value))
             continue
         fresh = a(next(numbers))
-        if kind == "swap":
-            history.append(swap(called, returned, value, fresh))
+        if kind == "cas":
+            history.append(cas(called, returned, value, fresh))
         elif kind == "write":
             history.append(write(called, returned, fresh))
         else:

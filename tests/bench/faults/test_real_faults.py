@@ -1,4 +1,4 @@
-"""Faults for real, in a short form: what must not be lost is not, and what is lost is counted."""
+"""Some faults in a short form: what must not be lost is not, and what is lost is counted."""
 
 from __future__ import annotations
 
@@ -11,82 +11,88 @@ from pathlib import Path
 import pytest
 
 from bench.consistency.workload import Workload
-from bench.faults.catalogue import FAULTS
-from bench.faults.experiment import Episode, play
-from bench.faults.scenes import Fault, Ground, Scene
-from bench.testbed.restartable import running_redis, running_services
+from bench.faults.experiment import Fault, Result, Sizes, Target, experiment
+from bench.faults.injections import FAULTS
+from bench.frame.cores import available_cores
+from bench.frame.program import Run
+from bench.testbed.restartable import restartable_redis, restartable_services
 from tests.conftest import need_redis_7
 from tests.support.processes import children_of
 
+BY_NAME = {fault.name: fault for fault in FAULTS}
+
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Ground:
+def run(tmp_path: Path) -> Run[Sizes]:
     need_redis_7()
-    return Ground(directory=tmp_path, before_seconds=0.5, fault_seconds=1.0, after_seconds=1.5)
+    sizes = Sizes(before_seconds=0.5, fault_seconds=1.0, after_seconds=1.5)
+    return Run(sizes, tmp_path, available_cores())
 
 
-async def played(fault: Fault, ground: Ground) -> Episode:
-    """Play it, and see that it leaves no process behind."""
+async def inject(fault: Fault, run: Run[Sizes]) -> Result:
+    """Inject the fault, and check that no process is left."""
     before = set(children_of(os.getpid()))
 
-    episode = await play(fault, ground)
+    result = await experiment(fault, run)
 
     assert set(children_of(os.getpid())) <= before
-    return episode
+    return result
 
 
 @pytest.mark.parametrize("name", ["service-kill", "redis-kill-always", "network-cut"])
-async def test_nothing_is_lost_doubled_crossed_or_torn(name: str, ground: Ground) -> None:
-    verdict = (await played(FAULTS[name], ground)).verdict
+async def test_nothing_is_lost_duplicated_unexpected_or_not_linearizable(
+    name: str, run: Run[Sizes]
+) -> None:
+    verdict = (await inject(BY_NAME[name], run)).verdict
 
     assert verdict.acknowledged > 100
     assert verdict.reasons == []
-    assert (verdict.lost, verdict.duplicated, verdict.crossed, verdict.torn) == (0, 0, 0, 0)
+    assert verdict.violations == 0
 
 
-async def test_a_redis_that_keeps_nothing_is_caught(ground: Ground) -> None:
+async def test_a_redis_without_persistence_is_caught(run: Run[Sizes]) -> None:
     @contextlib.asynccontextmanager
-    async def forgetful(ground: Ground) -> AsyncIterator[Scene]:
+    async def forgetful(run: Run[Sizes]) -> AsyncIterator[Target]:
         async with (
-            running_redis(ground.directory) as redis,
-            running_services(ground.directory, redis.url) as services,
+            restartable_redis(run.directory) as redis,
+            restartable_services(run.directory, redis.url) as services,
         ):
 
-            async def strike(_: Workload) -> None:
+            async def inject_now(_: Workload) -> None:
                 redis.kill()
-                await redis.start()
+                await redis.start_ready()
 
-            yield Scene(services, strike)
+            yield Target(services, inject_now)
 
-    fault = Fault(name="forgetful", title="Redis without a file", scene=forgetful)
+    fault = Fault(name="forgetful", title="Redis without a file", setup=forgetful)
 
-    verdict = (await played(fault, ground)).verdict
+    verdict = (await inject(fault, run)).verdict
 
     assert verdict.lost > 0
-    assert verdict.crossed == 0
+    assert verdict.unexpected == 0
 
 
-async def test_a_service_that_answers_before_it_writes_is_caught(ground: Ground) -> None:
-    """Increments are taken back behind the service's back, as if they had never been written."""
+async def test_a_service_that_answers_before_it_writes_is_caught(run: Run[Sizes]) -> None:
+    """Increments are taken back in Redis, as if they had never been written."""
 
     @contextlib.asynccontextmanager
-    async def undone(ground: Ground) -> AsyncIterator[Scene]:
+    async def undone(run: Run[Sizes]) -> AsyncIterator[Target]:
         async with (
-            running_redis(ground.directory) as redis,
-            running_services(ground.directory, redis.url) as services,
+            restartable_redis(run.directory) as redis,
+            restartable_services(run.directory, redis.url) as services,
         ):
 
-            async def strike(_: Workload) -> None:
-                names = await redis.ask("KEYS", "*plain*")
+            async def inject_now(_: Workload) -> None:
+                names = await redis.execute("KEYS", "*plain*")
                 assert names
-                await asyncio.gather(*(redis.ask("DECRBY", name, 3) for name in names))
+                await asyncio.gather(*(redis.execute("DECRBY", name, 3) for name in names))
 
-            yield Scene(services, strike)
+            yield Target(services, inject_now)
 
-    fault = Fault(name="undone", title="steps taken back", scene=undone)
+    fault = Fault(name="undone", title="increments taken back", setup=undone)
 
-    verdict = (await played(fault, ground)).verdict
+    verdict = (await inject(fault, run)).verdict
 
-    # Six, but for unknown steps of a busy machine that stand in for them.
+    # Six, less the unknown increments on a busy machine that compensate for them.
     assert 0 < verdict.lost <= 6
-    assert verdict.torn == 2
+    assert verdict.nonlinearizable == 2

@@ -1,4 +1,4 @@
-"""The tiers of the retry storm: they try as often as they say, and no more once it succeeded."""
+"""The tiers of the retry storm make all their attempts, and none after a success."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pytest
 
 from bench.faults import retrying_tiers
 from bench.faults.retrying_tiers import Tiers
-from bench.testbed.operations import request
+from bench.testbed.operations import render_request
 
 
 @asynccontextmanager
 async def refusing(times: int) -> AsyncIterator[Tiers]:
-    """Refuse so many requests, then let them succeed."""
-    asked = 0
+    """Refuse this many requests, then answer with 200."""
+    received = 0
     served: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
+        nonlocal received
         try:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
-                asked += 1
-                status = b"503 No" if asked <= times else b"200 OK"
+                received += 1
+                status = b"503 No" if received <= times else b"200 OK"
                 writer.write(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\n" % status)
                 writer.write(b"{}")
         except (asyncio.IncompleteReadError, ConnectionResetError):
@@ -36,30 +36,30 @@ async def refusing(times: int) -> AsyncIterator[Tiers]:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
-        way = Tiers(server.sockets[0].getsockname()[1], request("GET", "/"))
+        callers = Tiers(server.sockets[0].getsockname()[1], render_request("GET", "/"))
         try:
-            yield way
+            yield callers
         finally:
-            way.close()
+            callers.close()
             await asyncio.gather(*served)
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine must not make a tier give up."""
     monkeypatch.setattr(retrying_tiers, "ATTEMPT_SECONDS", 60.0)
 
 
 async def test_three_tiers_of_three_attempts_are_27_requests() -> None:
-    async with refusing(100) as way:
-        assert not await way.ask()
+    async with refusing(100) as callers:
+        assert not await callers.send()
 
-        assert way.attempts == 27
+        assert callers.attempts == 27
 
 
 @pytest.mark.parametrize("refusals", [0, 1, 8, 26])
 async def test_the_first_success_ends_it(refusals: int) -> None:
-    async with refusing(refusals) as way:
-        assert await way.ask()
+    async with refusing(refusals) as callers:
+        assert await callers.send()
 
-        assert way.attempts == refusals + 1
+        assert callers.attempts == refusals + 1
