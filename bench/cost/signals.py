@@ -27,7 +27,7 @@ from bench.testbed.servers import (
     running_redis,
     running_tallykv,
 )
-from bench.testbed.wrk import Load
+from bench.testbed.wrk import Load, interleave
 
 from . import limits
 from .peers.running import running_peer
@@ -77,7 +77,7 @@ def measure_signals(run: Run[Sizes]) -> Iterator[Row]:
                     preload_tallykv(off.port)
                 for operation in (get, without_store):
                     requests = load.prepare(on, operation)
-                    triples = list(_measure_triples(load, [(on, requests), (off, requests), unit]))
+                    triples = _measure_triples(load, [(on, requests), (off, requests), unit])
                     ratio = median(each.ratio for each in triples)
                     say(f"round {number} of {run.sizes.rounds}: {operation.title}: {ratio:.3f}")
                     found[operation.title] += triples
@@ -98,17 +98,10 @@ def _rows(
     yield Row(f"{title}: added by signals", added_hellos, "added hellos", hellos_limit, note)
 
 
-def _measure_triples(load: Load, servers: list[tuple[Server, Path]]) -> Iterator[Triple]:
+def _measure_triples(load: Load, servers: list[tuple[Server, Path]]) -> list[Triple]:
     for each in servers:
-        _cpu_us(load, *each)
-    for number in range(TRIPLES):
-        order = (0, 1, 2) if number % 2 else (2, 1, 0)
-        found = {index: _cpu_us(load, *servers[index]) for index in order}
-        yield Triple(found[0], found[1], found[2])
-
-
-def _cpu_us(load: Load, server: Server, requests: Path) -> float:
-    """Return the CPU time per request, over one turn."""
-    before = server.process.cpu_seconds()
-    answered = load.run(server, requests, TURN_SECONDS)
-    return (server.process.cpu_seconds() - before) / answered.requests * 1e6
+        load.run(*each, seconds=TURN_SECONDS)
+    turns: list[list[float]] = [[] for _ in servers]
+    for index in interleave(range(len(servers)), TRIPLES):
+        turns[index].append(load.run(*servers[index], seconds=TURN_SECONDS).cpu_us)
+    return [Triple(*each) for each in zip(*turns, strict=True)]

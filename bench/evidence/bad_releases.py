@@ -12,17 +12,7 @@ import numpy as np
 from bench.frame.rows import Limit, Row, percentage
 from rollout.plan.model import Plan
 
-from . import flagger
-from .limits import (
-    FAILED_AT_5_PERCENT,
-    FAILED_AT_100_PERCENT,
-    FLAGGER_FAILED_AT_5_PERCENT,
-    FLAGGER_FAILED_AT_100_PERCENT,
-    FLAGGER_PROMOTES,
-    REGRESSION_REQUESTS,
-    REGRESSIONS_CAUGHT,
-    SLOW_CAUGHT,
-)
+from . import flagger, limits
 from .plans import canary_plan
 from .recorded_traffic import Behaviour, Recording, Replay
 from .rollout_simulation import Outcome, simulate_rollout
@@ -55,8 +45,8 @@ class BadRelease:
 
 def simulate_harm(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     demanded: list[tuple[float, Limit, Limit]] = [
-        (0.05, FAILED_AT_5_PERCENT, FLAGGER_FAILED_AT_5_PERCENT),
-        (1.0, FAILED_AT_100_PERCENT, FLAGGER_FAILED_AT_100_PERCENT),
+        (0.05, limits.FAILED_AT_5_PERCENT, limits.FLAGGER_FAILED_AT_5_PERCENT),
+        (1.0, limits.FAILED_AT_100_PERCENT, limits.FLAGGER_FAILED_AT_100_PERCENT),
     ]
     scenarios = [
         Scenario(
@@ -85,13 +75,13 @@ def simulate_regression(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     (pairs,) = simulate_all(executor, (sizes.seed, 5), [scenario])
     requests = [outcome.requests for outcome, _ in pairs if outcome.rolled_back]
     title = f"{scenario.title}: rolled back"
-    yield percentage(title, len(requests), len(pairs), REGRESSIONS_CAUGHT)
+    yield percentage(title, len(requests), len(pairs), limits.REGRESSIONS_CAUGHT)
     middle = median(requests) if requests else float("inf")
     title = f"{scenario.title}: requests of the canary, median"
-    yield Row(title, middle, "requests", REGRESSION_REQUESTS)
+    yield Row(title, middle, "requests", limits.REGRESSION_REQUESTS)
     promoted = sum(verdict.promoted for _, verdict in pairs)
     title = f"{scenario.title}: promoted by Flagger"
-    yield percentage(title, promoted, len(pairs), FLAGGER_PROMOTES)
+    yield percentage(title, promoted, len(pairs), limits.FLAGGER_PROMOTES)
 
 
 def simulate_slow(sizes: Sizes, executor: Executor) -> Iterator[Row]:
@@ -100,4 +90,4 @@ def simulate_slow(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     (pairs,) = simulate_all(executor, (sizes.seed, 6), [scenario])
     caught = sum(outcome.rolled_back and outcome.requests <= SLOW_REQUESTS for outcome, _ in pairs)
     title = f"{scenario.title}: rolled back within {SLOW_REQUESTS:,} requests"
-    yield percentage(title, caught, len(pairs), SLOW_CAUGHT)
+    yield percentage(title, caught, len(pairs), limits.SLOW_CAUGHT)

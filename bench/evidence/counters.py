@@ -16,8 +16,8 @@ from rollout.evidence.counts import Arm, Counts, Reading, Series, Window
 from rollout.evidence.objective import Objective
 from rollout.evidence.windows import difference
 
+from . import limits
 from .confidence import bound_row
-from .limits import FALSE_ROLLBACKS_BOUND, NONE, RECOMPUTED
 from .offline import recompute
 from .scenarios import Scenario, Sizes, simulate_all
 
@@ -158,14 +158,14 @@ def simulate_counters(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     missed, restarted = simulate_all(executor, (sizes.seed, 9), scenarios)
     total = sum(found.windows for found in missed)
     title = f"{scenarios[0].title}: windows with other requests than were served"
-    yield percentage(title, sum(found.other for found in missed), total, NONE)
+    yield percentage(title, sum(found.other for found in missed), total, limits.NONE)
     title = f"{scenarios[1].title}: windows with more requests"
-    yield percentage(title, sum(found.too_many for found in restarted), total, NONE)
+    yield percentage(title, sum(found.too_many for found in restarted), total, limits.NONE)
     both = [*missed, *restarted]
     overlapping = sum(found.overlapping for found in both)
-    yield percentage("windows that overlap", overlapping, 2 * total, NONE)
+    yield percentage("windows that overlap", overlapping, 2 * total, limits.NONE)
     back = sum(found.rolled_back for found in both)
     title = "equal releases, an outage of both: rolled back"
-    yield bound_row(title, back, len(both), FALSE_ROLLBACKS_BOUND)
+    yield bound_row(title, back, len(both), limits.FALSE_ROLLBACKS_BOUND)
     greatest = max(found.difference for found in both)
-    yield Row("log e-values, running less recomputed, largest", greatest, "", RECOMPUTED)
+    yield Row("log e-values, running less recomputed, largest", greatest, "", limits.RECOMPUTED)

@@ -12,9 +12,9 @@ from bench.frame.rows import Row, percentage
 from rollout.evidence.objective import Objective
 from rollout.runner.decisions import Reason
 
+from . import limits
 from .confidence import bound_row
 from .drawn_traffic import DrawnTraffic, Release, drifting_share, swinging_errors
-from .limits import FALSE_ROLLBACKS, FALSE_ROLLBACKS_BOUND, NONE
 from .plans import canary_plan
 from .rollout_simulation import Outcome, full_share_only, simulate_rollout
 from .scenarios import Scenario, Sizes, simulate_all
@@ -78,12 +78,12 @@ def simulate_innocent(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     if sizes.limits_each_scenario:
         for scenario, wrong in zip(scenarios, rolled_back, strict=True):
             title = f"{scenario.title}: rolled back"
-            yield percentage(title, wrong, scenario.rollouts, FALSE_ROLLBACKS)
-            yield bound_row(title, wrong, scenario.rollouts, FALSE_ROLLBACKS_BOUND)
+            yield percentage(title, wrong, scenario.rollouts, limits.FALSE_ROLLBACKS)
+            yield bound_row(title, wrong, scenario.rollouts, limits.FALSE_ROLLBACKS_BOUND)
     title = "all scenarios: rolled back"
     total = sizes.good_releases * len(scenarios)
-    yield percentage(title, sum(rolled_back), total, FALSE_ROLLBACKS)
-    yield bound_row(title, sum(rolled_back), total, FALSE_ROLLBACKS_BOUND)
+    yield percentage(title, sum(rolled_back), total, limits.FALSE_ROLLBACKS)
+    yield bound_row(title, sum(rolled_back), total, limits.FALSE_ROLLBACKS_BOUND)
     yield from _simulate_missed_objective(sizes, executor)
 
 
@@ -91,7 +91,7 @@ def simulate_outage(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     scenario = Scenario("outage of both for 10 s", sizes.outages, shared_outage)
     (outcomes,) = simulate_all(executor, (sizes.seed, 8), [scenario])
     rolled_back = sum(outcome.rolled_back for outcome in outcomes)
-    yield percentage(f"{scenario.title}: rolled back", rolled_back, len(outcomes), NONE)
+    yield percentage(f"{scenario.title}: rolled back", rolled_back, len(outcomes), limits.NONE)
 
 
 def _swing(error_ratio: float) -> float:
@@ -116,5 +116,5 @@ def _simulate_missed_objective(sizes: Sizes, executor: Executor) -> Iterator[Row
     harm = sum(outcome.reason is Reason.HARM for outcome in outcomes)
     breach = sum(outcome.reason is Reason.BREACH for outcome in outcomes)
     title = "errors swing to twice the objective: rolled back for"
-    yield bound_row(f"{title} harm", harm, sizes.others, FALSE_ROLLBACKS_BOUND)
+    yield bound_row(f"{title} harm", harm, sizes.others, limits.FALSE_ROLLBACKS_BOUND)
     yield percentage(f"{title} a breach, alone", breach, sizes.others, None)

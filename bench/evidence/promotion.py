@@ -12,9 +12,9 @@ from bench.frame.rows import Row, percentage
 from rollout.evidence.counts import Counts, Window
 from rollout.runner.decisions import Action
 
+from . import limits
 from .confidence import bound_row
 from .drawn_traffic import DrawnTraffic, Release
-from .limits import ALL, CLEAN_PROMOTED, FALSE_PROMOTIONS_BOUND, FEWEST_REQUESTS
 from .plans import canary_plan
 from .rollout_simulation import Outcome, simulate_rollout
 from .scenarios import Scenario, Sizes, simulate_all
@@ -53,15 +53,17 @@ def simulate_promotion(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     bad, clean, good = simulate_all(executor, (sizes.seed, 7), scenarios)
     promoted = sum(outcome.promoted for outcome in bad)
     title = "2 % errors, twice the objective: promoted"
-    yield bound_row(title, promoted, len(bad), FALSE_PROMOTIONS_BOUND)
+    yield bound_row(title, promoted, len(bad), limits.FALSE_PROMOTIONS_BOUND)
     for title, outcomes in (("no errors", clean), ("0.1 % errors, both", good)):
         promoted = sum(outcome.promoted for outcome in outcomes)
-        yield percentage(f"{title}: promoted", promoted, len(outcomes), CLEAN_PROMOTED)
+        yield percentage(f"{title}: promoted", promoted, len(outcomes), limits.CLEAN_PROMOTED)
         fewest = min(each.proven_by for each in outcomes if each.proven_by is not None)
-        yield Row(f"{title}: fewest requests that proved it", fewest, "requests", FEWEST_REQUESTS)
+        yield Row(
+            f"{title}: fewest requests that proved it", fewest, "requests", limits.FEWEST_REQUESTS
+        )
     for requests in (0, 5):
         outcome = simulate_rollout(canary_plan(), FewRequests(requests))
         inconclusive = outcome.action is Action.INCONCLUSIVE
         note = f"{outcome.action} after {outcome.seconds:.0f} s, {outcome.requests} requests"
         title = f"{requests} requests of the canary: inconclusive"
-        yield Row(title, 100 * inconclusive, "%", ALL, note)
+        yield Row(title, 100 * inconclusive, "%", limits.ALL, note)

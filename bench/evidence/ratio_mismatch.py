@@ -13,15 +13,9 @@ from bench.frame.rows import Row, percentage
 from rollout.evidence import Evidence
 from rollout.evidence.objective import Objective
 
+from . import limits
 from .confidence import bound_row
 from .drawn_traffic import DrawnTraffic, Release, constant, drifting_share
-from .limits import (
-    FALSE_MISMATCHES_BOUND,
-    FALSE_ROLLBACKS_BOUND,
-    FIXED_WEIGHTS_FAIL,
-    MISMATCHES_FOUND,
-    NONE,
-)
 from .plans import canary_plan
 from .rollout_simulation import Outcome, simulate_rollout
 from .scenarios import Scenario, Sizes, simulate_all
@@ -89,14 +83,14 @@ def simulate_mismatch(sizes: Sizes, executor: Executor) -> Iterator[Row]:
     false, found = (sum(each.mismatched for each in outcomes) for outcomes in (kept, drifted))
     if sizes.limits_each_scenario:
         title = "share as desired: mismatch"
-        yield bound_row(title, false, len(kept), FALSE_MISMATCHES_BOUND)
+        yield bound_row(title, false, len(kept), limits.FALSE_MISMATCHES_BOUND)
     title = "share drifts to 3 times: "
-    yield percentage(f"{title}mismatch", found, len(drifted), MISMATCHES_FOUND)
+    yield percentage(f"{title}mismatch", found, len(drifted), limits.MISMATCHES_FOUND)
     rolled_back = sum(outcome.rolled_back for outcome in drifted)
-    yield percentage(f"{title}rolled back", rolled_back, len(drifted), NONE)
+    yield percentage(f"{title}rolled back", rolled_back, len(drifted), limits.NONE)
     scenario = Scenario("fixed weights", sizes.others, compare_with_fixed_weights)
     (pairs,) = simulate_all(executor, (sizes.seed, 3), [scenario])
     ours, theirs = (sum(column) for column in zip(*pairs, strict=True))
     title = "share drifts from 10 to 30 %, both 5 % errors: "
-    yield bound_row(f"{title}rolled back", ours, len(pairs), FALSE_ROLLBACKS_BOUND)
-    yield percentage(f"{title}by fixed weights", theirs, len(pairs), FIXED_WEIGHTS_FAIL)
+    yield bound_row(f"{title}rolled back", ours, len(pairs), limits.FALSE_ROLLBACKS_BOUND)
+    yield percentage(f"{title}by fixed weights", theirs, len(pairs), limits.FIXED_WEIGHTS_FAIL)

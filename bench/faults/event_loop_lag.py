@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -11,9 +12,10 @@ from itertools import pairwise
 from statistics import quantiles
 from typing import Final
 
-from bench.testbed.restartable import Service, fetch
+from bench.testbed.restartable import Service
+from bench.testbed.scrape import Scrape, scrape
 
-METRIC: Final = "kv_event_loop_lag_seconds_bucket"
+METRIC: Final = 'kv_event_loop_lag_seconds_bucket{le="'
 #: A process that is killed loses what it observed since the last scrape.
 SCRAPE_SECONDS: Final = 1.0
 #: The period at which the service observes the lag of its loop.
@@ -23,15 +25,12 @@ PERIOD_SECONDS: Final = 0.05
 Buckets = Mapping[float, float]
 
 
-def parse_buckets(exposition: str) -> dict[float, float]:
-    buckets = {}
-    for line in exposition.splitlines():
-        series, _, count = line.partition(" # ")[0].rpartition(" ")
-        name, _, labels = series.partition("{")
-        if name == METRIC:
-            bound = labels.partition('le="')[2].partition('"')[0]
-            buckets[float(bound)] = float(count)
-    return buckets
+def parse_buckets(scrape: Scrape) -> dict[float, float]:
+    return {
+        float(series.removeprefix(METRIC).split('"')[0]): count
+        for series, count in scrape.samples.items()
+        if series.startswith(METRIC)
+    }
 
 
 def histogram_quantile(quantile: float, buckets: Buckets) -> float:
@@ -110,10 +109,9 @@ class EventLoopLag:
     async def _scrape(self, *, counts: bool = True) -> None:
         for i, service in enumerate(self._services):
             try:
-                text = (await fetch(service.admin_port, "/metrics")).decode()
-            except (OSError, TimeoutError):
+                buckets = parse_buckets(await asyncio.to_thread(scrape, service))
+            except (OSError, http.client.HTTPException):
                 continue
-            buckets = parse_buckets(text)
             if counts and buckets:
                 self.add(i, buckets)
             self._last[i] = buckets

@@ -51,13 +51,16 @@ class Target:
     inject: Callable[[Workload], Awaitable[None]]
 
 
-@dataclass(frozen=True, kw_only=True)
+Setup = Callable[[Run[Sizes]], AbstractAsyncContextManager[Target]]
+
+
+@dataclass(frozen=True)
 class Fault:
     """A kind of fault. ``setup`` starts everything that the fault needs; it raises Unavailable."""
 
     name: str
     title: str
-    setup: Callable[[Run[Sizes]], AbstractAsyncContextManager[Target]]
+    setup: Setup
     #: Whether no acknowledged change may be lost or applied twice.
     is_durable: bool = True
     #: What is promised where it is not.

@@ -11,7 +11,7 @@ from typing import Final
 from bench.frame.program import say
 from bench.frame.rows import Limit, Row
 from bench.testbed.servers import Stack
-from bench.testbed.wrk import CONNECTIONS, Load
+from bench.testbed.wrk import CONNECTIONS, Load, LoadResult, interleave
 
 WARM_UP_SECONDS: Final = 1
 
@@ -31,13 +31,16 @@ class Sizes:
 class Turn:
     """The load on a point for some seconds."""
 
-    per_second: float
-    p99_ms: float
-    #: CPU time for each request: of all processes of the service, and of Redis.
-    service_us: float
+    service: LoadResult
+    #: CPU time of Redis for each request.
     redis_us: float
-    #: Each worker's part of the CPU time of all workers, ascending.
-    shares: tuple[float, ...]
+
+    @property
+    def smaller_share(self) -> float:
+        """Return the least part that a worker has of the CPU time of all workers."""
+        # With several workers the first process is the supervisor, which does next to nothing.
+        workers = self.service.cpu_seconds[1:] or self.service.cpu_seconds
+        return min(workers) / sum(workers)
 
 
 @dataclass(eq=False)
@@ -55,21 +58,21 @@ class Point:
 
     @property
     def per_second(self) -> float:
-        return median(turn.per_second for turn in self.turns)
+        return median(turn.service.per_second for turn in self.turns)
 
     @property
     def service_us(self) -> float:
-        return median(turn.service_us for turn in self.turns)
+        return median(turn.service.cpu_us for turn in self.turns)
 
     def cpu_ratios(self, other: Point) -> list[float]:
         """Return this point's CPU time ÷ the other's, turn by turn."""
         return [
-            own.service_us / others.service_us
+            own.service.cpu_us / others.service.cpu_us
             for own, others in zip(self.turns, other.turns, strict=True)
         ]
 
     def row(self) -> Row:
-        p99_ms = median(turn.p99_ms for turn in self.turns)
+        p99_ms = median(turn.service.p99_ms for turn in self.turns)
         redis_us = median(turn.redis_us for turn in self.turns)
         note = f"{self.per_second:,.0f} a second, p99 {p99_ms:.1f} ms, Redis {redis_us:.1f} µs"
         return Row(self.title, self.service_us, "µs", None, note)
@@ -79,10 +82,9 @@ def measure_points(points: Sequence[Point], sizes: Sizes) -> None:
     """Give each point its turns, in alternating order."""
     for point in points:
         _take_turn(point, WARM_UP_SECONDS)
-    for number in range(sizes.rounds):
-        say(f"round {number + 1} of {sizes.rounds}")
-        for point in points if number % 2 == 0 else points[::-1]:
-            point.turns.append(_take_turn(point, sizes.seconds))
+    for point in interleave(points, sizes.rounds):
+        point.turns.append(_take_turn(point, sizes.seconds))
+        say(f"  {point.title}: {point.turns[-1].service.cpu_us:.1f} µs")
 
 
 def growth_rows(points: Sequence[Point], limits: Limit | Mapping[int, Limit]) -> list[Row]:
@@ -103,19 +105,9 @@ def growth_rows(points: Sequence[Point], limits: Limit | Mapping[int, Limit]) ->
 
 
 def _take_turn(point: Point, seconds: int) -> Turn:
-    tallykv, redis = point.stack.tallykv, point.stack.redis
-    before = tallykv.process.cpu_seconds_by_process()
-    redis_before = redis.process.cpu_seconds()
-    answered = point.load.run(tallykv, point.requests, seconds, connections=point.connections)
-    redis_used = redis.process.cpu_seconds() - redis_before
-    after = tallykv.process.cpu_seconds_by_process()
-    # With several workers the first process is the supervisor, which does next to nothing.
-    used = [after[pid] - before[pid] for pid in after if pid in before]
-    workers = used[1:] or used
-    return Turn(
-        answered.requests / answered.seconds,
-        answered.p99_seconds * 1e3,
-        sum(used) / answered.requests * 1e6,
-        redis_used / answered.requests * 1e6,
-        tuple(sorted(each / sum(workers) for each in workers)),
+    redis = point.stack.redis.process
+    before = redis.cpu_seconds()
+    answered = point.load.run(
+        point.stack.tallykv, point.requests, seconds, connections=point.connections
     )
+    return Turn(answered, (redis.cpu_seconds() - before) / answered.requests * 1e6)

@@ -66,7 +66,7 @@ def measure_workers(run: Run[Sizes]) -> Iterator[Row]:
 def _ratio_row(title: str, one: Point, two: Point, *, has_own_cores: bool) -> Row:
     by_cpu = [WORKERS / ratio for ratio in two.cpu_ratios(one)]
     as_seen = two.per_second / one.per_second
-    smaller_share = median(turn.shares[0] for turn in two.turns)
+    smaller_share = median(turn.smaller_share for turn in two.turns)
     return Row(
         f"{title}, {WORKERS} ÷ 1",
         as_seen if has_own_cores else median(by_cpu),

@@ -12,10 +12,10 @@ from typing import Final
 
 from bench.frame.program import Run
 from bench.frame.rows import Row
+from bench.testbed.scrape import scrape
 from bench.testbed.servers import Server, running_stack
 
 from . import limits
-from .scrape import scrape
 from .sizes import Sizes
 
 BLOCK_SECONDS: Final = 0.2

@@ -13,11 +13,11 @@ from bench.frame.program import Run, say
 from bench.frame.rows import Row
 from bench.testbed.http_client import exchange, exchange_all
 from bench.testbed.operations import render_request
+from bench.testbed.scrape import OPEN_METRICS, scrape
 from bench.testbed.servers import Server, running_stack
 
 from . import limits
 from .every_route import send_to_every_route
-from .scrape import OPEN_METRICS, scrape
 from .scrape_cost import measure_scrapes
 from .sizes import Sizes
 

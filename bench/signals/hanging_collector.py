@@ -20,6 +20,7 @@ from bench.frame.rows import Row
 from bench.testbed.http_client import exchange_all
 from bench.testbed.operations import render_request, tallykv_operations
 from bench.testbed.preload import preload_tallykv
+from bench.testbed.scrape import scrape, set_collector, wait_until_exported
 from bench.testbed.servers import (
     Server,
     all_signals,
@@ -30,7 +31,6 @@ from bench.testbed.servers import (
 from bench.testbed.wrk import Load
 
 from . import limits
-from .scrape import scrape, set_collector, wait_until_exported
 from .sizes import Sizes
 
 #: Mean pause of each of the 64 connections before a request. The core is then busy but not full, so
@@ -109,12 +109,10 @@ def _measure_windows(
     for each in pair:
         each.resident_mib.append(each.server.process.resident_mib())
     for number in range(sizes.windows):
-        before = [server.process.cpu_seconds() for server in servers]
         answers = load.run_together(servers, requests, sizes.window_seconds, PAUSE_MS)
-        for each, begin, answered in zip(pair, before, answers, strict=True):
-            each.p99_ms.append(answered.p99_seconds * 1e3)
-            used = each.server.process.cpu_seconds() - begin
-            each.cpu_us.append(used / answered.requests * 1e6)
+        for each, answered in zip(pair, answers, strict=True):
+            each.p99_ms.append(answered.p99_ms)
+            each.cpu_us.append(answered.cpu_us)
             each.resident_mib.append(each.server.process.resident_mib())
         if number % 5 == 0:
             healthy, deprived = (each.p99_ms[-1] for each in pair)

@@ -13,10 +13,10 @@ from bench.frame.rows import Row, percentage
 from bench.testbed.collector import ReceivedSpan, read_spans
 from bench.testbed.http_client import exchange, exchange_all
 from bench.testbed.operations import render_request
+from bench.testbed.scrape import EXPORT_OFTEN, wait_until_exported
 from bench.testbed.servers import Server, running_stack
 
 from . import limits
-from .scrape import EXPORT_OFTEN, wait_until_exported
 from .sizes import Sizes
 
 RATIO: Final = 0.01

@@ -21,10 +21,10 @@ from typing import Final
 
 from bench.frame.rows import Row
 from bench.testbed.operations import render_request
+from bench.testbed.scrape import OPEN_METRICS
 from bench.testbed.servers import Server
 
 from . import limits
-from .scrape import OPEN_METRICS
 
 #: Between scrapes. It is longer than a scrape takes.
 PAUSE_SECONDS: Final = 0.1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from statistics import median
 
 from bench.frame.errors import BenchError
 from bench.testbed.restartable import Service
+from bench.testbed.scrape import scrape
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,11 @@ class Sample:
 
 def take_sample(service: Service, tasks_file: Path) -> Sample:
     """Read /proc and /metrics; raise BenchError if the service does not count its tasks."""
-    url = f"http://127.0.0.1:{service.admin_port}/metrics"
-    with urllib.request.urlopen(url, timeout=5) as response:
-        exposition = response.read().decode()
     return Sample(
         resident_mib=service.resident_mib(),
         descriptors=len(list(Path(f"/proc/{service.pid}/fd").iterdir())),
         tasks=_count_tasks(service, tasks_file),
-        series=sum(not line.startswith("#") for line in exposition.splitlines() if line),
+        series=len(scrape(service).samples),
     )
 
 

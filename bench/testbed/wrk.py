@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from bench.frame.cores import Cores
 from bench.frame.errors import BenchError
@@ -17,6 +17,8 @@ from bench.frame.processes import find_program
 from .http_client import exchange
 from .operations import Operation
 from .servers import Server
+
+Subject = TypeVar("Subject")
 
 CONNECTIONS: Final = 64
 #: The additional time that wrk may take to read its requests, to connect and to end.
@@ -59,9 +61,22 @@ ERRORS: Final = ("connecting", "reading", "writing", "time-outs", "answers neith
 
 @dataclass(frozen=True)
 class LoadResult:
+    """A load of one server for some seconds."""
+
     requests: int
     seconds: float
-    p99_seconds: float
+    p99_ms: float
+    #: Of the server, by process: the first is its own, the others are those of its descendants.
+    cpu_seconds: tuple[float, ...]
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """Return the CPU time of the server for each request."""
+        return sum(self.cpu_seconds) / self.requests * 1e6
 
 
 class Load:
@@ -104,6 +119,7 @@ class Load:
         Each connection waits ``pause_ms`` on average before each of its requests.
         """
         server.process.check_alive()
+        before = server.process.cpu_seconds_by_process()
         command = ["taskset", "-c", ",".join(map(str, self._cores)), self._wrk]
         command += ["--threads", "1", "--connections", str(connections)]
         command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(self._script)]
@@ -120,6 +136,7 @@ class Load:
         except subprocess.TimeoutExpired:
             raise BenchError(f"wrk did not end on {requests.stem}") from None
         server.process.check_alive()
+        after = server.process.cpu_seconds_by_process()
         found = SUMMARY.search(ended.stdout)
         if ended.returncode != 0 or found is None:
             raise BenchError(f"wrk failed on {requests.stem}: {ended.stdout}{ended.stderr}")
@@ -129,7 +146,8 @@ class Load:
             raise BenchError(f"{requests.stem}: {answered} answers, failures: {', '.join(counts)}")
         if answered == 0:
             raise BenchError(f"{requests.stem}: nothing was answered")
-        return LoadResult(answered, microseconds / 1e6, p99_microseconds / 1e6)
+        used = tuple(after[pid] - before[pid] for pid in after if pid in before)
+        return LoadResult(answered, microseconds / 1e6, p99_microseconds / 1e3, used)
 
     def run_together(
         self, servers: Sequence[Server], requests: Path, seconds: int, pause_ms: int = 0
@@ -139,3 +157,12 @@ class Load:
             return list(
                 threads.map(lambda each: self.run(each, requests, seconds, pause_ms), servers)
             )
+
+
+def interleave(subjects: Sequence[Subject], rounds: int) -> Iterator[Subject]:
+    """Yield all subjects in each round, in alternating order.
+
+    A busy moment of the machine then affects all of them.
+    """
+    for number in range(rounds):
+        yield from subjects if number % 2 == 0 else subjects[::-1]

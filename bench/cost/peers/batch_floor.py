@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import hiredis
 import msgspec
-import uvloop
 from aiohttp import web
 
 from svc.stores.wire import Target, Wire, open_wire
+
+from .serving import serve
 
 
 class Get(msgspec.Struct, gc=False):
@@ -62,11 +63,4 @@ def build_app() -> web.Application:
 if __name__ == "__main__":
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    web.run_app(
-        build_app(),
-        host="127.0.0.1",
-        port=int(os.environ["PORT"]),
-        access_log=None,
-        print=None,
-        loop=uvloop.new_event_loop(),
-    )
+    serve(build_app())

@@ -7,8 +7,7 @@ import contextlib
 import itertools
 import resource
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Final
 
 from bench.consistency.client import Client
@@ -18,10 +17,11 @@ from bench.frame.errors import Unavailable
 from bench.frame.program import Run
 from bench.testbed.http_client import exchange
 from bench.testbed.operations import render_request
-from bench.testbed.restartable import Service, restartable_redis, restartable_services
+from bench.testbed.restartable import Service
 
 from ..experiment import Fault, Sizes, Target
-from ..network_proxy import running_proxy
+from ..network_proxy import NetworkProxy
+from .setups import System, behind_proxy, on_redis
 
 MERGE_PATCH: Final = {"Content-Type": "application/merge-patch+json"}
 #: Four times as many as the service has connections to one Redis.
@@ -36,27 +36,19 @@ GROUP: Final = 200
 LIMITS: Final = render_request("GET", "/v1/limits")
 
 
-@contextlib.asynccontextmanager
-async def exhaust_pool(run: Run[Sizes]) -> AsyncIterator[Target]:
-    async with (
-        restartable_redis(run.directory) as redis,
-        running_proxy(redis.port) as proxy,
-        restartable_services(run.directory, f"redis://127.0.0.1:{proxy.port}") as services,
-    ):
+async def exhaust_pool(proxy: NetworkProxy, system: System, workload: Workload) -> None:
+    proxy.delay_seconds = POOL_DELAY_SECONDS
+    client = Client([system.services[0].port])
+    end = _end_of_fault(system)
+    try:
+        await asyncio.gather(*(_create_until(end, client, workload, n) for n in range(SWAPPERS)))
+    finally:
+        await client.close()
 
-        async def inject(workload: Workload) -> None:
-            proxy.delay_seconds = POOL_DELAY_SECONDS
-            client = Client([services[0].port])
-            end = asyncio.get_running_loop().time() + run.sizes.fault_seconds
-            try:
-                await asyncio.gather(
-                    *(_create_until(end, client, workload, n) for n in range(SWAPPERS))
-                )
-            finally:
-                await client.close()
-            proxy.heal()
 
-        yield Target(services, inject)
+def _end_of_fault(system: System) -> float:
+    """Return the time of the loop at which the fault ends."""
+    return asyncio.get_running_loop().time() + system.sizes.fault_seconds
 
 
 async def _create_until(end: float, client: Client, workload: Workload, number: int) -> None:
@@ -78,21 +70,16 @@ async def _create_until(end: float, client: Client, workload: Workload, number: 
             workload.history.add(key, Operation("cas", *times, value, None, is_known=is_known))
 
 
-@contextlib.asynccontextmanager
-async def open_idle(run: Run[Sizes]) -> AsyncIterator[Target]:
+def setup_idle(run: Run[Sizes]) -> contextlib.AbstractAsyncContextManager[Target]:
     _allow_open_files(run.sizes.idle_connections + 500)
-    async with (
-        restartable_redis(run.directory) as redis,
-        restartable_services(run.directory, redis.url) as services,
-    ):
+    return on_redis(open_idle)(run)
 
-        async def inject(_workload: Workload) -> None:
-            with contextlib.ExitStack() as stack:
-                for _ in range(0, run.sizes.idle_connections, GROUP):
-                    await asyncio.to_thread(_open_group, stack, services[0])
-                await asyncio.sleep(run.sizes.fault_seconds)
 
-        yield Target(services, inject)
+async def open_idle(system: System, _workload: Workload) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(0, system.sizes.idle_connections, GROUP):
+            await asyncio.to_thread(_open_group, stack, system.services[0])
+        await asyncio.sleep(system.sizes.fault_seconds)
 
 
 def _allow_open_files(count: int) -> None:
@@ -112,23 +99,16 @@ def _open_group(stack: contextlib.ExitStack, service: Service) -> None:
         connection.sendall(LIMITS)
 
 
-@contextlib.asynccontextmanager
-async def slow_clients(
-    run: Run[Sizes], *, client: Callable[[Service, float], Awaitable[None]]
-) -> AsyncIterator[Target]:
-    async with (
-        restartable_redis(run.directory) as redis,
-        restartable_services(run.directory, redis.url) as services,
-    ):
-        service = services[0]
-        large = render_request("PUT", "/v1/kv/large", b"x" * LARGE_BYTES)
-        await asyncio.to_thread(exchange, service.port, large)
+async def read_slowly(system: System, _workload: Workload) -> None:
+    large = render_request("PUT", "/v1/kv/large", b"x" * LARGE_BYTES)
+    await asyncio.to_thread(exchange, system.services[0].port, large)
+    end = _end_of_fault(system)
+    await asyncio.gather(*(_read_slowly(system.services[0], end) for _ in range(SLOW_CLIENTS)))
 
-        async def inject(_: Workload) -> None:
-            end = asyncio.get_running_loop().time() + run.sizes.fault_seconds
-            await asyncio.gather(*(client(service, end) for _ in range(SLOW_CLIENTS)))
 
-        yield Target(services, inject)
+async def write_slowly(system: System, _workload: Workload) -> None:
+    end = _end_of_fault(system)
+    await asyncio.gather(*(_write_slowly(system.services[0], end) for _ in range(SLOW_CLIENTS)))
 
 
 async def _read_slowly(service: Service, end: float) -> None:
@@ -157,23 +137,14 @@ async def _write_slowly(service: Service, end: float) -> None:
         writer.transport.abort()
 
 
-@contextlib.asynccontextmanager
-async def abort_requests(run: Run[Sizes]) -> AsyncIterator[Target]:
-    async with (
-        restartable_redis(run.directory) as redis,
-        restartable_services(run.directory, redis.url) as services,
-    ):
-
-        async def inject(workload: Workload) -> None:
-            end = asyncio.get_running_loop().time() + run.sizes.fault_seconds
-            for number in itertools.count():
-                if asyncio.get_running_loop().time() >= end:
-                    return
-                for request in _every_method(workload, number):
-                    await _abort(services[0], request, number)
-                await asyncio.sleep(0.02)
-
-        yield Target(services, inject)
+async def abort_requests(system: System, workload: Workload) -> None:
+    end = _end_of_fault(system)
+    for number in itertools.count():
+        if asyncio.get_running_loop().time() >= end:
+            return
+        for request in _every_method(workload, number):
+            await _abort(system.services[0], request, number)
+        await asyncio.sleep(0.02)
 
 
 def _every_method(workload: Workload, number: int) -> Iterator[bytes]:
@@ -219,28 +190,12 @@ async def _abort(service: Service, request: bytes, number: int) -> None:
 
 FAULTS: Final = (
     Fault(
-        name="pool-exhausted",
-        title=f"pool: {SWAPPERS} want one of 64 connections",
-        setup=exhaust_pool,
+        "pool-exhausted",
+        f"pool: {SWAPPERS} want one of 64 connections",
+        behind_proxy(exhaust_pool),
     ),
-    Fault(
-        name="idle-connections",
-        title="clients: 10,000 idle connections (quick: 2,000)",
-        setup=open_idle,
-    ),
-    Fault(
-        name="slow-readers",
-        title=f"clients: {SLOW_CLIENTS} read slowly",
-        setup=partial(slow_clients, client=_read_slowly),
-    ),
-    Fault(
-        name="slow-writers",
-        title=f"clients: {SLOW_CLIENTS} write slowly",
-        setup=partial(slow_clients, client=_write_slowly),
-    ),
-    Fault(
-        name="clients-gone",
-        title="clients: abort requests of each method",
-        setup=abort_requests,
-    ),
+    Fault("idle-connections", "clients: 10,000 idle connections (quick: 2,000)", setup_idle),
+    Fault("slow-readers", f"clients: {SLOW_CLIENTS} read slowly", on_redis(read_slowly)),
+    Fault("slow-writers", f"clients: {SLOW_CLIENTS} write slowly", on_redis(write_slowly)),
+    Fault("clients-gone", "clients: abort requests of each method", on_redis(abort_requests)),
 )

@@ -206,24 +206,21 @@ async def _is_primary(server: Redis) -> bool:
     return bool((await server.execute("INFO", "replication"))["role"] == "master")
 
 
+UNREPLICATED: Final = "unreplicated changes may be lost"
 FAULTS: Final = (
     Fault(
-        name="sentinel-failover",
-        title="Sentinel: primary killed, failover",
-        setup=sentinel_failover,
+        "sentinel-failover",
+        "Sentinel: primary killed, failover",
+        sentinel_failover,
         is_durable=False,
-        promise="unreplicated changes may be lost",
+        promise=UNREPLICATED,
     ),
     Fault(
-        name="cluster-failover",
-        title="Cluster: primary killed, failover",
-        setup=cluster_failover,
+        "cluster-failover",
+        "Cluster: primary killed, failover",
+        cluster_failover,
         is_durable=False,
-        promise="unreplicated changes may be lost",
+        promise=UNREPLICATED,
     ),
-    Fault(
-        name="cluster-migration",
-        title="Cluster: slots migrate",
-        setup=cluster_migration,
-    ),
+    Fault("cluster-migration", "Cluster: slots migrate", cluster_migration),
 )

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +15,11 @@ from bench.consistency.workload import Workload
 from bench.frame.errors import Unavailable
 from bench.frame.processes import killed_at_end
 from bench.frame.program import Run
-from bench.testbed.restartable import Service, restartable_redis, restartable_services
+from bench.testbed.restartable import Service, restartable_redis
 
-from ..experiment import Fault, Sizes, Target
+from ..experiment import Fault, Setup, Sizes, Target
 from ..network_proxy import NetworkProxy, running_proxy
+from .setups import System, behind_proxy
 
 DELAY_SECONDS: Final = 0.1
 LOSS_RATIO: Final = 0.05
@@ -29,23 +29,14 @@ OLD_ADDRESS: Final = "127.0.0.1"
 NEW_ADDRESS: Final = "127.0.0.2"
 
 
-@contextlib.asynccontextmanager
-async def with_proxy(
-    run: Run[Sizes], *, inject: Callable[[NetworkProxy], None]
-) -> AsyncIterator[Target]:
-    """Run a service that reaches Redis through a proxy."""
-    async with (
-        restartable_redis(run.directory) as redis,
-        running_proxy(redis.port) as proxy,
-        restartable_services(run.directory, f"redis://127.0.0.1:{proxy.port}") as services,
-    ):
+def through_fault(change: Callable[[NetworkProxy], None]) -> Setup:
+    """Return a setup whose proxy is changed for the time of the fault."""
 
-        async def inject_now(_: Workload) -> None:
-            inject(proxy)
-            await asyncio.sleep(run.sizes.fault_seconds)
-            proxy.heal()
+    async def inject(proxy: NetworkProxy, system: System, _: Workload) -> None:
+        change(proxy)
+        await asyncio.sleep(system.sizes.fault_seconds)
 
-        yield Target(services, inject_now)
+    return behind_proxy(inject)
 
 
 def delay(proxy: NetworkProxy) -> None:
@@ -107,30 +98,14 @@ def _check_namespaces(hosts: Path) -> None:
 
 
 FAULTS: Final = (
+    Fault("network-cut", "network: cut, resets", through_fault(NetworkProxy.cut)),
+    Fault("network-silent", "network: all bytes vanish", through_fault(drop_all)),
     Fault(
-        name="network-cut",
-        title="network: cut, resets",
-        setup=partial(with_proxy, inject=NetworkProxy.cut),
+        "network-half-open",
+        "network: connections half open",
+        through_fault(NetworkProxy.leave_half_open),
     ),
-    Fault(
-        name="network-silent",
-        title="network: all bytes vanish",
-        setup=partial(with_proxy, inject=drop_all),
-    ),
-    Fault(
-        name="network-half-open",
-        title="network: connections half open",
-        setup=partial(with_proxy, inject=NetworkProxy.leave_half_open),
-    ),
-    Fault(
-        name="network-delay",
-        title="network: 100 ms each way",
-        setup=partial(with_proxy, inject=delay),
-    ),
-    Fault(name="network-loss", title="network: 5 % lost", setup=partial(with_proxy, inject=lose)),
-    Fault(
-        name="dns-change",
-        title="network: Redis's name gets another address",
-        setup=dns_change,
-    ),
+    Fault("network-delay", "network: 100 ms each way", through_fault(delay)),
+    Fault("network-loss", "network: 5 % lost", through_fault(lose)),
+    Fault("dns-change", "network: Redis's name gets another address", dns_change),
 )

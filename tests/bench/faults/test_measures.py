@@ -12,6 +12,7 @@ from bench.faults.event_loop_lag import EventLoopLag, histogram_quantile, parse_
 from bench.faults.experiment import Result, recovery_seconds
 from bench.faults.injections import FAULTS
 from bench.frame.rows import render_table
+from bench.testbed.scrape import Scrape
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 DURABLE = Result(BY_NAME["redis-kill-always"], Verdict(acknowledged=9), 1.9, 0.049, 0.0)
@@ -45,7 +46,7 @@ def test_a_lag_is_computed_from_the_buckets_as_prometheus_computes_it() -> None:
         for bound, count in (("0.001", 90), ("0.01", 98), ("0.1", 100), ("+Inf", 100))
     )
 
-    assert histogram_quantile(0.99, parse_buckets(text)) == pytest.approx(0.055)
+    assert histogram_quantile(0.99, parse_buckets(Scrape(text))) == pytest.approx(0.055)
     assert histogram_quantile(0.99, {}) == 0
 
 

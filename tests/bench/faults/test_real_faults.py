@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bench.consistency.workload import Workload
-from bench.faults.experiment import Fault, Result, Sizes, Target, experiment
+from bench.faults.experiment import Fault, Result, Sizes, experiment
 from bench.faults.injections import FAULTS
+from bench.faults.injections.setups import System, on_redis
 from bench.frame.cores import available_cores
 from bench.frame.program import Run
-from bench.testbed.restartable import restartable_redis, restartable_services
 from tests.conftest import need_redis_7
 from tests.support.processes import children_of
 
@@ -40,9 +38,7 @@ async def inject(fault: Fault, run: Run[Sizes]) -> Result:
 
 
 @pytest.mark.parametrize("name", ["service-kill", "redis-kill-always", "network-cut"])
-async def test_nothing_is_lost_duplicated_unexpected_or_not_linearizable(
-    name: str, run: Run[Sizes]
-) -> None:
+async def test_there_are_no_violations(name: str, run: Run[Sizes]) -> None:
     verdict = (await inject(BY_NAME[name], run)).verdict
 
     assert verdict.acknowledged > 100
@@ -51,20 +47,11 @@ async def test_nothing_is_lost_duplicated_unexpected_or_not_linearizable(
 
 
 async def test_a_redis_without_persistence_is_caught(run: Run[Sizes]) -> None:
-    @contextlib.asynccontextmanager
-    async def forgetful(run: Run[Sizes]) -> AsyncIterator[Target]:
-        async with (
-            restartable_redis(run.directory) as redis,
-            restartable_services(run.directory, redis.url) as services,
-        ):
+    async def forget(system: System, _: Workload) -> None:
+        system.redis.kill()
+        await system.redis.start_ready()
 
-            async def inject_now(_: Workload) -> None:
-                redis.kill()
-                await redis.start_ready()
-
-            yield Target(services, inject_now)
-
-    fault = Fault(name="forgetful", title="Redis without a file", setup=forgetful)
+    fault = Fault("forgetful", "Redis without a file", on_redis(forget))
 
     verdict = (await inject(fault, run)).verdict
 
@@ -75,21 +62,12 @@ async def test_a_redis_without_persistence_is_caught(run: Run[Sizes]) -> None:
 async def test_a_service_that_answers_before_it_writes_is_caught(run: Run[Sizes]) -> None:
     """Increments are taken back in Redis, as if they had never been written."""
 
-    @contextlib.asynccontextmanager
-    async def undone(run: Run[Sizes]) -> AsyncIterator[Target]:
-        async with (
-            restartable_redis(run.directory) as redis,
-            restartable_services(run.directory, redis.url) as services,
-        ):
+    async def undo(system: System, _: Workload) -> None:
+        names = await system.redis.execute("KEYS", "*plain*")
+        assert names
+        await asyncio.gather(*(system.redis.execute("DECRBY", name, 3) for name in names))
 
-            async def inject_now(_: Workload) -> None:
-                names = await redis.execute("KEYS", "*plain*")
-                assert names
-                await asyncio.gather(*(redis.execute("DECRBY", name, 3) for name in names))
-
-            yield Target(services, inject_now)
-
-    fault = Fault(name="undone", title="increments taken back", setup=undone)
+    fault = Fault("undone", "increments taken back", on_redis(undo))
 
     verdict = (await inject(fault, run)).verdict
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import urllib.request
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from bench.frame.errors import BenchError
-from bench.testbed.http_client import exchange
-from bench.testbed.operations import render_request
-from bench.testbed.servers import Server
+
+from .http_client import exchange
+from .operations import render_request
+from .servers import Server
 
 TEXT: Final = "text/plain;version=0.0.4"
 OPEN_METRICS: Final = "application/openmetrics-text;version=1.0.0"
@@ -52,8 +53,15 @@ class Scrape:
         return self.value(f'kv_spans_dropped_total{{reason="{reason}"}}')
 
 
-def scrape(server: Server, accept: str = TEXT) -> Scrape:
-    url = f"http://127.0.0.1:{server.admin_port}/metrics"
+class Scraped(Protocol):
+    """A service with metrics."""
+
+    @property
+    def admin_port(self) -> int: ...
+
+
+def scrape(service: Scraped, accept: str = TEXT) -> Scrape:
+    url = f"http://127.0.0.1:{service.admin_port}/metrics"
     request = urllib.request.Request(url, headers={"Accept": accept})
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - our own
         return Scrape(response.read().decode())
