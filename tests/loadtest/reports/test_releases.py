@@ -1,4 +1,4 @@
-"""Answers are told apart by the release that gave them."""
+"""Answers are counted by the release that gave them."""
 
 from __future__ import annotations
 
@@ -8,35 +8,43 @@ import math
 
 import pytest
 
-from loadtest.exposition import render
 from loadtest.latencies import percentile, round_up
-from loadtest.split_plot import render as render_page
-from loadtest.versions import HEADS, MOST_RELEASES, OTHERS, Question, Release, Tally, write_csv
+from loadtest.reports.html_page import render as render_page
+from loadtest.reports.metrics import render
+from loadtest.reports.releases import (
+    HEADS,
+    MOST_RELEASES,
+    OTHERS,
+    AnswerKind,
+    Release,
+    ReleaseCounts,
+    write_csv,
+)
 from tests.support.prometheus import check_metrics
 
-STABLE, CANARY, NOBODY = Release("1.0.0", "stable"), Release("1.1.0", "canary"), Release("", "")
-READ = Question("GET", "/v1/kv/{key}", 200)
+STABLE, CANARY, NO_RELEASE = Release("1.0.0", "stable"), Release("1.1.0", "canary"), Release("", "")
+READ = AnswerKind("GET", "/v1/kv/{key}", 200)
 
 
-def tally_of(*answers: tuple[Release, float, bool, bool]) -> Tally:
-    tally = Tally()
+def counts_of(*answers: tuple[Release, float, bool, bool]) -> ReleaseCounts:
+    counts = ReleaseCounts()
     for at, (release, seconds, failed, wrong) in enumerate(answers):
-        tally.add(release, READ, seconds, 1000.0 + at, failed=failed, wrong=wrong)
-    return tally
+        counts.add(release, READ, seconds, 1000.0 + at, failed=failed, wrong=wrong)
+    return counts
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return tally_of(
+def counts() -> ReleaseCounts:
+    return counts_of(
         (STABLE, 0.002, False, False),
         (STABLE, 0.004, False, False),
         (CANARY, 0.03, True, True),
-        (NOBODY, 0.1, True, False),
+        (NO_RELEASE, 0.1, True, False),
     )
 
 
-def test_each_release_has_a_line_and_nobody_the_last_one(tally: Tally) -> None:
-    rows = [dict(zip(HEADS, row, strict=True)) for row in tally.rows()]
+def test_each_release_has_a_line_and_answers_without_one_the_last(counts: ReleaseCounts) -> None:
+    rows = [dict(zip(HEADS, row, strict=True)) for row in counts.rows()]
 
     assert [(row["version"], row["track"]) for row in rows] == [STABLE, CANARY, ("-", "-")]
     assert [row["requests"] for row in rows] == ["2", "1", "1"]
@@ -47,11 +55,11 @@ def test_each_release_has_a_line_and_nobody_the_last_one(tally: Tally) -> None:
     assert [row["requests/s"] for row in rows] == ["0.5", "0.2", "0.2"]
 
 
-def test_workers_tallies_add_up_after_their_way_to_the_master(tally: Tally) -> None:
-    whole = Tally()
+def test_the_counts_of_workers_add_up(counts: ReleaseCounts) -> None:
+    whole = ReleaseCounts()
 
-    for part in (tally, tally_of((CANARY, 0.5, False, False))):
-        whole.absorb(Tally.load(json.loads(json.dumps(part.dump()))))
+    for part in (counts, counts_of((CANARY, 0.5, False, False))):
+        whole.absorb(ReleaseCounts.load(json.loads(json.dumps(part.dump()))))
 
     assert whole.requests == 5
     assert whole.releases[CANARY].requests == 2
@@ -60,15 +68,15 @@ def test_workers_tallies_add_up_after_their_way_to_the_master(tally: Tally) -> N
     assert whole.seconds[1000] == {STABLE: 1, CANARY: 1}
 
 
-def test_ever_new_versions_get_no_line_each() -> None:
-    tally = tally_of(*((Release(f"{n}", "x"), 0.1, False, False) for n in range(100)))
+def test_the_number_of_lines_is_bounded() -> None:
+    counts = counts_of(*((Release(f"{n}", "x"), 0.1, False, False) for n in range(100)))
 
-    assert len(tally.releases) == MOST_RELEASES + 1
-    assert tally.releases[OTHERS].requests == 100 - MOST_RELEASES
+    assert len(counts.releases) == MOST_RELEASES + 1
+    assert counts.releases[OTHERS].requests == 100 - MOST_RELEASES
 
 
-def test_the_exposition_is_one_and_says_what_the_table_says(tally: Tally) -> None:
-    text = render(tally, users=7)
+def test_the_exposition_is_valid_and_agrees_with_the_table(counts: ReleaseCounts) -> None:
+    text = render(counts, users=7)
 
     assert check_metrics(text.encode()) == ""
     assert "load_users 7" in text
@@ -78,15 +86,15 @@ def test_the_exposition_is_one_and_says_what_the_table_says(tally: Tally) -> Non
     assert f'load_request_duration_seconds_bucket{{{labels},le="0.1"}} 1' in text
 
 
-def test_what_headers_say_breaks_neither_the_exposition_nor_the_page() -> None:
-    tally = tally_of((Release('1"\n\\', "<script>"), 0.1, False, False))
+def test_headers_are_escaped_in_the_exposition_and_on_the_page() -> None:
+    counts = counts_of((Release('1"\n\\', "<script>"), 0.1, False, False))
 
-    assert check_metrics(render(tally, 0).encode()) == ""
-    assert "<script>" not in render_page(tally)
+    assert check_metrics(render(counts, 0).encode()) == ""
+    assert "<script>" not in render_page(counts)
 
 
-def test_the_page_shows_every_release_of_every_second(tally: Tally) -> None:
-    page = render_page(tally, ["knee: here"])
+def test_the_page_shows_every_release_of_every_second(counts: ReleaseCounts) -> None:
+    page = render_page(counts, ["knee: here"])
 
     assert page.count("<rect") == 4
     assert "1.1.0 canary" in page
@@ -96,10 +104,10 @@ def test_the_page_shows_every_release_of_every_second(tally: Tally) -> None:
 def test_a_table_of_no_requests_is_empty() -> None:
     file = io.StringIO()
 
-    write_csv(file, HEADS, Tally().rows())
+    write_csv(file, HEADS, ReleaseCounts().rows())
 
     assert file.getvalue().splitlines() == [",".join(HEADS)]
-    assert "No requests" in render_page(Tally())
+    assert "No requests" in render_page(ReleaseCounts())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from loadtest.zipf import Zipf
+from loadtest.users.run_state import Zipf
 
 DRAWS = 100_000
 
@@ -38,6 +38,6 @@ def test_the_law_is_that_of_ycsb() -> None:
     assert sum(chances[:10]) == pytest.approx(0.38, abs=0.01)
 
 
-def test_there_has_to_be_a_rank() -> None:
+def test_there_must_be_a_rank() -> None:
     with pytest.raises(ValueError, match="rank"):
         Zipf(0)

@@ -1,4 +1,4 @@
-"""What is said at the end of a run: by version, the knee, what was demanded; and the exit code."""
+"""The tables and files at the end of a run: by version, the knee, and the thresholds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Final
 
 from locust.stats import RequestStats, StatsEntry
 
-from . import split_plot
-from .knee import HEADS as KNEE_HEADS
-from .knee import KneeSearch
-from .latencies import percentile
-from .table import align
-from .thresholds import Measured, Thresholds, Verdict
-from .versions import HEADS, Tally, write_csv
+from ..latencies import percentile
+from ..shapes.knee_search import HEADS as KNEE_HEADS
+from ..shapes.knee_search import KneeSearch
+from ..thresholds import Measured, Thresholds, Verdict
+from . import html_page
+from .releases import HEADS, ReleaseCounts, write_csv
 
 ROUTE_HEADS: Final = (
     *("method", "route", "requests", "failures"),
@@ -23,47 +22,49 @@ ROUTE_HEADS: Final = (
 
 
 def measured(entry: StatsEntry) -> Measured:
-    """Return what locust counted."""
+    """Return Locust's counts."""
     seconds = (entry.last_request_timestamp or 0.0) - entry.start_time
     return Measured(entry.num_requests, entry.num_failures, seconds, entry.response_times)
 
 
 def by_route(stats: RequestStats) -> Mapping[str, Measured]:
-    """Return what locust counted of each route, by "METHOD route"."""
+    """Return Locust's counts by "METHOD route"."""
     return {f"{method} {name}": measured(each) for (name, method), each in stats.entries.items()}
 
 
 def judge(
-    thresholds: Thresholds, stats: RequestStats, tally: Tally, search: KneeSearch | None
+    thresholds: Thresholds, stats: RequestStats, counts: ReleaseCounts, search: KneeSearch | None
 ) -> list[Verdict]:
-    """Return the verdicts; a search of the knee breaks what else is demanded on purpose."""
+    """Return the verdicts. A search for the knee breaks the other thresholds on purpose."""
     if search is not None:
-        return [Verdict("wrong answers", tally.wrong, 0), *search.judge()]
-    return thresholds.judge(measured(stats.total), by_route(stats), tally.wrong)
+        return [Verdict("wrong answers", counts.wrong, 0), *search.judge()]
+    return thresholds.judge(measured(stats.total), by_route(stats), counts.wrong)
 
 
-def tell(tally: Tally, verdicts: Sequence[Verdict], search: KneeSearch | None) -> None:
+def print_summary(
+    counts: ReleaseCounts, verdicts: Sequence[Verdict], search: KneeSearch | None
+) -> None:
     """Print the tables."""
-    print("\nBy version\n" + align([HEADS, *tally.rows()]))
+    print("\nBy version\n" + align([HEADS, *counts.rows()]))
     if search is not None:
-        print("\n" + align([KNEE_HEADS, *(rung.row for rung in search.rungs)]))
+        print("\n" + align([KNEE_HEADS, *(step.row for step in search.steps)]))
         print(search.describe())
     heads = ("demanded", "found", "bound", "")
     print("\n" + align([heads, *(verdict.row for verdict in verdicts)]), flush=True)
 
 
 def write_reports(
-    directory: Path, stats: RequestStats, tally: Tally, search: KneeSearch | None
+    directory: Path, stats: RequestStats, counts: ReleaseCounts, search: KneeSearch | None
 ) -> None:
-    """Write the files that ``--report-dir`` promises.
+    """Write the files of ``--report-dir``.
 
-    Locust's own ``--csv`` is written once a second, and does not have the last one.
+    Locust's own ``--csv`` is written once a second, without the last second.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "versions.csv").open("w", newline="") as file:
-        write_csv(file, HEADS, tally.rows())
+        write_csv(file, HEADS, counts.rows())
     with (directory / "answers.csv").open("w", newline="") as file:
-        rows = [(*question, count) for question, count in sorted(tally.answers.items())]
+        rows = [(*kind, count) for kind, count in sorted(counts.answers.items())]
         write_csv(file, ("method", "route", "status", "requests"), rows)
     with (directory / "routes.csv").open("w", newline="") as file:
         write_csv(file, ROUTE_HEADS, _route_rows(stats))
@@ -77,8 +78,8 @@ def write_reports(
     if search is not None:
         notes.append(search.describe())
         with (directory / "knee.csv").open("w", newline="") as file:
-            write_csv(file, KNEE_HEADS, (rung.row for rung in search.rungs))
-    (directory / "versions.html").write_text(split_plot.render(tally, notes))
+            write_csv(file, KNEE_HEADS, (step.row for step in search.steps))
+    (directory / "versions.html").write_text(html_page.render(counts, notes))
 
 
 def _route_rows(stats: RequestStats) -> Iterator[tuple[object, ...]]:
@@ -86,3 +87,14 @@ def _route_rows(stats: RequestStats) -> Iterator[tuple[object, ...]]:
         percentiles = (percentile(each.response_times, ratio) for ratio in (0.5, 0.95, 0.99))
         mean = f"{each.avg_response_time:.6g}"
         yield (method, name, each.num_requests, each.num_failures, mean, *percentiles)
+
+
+def align(lines: Sequence[Sequence[str]]) -> str:
+    """Return the cells in columns: the first one left-aligned, the others right-aligned."""
+    first, *others = (max(map(len, column)) for column in zip(*lines, strict=True))
+    rendered = [
+        "  ".join((line[0].ljust(first), *map(str.rjust, line[1:], others))).rstrip()
+        for line in lines
+    ]
+    rendered.insert(1, "-" * max(map(len, rendered)))
+    return "\n".join(rendered)

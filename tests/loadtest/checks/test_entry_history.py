@@ -1,29 +1,29 @@
-"""Which reads a ledger of writes allows, and which it calls wrong."""
+"""The reads that the history of an entry allows."""
 
 from __future__ import annotations
 
 import pytest
 
-from loadtest.checks import WrongAnswer
-from loadtest.ledgers.entries import KeyHistory, Write
+from loadtest.checks.answers import WrongAnswer
+from loadtest.checks.entry_history import EntryHistory, Write
 
 
-def written(history: KeyHistory, etag: str) -> Write:
+def written(history: EntryHistory, etag: str) -> Write:
     write = history.begin_write()
     history.acknowledge(write, etag)
     return write
 
 
-def test_what_was_acknowledged_last_is_found() -> None:
-    history = KeyHistory()
+def test_the_last_acknowledged_write_is_found() -> None:
+    history = EntryHistory()
     written(history, '"a"')
     last = written(history, '"b"')
 
     history.found(history.begin_read(), last.number, '"b"')
 
 
-def test_what_was_replaced_is_stale() -> None:
-    history = KeyHistory()
+def test_a_replaced_value_is_stale() -> None:
+    history = EntryHistory()
     first = written(history, '"a"')
     written(history, '"b"')
 
@@ -31,8 +31,8 @@ def test_what_was_replaced_is_stale() -> None:
         history.found(history.begin_read(), first.number, '"a"')
 
 
-def test_a_read_that_began_before_may_find_either() -> None:
-    history = KeyHistory()
+def test_a_read_that_began_before_a_write_may_find_either_value() -> None:
+    history = EntryHistory()
     first = written(history, '"a"')
     read = history.begin_read()
     second = written(history, '"b"')
@@ -41,8 +41,8 @@ def test_a_read_that_began_before_may_find_either() -> None:
     history.found(read, second.number, '"b"')
 
 
-def test_of_overlapping_writes_either_may_be_the_last() -> None:
-    history = KeyHistory()
+def test_either_of_two_concurrent_writes_may_be_the_last() -> None:
+    history = EntryHistory()
     one, other = history.begin_write(), history.begin_write()
     history.acknowledge(other, '"b"')
     history.acknowledge(one, '"a"')
@@ -51,8 +51,8 @@ def test_of_overlapping_writes_either_may_be_the_last() -> None:
     history.found(history.begin_read(), other.number, '"b"')
 
 
-def test_a_write_of_which_nobody_knows_may_be_found_whenever() -> None:
-    history = KeyHistory()
+def test_an_unknown_write_may_be_found_at_any_time() -> None:
+    history = EntryHistory()
     unknown = history.begin_write()
     written(history, '"b"')
 
@@ -60,7 +60,7 @@ def test_a_write_of_which_nobody_knows_may_be_found_whenever() -> None:
 
 
 def test_a_refused_write_is_never_found() -> None:
-    history = KeyHistory()
+    history = EntryHistory()
     written(history, '"a"')
     refused = history.begin_write()
     history.refuse(refused)
@@ -69,15 +69,15 @@ def test_a_refused_write_is_never_found() -> None:
         history.found(history.begin_read(), refused.number, '"r"')
 
 
-def test_a_value_from_nowhere_is_wrong() -> None:
-    history = KeyHistory()
+def test_a_value_that_was_never_written_is_wrong() -> None:
+    history = EntryHistory()
 
     with pytest.raises(WrongAnswer, match="nobody wrote"):
         history.found(history.begin_read(), 1, '"a"')
 
 
 def test_an_etag_belongs_to_one_write() -> None:
-    history = KeyHistory()
+    history = EntryHistory()
     write = written(history, '"a"')
 
     with pytest.raises(WrongAnswer, match="wrong ETag"):
@@ -87,7 +87,7 @@ def test_an_etag_belongs_to_one_write() -> None:
 
 
 def test_nothing_is_found_before_a_write_and_after_a_deletion_only() -> None:
-    history = KeyHistory()
+    history = EntryHistory()
     history.found_nothing(history.begin_read())
     written(history, '"a"')
     with pytest.raises(WrongAnswer, match="missing entry"):
@@ -98,8 +98,8 @@ def test_nothing_is_found_before_a_write_and_after_a_deletion_only() -> None:
     history.found_nothing(history.begin_read())
 
 
-def test_an_unchanged_entry_is_one_that_may_be_there() -> None:
-    history = KeyHistory()
+def test_an_unchanged_entry_must_have_an_allowed_etag() -> None:
+    history = EntryHistory()
     written(history, '"a"')
     history.found_etag(history.begin_read(), '"a"')
     written(history, '"b"')
@@ -108,8 +108,8 @@ def test_an_unchanged_entry_is_one_that_may_be_there() -> None:
         history.found_etag(history.begin_read(), '"a"')
 
 
-def test_a_swap_of_what_is_there_is_not_refused() -> None:
-    history = KeyHistory()
+def test_a_swap_of_the_current_value_is_not_refused() -> None:
+    history = EntryHistory()
     written(history, '"a"')
     read, write = history.begin_read(), history.begin_write()
 
@@ -118,7 +118,7 @@ def test_a_swap_of_what_is_there_is_not_refused() -> None:
 
 
 def test_a_swap_may_be_refused_when_another_writes() -> None:
-    history = KeyHistory()
+    history = EntryHistory()
     written(history, '"a"')
     read, write = history.begin_read(), history.begin_write()
     written(history, '"b"')

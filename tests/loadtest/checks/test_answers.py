@@ -1,10 +1,10 @@
-"""What is wrong, and what is a failure that the service owned up to."""
+"""Wrong answers, and failures that the service reports as such."""
 
 from __future__ import annotations
 
 import pytest
 
-from loadtest.checks import (
+from loadtest.checks.answers import (
     Answer,
     ServiceFailed,
     WrongAnswer,
@@ -22,7 +22,7 @@ def answer(status: int = 200, body: bytes = b"", **headers: str) -> Answer:
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
-def test_a_surprising_status_is_wrong_unless_it_says_that_the_service_failed() -> None:
+def test_an_unexpected_status_is_wrong_unless_it_reports_a_failure() -> None:
     expect_status(answer(404), 200, 404)
     with pytest.raises(WrongAnswer, match="wrong status 404"):
         expect_status(answer(404), 200)
@@ -31,7 +31,7 @@ def test_a_surprising_status_is_wrong_unless_it_says_that_the_service_failed() -
 
 
 @pytest.mark.parametrize(
-    ("said", "applied_nothing"),
+    ("failed_answer", "applied_nothing"),
     [
         (Answer(503, PROBLEM, b'{"code":"overloaded"}'), True),
         (Answer(507, PROBLEM, b'{"code":"store_full"}'), True),
@@ -40,11 +40,11 @@ def test_a_surprising_status_is_wrong_unless_it_says_that_the_service_failed() -
         (Answer(503, PROBLEM, b"{"), False),
     ],
 )
-def test_only_the_service_itself_can_say_that_nothing_was_applied(
-    said: Answer, *, applied_nothing: bool
+def test_only_the_service_itself_promises_that_nothing_was_applied(
+    failed_answer: Answer, *, applied_nothing: bool
 ) -> None:
     with pytest.raises(ServiceFailed) as failed:
-        expect_status(said, 200)
+        expect_status(failed_answer, 200)
 
     assert failed.value.applied_nothing is applied_nothing
 
@@ -56,7 +56,7 @@ def test_an_etag_is_strong(etag: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
-def test_a_body_that_is_no_object_is_wrong(body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_wrong(body: bytes) -> None:
     with pytest.raises(WrongAnswer, match="no JSON object"):
         json_of(answer(body=body))
 

@@ -1,4 +1,4 @@
-"""What an answer must be to be right: status, ETag and value; a wrong one is no success. Pure."""
+"""Whether an answer is right: its status, ETag and value. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ETAG: Final = re.compile(r'"[\x21\x23-\x7e]+"')
 class WrongAnswer(Exception):
     """An answer that no right service gives.
 
-    The message is one of few, for they are counted by it; ``detail`` is for whoever looks into it.
+    Locust counts failures by message, so there are few messages. ``detail`` is for the log.
     """
 
     def __init__(self, message: str, detail: str = "") -> None:
@@ -24,7 +24,7 @@ class WrongAnswer(Exception):
 
 
 class ServiceFailed(Exception):
-    """The service, or a proxy before it, said that it could not: 5xx, and 408 or 429."""
+    """The service, or a proxy before it, answered 5xx, 408 or 429."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(f"{status} {code}".rstrip())
@@ -32,40 +32,40 @@ class ServiceFailed(Exception):
 
     @property
     def applied_nothing(self) -> bool:
-        """Tell whether surely nothing was changed: tallykv's 503, 507 and 408 promise it.
+        """Return True if nothing was changed, as tallykv's 503, 507 and 408 promise.
 
-        A proxy's 503 promises nothing, and has no code.
+        A proxy's 503 has no code and promises nothing.
         """
         return self.status in {408, 503, 507} and " " in str(self)
 
 
 class Headers(Protocol):
-    """Asked for names in small letters only."""
+    """Headers by name in lower case."""
 
     def get(self, name: str, /) -> Any:
-        """Return the value, None if there is none."""
+        """Return the value, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it came."""
+    """An answer to a request."""
 
     status: int
     headers: Headers
     body: bytes
 
     def header(self, name: str) -> str:
-        """Return the header's value, "" without one; ``name`` in small letters."""
+        """Return the value of a header, "" without one. ``name`` is in lower case."""
         value = self.headers.get(name)
         return value if isinstance(value, str) else ""
 
 
-#: Raises WrongAnswer or ServiceFailed.
+#: A check of an answer. It raises WrongAnswer or ServiceFailed.
 Check = Callable[[Answer], None]
 
 
 def expect_status(answer: Answer, *expected: int) -> None:
-    """Raise ServiceFailed for a failure that is owned up to, WrongAnswer for any other surprise."""
+    """Raise ServiceFailed for a 5xx, 408 or 429, and WrongAnswer for any other status."""
     if answer.status in expected:
         return
     if answer.status >= 500 or answer.status in {408, 429}:
@@ -74,7 +74,7 @@ def expect_status(answer: Answer, *expected: int) -> None:
 
 
 def problem_code(answer: Answer) -> str:
-    """Return the problem's ``code``, "" where the body is none of tallykv's problems."""
+    """Return the problem's ``code``, "" if the body is not a problem of tallykv."""
     if not answer.header("content-type").startswith("application/problem+json"):
         return ""
     try:
@@ -85,7 +85,7 @@ def problem_code(answer: Answer) -> str:
 
 
 def etag_of(answer: Answer) -> str:
-    """Return the strong ETag; raise WrongAnswer if there is none."""
+    """Return the ETag; raise WrongAnswer if there is no strong one."""
     etag = answer.header("etag")
     if not _ETAG.fullmatch(etag):
         raise WrongAnswer("no strong ETag", etag)
@@ -93,7 +93,7 @@ def etag_of(answer: Answer) -> str:
 
 
 def json_of(answer: Answer) -> dict[str, Any]:
-    """Return the object that the body is; raise WrongAnswer if it is none."""
+    """Return the body as a JSON object; raise WrongAnswer."""
     try:
         read = json.loads(answer.body)
     except ValueError:
@@ -104,16 +104,16 @@ def json_of(answer: Answer) -> dict[str, Any]:
 
 
 def expect_equal(found: object, expected: object, what: str) -> None:
-    """Raise WrongAnswer ("wrong ``what``") unless they are equal, and of one type."""
+    """Raise WrongAnswer ("wrong ``what``") unless both are equal and have the same type."""
     if found != expected or type(found) is not type(expected):
         raise WrongAnswer(f"wrong {what}", f"{found!r} instead of {expected!r}"[:300])
 
 
 def expect_written(answer: Answer, key: str, *statuses: int) -> str:
-    """Check what a write of an entry answers, and return the ETag."""
+    """Check the answer to a write of an entry, and return the ETag."""
     expect_status(answer, *statuses)
     etag = etag_of(answer)
-    said = json_of(answer)
-    expect_equal(said.get("key"), key, "key")
-    expect_equal(said.get("etag"), etag, "ETag in the body")
+    body = json_of(answer)
+    expect_equal(body.get("key"), key, "key")
+    expect_equal(body.get("etag"), etag, "ETag in the body")
     return etag

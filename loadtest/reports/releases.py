@@ -1,4 +1,4 @@
-"""Answers by the release that gave them, as the headers KV-Version and KV-Track name it. Pure."""
+"""Counts of answers by release, as the headers KV-Version and KV-Track name it. Pure."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TextIO
 
-from .latencies import percentile, round_up
+from ..latencies import percentile, round_up
 
 HEADS: Final = (
     *("version", "track", "requests", "share", "failures", "wrong"),
     *("requests/s", "p50 ms", "p95 ms", "p99 ms"),
 )
-#: Whoever answers with ever new versions gets no series for each of them.
+#: A bound on the series of /metrics. Further releases are counted together.
 MOST_RELEASES: Final = 20
 MOST_LETTERS: Final = 64
 
 
 class Release(NamedTuple):
-    """Who answered; empty for who doesn't say so, as a proxy, and where there was no answer."""
+    """The release that answered. Both are empty for a proxy, and where there was no answer."""
 
     version: str
     track: str
 
 
-class Question(NamedTuple):
-    """What was answered how; ``status`` is 0 where there was no answer."""
+class AnswerKind(NamedTuple):
+    """The route and status of an answer. ``status`` is 0 where there was none."""
 
     method: str
     route: str
     status: int
 
 
-#: Who has the rest, beyond MOST_RELEASES.
+#: All releases beyond MOST_RELEASES.
 OTHERS: Final = Release("other", "other")
 
 
 @dataclass(slots=True)
 class Outcomes:
-    """Requests of one release; ``wrong`` ones are among the ``failures``."""
+    """Requests of one release. ``failures`` include the ``wrong`` ones."""
 
     requests: int = 0
     failures: int = 0
@@ -57,12 +57,12 @@ class Outcomes:
 
 
 @dataclass(slots=True)
-class Tally:
-    """All answers of a run, or of a worker's part of it since it last reported."""
+class ReleaseCounts:
+    """All answers of a run, or those of a worker since its last report."""
 
     releases: dict[Release, Outcomes] = field(default_factory=dict)
-    answers: Counter[Question] = field(default_factory=Counter)
-    #: By whole Unix seconds.
+    answers: Counter[AnswerKind] = field(default_factory=Counter)
+    #: By Unix time in whole seconds.
     seconds: dict[int, Counter[Release]] = field(default_factory=dict)
 
     @property
@@ -75,20 +75,20 @@ class Tally:
 
     @property
     def duration(self) -> int:
-        """Return how many seconds there are from the first answer's to the last one's."""
+        """Return the seconds from the first answer to the last one, both included."""
         return max(self.seconds) - min(self.seconds) + 1 if self.seconds else 0
 
     def add(
         self,
         release: Release,
-        question: Question,
+        kind: AnswerKind,
         latency_seconds: float,
         at: float,
         *,
         failed: bool,
         wrong: bool,
     ) -> None:
-        """Count an answer, or that there was none; ``at`` is its Unix time."""
+        """Count an answer, or a missing one. ``at`` is its Unix time."""
         release = self._known(Release(*(part[:MOST_LETTERS] for part in release)))
         outcomes = self.releases.setdefault(release, Outcomes())
         outcomes.requests += 1
@@ -96,11 +96,11 @@ class Tally:
         outcomes.wrong += wrong
         outcomes.total_seconds += latency_seconds
         outcomes.latencies[round_up(latency_seconds)] += 1
-        self.answers[question] += 1
+        self.answers[kind] += 1
         self.seconds.setdefault(int(at), Counter())[release] += 1
 
-    def absorb(self, other: Tally) -> None:
-        """Add another tally to this one."""
+    def absorb(self, other: ReleaseCounts) -> None:
+        """Add other counts to these."""
         for release, outcomes in other.releases.items():
             self.releases.setdefault(self._known(release), Outcomes()).absorb(outcomes)
         self.answers.update(other.answers)
@@ -115,13 +115,13 @@ class Tally:
         self.seconds.clear()
 
     def dump(self) -> dict[str, Any]:
-        """Return it as plain lists, for the way from a worker to its master."""
+        """Return plain lists, for the report of a worker to its master."""
         return {
             "releases": [
                 [*release, o.requests, o.failures, o.wrong, o.total_seconds, [*o.latencies.items()]]
                 for release, o in self.releases.items()
             ],
-            "answers": [[*question, count] for question, count in self.answers.items()],
+            "answers": [[*kind, count] for kind, count in self.answers.items()],
             "seconds": [
                 [second, *release, count]
                 for second, releases in self.seconds.items()
@@ -130,21 +130,21 @@ class Tally:
         }
 
     @classmethod
-    def load(cls, dumped: dict[str, Any]) -> Tally:
-        """Return what ``dump`` returned."""
-        tally = cls()
+    def load(cls, dumped: dict[str, Any]) -> ReleaseCounts:
+        """Return the counts that ``dump`` made into lists."""
+        counts = cls()
         for version, track, requests, failures, wrong, total, latencies in dumped["releases"]:
-            tally.releases[Release(version, track)] = Outcomes(
+            counts.releases[Release(version, track)] = Outcomes(
                 requests, failures, wrong, total, Counter(dict(latencies))
             )
         for method, route, status, count in dumped["answers"]:
-            tally.answers[Question(method, route, status)] = count
+            counts.answers[AnswerKind(method, route, status)] = count
         for second, version, track, count in dumped["seconds"]:
-            tally.seconds.setdefault(second, Counter())[Release(version, track)] = count
-        return tally
+            counts.seconds.setdefault(second, Counter())[Release(version, track)] = count
+        return counts
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Return a line for each release, under HEADS; those without a name last."""
+        """Return the cells under HEADS for each release. Answers without a release are last."""
         seconds = self.duration or 1
         return [
             (

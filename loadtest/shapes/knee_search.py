@@ -1,4 +1,8 @@
-"""The search for the knee: more and more users until the objective breaks. Pure."""
+"""The search for the knee: more and more users until the objective breaks. Pure.
+
+The knee is the load beyond which latency or errors grow out of bounds (Jain, The Art of Computer
+Systems Performance Analysis, 1991, section 3.3).
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,16 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from .latencies import percentile
-from .thresholds import Demands, Measured, Verdict, judge
+from ..latencies import percentile
+from ..thresholds import Demands, Measured, Verdict, judge
 
 HEADS: Final = ("users", "requests/s", "p50 ms", "p99 ms", "error ratio", "objective")
 GROWTH: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """A step of the search, and why it broke the objective, if it did."""
+class Step:
+    """A step of the search, and the demands that it broke."""
 
     users: int
     measured: Measured
@@ -35,32 +39,33 @@ class Rung:
 
 @dataclass(slots=True)
 class KneeSearch:
-    """Steps of GROWTH from ``first`` users to ``most`` at the utmost, until one breaks ``demands``.
+    """Steps from ``first`` to at most ``most`` users, each GROWTH times the one before.
 
-    The knee is the last step that kept them. A step without requests breaks them.
+    The search ends with the first step that breaks ``demands``, or has no requests. The knee is
+    the last step that kept them.
     """
 
     demands: Demands
     first: int
     most: int
-    rungs: list[Rung] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
     @property
     def users(self) -> int | None:
-        """Return the users of the step to make, None when the search is over."""
-        if not self.rungs:
+        """Return the users of the next step, None when the search is over."""
+        if not self.steps:
             return min(self.first, self.most)
-        last = self.rungs[-1]
+        last = self.steps[-1]
         if last.broken or last.users >= self.most:
             return None
         return min(self.most, math.ceil(last.users * GROWTH))
 
     def add(self, measured: Measured) -> None:
-        """Note what the step's users measured."""
+        """Add the measurement of a step; raise ValueError when the search is over."""
         users = self.users
         if users is None:
             raise ValueError("the search is over")
-        # Latency and errors make the objective; a rate is demanded of the knee, not of each step.
+        # A rate is demanded of the knee, not of each step.
         objective = Demands(
             p50_ms=self.demands.p50_ms,
             p95_ms=self.demands.p95_ms,
@@ -72,20 +77,20 @@ class KneeSearch:
             *judge("", objective, measured),
         ]
         broken = tuple(each for each in verdicts if not each.holds)
-        self.rungs.append(Rung(users, measured, broken))
+        self.steps.append(Step(users, measured, broken))
 
     @property
-    def knee(self) -> Rung | None:
-        """Return the last step that kept the objective, once one broke it; None otherwise."""
-        if len(self.rungs) < 2 or not self.rungs[-1].broken:
+    def knee(self) -> Step | None:
+        """Return the last step that kept the demands; None unless a later one broke them."""
+        if len(self.steps) < 2 or not self.steps[-1].broken:
             return None
-        return self.rungs[-2]
+        return self.steps[-2]
 
     def describe(self) -> str:
-        """Return what was found, as a line."""
-        if not self.rungs:
-            return "knee: not looked for"
-        last = self.rungs[-1]
+        """Return the result in one line."""
+        if not self.steps:
+            return "knee: no step was measured"
+        last = self.steps[-1]
         if not last.broken:
             return f"knee: none up to {last.users} users, {last.measured.rate:.0f} requests/s"
         why = ", ".join(" ".join(each.row[:3]) for each in last.broken)
@@ -99,7 +104,7 @@ class KneeSearch:
         )
 
     def judge(self) -> list[Verdict]:
-        """Return verdicts: that there is a knee, and that its rate is what is demanded."""
+        """Return verdicts: that there is a knee, and that its rate is as demanded."""
         rate = self.knee.measured.rate if self.knee else 0.0
         verdicts = [Verdict("knees found", 1 if self.knee else 0, 1, at_least=True)]
         if (bound := self.demands.requests_per_second) is not None:

@@ -1,18 +1,18 @@
-"""Which values of a counter a ledger of its increments allows."""
+"""The values that the history of a counter allows."""
 
 from __future__ import annotations
 
 import pytest
 
-from loadtest.checks import WrongAnswer
-from loadtest.ledgers.counters import CounterHistory
+from loadtest.checks.answers import WrongAnswer
+from loadtest.checks.counter_history import CounterHistory
 
 
 def incremented(history: CounterHistory, by: int, value: int) -> None:
     history.acknowledge(history.begin(by), value)
 
 
-def test_sums_are_told_in_any_order_of_overlapping_increments() -> None:
+def test_concurrent_increments_are_answered_in_any_order() -> None:
     history = CounterHistory()
     one, other = history.begin(2), history.begin(3)
 
@@ -23,7 +23,7 @@ def test_sums_are_told_in_any_order_of_overlapping_increments() -> None:
     history.found(history.begin_read(), 5)
 
 
-def test_a_sum_without_what_was_acknowledged_before_lost_it() -> None:
+def test_a_sum_without_an_acknowledged_increment_has_lost_it() -> None:
     history = CounterHistory()
     incremented(history, 5, 5)
 
@@ -31,14 +31,14 @@ def test_a_sum_without_what_was_acknowledged_before_lost_it() -> None:
         incremented(history, 1, 5)
 
 
-def test_a_sum_above_all_that_was_sent_doubled_something() -> None:
+def test_a_sum_above_all_increments_has_counted_one_twice() -> None:
     history = CounterHistory()
 
     with pytest.raises(WrongAnswer, match="doubled increment"):
         incremented(history, 1, 2)
 
 
-def test_two_are_never_told_the_same() -> None:
+def test_two_increments_never_have_the_same_answer() -> None:
     history = CounterHistory()
     one, other = history.begin(1), history.begin(1)
     history.acknowledge(one, 1)
@@ -48,7 +48,7 @@ def test_two_are_never_told_the_same() -> None:
 
 
 @pytest.mark.parametrize("value", [5, 7])
-def test_what_nobody_knows_of_may_be_in_the_value_or_not(value: int) -> None:
+def test_an_unknown_increment_may_be_in_the_value_or_not(value: int) -> None:
     history = CounterHistory()
     incremented(history, 5, 5)
     history.begin(2)
@@ -57,7 +57,7 @@ def test_what_nobody_knows_of_may_be_in_the_value_or_not(value: int) -> None:
 
 
 @pytest.mark.parametrize(("value", "why"), [(4, "lost"), (8, "doubled")])
-def test_beyond_that_a_value_is_wrong(value: int, why: str) -> None:
+def test_any_other_value_is_wrong(value: int, why: str) -> None:
     history = CounterHistory()
     incremented(history, 5, 5)
     history.begin(2)
@@ -75,7 +75,7 @@ def test_a_refused_increment_is_in_no_value() -> None:
         history.found(history.begin_read(), 2)
 
 
-def test_an_acknowledged_counter_is_there() -> None:
+def test_an_acknowledged_counter_exists() -> None:
     history = CounterHistory()
     incremented(history, 1, 1)
 

@@ -1,4 +1,4 @@
-"""A service that lies is caught, whatever the lie; one that doesn't is not."""
+"""Every kind of wrong answer is found, and a right service passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from svc.settings import Settings
-from tests.loadtest.liar import LIES, lying
+from tests.loadtest.faulty_proxy import FAULTS, running_proxy
 from tests.loadtest.runs import Outcome, run_load, thresholds
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
@@ -21,9 +21,9 @@ async def right_service(redis_server: RedisServer) -> AsyncIterator[Service]:
         yield running
 
 
-async def load(service: Service, directory: Path, *, honest: bool) -> Outcome:
-    """Load the service through a proxy; few keys, so that each is written and read often."""
-    async with lying(service, honest=honest) as host:
+async def load(service: Service, directory: Path, *, faulty: bool) -> Outcome:
+    """Load the service through the proxy. With few keys, each is written and read often."""
+    async with running_proxy(service, faulty=faulty) as host:
         return await run_load(
             directory,
             *("--host", host, "--users", "20", "--run-time", "2s", *thresholds(directory)),
@@ -31,21 +31,19 @@ async def load(service: Service, directory: Path, *, honest: bool) -> Outcome:
         )
 
 
-async def test_a_service_that_tells_the_truth_passes(
-    right_service: Service, tmp_path: Path
-) -> None:
-    outcome = await load(right_service, tmp_path, honest=True)
+async def test_a_right_service_passes(right_service: Service, tmp_path: Path) -> None:
+    outcome = await load(right_service, tmp_path, faulty=False)
 
     assert outcome.code == 0, outcome.output
     assert outcome.wrong == 0
     assert outcome.failures == set()
 
 
-async def test_every_lie_is_noticed_and_fails_the_run(
+async def test_every_fault_is_found_and_fails_the_run(
     right_service: Service, tmp_path: Path
 ) -> None:
-    outcome = await load(right_service, tmp_path, honest=False)
+    outcome = await load(right_service, tmp_path, faulty=True)
 
     assert outcome.code == 1, outcome.output
     assert outcome.wrong > 0
-    assert {f"WrongAnswer('{noticed}')" for noticed in LIES.values()} <= outcome.failures
+    assert {f"WrongAnswer('{message}')" for message in FAULTS.values()} <= outcome.failures

@@ -1,4 +1,4 @@
-"""The knee is the last step that keeps the objective."""
+"""The knee is the last step that keeps the objective, and curves stay within their users."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.knee import KneeSearch
 from loadtest.shapes.curves import CURVES
+from loadtest.shapes.knee_search import KneeSearch
 from loadtest.thresholds import Demands, Measured
 from tests.loadtest.runs import run_load, thresholds
 from tests.support.redis_servers import RedisServer
 from tests.support.services import service_process
 
-#: In flight at once, and how long each stays: at most 160 requests a second are served. Up to 16
-#: users are never refused.
+#: Requests in flight, and their latency: at most 160 a second are served. Up to 16 users are never
+#: refused.
 IN_FLIGHT = 16
 LATENCY_MS = 100
 MOST_RATE = IN_FLIGHT * 1000 / LATENCY_MS
@@ -30,22 +30,22 @@ def step(requests: int, failures: int = 0) -> Measured:
 
 
 def test_users_grow_until_the_objective_breaks() -> None:
-    looking = search(error_ratio=0.01)
+    found = search(error_ratio=0.01)
     users = []
     for failures in (0, 1, 2):
-        users.append(looking.users)
-        looking.add(step(100, failures))
+        users.append(found.users)
+        found.add(step(100, failures))
 
     assert users == [10, 15, 23]
-    assert looking.users is None
-    assert looking.knee is not None
-    assert looking.knee.users == 15
-    assert [each.holds for each in looking.judge()] == [True]
-    assert "knee: 15 users, 100 requests/s" in looking.describe()
-    assert "broken at 23 users: error_ratio 0.02" in looking.describe()
+    assert found.users is None
+    assert found.knee is not None
+    assert found.knee.users == 15
+    assert [each.holds for each in found.judge()] == [True]
+    assert "knee: 15 users, 100 requests/s" in found.describe()
+    assert "broken at 23 users: error_ratio 0.02" in found.describe()
 
 
-def test_there_is_no_knee_where_nothing_breaks_or_all_does() -> None:
+def test_there_is_no_knee_where_no_step_or_the_first_one_breaks() -> None:
     strong, weak = search(most=12, p99_ms=10), search(p99_ms=1)
     for _ in range(2):
         strong.add(step(100))
@@ -58,24 +58,24 @@ def test_there_is_no_knee_where_nothing_breaks_or_all_does() -> None:
     assert [each.holds for each in (*strong.judge(), *weak.judge())] == [False, False]
 
 
-def test_a_step_without_requests_keeps_nothing() -> None:
-    looking = search(p99_ms=10)
+def test_a_step_without_requests_breaks_the_objective() -> None:
+    found = search(p99_ms=10)
 
-    looking.add(step(0))
+    found.add(step(0))
 
-    assert looking.users is None
+    assert found.users is None
 
 
-def test_a_knee_may_be_demanded_to_lie_high() -> None:
-    looking = search(error_ratio=0.01, requests_per_second=150)
-    looking.add(step(100))
-    looking.add(step(100, 50))
+def test_the_rate_of_the_knee_may_be_demanded() -> None:
+    found = search(error_ratio=0.01, requests_per_second=150)
+    found.add(step(100))
+    found.add(step(100, 50))
 
-    assert [each.what for each in looking.judge() if not each.holds] == ["knee requests_per_second"]
+    assert [each.what for each in found.judge() if not each.holds] == ["knee requests_per_second"]
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_a_curve_stays_within_its_users_and_has_them_all_once(name: str) -> None:
+def test_a_curve_never_exceeds_its_users_and_reaches_them(name: str) -> None:
     parts = [CURVES[name](n / 100) for n in range(100)]
 
     assert min(parts) > 0

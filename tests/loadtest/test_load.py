@@ -1,4 +1,4 @@
-"""``python -m loadtest.load`` by itself: it serves, loads, judges, and leaves nothing behind."""
+"""``python -m loadtest.load``: it starts a service, loads it, judges, and leaves no process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.processes import is_running, name_of
 from tests.support.waiting import eventually
 
 
-async def test_200_users_end_and_with_them_all_that_was_started(tmp_path: Path) -> None:
+async def test_200_users_end_and_no_process_is_left(tmp_path: Path) -> None:
     metrics = free_port()
     async with started_load(
         tmp_path,
@@ -33,7 +33,7 @@ async def test_200_users_end_and_with_them_all_that_was_started(tmp_path: Path) 
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
-async def test_sigterm_ends_it_with_its_reports_written(tmp_path: Path) -> None:
+async def test_the_reports_are_written_after_sigterm(tmp_path: Path) -> None:
     metrics = free_port()
     async with started_load(
         tmp_path, *("--users", "5", "--run-time", "10m", "--metrics-port", str(metrics))
@@ -51,7 +51,7 @@ async def test_sigterm_ends_it_with_its_reports_written(tmp_path: Path) -> None:
     assert [pid for pid in started if is_running(pid)] == []
 
 
-async def test_a_broken_threshold_fails_the_run_as_where_there_is_no_service(
+async def test_a_run_without_a_service_breaks_its_threshold(
     tmp_path: Path,
 ) -> None:
     outcome = await run_load(
@@ -62,7 +62,7 @@ async def test_a_broken_threshold_fails_the_run_as_where_there_is_no_service(
 
     assert outcome.code == 1
     assert outcome.versions.keys() == {("-", "-")}
-    assert {question.status for question in outcome.answers} == {0}
+    assert {kind.status for kind in outcome.answers} == {0}
     assert "error_ratio" in outcome.output
     assert outcome.output.count("FAIL") == 1
 
