@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from bench.frame.errors import BenchError, Interrupted, unwind_on_signals
+from bench.frame.processes import running
 from bench.frame.program import say
-from bench.testbed.servers import running_tallykv
+from bench.testbed.servers import PATIENT, Service
 
 from .shapes.curves import SHAPES
 
@@ -122,10 +122,9 @@ def _target(host: str | None) -> Iterator[str]:
     if host:
         yield host
         return
-    cores = tuple(sorted(os.sched_getaffinity(0)))
     with (
         tempfile.TemporaryDirectory(prefix="load-data-") as directory,
-        running_tallykv("embedded:", cores, KV_DATA_DIR=directory) as service,
+        running(Service("embedded:", {**PATIENT, "KV_DATA_DIR": directory})) as service,
     ):
         url = f"http://127.0.0.1:{service.port}"
         say(f"started a service: {url}, metrics at http://127.0.0.1:{service.admin_port}")

@@ -42,12 +42,12 @@ class Reader:
     entries: int = 0
 
     def read_pages(self, pages: int) -> None:
-        service = self.stack.tallykv.process.cpu_seconds()
-        redis = self.stack.redis.process.cpu_seconds()
+        service = self.stack.tallykv.cpu_seconds()
+        redis = self.stack.redis.cpu_seconds()
         for _ in range(pages):
             self._read_page()
-        self.service_ms += (self.stack.tallykv.process.cpu_seconds() - service) * 1e3
-        self.redis_ms += (self.stack.redis.process.cpu_seconds() - redis) * 1e3
+        self.service_ms += (self.stack.tallykv.cpu_seconds() - service) * 1e3
+        self.redis_ms += (self.stack.redis.cpu_seconds() - redis) * 1e3
 
     def forget(self) -> None:
         """Forget what was measured so far."""

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final
 
 from bench.frame.errors import BenchError
+from bench.frame.processes import Server, running
 from bench.frame.program import Run, say
 from bench.frame.rows import Row
 from bench.testbed.operations import (
@@ -22,11 +23,11 @@ from bench.testbed.operations import (
     webdis_operations,
 )
 from bench.testbed.preload import preload_peers, preload_tallykv
-from bench.testbed.servers import Server, running_stack
+from bench.testbed.servers import running_stack
 from bench.testbed.wrk import Load
 
 from . import limits
-from .peers.running import running_peer
+from .peers.commands import peer
 from .sizes import Sizes
 
 WARM_UP_SECONDS: Final = 1
@@ -97,12 +98,12 @@ def measure_operation(name: str, run: Run[Sizes]) -> Iterator[Row]:
 
 def _compare(subjects: list[Subject]) -> Iterator[Row]:
     """Compare the cost of each peer with tallykv's, round by round, each in its own hellos."""
-    ours, *peers = subjects
-    for peer in peers:
-        pairs = zip(peer.hellos_by_round(), ours.hellos_by_round(), strict=True)
+    ours, *others = subjects
+    for other in others:
+        pairs = zip(other.hellos_by_round(), ours.hellos_by_round(), strict=True)
         ratios = [theirs / own for theirs, own in pairs]
-        limit = limits.TIMES_CHEAPER.get(peer.server.name)
-        title = f"{peer.server.name} ÷ tallykv"
+        limit = limits.TIMES_CHEAPER.get(other.server.name)
+        title = f"{other.server.name} ÷ tallykv"
         yield Row(title, median(ratios), "times", limit, f"rounds {_range(ratios)}")
 
 
@@ -111,8 +112,8 @@ def _measure_round(load: Load, subject: Subject, hello: Subject, seconds: int) -
     load.run(subject.server, subject.requests, WARM_UP_SECONDS)
     slices: list[Slice] = []
     for _ in range(seconds // SLICE_SECONDS):
-        before = subject.server.process.cpu_seconds()
-        unit = _measure_slice(load, hello, hello.server.process.cpu_seconds())
+        before = subject.server.cpu_seconds()
+        unit = _measure_slice(load, hello, hello.server.cpu_seconds())
         # Counted from before hello's slice: the server exports its spans later.
         found = _measure_slice(load, subject, before)
         hello.rounds[-1].append(unit)
@@ -122,7 +123,7 @@ def _measure_round(load: Load, subject: Subject, hello: Subject, seconds: int) -
 
 def _measure_slice(load: Load, subject: Subject, cpu_before: float) -> Slice:
     answered = load.run(subject.server, subject.requests, SLICE_SECONDS)
-    used = subject.server.process.cpu_seconds() - cpu_before
+    used = subject.server.cpu_seconds() - cpu_before
     operations = answered.requests * subject.operation.size
     return Slice(used / operations * 1e6, operations / answered.seconds)
 
@@ -140,12 +141,11 @@ def _running_subjects(
         def subject(server: Server, operation: Operation) -> Subject:
             return Subject(server, operation, load.prepare(server, operation))
 
-        def peer(peer_name: str) -> Server:
-            return stack.enter_context(
-                running_peer(peer_name, servers.redis.port, run.server_cores, run.directory)
-            )
+        def start(peer_name: str) -> Server:
+            server = peer(peer_name, servers.redis, run.server_cores, run.directory)
+            return stack.enter_context(running(server))
 
-        hello = subject(peer("hello"), hello_operations()[0])
+        hello = subject(start("hello"), hello_operations()[0])
         subjects = [subject(servers.tallykv, _find(name, tallykv_operations()))]
         for peer_name, operations in PEERS.items():
             if not any(each.name == name for each in operations):
@@ -153,7 +153,7 @@ def _running_subjects(
             if peer_name == "webdis" and not shutil.which("webdis"):
                 say("webdis is not installed and is left out (Debian: apt-get install webdis)")
                 continue
-            subjects.append(subject(peer(peer_name), _find(name, operations)))
+            subjects.append(subject(start(peer_name), _find(name, operations)))
         yield hello, subjects
 
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from bench.frame.processes import running
 from bench.frame.program import Run, say
 from bench.frame.rows import Row
 from bench.testbed.operations import mixed_operation
 from bench.testbed.preload import preload_tallykv
-from bench.testbed.servers import all_signals, running_collector, running_stack, running_tallykv
+from bench.testbed.servers import PATIENT, Collector, Service, running_stack
 from bench.testbed.wrk import Load
 
 from . import limits
@@ -24,12 +25,12 @@ def measure_ready(run: Run[Sizes]) -> Iterator[Row]:
     """Measure the time from start to readiness on an empty embedded store."""
     cores = run.cores[:2]
     seconds = []
-    with running_collector(cores) as collector:
+    with running(Collector(cores)) as collector:
         for _ in range(STARTS):
             with tempfile.TemporaryDirectory(dir=run.directory) as data:
-                signals = all_signals(collector)
+                settings = {**PATIENT, **collector.signals(), "KV_DATA_DIR": data}
                 started = time.perf_counter()
-                with running_tallykv("embedded:", cores, KV_DATA_DIR=data, **signals):
+                with running(Service("embedded:", settings, cores)):
                     seconds.append(time.perf_counter() - started)
             say(f"ready after {seconds[-1]:.2f} s")
     title = f"ready on the embedded store, best of {STARTS}"
@@ -42,11 +43,11 @@ def measure_memory(run: Run[Sizes]) -> Iterator[Row]:
     with running_stack(run.server_cores, run.load_cores) as stack:
         preload_tallykv(stack.tallykv.port)
         requests = load.prepare(stack.tallykv, mixed_operation())
-        first = stack.tallykv.process.resident_mib()
+        first = stack.tallykv.resident_mib()
         answered = 0
         while answered < run.sizes.requests:
             answered += load.run(stack.tallykv, requests, run.sizes.seconds).requests
-            resident = stack.tallykv.process.resident_mib()
+            resident = stack.tallykv.resident_mib()
             say(f"{resident:.1f} MiB resident after {answered:,} requests")
     title = f"resident after {run.sizes.requests:,} requests"
     yield Row(title, resident, "MiB", limits.RESIDENT_MIB, f"{first:.1f} MiB before the first")

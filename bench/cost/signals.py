@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench.frame.processes import Server, running
 from bench.frame.program import Run, say
 from bench.frame.rows import Limit, Row
 from bench.testbed.operations import (
@@ -20,17 +21,11 @@ from bench.testbed.operations import (
     tallykv_operations,
 )
 from bench.testbed.preload import preload_tallykv
-from bench.testbed.servers import (
-    Server,
-    all_signals,
-    running_collector,
-    running_redis,
-    running_tallykv,
-)
+from bench.testbed.servers import PATIENT, Collector, Redis, Service
 from bench.testbed.wrk import Load, interleave
 
 from . import limits
-from .peers.running import running_peer
+from .peers.commands import peer
 from .sizes import Sizes
 
 #: Triples in each round. Two processes of the same program differ by a percent or two for as long
@@ -62,16 +57,17 @@ def measure_signals(run: Run[Sizes]) -> Iterator[Row]:
     get, without_store = tallykv_operations()[0], operation_without_store()
     found: dict[str, list[Triple]] = {get.title: [], without_store.title: []}
     with (
-        running_redis(run.load_cores) as redis,
-        running_collector(run.load_cores) as collector,
-        running_peer("hello", redis.port, run.server_cores, run.directory) as hello,
+        running(Redis(cores=run.load_cores)) as redis,
+        running(Collector(run.load_cores)) as collector,
+        running(peer("hello", redis, run.server_cores, run.directory)) as hello,
     ):
-        url, signals = f"redis://127.0.0.1:{redis.port}", all_signals(collector)
+        signals = {**PATIENT, **collector.signals()}
+        no_signals = {**PATIENT, "KV_TELEMETRY": "off"}
         unit = (hello, load.prepare(hello, hello_operations()[0]))
         for number in range(1, run.sizes.rounds + 1):
             with (
-                running_tallykv(url, run.server_cores, **signals) as on,
-                running_tallykv(url, run.server_cores, KV_TELEMETRY="off") as off,
+                running(Service(redis.url, signals, run.server_cores)) as on,
+                running(Service(redis.url, no_signals, run.server_cores)) as off,
             ):
                 if number == 1:
                     preload_tallykv(off.port)

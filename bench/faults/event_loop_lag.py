@@ -12,8 +12,8 @@ from itertools import pairwise
 from statistics import quantiles
 from typing import Final
 
-from bench.testbed.restartable import Service
 from bench.testbed.scrape import Scrape, scrape
+from bench.testbed.servers import Service
 
 METRIC: Final = 'kv_event_loop_lag_seconds_bucket{le="'
 #: A process that is killed loses what it observed since the last scrape.

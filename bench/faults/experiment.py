@@ -18,7 +18,7 @@ from bench.consistency.workload import Workload
 from bench.frame.errors import BenchError
 from bench.frame.program import Run, say
 from bench.frame.rows import Row
-from bench.testbed.restartable import Service
+from bench.testbed.servers import Service
 
 from . import limits
 from .event_loop_lag import EventLoopLag, MachineLag

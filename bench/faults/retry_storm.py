@@ -14,19 +14,20 @@ import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import uvloop
 
+from bench.frame.processes import running
 from bench.frame.program import Run, say
 from bench.frame.rows import Row
 from bench.testbed.http_client import exchange
 from bench.testbed.operations import batch_request, render_request
-from bench.testbed.restartable import Service, restartable_redis, restartable_services
+from bench.testbed.servers import Redis, Service
 
 from . import limits
 from .experiment import Sizes
+from .injections.setups import running_behind
 from .network_proxy import running_proxy
 from .retrying_tiers import Tiers
 
@@ -67,42 +68,36 @@ class Comparison:
 
 def measure_retry_storm(run: Run[Sizes]) -> Iterator[Row]:
     """Measure the goodput at twice the capacity ÷ the peak; raise BenchError."""
-    slow, busy = run.directory / "slow", run.directory / "busy"
-    slow.mkdir()
-    busy.mkdir()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(_with_slow_store(slow, run.sizes.storm_seconds))
+        found = runner.run(_with_slow_store(run.sizes.storm_seconds))
         ratio = found.storm.per_second / found.peak.per_second
         title = f"slow store: goodput at {OVERLOAD:g} times the capacity ÷ peak"
         yield Row(title, ratio, "times", limits.RETRY_STORM_GOODPUT, found.note)
         # By CPU time: other programs take some of the service's.
-        found = runner.run(_with_busy_cpu(busy, run.sizes.storm_seconds))
+        found = runner.run(_with_busy_cpu(run.sizes.storm_seconds))
         ratio = found.storm.per_cpu_second / found.peak.per_cpu_second
         yield Row("busy CPU: the same, by CPU time", ratio, "times", None, found.note)
 
 
-async def _with_slow_store(directory: Path, seconds: float) -> Comparison:
-    async with restartable_redis(directory) as redis, running_proxy(redis.port) as proxy:
-        url = f"redis://127.0.0.1:{proxy.port}"
-        concurrency = CONCURRENCY_WITH_SLOW_STORE
-        async with restartable_services(
-            directory, url, KV_MAX_IN_FLIGHT=str(concurrency)
-        ) as services:
+async def _with_slow_store(seconds: float) -> Comparison:
+    settings = {"KV_MAX_IN_FLIGHT": str(CONCURRENCY_WITH_SLOW_STORE)}
+    with running(Redis()) as redis:
+        async with (
+            running_proxy(redis.port) as proxy,
+            running_behind(proxy, **settings) as service,
+        ):
             put = render_request("PUT", "/v1/kv/k", b"v")
-            await asyncio.to_thread(exchange, services[0].port, put)
+            await asyncio.to_thread(exchange, service.port, put)
             proxy.delay_seconds = STORE_DELAY_SECONDS
             get = render_request("GET", "/v1/kv/k")
-            return await _compare(services[0], get, concurrency, seconds)
+            return await _compare(service, get, CONCURRENCY_WITH_SLOW_STORE, seconds)
 
 
-async def _with_busy_cpu(directory: Path, seconds: float) -> Comparison:
-    concurrency = CONCURRENCY_WITH_BUSY_CPU
-    async with (
-        restartable_redis(directory) as redis,
-        restartable_services(directory, redis.url, KV_MAX_IN_FLIGHT=str(concurrency)) as services,
-    ):
+async def _with_busy_cpu(seconds: float) -> Comparison:
+    settings = {"KV_MAX_IN_FLIGHT": str(CONCURRENCY_WITH_BUSY_CPU)}
+    with running(Redis()) as redis, running(Service(redis.url, settings)) as service:
         gets = batch_request({"op": "get", "key": "k"} for _ in range(BATCH))
-        return await _compare(services[0], gets, concurrency, seconds)
+        return await _compare(service, gets, CONCURRENCY_WITH_BUSY_CPU, seconds)
 
 
 async def _compare(

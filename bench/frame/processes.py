@@ -1,4 +1,4 @@
-"""Child processes on chosen cores: started, measured, signalled, and always ended."""
+"""Servers as child processes on chosen cores: started, measured, signalled, and always ended."""
 
 from __future__ import annotations
 
@@ -13,64 +13,90 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from .cores import Cores
 from .errors import BenchError
 
 ROOT: Final = Path(__file__).parents[2]
+READY_SECONDS: Final = 20.0
+POLL_SECONDS: Final = 0.01
 STOP_SECONDS: Final = 5.0
+AnyServer = TypeVar("AnyServer", bound="Server")
 #: Below the ports that the kernel gives to clients.
 PORTS: Final = (20_000, 32_000)
 
 
-class ChildProcess:
-    """A process of ours that can be started again after its end. Its output goes to ``log``."""
+class Server:
+    """A child process that serves a port of loopback. It can be started again after its end."""
 
     def __init__(
         self,
+        name: str,
         command: Sequence[str],
-        log: Path,
-        environ: Mapping[str, str] | None = None,
+        port: int,
         cores: Cores = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        self.name = name
         self.command = list(command)
-        self._log = log
-        self._environ = environ or {}
+        self.port = port
         self._cores = cores
+        self._environ = environ or {}
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
         if self._popen is None:
-            raise BenchError(f"{self.command[0]} does not run")
+            raise BenchError(f"{self.name} does not run")
         return self._popen.pid
 
     def start(self) -> None:
-        """Start it. Do not wait until it serves."""
+        """Start it. Do not wait until it is ready."""
         pin = ["taskset", "-c", ",".join(map(str, self._cores))] if self._cores else []
         # A service's settings in the caller's shell would change what is measured.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("KV_", "OTEL_"))}
-        with self._log.open("ab") as log:
-            self._popen = subprocess.Popen(
-                [*pin, *self.command],
-                cwd=ROOT,
-                env={**inherited, **self._environ},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C in a terminal reaches the bench alone, which then ends its children.
-                start_new_session=True,
-            )
+        self._popen = subprocess.Popen(
+            [*pin, *self.command],
+            cwd=ROOT,
+            env={**inherited, **self._environ},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            # Ctrl-C in a terminal reaches the bench alone, which then ends its children.
+            start_new_session=True,
+        )
+
+    def is_ready(self) -> bool:
+        """Return True if it serves. By default that is if it accepts connections."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def start_ready(self) -> None:
+        """Start it and wait until it is ready; raise BenchError."""
+        self.start()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it is ready; raise BenchError."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.is_ready():
+            self.check_alive()
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.name} is not ready after {READY_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
 
     def is_alive(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 
     def check_alive(self) -> None:
-        """Raise BenchError with the end of its output if it has ended by itself."""
-        if self._popen is not None and self._popen.poll() is not None:
-            output = self._log.read_bytes()[-2000:].decode("utf-8", "replace")
-            raise BenchError(f"{self.command!r} ended with {self._popen.returncode}: {output}")
+        """Raise BenchError with the end of its output if it has ended."""
+        if not self.is_alive():
+            size = os.fstat(self._output.fileno()).st_size
+            output = os.pread(self._output.fileno(), 2000, max(0, size - 2000))
+            raise BenchError(f"{self.name} has ended: {output.decode('utf-8', 'replace')}")
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the process and its descendants, user and system."""
@@ -97,6 +123,14 @@ class ChildProcess:
         finally:
             self.send_signal(signal.SIGCONT)
 
+    def wait_for_end(self) -> None:
+        """Wait until it has ended; raise BenchError."""
+        if self._popen is not None:
+            try:
+                self._popen.wait(READY_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise BenchError(f"{self.name} does not end") from None
+
     def kill(self) -> None:
         """End the process at once (SIGKILL)."""
         if self._popen is not None:
@@ -105,8 +139,9 @@ class ChildProcess:
             self._popen = None
 
     def stop(self) -> None:
-        """End the process (SIGTERM, then SIGKILL) and all of its descendants."""
-        if self._popen is None:
+        """End the process (SIGTERM, then SIGKILL) and all of its descendants, for good."""
+        if not self.is_alive() or self._popen is None:
+            self._output.close()
             return
         # A pidfd names one process for good. A process id may be reused.
         handles = []
@@ -126,30 +161,28 @@ class ChildProcess:
         finally:
             for handle in handles:
                 os.close(handle)
+            self._output.close()
 
 
 @contextlib.contextmanager
-def running(
-    command: Sequence[str], cores: Cores, environ: Mapping[str, str] | None = None
-) -> Iterator[ChildProcess]:
-    """Run the command on these cores until the block ends."""
-    with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log") as log:
-        process = ChildProcess(command, Path(log.name), environ, cores)
-        process.start()
-        try:
-            yield process
-        finally:
-            process.stop()
+def running(server: AnyServer) -> Iterator[AnyServer]:
+    """Run the server until the block ends."""
+    with running_all([server]):
+        yield server
 
 
 @contextlib.contextmanager
-def killed_at_end(*processes: ChildProcess) -> Iterator[None]:
-    """Kill the processes when the block ends, however it ends."""
+def running_all(servers: Sequence[Server]) -> Iterator[None]:
+    """Run the servers until the block ends."""
     try:
+        for each in servers:
+            each.start()
+        for each in servers:
+            each.wait_until_ready()
         yield
     finally:
-        for each in processes:
-            each.kill()
+        for each in servers:
+            each.stop()
 
 
 def find_program(name: str) -> str:
@@ -167,18 +200,6 @@ def free_port() -> int:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
-
-
-def wait_until_listening(process: ChildProcess, port: int, seconds: float = 15.0) -> None:
-    """Wait until something accepts connections on the port; raise BenchError."""
-    deadline = time.monotonic() + seconds
-    while True:
-        process.check_alive()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        if time.monotonic() > deadline:
-            raise BenchError(f"nothing listens on port {port} after {seconds:.0f} s")
-        time.sleep(0.02)
 
 
 def descendants(pid: int) -> list[int]:

@@ -105,7 +105,7 @@ def growth_rows(points: Sequence[Point], limits: Limit | Mapping[int, Limit]) ->
 
 
 def _take_turn(point: Point, seconds: int) -> Turn:
-    redis = point.stack.redis.process
+    redis = point.stack.redis
     before = redis.cpu_seconds()
     answered = point.load.run(
         point.stack.tallykv, point.requests, seconds, connections=point.connections

@@ -13,7 +13,7 @@ from typing import Final
 from bench.frame.program import Run
 from bench.frame.rows import Row
 from bench.testbed.scrape import scrape
-from bench.testbed.servers import Server, running_stack
+from bench.testbed.servers import Service, running_stack
 
 from . import limits
 from .sizes import Sizes
@@ -34,7 +34,7 @@ def measure_blocked_loop(run: Run[Sizes]) -> Iterator[Row]:
             time.sleep(random.uniform(0.2, 0.4))
             before = _count_lags(stack.tallykv)
             unprovoked += before - last
-            with stack.tallykv.process.stopped():
+            with stack.tallykv.stopped():
                 time.sleep(BLOCK_SECONDS)
             time.sleep(SETTLE_SECONDS)
             last = _count_lags(stack.tallykv)
@@ -44,7 +44,7 @@ def measure_blocked_loop(run: Run[Sizes]) -> Iterator[Row]:
     yield Row(title, shown / run.sizes.blocks * 100, "%", limits.BLOCKS_SHOWN, note)
 
 
-def _count_lags(service: Server) -> float:
+def _count_lags(service: Service) -> float:
     """Return how often the loop was late by more than 0.1 s."""
     found = scrape(service)
     return found.value(_ALL) - found.value(_BELOW)

@@ -14,7 +14,7 @@ from bench.frame.rows import Row
 from bench.testbed.http_client import exchange, exchange_all
 from bench.testbed.operations import render_request
 from bench.testbed.scrape import OPEN_METRICS, scrape
-from bench.testbed.servers import Server, running_stack
+from bench.testbed.servers import Service, running_stack
 
 from . import limits
 from .every_route import send_to_every_route
@@ -49,9 +49,9 @@ def measure_cardinality(run: Run[Sizes]) -> Iterator[Row]:
         note = f"to {len(before):,}"
         yield Row(title, len(added), "series", limits.ADDED_SERIES, note)
         say("every route again, while Redis does not answer, and without Redis")
-        with stack.redis.process.stopped():
+        with stack.redis.stopped():
             send_to_every_route(service, AT_ONCE)
-        stack.redis.process.stop()
+        stack.redis.stop()
         send_to_every_route(service, AT_ONCE)
         text, open_metrics = scrape(service), scrape(service, OPEN_METRICS)
         requests = "http_server_request_duration_seconds_count"
@@ -64,7 +64,7 @@ def measure_cardinality(run: Run[Sizes]) -> Iterator[Row]:
         yield measure_scrapes(service, run.sizes.scrapes)
 
 
-def _send_invented(service: Server) -> None:
+def _send_invented(service: Service) -> None:
     """Send paths, methods and keys that clients invent."""
     exchange_all(service.port, (render_request("GET", path) for path in _paths()))
     for method in METHODS:

@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.testbed.http_client import exchange
 from bench.testbed.operations import JSON, render_request
-from bench.testbed.servers import Server
+from bench.testbed.servers import Service
 
 #: Sampled requests leave exemplars, which make the exposition larger.
 SAMPLED: Final = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
@@ -23,7 +23,7 @@ QUIET_SECONDS: Final = 1.1
 TOO_LARGE: Final = b"x" * (4_194_304 + 1)
 
 
-def send_to_every_route(server: Server, at_once: int = 1) -> int:
+def send_to_every_route(server: Service, at_once: int = 1) -> int:
     """Send all requests below; return their number.
 
     One at a time they meet every status. Several at once wait together for a stopped Redis.

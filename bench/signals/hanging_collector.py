@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench.frame.processes import running
 from bench.frame.program import Run, say
 from bench.frame.rows import Row
 from bench.testbed.http_client import exchange_all
 from bench.testbed.operations import render_request, tallykv_operations
 from bench.testbed.preload import preload_tallykv
 from bench.testbed.scrape import scrape, set_collector, wait_until_exported
-from bench.testbed.servers import (
-    Server,
-    all_signals,
-    running_collector,
-    running_redis,
-    running_tallykv,
-)
+from bench.testbed.servers import PATIENT, Collector, Redis, Service
 from bench.testbed.wrk import Load
 
 from . import limits
@@ -54,7 +50,7 @@ SETTLED_SECONDS: Final = 6.0
 class Subject:
     """A service, and what was measured window by window."""
 
-    server: Server
+    server: Service
     p99_ms: list[float] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
     resident_mib: list[float] = field(default_factory=list)
@@ -67,29 +63,26 @@ class Subject:
 def measure_hanging_collector(run: Run[Sizes]) -> Iterator[Row]:
     load = Load(run.directory, run.load_cores)
     with (
-        running_redis(run.load_cores) as redis,
-        running_collector(run.load_cores) as answering,
-        running_collector(run.load_cores) as hanging,
+        running(Redis(cores=run.load_cores)) as redis,
+        running(Collector(run.load_cores)) as answering,
+        running(Collector(run.load_cores)) as hanging,
+        _running_service(redis, answering, run) as healthy,
+        _running_service(redis, hanging, run) as deprived,
     ):
-        url = f"redis://127.0.0.1:{redis.port}"
-        with (
-            running_tallykv(url, run.server_cores, **all_signals(answering)) as healthy,
-            running_tallykv(url, run.server_cores, **all_signals(hanging)) as deprived,
-        ):
-            preload_tallykv(healthy.port)
-            requests = load.prepare(healthy, tallykv_operations()[0])
-            load.run_together([healthy, deprived], requests, WARM_UP_SECONDS, PAUSE_MS)
-            set_collector(hanging, "hang")
-            pair = (Subject(healthy), Subject(deprived))
-            _measure_windows(run.sizes, load, requests, pair)
-            say(f"{BURST:,} sampled requests, more than the queue holds")
-            exchange_all(deprived.port, repeat(SAMPLED, BURST))
-            time.sleep(SPAN_SECONDS)
-            pair[1].resident_mib.append(deprived.process.resident_mib())
-            full = scrape(deprived)
-            say("the collector answers again")
-            set_collector(hanging, "answer")
-            last = wait_until_exported(deprived, SETTLED_SECONDS)
+        preload_tallykv(healthy.port)
+        requests = load.prepare(healthy, tallykv_operations()[0])
+        load.run_together([healthy, deprived], requests, WARM_UP_SECONDS, PAUSE_MS)
+        set_collector(hanging, "hang")
+        pair = (Subject(healthy), Subject(deprived))
+        _measure_windows(run.sizes, load, requests, pair)
+        say(f"{BURST:,} sampled requests, more than the queue holds")
+        exchange_all(deprived.port, repeat(SAMPLED, BURST))
+        time.sleep(SPAN_SECONDS)
+        pair[1].resident_mib.append(deprived.resident_mib())
+        full = scrape(deprived)
+        say("the collector answers again")
+        set_collector(hanging, "answer")
+        last = wait_until_exported(deprived, SETTLED_SECONDS)
     yield from _ratio_rows(*pair)
     refused, given_up = full.dropped_spans("queue_full"), full.dropped_spans("export_failed")
     note = f"{given_up:,.0f} given up"
@@ -102,18 +95,25 @@ def measure_hanging_collector(run: Run[Sizes]) -> Iterator[Row]:
     yield Row(title, pair[1].growth_mib, "MiB", limits.RSS_GROWTH_MIB, note)
 
 
+def _running_service(
+    redis: Redis, collector: Collector, run: Run[Sizes]
+) -> AbstractContextManager[Service]:
+    settings = {**PATIENT, **collector.signals()}
+    return running(Service(redis.url, settings, run.server_cores))
+
+
 def _measure_windows(
     sizes: Sizes, load: Load, requests: Path, pair: tuple[Subject, Subject]
 ) -> None:
     servers = [each.server for each in pair]
     for each in pair:
-        each.resident_mib.append(each.server.process.resident_mib())
+        each.resident_mib.append(each.server.resident_mib())
     for number in range(sizes.windows):
         answers = load.run_together(servers, requests, sizes.window_seconds, PAUSE_MS)
         for each, answered in zip(pair, answers, strict=True):
             each.p99_ms.append(answered.p99_ms)
             each.cpu_us.append(answered.cpu_us)
-            each.resident_mib.append(each.server.process.resident_mib())
+            each.resident_mib.append(each.server.resident_mib())
         if number % 5 == 0:
             healthy, deprived = (each.p99_ms[-1] for each in pair)
             say(f"window {number + 1} of {sizes.windows}: p99 {deprived:.2f} and {healthy:.2f} ms")

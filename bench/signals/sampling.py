@@ -14,7 +14,7 @@ from bench.testbed.collector import ReceivedSpan, read_spans
 from bench.testbed.http_client import exchange, exchange_all
 from bench.testbed.operations import render_request
 from bench.testbed.scrape import EXPORT_OFTEN, wait_until_exported
-from bench.testbed.servers import Server, running_stack
+from bench.testbed.servers import Service, running_stack
 
 from . import limits
 from .sizes import Sizes
@@ -105,7 +105,7 @@ def _callers(sizes: Sizes) -> list[Caller]:
     ]
 
 
-def _send(service: Server, caller: Caller) -> None:
+def _send(service: Service, caller: Caller) -> None:
     put = render_request("PUT", caller.path, b"x", {"traceparent": NOT_SAMPLED})
     status, body = exchange(service.port, put)
     if status != 201:

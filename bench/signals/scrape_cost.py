@@ -22,7 +22,7 @@ from typing import Final
 from bench.frame.rows import Row
 from bench.testbed.operations import render_request
 from bench.testbed.scrape import OPEN_METRICS
-from bench.testbed.servers import Server
+from bench.testbed.servers import Service
 
 from . import limits
 
@@ -33,7 +33,7 @@ PAUSE_SECONDS: Final = 0.1
 Span = tuple[float, float]
 
 
-def measure_scrapes(service: Server, count: int) -> Row:
+def measure_scrapes(service: Service, count: int) -> Row:
     scrapes: list[Span] = []
     with _answer_times(service.port) as answers:
         for _ in range(count):
@@ -55,7 +55,7 @@ def _longest_gap_ms(answers: Sequence[float], begin: float, end: float) -> float
     return max((b - a for a, b in pairwise(answers[first:last])), default=0.0) * 1e3
 
 
-def _scrape(service: Server) -> Span:
+def _scrape(service: Service) -> Span:
     """Scrape as Prometheus does, on an open connection."""
     with contextlib.closing(
         http.client.HTTPConnection("127.0.0.1", service.admin_port, timeout=10)

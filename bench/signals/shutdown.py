@@ -13,17 +13,12 @@ from typing import Final
 
 from bench.consistency.client import Client
 from bench.frame.errors import BenchError
+from bench.frame.processes import running
 from bench.frame.program import Run, say
 from bench.frame.rows import Row, percentage
 from bench.testbed.collector import read_spans
-from bench.testbed.restartable import fetch
-from bench.testbed.servers import (
-    Server,
-    all_signals,
-    running_collector,
-    running_redis,
-    running_tallykv,
-)
+from bench.testbed.http_client import exchange
+from bench.testbed.servers import PATIENT, READYZ, Collector, Redis, Service
 
 from . import limits
 from .sizes import Sizes
@@ -82,17 +77,19 @@ class Traffic:
 
 def measure_shutdown(run: Run[Sizes]) -> Iterator[Row]:
     file = run.directory / "spans"
-    with running_redis(run.load_cores) as redis, running_collector(run.load_cores, file) as otlp:
-        url = f"redis://127.0.0.1:{redis.port}"
-        settings = {**all_signals(otlp), "KV_DRAIN_SECONDS": str(DRAIN_SECONDS)}
+    with (
+        running(Redis(cores=run.load_cores)) as redis,
+        running(Collector(run.load_cores, file)) as otlp,
+    ):
+        settings = {**PATIENT, **otlp.signals(), "KV_DRAIN_SECONDS": str(DRAIN_SECONDS)}
         with (
-            running_tallykv(url, run.server_cores, **settings) as leaving,
-            running_tallykv(url, run.server_cores, **settings) as staying,
+            running(Service(redis.url, settings, run.server_cores)) as leaving,
+            running(Service(redis.url, settings, run.server_cores)) as staying,
         ):
             traffic, seconds = asyncio.run(
                 _replace(leaving, staying, run.sizes.before_stop_seconds)
             )
-            staying.process.stop()
+            staying.stop()
         delivered = {span.trace_id for span in read_spans(file) if span.is_server}
     if traffic.failures:
         say(f"first failures: {traffic.failures[:3]}")
@@ -106,7 +103,7 @@ def measure_shutdown(run: Run[Sizes]) -> Iterator[Row]:
 
 
 async def _replace(
-    leaving: Server, staying: Server, before_seconds: float
+    leaving: Service, staying: Service, before_seconds: float
 ) -> tuple[Traffic, float]:
     """Stop one service, and send to the other one once the first is not ready.
 
@@ -117,14 +114,14 @@ async def _replace(
     sending = asyncio.create_task(traffic.send_forever())
     try:
         await asyncio.sleep(before_seconds)
-        leaving.process.send_signal(signal.SIGTERM)
+        leaving.send_signal(signal.SIGTERM)
         since = time.monotonic()
-        while b" 200 " in (await fetch(leaving.admin_port, "/readyz"))[:20]:
+        while (await asyncio.to_thread(exchange, leaving.admin_port, READYZ))[0] == 200:
             if time.monotonic() - since > TIMEOUT_SECONDS:
                 raise BenchError("/readyz still answers 200 after SIGTERM")
             await asyncio.sleep(PROBE_SECONDS)
         traffic.client = second
-        while leaving.process.is_alive():
+        while leaving.is_alive():
             if time.monotonic() - since > TIMEOUT_SECONDS:
                 raise BenchError(f"it has not ended {TIMEOUT_SECONDS:.0f} s after SIGTERM")
             await asyncio.sleep(0.01)

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from bench.frame.errors import BenchError
-from bench.testbed.restartable import Service
 from bench.testbed.scrape import scrape
+from bench.testbed.servers import Service
 
 
 @dataclass(frozen=True, slots=True)

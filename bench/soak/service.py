@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -15,12 +15,10 @@ from bench.consistency.checker import Verdict
 from bench.consistency.client import Client
 from bench.consistency.final_state import check_against_store
 from bench.consistency.workload import Workload
-from bench.frame.cores import available_cores
-from bench.frame.processes import killed_at_end
+from bench.frame.processes import running
 from bench.frame.program import Run, say
 from bench.frame.rows import Row
-from bench.testbed.restartable import Service, restartable_redis
-from bench.testbed.servers import all_signals, running_collector
+from bench.testbed.servers import PATIENT, Collector, Redis, Service
 
 from . import limits
 from .sampling import Sample, growth, take_sample
@@ -113,31 +111,24 @@ class Soak:
         yield Row("failed requests", failed, "requests", None, note)
 
 
-@asynccontextmanager
-async def running_soak(directory: Path) -> AsyncIterator[Soak]:
+@contextmanager
+def running_soak(directory: Path) -> Iterator[Soak]:
     """Run a service with all signals on that counts its tasks."""
     tasks_file = directory / "tasks"
-    async with restartable_redis(directory) as redis:
-        with running_collector(available_cores()) as collector:
-            settings = {
-                **all_signals(collector),
-                "KV_TRACES_PER_SECOND": "100",
-                "KV_IDEMPOTENCY_TTL": IDEMPOTENCY_SECONDS,
-                # Other programs may stall the machine for longer than the default deadline.
-                "KV_STORE_TIMEOUT_MS": "5000",
-            }
-            service = Service(directory, redis.url, **settings)
-            service.command = [sys.executable, "-m", "bench.soak.task_counter", str(tasks_file)]
-            with killed_at_end(service):
-                await service.start_ready()
-                yield Soak(service, tasks_file)
+    with running(Redis()) as redis, running(Collector()) as collector:
+        settings = {
+            **PATIENT,
+            **collector.signals(),
+            "KV_TRACES_PER_SECOND": "100",
+            "KV_IDEMPOTENCY_TTL": IDEMPOTENCY_SECONDS,
+        }
+        service = Service(redis.url, settings)
+        service.command = [sys.executable, "-m", "bench.soak.task_counter", str(tasks_file)]
+        with running(service):
+            yield Soak(service, tasks_file)
 
 
 def measure_soak(run: Run[Sizes]) -> list[Row]:
-    return asyncio.run(_measure(run.directory, run.sizes.minutes))
-
-
-async def _measure(directory: Path, minutes: float) -> list[Row]:
-    async with running_soak(directory) as soak:
-        await soak.run(minutes)
-        return list(soak.rows(minutes))
+    with running_soak(run.directory) as soak:
+        asyncio.run(soak.run(run.sizes.minutes))
+        return list(soak.rows(run.sizes.minutes))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 import urllib.request
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from bench.frame.errors import BenchError
 
 from .http_client import exchange
 from .operations import render_request
-from .servers import Server
+from .servers import Collector, Service
 
 TEXT: Final = "text/plain;version=0.0.4"
 OPEN_METRICS: Final = "application/openmetrics-text;version=1.0.0"
@@ -53,25 +53,18 @@ class Scrape:
         return self.value(f'kv_spans_dropped_total{{reason="{reason}"}}')
 
 
-class Scraped(Protocol):
-    """A service with metrics."""
-
-    @property
-    def admin_port(self) -> int: ...
-
-
-def scrape(service: Scraped, accept: str = TEXT) -> Scrape:
+def scrape(service: Service, accept: str = TEXT) -> Scrape:
     url = f"http://127.0.0.1:{service.admin_port}/metrics"
     request = urllib.request.Request(url, headers={"Accept": accept})
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - our own
         return Scrape(response.read().decode())
 
 
-def set_collector(collector: Server, behaviour: Literal["hang", "answer"]) -> None:
+def set_collector(collector: Collector, behaviour: Literal["hang", "answer"]) -> None:
     exchange(collector.port, render_request("POST", f"/{behaviour}"))
 
 
-def wait_until_exported(service: Server, quiet_seconds: float = QUIET_SECONDS) -> Scrape:
+def wait_until_exported(service: Service, quiet_seconds: float = QUIET_SECONDS) -> Scrape:
     """Wait until the service exports no more spans; return the last scrape. Raise BenchError."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     last, since = -1.0, time.monotonic()

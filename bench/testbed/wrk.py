@@ -12,11 +12,10 @@ from typing import Final, TypeVar
 
 from bench.frame.cores import Cores
 from bench.frame.errors import BenchError
-from bench.frame.processes import find_program
+from bench.frame.processes import Server, find_program
 
 from .http_client import exchange
 from .operations import Operation
-from .servers import Server
 
 Subject = TypeVar("Subject")
 
@@ -95,7 +94,7 @@ class Load:
             try:
                 status, body = exchange(server.port, request)
             except OSError as error:
-                server.process.check_alive()
+                server.check_alive()
                 raise BenchError(f"{server.name}: {operation.title}: {error}") from None
             if not 200 <= status < 300 or not operation.is_right(body):
                 raise BenchError(
@@ -118,8 +117,8 @@ class Load:
 
         Each connection waits ``pause_ms`` on average before each of its requests.
         """
-        server.process.check_alive()
-        before = server.process.cpu_seconds_by_process()
+        server.check_alive()
+        before = server.cpu_seconds_by_process()
         command = ["taskset", "-c", ",".join(map(str, self._cores)), self._wrk]
         command += ["--threads", "1", "--connections", str(connections)]
         command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(self._script)]
@@ -135,8 +134,8 @@ class Load:
             )
         except subprocess.TimeoutExpired:
             raise BenchError(f"wrk did not end on {requests.stem}") from None
-        server.process.check_alive()
-        after = server.process.cpu_seconds_by_process()
+        server.check_alive()
+        after = server.cpu_seconds_by_process()
         found = SUMMARY.search(ended.stdout)
         if ended.returncode != 0 or found is None:
             raise BenchError(f"wrk failed on {requests.stem}: {ended.stdout}{ended.stderr}")

@@ -17,7 +17,7 @@ from bench.frame.errors import Unavailable
 from bench.frame.program import Run
 from bench.testbed.http_client import exchange
 from bench.testbed.operations import render_request
-from bench.testbed.restartable import Service
+from bench.testbed.servers import Service
 
 from ..experiment import Fault, Sizes, Target
 from ..network_proxy import NetworkProxy

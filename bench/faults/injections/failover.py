@@ -12,19 +12,14 @@ from typing import Any, Final
 import redis
 
 from bench.consistency.workload import Workload
-from bench.frame.processes import ChildProcess, free_port, killed_at_end
+from bench.frame.processes import Server, free_port, running, running_all
 from bench.frame.program import Run
-from bench.testbed.restartable import (
-    Redis,
-    execute,
-    restartable_redis,
-    restartable_services,
-    wait_until,
-)
+from bench.testbed.servers import Redis, Service, execute, wait_until
 from svc.domain.model import CounterName
 from svc.stores.names import counter_name, slot_of
 
 from ..experiment import Fault, Sizes, Target
+from .setups import redis_for_faults
 
 SENTINELS: Final = 3
 SERVICE: Final = "tally"
@@ -33,21 +28,20 @@ SLOTS: Final = 16384
 OTHER_SLOTS: Final = 20
 
 
-class Sentinel(ChildProcess):
+class Sentinel(Server):
     """One of the sentinels that watch a primary."""
 
     def __init__(self, directory: Path, primary: Redis) -> None:
-        self.port = free_port()
+        port = free_port()
         directory.mkdir(parents=True)
         file = directory / "sentinel.conf"
         file.write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
             f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} {SENTINELS // 2 + 1}\n"
             f"sentinel down-after-milliseconds {SERVICE} 500\n"
             f"sentinel failover-timeout {SERVICE} 5000\n"
         )
-        command = [primary.command[0], str(file), "--sentinel"]
-        super().__init__(command, directory / "sentinel.log")
+        super().__init__("Sentinel", [primary.command[0], str(file), "--sentinel"], port)
 
     async def execute(self, *words: str) -> Any:
         return await asyncio.to_thread(execute, self.port, *words)
@@ -67,30 +61,26 @@ class Sentinel(ChildProcess):
 
 @contextlib.asynccontextmanager
 async def sentinel_failover(run: Run[Sizes]) -> AsyncIterator[Target]:
-    async with restartable_redis(run.directory / "primary") as primary:
-        replica = Redis(run.directory / "replica", "--replicaof", f"127.0.0.1 {primary.port}")
+    with contextlib.ExitStack() as stack:
+        primary = stack.enter_context(running(redis_for_faults(run.directory / "primary")))
+        of_primary = ("--replicaof", f"127.0.0.1 {primary.port}")
+        replica = redis_for_faults(run.directory / "replica", *of_primary)
+        stack.enter_context(running(replica))
+        await wait_until(partial(_is_linked, replica), replica, "is not linked to its primary")
         sentinels = [Sentinel(run.directory / f"s{i}", primary) for i in range(SENTINELS)]
-        with killed_at_end(replica, *sentinels):
-            await replica.start_ready()
-            await wait_until(partial(_is_linked, replica), replica, "is not linked to its primary")
-            for each in sentinels:
-                each.start()
-            for each in sentinels:
-                await wait_until(each.knows_all, each, "does not know the others")
-            where = ",".join(f"127.0.0.1:{each.port}" for each in sentinels)
-            url = f"redis+sentinel://{where}/{SERVICE}"
-            async with restartable_services(run.directory, url) as services:
+        stack.enter_context(running_all(sentinels))
+        for each in sentinels:
+            await wait_until(each.knows_all, each, "does not know the others")
+        addresses = ",".join(f"127.0.0.1:{each.port}" for each in sentinels)
+        url = f"redis+sentinel://{addresses}/{SERVICE}"
+        service = stack.enter_context(running(Service(url)))
 
-                async def inject(_: Workload) -> None:
-                    primary.kill()
-                    for each in sentinels:
-                        await wait_until(
-                            partial(_names, each, replica),
-                            each,
-                            "names no new primary",
-                        )
+        async def inject(_: Workload) -> None:
+            primary.kill()
+            for each in sentinels:
+                await wait_until(partial(_names, each, replica), each, "names no new primary")
 
-                yield Target(services, inject)
+        yield Target([service], inject)
 
 
 async def _names(sentinel: Sentinel, server: Redis) -> bool:
@@ -101,7 +91,7 @@ async def _names(sentinel: Sentinel, server: Redis) -> bool:
 async def running_cluster(directory: Path, replicas: int) -> AsyncIterator[list[Redis]]:
     """Run three primaries, and replicas of the first, until the block ends."""
     servers = [
-        Redis(
+        redis_for_faults(
             directory / f"node-{i}",
             *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
             *("--cluster-config-file", "nodes.conf"),
@@ -109,9 +99,7 @@ async def running_cluster(directory: Path, replicas: int) -> AsyncIterator[list[
         )
         for i in range(3 + replicas)
     ]
-    with killed_at_end(*servers):
-        for each in servers:
-            await each.start_ready()
+    with running_all(servers):
         bounds = [SLOTS * i // 3 for i in range(4)]
         for i, each in enumerate(servers):
             if i < 3:
@@ -130,10 +118,8 @@ async def running_cluster(directory: Path, replicas: int) -> AsyncIterator[list[
 
 @contextlib.asynccontextmanager
 async def cluster_failover(run: Run[Sizes]) -> AsyncIterator[Target]:
-    async with (
-        running_cluster(run.directory, replicas=1) as servers,
-        restartable_services(run.directory, _url(servers)) as services,
-    ):
+    async with running_cluster(run.directory, replicas=1) as servers:
+        service = Service(_url(servers))
 
         async def inject(_: Workload) -> None:
             servers[0].kill()
@@ -142,15 +128,14 @@ async def cluster_failover(run: Run[Sizes]) -> AsyncIterator[Target]:
             for each in servers[1:]:
                 await wait_until(partial(_serves_all, each), each, "misses slots")
 
-        yield Target(services, inject)
+        with running(service):
+            yield Target([service], inject)
 
 
 @contextlib.asynccontextmanager
 async def cluster_migration(run: Run[Sizes]) -> AsyncIterator[Target]:
-    async with (
-        running_cluster(run.directory, replicas=0) as servers,
-        restartable_services(run.directory, _url(servers)) as services,
-    ):
+    async with running_cluster(run.directory, replicas=0) as servers:
+        service = Service(_url(servers))
 
         async def inject(workload: Workload) -> None:
             names = [*workload.counters("plain"), *workload.counters("keyed")]
@@ -160,7 +145,8 @@ async def cluster_migration(run: Run[Sizes]) -> AsyncIterator[Target]:
                 target = servers[(servers.index(source) + 1) % 3]
                 await move_slot(slot, source, target, servers)
 
-        yield Target(services, inject)
+        with running(service):
+            yield Target([service], inject)
 
 
 async def move_slot(slot: int, source: Redis, target: Redis, servers: list[Redis]) -> None:

@@ -13,13 +13,13 @@ from typing import Final
 
 from bench.consistency.workload import Workload
 from bench.frame.errors import Unavailable
-from bench.frame.processes import killed_at_end
+from bench.frame.processes import running
 from bench.frame.program import Run
-from bench.testbed.restartable import Service, restartable_redis
+from bench.testbed.servers import Service
 
 from ..experiment import Fault, Setup, Sizes, Target
 from ..network_proxy import NetworkProxy, running_proxy
-from .setups import System, behind_proxy
+from .setups import System, behind_proxy, redis_for_faults
 
 DELAY_SECONDS: Final = 0.1
 LOSS_RATIO: Final = 0.05
@@ -58,14 +58,14 @@ async def dns_change(run: Run[Sizes]) -> AsyncIterator[Target]:
     _write_hosts(hosts, OLD_ADDRESS)
     await asyncio.to_thread(_check_namespaces, hosts)
     async with contextlib.AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(restartable_redis(run.directory))
+        redis = stack.enter_context(running(redis_for_faults(run.directory)))
         old = await stack.enter_async_context(running_proxy(redis.port, OLD_ADDRESS))
         await stack.enter_async_context(running_proxy(redis.port, NEW_ADDRESS, old.port))
-        service = Service(run.directory, f"redis://{NAME}:{old.port}")
+        service = Service(f"redis://{NAME}:{old.port}")
         # The service alone sees this file as /etc/hosts.
         service.command = [*_with_hosts(hosts), *service.command]
-        stack.enter_context(killed_at_end(service))
-        await service.start_ready()
+        stack.callback(service.stop)
+        await asyncio.to_thread(service.start_ready)
 
         async def inject(_: Workload) -> None:
             old.cut()

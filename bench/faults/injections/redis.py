@@ -8,7 +8,7 @@ from typing import Final
 import redis
 
 from bench.consistency.workload import Workload
-from bench.testbed.restartable import Redis, wait_until
+from bench.testbed.servers import Redis, wait_until
 
 from ..experiment import Fault
 from .setups import System, on_redis
@@ -27,7 +27,7 @@ KILL_CLIENTS_EVERY_SECONDS: Final = 0.1
 async def kill(system: System, _: Workload) -> None:
     system.redis.kill()
     await asyncio.sleep(system.sizes.fault_seconds)
-    await system.redis.start_ready()
+    await asyncio.to_thread(system.redis.start_ready)
 
 
 async def restart_loading(system: System, _: Workload) -> None:
@@ -46,7 +46,7 @@ async def restart_loading(system: System, _: Workload) -> None:
         return False
 
     await wait_until(is_loading, server, "is not loading")
-    await server.wait_for_answer()
+    await asyncio.to_thread(server.wait_until_ready)
 
 
 async def fill(server: Redis) -> None:

@@ -19,14 +19,14 @@ async def kill(system: System, _workload: Workload) -> None:
     for _ in range(KILLS):
         system.services[0].kill()
         await asyncio.sleep(system.sizes.fault_seconds / KILLS)
-        await system.services[0].start_ready()
+        await asyncio.to_thread(system.services[0].start_ready)
 
 
 async def restart_one_by_one(system: System, _: Workload) -> None:
     for service in system.services:
         service.send_signal(signal.SIGTERM)
-        await service.wait_for_end()
-        await service.start_ready()
+        await asyncio.to_thread(service.wait_for_end)
+        await asyncio.to_thread(service.start_ready)
 
 
 FAULTS: Final = (

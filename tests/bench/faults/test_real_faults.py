@@ -49,7 +49,7 @@ async def test_there_are_no_violations(name: str, run: Run[Sizes]) -> None:
 async def test_a_redis_without_persistence_is_caught(run: Run[Sizes]) -> None:
     async def forget(system: System, _: Workload) -> None:
         system.redis.kill()
-        await system.redis.start_ready()
+        await asyncio.to_thread(system.redis.start_ready)
 
     fault = Fault("forgetful", "Redis without a file", on_redis(forget))
 

@@ -35,7 +35,7 @@ def test_a_soak_without_time_is_refused() -> None:
 
 async def test_the_resources_of_a_service_are_sampled(tmp_path: Path) -> None:
     need_redis_7()
-    async with running_soak(tmp_path) as soak:
+    with running_soak(tmp_path) as soak:
         await soak.run(minutes=0.06)
 
         for sample in soak.samples:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from bench.frame.cores import Cores
-from bench.frame.processes import find_program, free_port, running, wait_until_listening
-from bench.testbed.servers import Server
+from bench.frame.processes import Server, find_program, free_port
+from bench.testbed.servers import Redis
 
 PACKAGE: Final = "bench.cost.peers"
 #: Arguments after ``python -m`` by service. All serve on one core with one process.
@@ -27,19 +25,15 @@ COMMANDS: Final = {
 }
 
 
-@contextlib.contextmanager
-def running_peer(name: str, redis_port: int, cores: Cores, directory: Path) -> Iterator[Server]:
-    """Run one of COMMANDS, or "webdis", until the block ends."""
+def peer(name: str, redis: Redis, cores: Cores, directory: Path) -> Server:
+    """Return a server: one of COMMANDS, or "webdis"."""
     port = free_port()
-    environ = {"PORT": str(port), "REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
     if name == "webdis":
-        config = _write_webdis_config(directory, port, redis_port)
+        config = _write_webdis_config(directory, port, redis.port)
         command = [find_program("webdis"), str(config)]
     else:
         command = [sys.executable, "-m", *COMMANDS[name].format(port=port).split()]
-    with running(command, cores, environ) as process:
-        wait_until_listening(process, port)
-        yield Server(name, port, process)
+    return Server(name, command, port, cores, {"PORT": str(port), "REDIS_URL": redis.url})
 
 
 def _write_webdis_config(directory: Path, port: int, redis_port: int) -> Path:
