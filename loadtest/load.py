@@ -1,4 +1,7 @@
-"""``python -m loadtest.load``: one load test from start to verdict, with its exit code."""
+"""``python -m loadtest.load``: one load test from start to verdict, with its exit code.
+
+It runs outside the pod of the load test, so it alone may import bench.
+"""
 
 from __future__ import annotations
 

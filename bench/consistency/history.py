@@ -38,11 +38,13 @@ class CounterHistory:
 
 @dataclass
 class History:
+    """What clients sent and received."""
+
     counters: dict[str, CounterHistory] = field(default_factory=dict)
     entries: dict[str, list[Operation]] = field(default_factory=dict)
     #: Values by ETag, from answers that contained both.
     values: dict[str, str] = field(default_factory=dict)
-    #: When each request returned, and whether it succeeded as without a fault.
+    #: When each request returned, and whether it was answered as without a fault.
     returns: list[tuple[float, bool]] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     #: Values of refused writes, which no read may return.

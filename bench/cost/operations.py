@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.frame.errors import BenchError
 from bench.frame.processes import Server, running
 from bench.frame.program import Run, say
 from bench.frame.rows import Row
@@ -158,10 +157,7 @@ def _running_subjects(
 
 
 def _find(name: str, operations: list[Operation]) -> Operation:
-    for operation in operations:
-        if operation.name == name:
-            return operation
-    raise BenchError(f"there is no operation {name}")
+    return next(each for each in operations if each.name == name)
 
 
 def _range(values: list[float]) -> str:

@@ -132,21 +132,23 @@ def _served(arm: list[Counts], window: Window) -> Counts:
     return Counts(after.requests - before.requests, after.failures - before.failures, slow)
 
 
-def _exceeds(window: Window, served: dict[Arm, list[Counts]]) -> bool:
-    pairs = (
+def _pairs(window: Window, served: dict[Arm, list[Counts]]) -> tuple[tuple[Counts, Counts], ...]:
+    """Return the counts of the window and those that were served in it, for both arms."""
+    return (
         (window.stable, _served(served[Arm.STABLE], window)),
         (window.canary, _served(served[Arm.CANARY], window)),
     )
+
+
+def _exceeds(window: Window, served: dict[Arm, list[Counts]]) -> bool:
     return any(
         counted.requests > true.requests or counted.failures > true.failures
-        for counted, true in pairs
+        for counted, true in _pairs(window, served)
     )
 
 
 def _differs(window: Window, served: dict[Arm, list[Counts]]) -> bool:
-    return window.stable != _served(served[Arm.STABLE], window) or window.canary != _served(
-        served[Arm.CANARY], window
-    )
+    return any(counted != true for counted, true in _pairs(window, served))
 
 
 def simulate_counters(sizes: Sizes, executor: Executor) -> Iterator[Row]:

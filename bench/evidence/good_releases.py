@@ -1,4 +1,4 @@
-"""A/A rollouts: the canary is as good as stable. How often is it rolled back all the same?"""
+"""A/A rollouts: the canary is as good as stable. How often is it rolled back?"""
 
 from __future__ import annotations
 

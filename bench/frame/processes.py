@@ -139,29 +139,18 @@ class Server:
             self._popen = None
 
     def stop(self) -> None:
-        """End the process (SIGTERM, then SIGKILL) and all of its descendants, for good."""
-        if not self.is_alive() or self._popen is None:
-            self._output.close()
-            return
-        # A pidfd names one process for good. A process id may be reused.
-        handles = []
-        for pid in descendants(self.pid):
-            with contextlib.suppress(ProcessLookupError):
-                handles.append(os.pidfd_open(pid))
-        try:
+        """End the process (SIGTERM, then SIGKILL) and its process group, for good."""
+        if self._popen is not None and self.is_alive():
             self._popen.terminate()
-            try:
-                self._popen.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._popen.kill()
-                self._popen.wait()
-            for handle in handles:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-        finally:
-            for handle in handles:
-                os.close(handle)
-            self._output.close()
+            deadline = time.monotonic() + STOP_SECONDS
+            ended = os.WEXITED | os.WNOWAIT | os.WNOHANG
+            while not os.waitid(os.P_PID, self.pid, ended) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+            # Until wait() no other process group can have this id.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+        self._output.close()
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ class Sizes:
 
 
 def parse_minutes(text: str) -> float:
-    """Return the number; raise ValueError if it is less than LEAST_MINUTES or none."""
+    """Return the number; raise ValueError if it is not one, or less than LEAST_MINUTES."""
     minutes = float(text)
     if not minutes >= LEAST_MINUTES:
         raise ValueError(text)

@@ -1,7 +1,7 @@
 """The search for the knee: more and more users until the objective breaks. Pure.
 
-The knee is the load beyond which latency or errors grow out of bounds (Jain, The Art of Computer
-Systems Performance Analysis, 1991, section 3.3).
+The knee is the load beyond which latency grows fast while the rate hardly grows (Jain, The Art of
+Computer Systems Performance Analysis, 1991: knee capacity).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from tests.support.services import Service
 
 #: Headers that the proxy sets itself.
-NOT_FORWARDED = ("Content-Length", "Transfer-Encoding", "Connection", "Date", "Server")
+UNFORWARDED = ("Content-Length", "Transfer-Encoding", "Connection", "Date", "Server")
 #: One of so many increments is handled wrongly.
 EVERY = 5
 
@@ -95,7 +95,7 @@ class Proxy:
         )
         async with forwarded as response:
             kept = CIMultiDict(
-                (name, value) for name, value in response.headers.items() if name not in NOT_FORWARDED
+                (name, value) for name, value in response.headers.items() if name not in UNFORWARDED
             )
             return Answer(response.status, kept, await response.read())
 
