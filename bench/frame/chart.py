@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .rows import Row
+from .rows import Row, render_number
 
 #: Rows with a limit, and the others.
 LIMITED: Final = "#1f6feb"
@@ -45,7 +45,7 @@ def draw_chart(chart: Chart, rows: Mapping[str, Sequence[Row]], path: Path) -> N
                 bound = row.limit.bound
                 axes.plot([bound] * 2, [at - 0.45, at + 0.45], color="black", linewidth=2)
                 right = max(right, bound)
-            axes.text(right, at, f"  {row.value:.3g}", va="center", fontsize=9)
+            axes.text(right, at, f"  {render_number(row.value)}", va="center", fontsize=9)
             ticks[at] = row.title
             at += 1.0
         at += 0.6
@@ -54,7 +54,8 @@ def draw_chart(chart: Chart, rows: Mapping[str, Sequence[Row]], path: Path) -> N
     axes.set_xscale("log" if chart.is_logarithmic else "linear")
     axes.margins(x=0.08)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel(f"{chart.label}; black: the limit")
+    has_limits = any(row.limit is not None for group in groups for row in group)
+    axes.set_xlabel(f"{chart.label}; black: the limit" if has_limits else chart.label)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

@@ -76,7 +76,7 @@ def render_table(head: str, rows: Sequence[Row]) -> str:
     """Render the rows in columns, with ``head`` above the titles."""
     lines = [(head, *HEADS)]
     lines += [
-        (row.title, _number(row.value), row.unit, str(row.limit or ""), row.verdict, row.note)
+        (row.title, render_number(row.value), row.unit, str(row.limit or ""), row.verdict, row.note)
         for row in rows
     ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -91,7 +91,8 @@ def render_table(head: str, rows: Sequence[Row]) -> str:
     return "\n".join(rendered)
 
 
-def _number(value: float) -> str:
+def render_number(value: float) -> str:
+    """Return a number with three digits, a larger one without decimals; infinity is "never"."""
     if math.isinf(value):
         return "never"
     if value == int(value) or abs(value) >= 100:
