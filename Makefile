@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench signals load load-web faults soak scale rehearse evidence manifests generated docs wheels lock clean system-packages
+.PHONY: help run test check lint types bench scale soak signals faults evidence load load-web rehearse manifests generated docs wheels lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,34 +28,34 @@ lint: $(VENV)/dev.stamp ## ruff: rules and format
 types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 	$(BIN)/mypy
 
-bench: $(VENV)/bench.stamp system-packages ## CPU per request beside other services: a table and build/bench.png
+bench: $(VENV)/bench.stamp system-packages ## CPU time per request beside other services (ARGS='--only get --quick')
 	$(BIN)/python -m bench.cost $(ARGS)
 
-signals: $(VENV)/bench.stamp system-packages ## whether metrics, traces and logs tell the truth, and what they do under strain
-	$(BIN)/python -m bench.signals $(ARGS)
+scale: $(VENV)/bench.stamp system-packages ## CPU time by workers, keys, value sizes and connections
+	$(BIN)/python -m bench.scale $(ARGS)
 
-load: $(VENV)/dev.stamp system-packages ## half a minute of locust: by route and by version, wrong answers fail (ARGS='--host URL')
-	$(BIN)/python -m loadtest.load $(ARGS)
-
-load-web: $(VENV)/dev.stamp system-packages ## the same, steered from locust's page
-	$(BIN)/python -m loadtest.load --web $(ARGS)
-
-faults: $(VENV)/dev.stamp system-packages ## break it while it is used, and count what was lost or doubled
-	$(BIN)/python -m bench.faults $(ARGS)
-
-soak: $(VENV)/dev.stamp system-packages ## ten minutes of everything: nothing may grow
+soak: $(VENV)/dev.stamp system-packages ## ten minutes of load, in which no resource may grow
 	$(BIN)/python -m bench.soak $(ARGS)
 
-scale: $(VENV)/bench.stamp system-packages ## the cost by workers, keys, value sizes, connections: tables and build/scale.png
-	$(BIN)/python -m bench.scale $(ARGS)
+signals: $(VENV)/dev.stamp system-packages ## whether metrics, traces and logs are true, and harmless under strain
+	$(BIN)/python -m bench.signals $(ARGS)
+
+faults: $(VENV)/dev.stamp system-packages ## inject faults under load, and count lost and duplicated changes
+	$(BIN)/python -m bench.faults $(ARGS)
+
+evidence: $(VENV)/dev.stamp ## simulated rollouts: how often the verdicts are wrong, and how soon they come
+	$(BIN)/python -m bench.evidence $(ARGS)
+
+load: $(VENV)/dev.stamp system-packages ## half a minute of Locust, by route and by version; wrong answers fail (ARGS='--host URL')
+	$(BIN)/python -m loadtest.load $(ARGS)
+
+load-web: $(VENV)/dev.stamp system-packages ## the same, controlled from Locust's page
+	$(BIN)/python -m loadtest.load --web $(ARGS)
 
 rehearse: $(VENV)/dev.stamp system-packages ## roll a good release and a bad one out on this machine, with a report of each
 	$(BIN)/python -m rollout rehearse istio/canary --report build/rehearsal/good $(ARGS)
 	$(BIN)/python -m rollout rehearse istio/canary --canary-env KV_FAULT_ERROR_RATIO=0.05 --report build/rehearsal/bad $(ARGS); test $$? = 1
 	@echo "promoted and rolled back, as they should be: build/rehearsal/good/report.html, build/rehearsal/bad/report.html"
-
-evidence: $(VENV)/bench.stamp ## what the verdicts on a release are worth: simulated rollouts, beside Flagger's
-	$(BIN)/python -m bench.evidence $(ARGS)
 
 manifests: $(VENV)/dev.stamp ## render, lint and judge everything in kustomize/ and istio/
 	$(BIN)/python -m rollout lint kustomize istio --with kustomize/overlays/dev --with kustomize/overlays/staging

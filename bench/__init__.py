@@ -1,1 +1,4 @@
-"""What proves the promises: programs that measure and fail where a limit is broken."""
+"""Programs that prove the project's promises. Each measures, and fails where a limit is broken.
+
+May import: nothing of this project.
+"""

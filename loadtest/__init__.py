@@ -1,1 +1,4 @@
-"""Load tests, benchmarks and faults."""
+"""A load test with Locust: simulated users, shapes of load, thresholds and reports.
+
+May import: nothing of this project.
+"""

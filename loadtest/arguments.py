@@ -1,24 +1,20 @@
-"""The load test's own options of locust's command line, each also an environment variable."""
+"""The load test's own options on Locust's command line. Each is also an environment variable."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from locust.argument_parser import LocustArgumentParser
 
-from .shapes.curves import CURVES
+from .shapes.curves import SHAPES
 from .thresholds import DEFAULT
-
-KNEE: Final = "knee"
-SHAPES: Final = ("none", *CURVES, KNEE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """What locust was told of ours, and what of its own a shape needs."""
+    """The own options, and the options of Locust that a shape needs."""
 
     shape: str
     host_header: str
@@ -33,7 +29,7 @@ class Arguments:
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
-    """Add our options to locust's: texts and numbers, for a master sends them to its workers."""
+    """Add the options. They are texts and numbers, because a master sends them to its workers."""
     parser.add_argument(
         "--load-shape",
         choices=SHAPES,
@@ -45,14 +41,14 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         "--host-header",
         default="",
         env_var="LOAD_HOST_HEADER",
-        help="Host to ask for, where the gateway's address is not its name",
+        help="Host header, where the address of the gateway is not its name",
     )
     parser.add_argument(
         "--user-rate",
         type=float,
         default=10.0,
         env_var="LOAD_USER_RATE",
-        help="tasks of a user per second, at most; 0: as fast as it is answered",
+        help="most tasks of a user per second; 0: the next one follows the answer",
     )
     parser.add_argument(
         "--keys", type=int, default=1000, env_var="LOAD_KEYS", help="keys of the entries"
@@ -62,7 +58,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         default=str(DEFAULT),
         env_var="LOAD_THRESHOLDS",
         include_in_web_ui=False,
-        help="TOML file of what is demanded; it sets the exit code",
+        help="TOML file with the thresholds, which decide the exit code",
     )
     parser.add_argument(
         "--report-dir",
@@ -84,12 +80,12 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         type=float,
         default=5.0,
         env_var="LOAD_STEP_SECONDS",
-        help="of a step on the way to the knee",
+        help="of each step of the search for the knee",
     )
 
 
 def read_arguments(options: Namespace) -> Arguments:
-    """Read the options that locust parsed."""
+    """Return the options that Locust has parsed."""
     return Arguments(
         shape=options.load_shape,
         host_header=options.host_header,

@@ -1,35 +1,51 @@
-"""``python -m loadtest.load``: one load test from start to verdict, its exit code included."""
+"""``python -m loadtest.load``: one load test from start to verdict, with its exit code.
+
+It runs outside the pod of the load test, so it alone may import bench.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.frame.interrupts import Interrupted, unwind_on_signals
-from bench.frame.processes import BenchError
-from bench.frame.report import say
-from bench.frame.servers import running_tallykv
+from bench.frame.errors import BenchError, Interrupted, unwind_on_signals
+from bench.frame.processes import running
+from bench.frame.program import say
+from bench.testbed.servers import PATIENT, Service
 
-from .load_options import STOP_SECONDS, LoadOptions, locust_arguments, parse_options
+from .shapes.curves import SHAPES
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
-#: For locust's reports, once its users are gone.
+#: User classes by profile. No names mean all classes by their weights.
+PROFILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "mixed": (),
+    "entries": ("Entries",),
+    "counters": ("HotCounter", "SpreadCounters"),
+    "hot": ("HotCounter",),
+    "batch": ("Batch",),
+    "listing": ("Listing",),
+    "plain": ("Plain",),
+    "tasks": ("Tasks",),
+}
+#: Users finish their request before a run ends. Otherwise Locust and the service would not agree.
+STOP_SECONDS: Final = 15
+#: For Locust's reports after the end of its users.
 REPORT_SECONDS: Final = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return locust's exit code: 0, or 1 for broken thresholds; 2 if there was no run."""
+    """Return Locust's exit code: 0, or 1 for a broken threshold; 2 if there was no run."""
     options = parse_options(argv)
     unwind_on_signals()
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        with _target(options) as host:
+        with _target(options.host) as host:
             code = _run_locust([str(LOCUSTFILE), *locust_arguments(options, host)])
     except (BenchError, Interrupted, OSError) as error:
         print(f"load: {error}", file=sys.stderr)
@@ -39,26 +55,89 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def parse_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line. Options after ``--`` are in ``rest``, for Locust."""
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.load",
+        description="Load a service and check its answers. Exit code: 0 if all thresholds hold and"
+        " all answers were right, 1 if a threshold is broken or an answer was wrong, 2 if the test"
+        " could not be run. Without --host, a service with a store of its own is started.",
+        epilog="Several processes: `-- --processes 4` on this machine. On several machines,"
+        " `-- --master --expect-workers 4` here, and `python -m locust -f loadtest/locustfile.py"
+        " --worker --master-host HERE` with the same files on each of the others. All options"
+        " after -- are Locust's: --user-rate, --keys, --step-seconds, --tags and so on.",
+    )
+    parser.add_argument("--host", type=_without_slash, help="URL of a service or a gateway")
+    parser.add_argument("--host-header", default="", help="Host header, such as kv.example.com")
+    parser.add_argument("--profile", choices=PROFILES, default="mixed", help="kinds of requests")
+    parser.add_argument(
+        "--shape",
+        choices=SHAPES,
+        default="none",
+        help="how the number of users changes; knee: steps until the objective breaks",
+    )
+    parser.add_argument("--users", type=int, default=50, help="at most (default 50)")
+    parser.add_argument("--spawn-rate", type=float, help="users a second (default: all at once)")
+    parser.add_argument("--run-time", default="30s", help="as 30s, 10m, 1h (default 30s)")
+    parser.add_argument("--thresholds", type=Path, help="TOML (default loadtest/thresholds.toml)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/load"), help="for reports (default build/load)"
+    )
+    parser.add_argument(
+        "--metrics-port", type=int, default=0, help="port of /metrics, by version; 0: none"
+    )
+    parser.add_argument("--web", action="store_true", help="start the web UI instead of a run")
+    parser.add_argument("--web-port", type=int, default=8089, help="its port (default 8089)")
+    parser.add_argument("rest", nargs="*", metavar="-- options of Locust")
+    return parser.parse_args(argv)
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+def locust_arguments(options: argparse.Namespace, host: str) -> list[str]:
+    """Return Locust's arguments after the locustfile."""
+    arguments = [
+        *("--host", host),
+        *("--users", str(options.users)),
+        *("--spawn-rate", f"{options.spawn_rate or options.users:g}"),
+        *("--run-time", options.run_time, "--stop-timeout", str(STOP_SECONDS)),
+        *("--load-shape", options.shape, "--report-dir", str(options.out)),
+        *("--metrics-port", str(options.metrics_port)),
+    ]
+    if options.host_header:
+        arguments += ["--host-header", options.host_header]
+    if options.thresholds is not None:
+        arguments += ["--thresholds", str(options.thresholds)]
+    if options.web:
+        arguments += ["--class-picker", "--web-host", "127.0.0.1"]
+        arguments += ["--web-port", str(options.web_port)]
+    else:
+        arguments += ["--headless", "--only-summary"]
+        arguments += ["--html", str(options.out / "report.html")]
+    return [*arguments, *options.rest, *PROFILES[options.profile]]
+
+
 @contextlib.contextmanager
-def _target(options: LoadOptions) -> Iterator[str]:
-    """Give the URL to ask: the one given, or that of a service that ends with the block."""
-    if options.host is not None:
-        yield options.host
+def _target(host: str | None) -> Iterator[str]:
+    """Yield the URL to load: ``host``, or that of a service that runs until the block ends."""
+    if host:
+        yield host
         return
-    cores = tuple(sorted(os.sched_getaffinity(0)))
     with (
         tempfile.TemporaryDirectory(prefix="load-data-") as directory,
-        running_tallykv("embedded:", cores, KV_DATA_DIR=directory) as service,
+        running(Service("embedded:", {**PATIENT, "KV_DATA_DIR": directory})) as service,
     ):
-        host = f"http://127.0.0.1:{service.port}"
-        say(f"a service of our own: {host}, metrics at http://127.0.0.1:{service.admin_port}")
-        yield host
+        url = f"http://127.0.0.1:{service.port}"
+        say(f"started a service: {url}, metrics at http://127.0.0.1:{service.admin_port}")
+        yield url
 
 
 def _run_locust(arguments: list[str]) -> int:
-    """Run locust to its end; when we are interrupted, ask it to stop and report, and see to it."""
+    """Run Locust to its end. After a signal, let it stop its users and write its reports."""
     command = [sys.executable, "-m", "locust", "-f", *arguments]
-    # A session of its own: Ctrl-C in a terminal reaches us alone, and locust once.
+    # In a session of its own, Locust gets one signal, from here, after Ctrl-C in a terminal.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as locust:
         try:
             return locust.wait()

@@ -1,4 +1,4 @@
-"""Where locust begins: the users of every profile, and what is counted and demanded of a run."""
+"""The file that Locust loads: the users of all profiles, and the recorder of a run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from locust import events
 
-# Locust looks for modules beside this file only, and does not know its package.
+# Locust adds the directory of this file to the path, and does not know its package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from loadtest.listeners import install
+from loadtest.recorder import install
 from loadtest.users.batch import Batch
 from loadtest.users.counters import HotCounter, SpreadCounters
 from loadtest.users.entries import Entries

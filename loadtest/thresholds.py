@@ -1,7 +1,7 @@
-"""Demands on a load test as data, and whether what was measured meets them. Pure but for reading.
+"""Thresholds of a load test, read from a TOML file, and the verdicts on a measurement.
 
-A file has a table ``[total]``, one for a route (``[routes."GET /v1/kv/{key}"]``) where that is held
-to something of its own, and ``[knee]`` for the search of the knee. All keys are optional.
+A file has the tables ``[total]``, ``[routes."GET /v1/kv/{key}"]`` for routes with thresholds of
+their own, and ``[knee]`` for the search for the knee. All keys are optional.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ DEFAULT: Final = Path(__file__).with_name("thresholds.toml")
 
 
 class ThresholdsInvalid(Exception):
-    """The file can't be used; the message says why."""
+    """The file cannot be used. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Requests over some seconds; ``latencies`` are counts by milliseconds."""
+    """Requests of some seconds. ``latencies`` are counts by milliseconds."""
 
     requests: int
     failures: int
@@ -41,7 +41,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demands:
-    """Bounds, themselves allowed; None demands nothing."""
+    """Bounds. A value equal to its bound is allowed; None demands nothing."""
 
     p50_ms: float | None = None
     p95_ms: float | None = None
@@ -52,7 +52,7 @@ class Demands:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One demand, held against what was found."""
+    """One demand, compared with the value that was found."""
 
     what: str
     found: float
@@ -82,9 +82,9 @@ class Thresholds:
     def judge(
         self, total: Measured, routes: Mapping[str, Measured], wrong_answers: int
     ) -> list[Verdict]:
-        """Return the verdicts on a run; ``routes`` are named as in the file.
+        """Return the verdicts on a run. The keys of ``routes`` are those of the file.
 
-        A wrong answer is never allowed. A run without requests shows nothing, and fails.
+        No wrong answer is allowed. A run without requests fails.
         """
         verdicts = [
             Verdict("wrong answers", wrong_answers, 0),
@@ -93,7 +93,7 @@ class Thresholds:
         ]
         for name, demands in self.routes.items():
             found = routes.get(name, Measured(0, 0, 0.0, {}))
-            # A profile that doesn't ask a route has nothing to say of it.
+            # Some profiles do not use all routes.
             if found.requests:
                 verdicts += judge(f"{name} ", demands, found)
         return verdicts
@@ -115,7 +115,7 @@ def judge(prefix: str, demands: Demands, found: Measured) -> Iterator[Verdict]:
 
 
 def read_thresholds(path: Path) -> Thresholds:
-    """Read a file; raise ThresholdsInvalid."""
+    """Read a TOML file; raise ThresholdsInvalid."""
     try:
         tables = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:

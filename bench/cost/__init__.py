@@ -1,1 +1,4 @@
-"""What one request costs, beside other services."""
+"""What one request costs, beside other services.
+
+May import: frame, testbed.
+"""

@@ -1,30 +1,31 @@
-"""``python -m bench.cost.bodies``: msgspec beside pydantic on this API's own bodies.
+"""CPU time of msgspec beside pydantic, on the bodies of this API.
 
-Each library parses the request's bytes into its types and renders the answer's types into bytes,
-in the way its documentation recommends: decoders, encoders and adapters made once.
+Each library parses the bytes of a request into its types, and renders its types into the bytes of
+an answer. Decoders, encoders and adapters are made once, as both documentations recommend.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from pydantic import TypeAdapter
 
-from loadtest.table import align
+from bench.frame.errors import BenchError
+from bench.frame.program import Run
+from bench.frame.rows import Row
 from svc.api import bodies
 
 from . import pydantic_bodies as mirrored
+from .sizes import Sizes
 
 OPERATIONS: Final = 100
-#: Long enough that the clock's grain does not show; the best of some is what noise spared.
+#: Long compared with the resolution of the clock. The best trial has the least noise.
 TRIAL_SECONDS: Final = 0.2
-TRIALS: Final = 7
 
 ETAG: Final = '"0123456789abcdef0123456789abcdef"'
 VALUE: Final = "aGVsbG8sIHdvcmxk" * 4
@@ -45,18 +46,24 @@ class Body:
     pydantic: Library
 
 
-def main() -> int:
-    lines: list[Sequence[str]] = [("CPU time in µs", "msgspec", "pydantic", "ratio")]
+def measure_bodies(run: Run[Sizes]) -> Iterator[Row]:
+    """Compare the libraries on an increment and on a batch."""
     for body in (increment_body(), batch_body()):
         _check(body)
-        totals = [0.0, 0.0]
+        ours = theirs = 0.0
         for step in ("parse", "render"):
-            costs = [_cost(library, step, body.wire) for library in (body.msgspec, body.pydantic)]
-            totals = [total + cost for total, cost in zip(totals, costs, strict=True)]
-            lines.append(_line(f"{body.title}: {step}", *costs))
-        lines.append(_line(f"{body.title}: both", *totals))
-    print(align(lines))
-    return 0
+            costs = [
+                _cost_us(library, step, body.wire, run.sizes.trials)
+                for library in (body.msgspec, body.pydantic)
+            ]
+            yield _row(f"{body.title}: {step}", *costs)
+            ours, theirs = ours + costs[0], theirs + costs[1]
+        yield _row(f"{body.title}: both", ours, theirs)
+
+
+def _row(title: str, ours: float, theirs: float) -> Row:
+    note = f"{ours:.2f} and {theirs:.2f} µs"
+    return Row(f"{title}: pydantic ÷ msgspec", theirs / ours, "times", None, note)
 
 
 def increment_body() -> Body:
@@ -79,58 +86,58 @@ def increment_body() -> Body:
 
 
 def batch_body() -> Body:
-    """Gets, puts and adds in turn; values in base64, which neither library has to look into."""
-    asked: list[dict[str, Any]] = []
-    answered: list[dict[str, Any]] = []
+    """Return gets, puts and adds in turn, with values in base64, which no library decodes."""
+    operations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for i in range(OPERATIONS):
         key = f"key-{i}"
         written = {"status": 200, "key": key, "etag": ETAG, "ttl": 3600}
         if i % 3 == 0:
-            asked.append({"op": "get", "key": key})
+            operations.append({"op": "get", "key": key})
             got = {"content_type": "application/octet-stream", "value_b64": VALUE}
-            answered.append({**written, **got})
+            results.append({**written, **got})
         elif i % 3 == 1:
-            asked.append({"op": "put", "key": key, "value_b64": VALUE, "ttl": 3600})
-            answered.append(written)
+            operations.append({"op": "put", "key": key, "value_b64": VALUE, "ttl": 3600})
+            results.append(written)
         else:
-            asked.append({"op": "add", "counter": key, "by": i})
+            operations.append({"op": "add", "counter": key, "by": i})
             added = {"value": i, "value_text": str(i), "applied_by": i}
-            answered.append({"status": 200, "name": key, **added})
+            results.append({"status": 200, "name": key, **added})
     kinds = (bodies.BatchGot, bodies.BatchPut, bodies.BatchAdded)
-    results = [kinds[i % 3](**result) for i, result in enumerate(answered)]
+    structs = [kinds[i % 3](**result) for i, result in enumerate(results)]
     outcome = TypeAdapter(mirrored.BatchResults)
     return Body(
         f"batch of {OPERATIONS}",
-        json.dumps({"operations": asked}).encode(),
+        json.dumps({"operations": operations}).encode(),
         Library(
             msgspec.json.Decoder(bodies.BatchBody).decode,
             msgspec.json.Encoder().encode,
-            {"results": results},
+            {"results": structs},
         ),
         Library(
             TypeAdapter(mirrored.BatchBody).validate_json,
             lambda answer: outcome.dump_json(answer, exclude_unset=True),
-            outcome.validate_python({"results": answered}),
+            outcome.validate_python({"results": results}),
         ),
     )
 
 
 def _check(body: Body) -> None:
-    """Stop unless both libraries render the same answer: else the times compare nothing."""
+    """Raise BenchError unless both libraries render the same answer."""
     rendered = [
         json.loads(library.render(library.answer)) for library in (body.msgspec, body.pydantic)
     ]
     if rendered[0] != rendered[1]:
-        sys.exit(f"{body.title}: the libraries render different answers: {rendered}")
+        raise BenchError(f"{body.title}: the libraries render different answers: {rendered}")
 
 
-def _cost(library: Library, step: str, wire: bytes) -> float:
+def _cost_us(library: Library, step: str, wire: bytes, trials: int) -> float:
     call: Callable[[Any], object] = library.parse if step == "parse" else library.render
     argument = wire if step == "parse" else library.answer
     turns = 1
-    while (_seconds(call, argument, turns)) < TRIAL_SECONDS:
+    while _seconds(call, argument, turns) < TRIAL_SECONDS:
         turns *= 2
-    return min(_seconds(call, argument, turns) for _ in range(TRIALS)) / turns * 1e6
+    return min(_seconds(call, argument, turns) for _ in range(trials)) / turns * 1e6
 
 
 def _seconds(call: Callable[[Any], object], argument: object, turns: int) -> float:
@@ -138,11 +145,3 @@ def _seconds(call: Callable[[Any], object], argument: object, turns: int) -> flo
     for _ in range(turns):
         call(argument)
     return time.process_time() - started
-
-
-def _line(title: str, ours: float, theirs: float) -> tuple[str, ...]:
-    return (title, f"{ours:.2f}", f"{theirs:.2f}", f"{theirs / ours:.1f}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

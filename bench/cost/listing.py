@@ -1,4 +1,4 @@
-"""What a page of a listing costs among few entries and among many."""
+"""Cost of a page of a listing in a store of a thousand entries, and in one of many."""
 
 from __future__ import annotations
 
@@ -12,39 +12,59 @@ from statistics import median
 from typing import Final
 from urllib.parse import quote
 
-from ..frame.preload import fill
-from ..frame.processes import BenchError, Cores
-from ..frame.report import say
-from ..frame.servers import Server, all_signals, running_collector, running_redis, running_tallykv
+from bench.frame.errors import BenchError
+from bench.frame.program import Run, say
+from bench.frame.rows import Row
+from bench.testbed.preload import fill_redis
+from bench.testbed.servers import Stack, running_stack
+
+from . import limits
+from .sizes import Sizes
 
 FEW: Final = 1000
 PAGE: Final = 100
-#: Few and many take turns, so that a busy moment of the machine meets both.
+#: The two stores take turns, so that a busy moment of the machine affects both.
 TURNS: Final = 3
 PAGES_PER_TURN: Final = 100
+WARM_UP_PAGES: Final = 20
 
 
 @dataclass
-class Walk:
-    """A reader who follows the cursors, and begins anew at the end."""
+class Reader:
+    """Reads page after page, and starts again after the last one."""
 
-    tallykv: Server
-    redis: Server
+    stack: Stack
     client: http.client.HTTPConnection
-    seconds: list[float] = field(default_factory=list)
-    listed: int = 0
-    service_cpu: float = 0.0
-    redis_cpu: float = 0.0
     cursor: str | None = None
+    latencies_ms: list[float] = field(default_factory=list)
+    service_ms: float = 0.0
+    redis_ms: float = 0.0
+    entries: int = 0
 
-    def turn(self, pages: int) -> None:
-        service, redis = self.tallykv.process.cpu_seconds(), self.redis.process.cpu_seconds()
+    def read_pages(self, pages: int) -> None:
+        service = self.stack.tallykv.cpu_seconds()
+        redis = self.stack.redis.cpu_seconds()
         for _ in range(pages):
-            self._page()
-        self.service_cpu += self.tallykv.process.cpu_seconds() - service
-        self.redis_cpu += self.redis.process.cpu_seconds() - redis
+            self._read_page()
+        self.service_ms += (self.stack.tallykv.cpu_seconds() - service) * 1e3
+        self.redis_ms += (self.stack.redis.cpu_seconds() - redis) * 1e3
 
-    def _page(self) -> None:
+    def forget(self) -> None:
+        """Forget what was measured so far."""
+        self.latencies_ms.clear()
+        self.service_ms = self.redis_ms = 0.0
+        self.entries = 0
+
+    def costs(self) -> dict[str, float]:
+        """Return the cost of one page in ms, by kind."""
+        pages = len(self.latencies_ms)
+        return {
+            "latency, median": median(self.latencies_ms),
+            "CPU time of the service": self.service_ms / pages,
+            "CPU time of Redis": self.redis_ms / pages,
+        }
+
+    def _read_page(self) -> None:
         path = f"/v1/kv?limit={PAGE}"
         if self.cursor is not None:
             path += f"&cursor={quote(self.cursor)}"
@@ -52,59 +72,41 @@ class Walk:
         self.client.request("GET", path)
         with self.client.getresponse() as response:
             body = response.read()
-        self.seconds.append(time.perf_counter() - started)
+        self.latencies_ms.append((time.perf_counter() - started) * 1e3)
         if response.status != 200:
             raise BenchError(f"GET {path} was answered {response.status}: {body[:300]!r}")
         page = json.loads(body)
         self.cursor = page["next_cursor"]
-        self.listed += len(page["items"])
+        self.entries += len(page["items"])
 
 
-@dataclass(frozen=True)
-class PageCost:
-    """The cost of one page, in milliseconds."""
-
-    latency: float
-    service_cpu: float
-    redis_cpu: float
-    entries: float
-
-
-def measure_listing(many: int, server: Cores, aside: Cores) -> tuple[PageCost, PageCost]:
-    """Return a page's cost among a thousand entries and among ``many``."""
-    with _walk(FEW, server, aside) as few, _walk(many, server, aside) as long:
-        for walk in (few, long):
-            walk.turn(PAGES_PER_TURN // 5)
-            walk.seconds.clear()
-            walk.service_cpu = walk.redis_cpu = walk.listed = 0
+def measure_listing(run: Run[Sizes]) -> Iterator[Row]:
+    """Compare a page of many entries with a page of a thousand."""
+    with _reading(FEW, run) as few, _reading(run.sizes.entries, run) as many:
+        for reader in (few, many):
+            reader.read_pages(WARM_UP_PAGES)
+            reader.forget()
         for _ in range(TURNS):
-            for walk in (few, long):
-                walk.turn(PAGES_PER_TURN)
-        return _cost(few), _cost(long)
-
-
-def _cost(walk: Walk) -> PageCost:
-    pages = len(walk.seconds)
-    return PageCost(
-        median(walk.seconds) * 1e3,
-        walk.service_cpu / pages * 1e3,
-        walk.redis_cpu / pages * 1e3,
-        walk.listed / pages,
-    )
+            for reader in (few, many):
+                reader.read_pages(PAGES_PER_TURN)
+        few_costs, many_costs = few.costs(), many.costs()
+    for kind, cost in many_costs.items():
+        title = f"page of {run.sizes.entries:,} entries ÷ of {FEW:,}: {kind}"
+        note = f"{cost:.3f} and {few_costs[kind]:.3f} ms"
+        yield Row(title, cost / few_costs[kind], "times", limits.LISTING_RATIO, note)
+    pages = TURNS * PAGES_PER_TURN
+    note = f"{few.entries / pages:.1f} with {FEW:,} entries"
+    yield Row("entries on a page, mean", many.entries / pages, "entries", None, note)
 
 
 @contextlib.contextmanager
-def _walk(entries: int, core: Cores, aside: Cores) -> Iterator[Walk]:
+def _reading(entries: int, run: Run[Sizes]) -> Iterator[Reader]:
     with (
-        running_redis(aside) as redis,
-        running_collector(aside) as collector,
-        running_tallykv(
-            f"redis://127.0.0.1:{redis.port}", core, **all_signals(collector)
-        ) as tallykv,
+        running_stack(run.server_cores, run.load_cores) as stack,
         contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", tallykv.port, timeout=10)
+            http.client.HTTPConnection("127.0.0.1", stack.tallykv.port, timeout=10)
         ) as client,
     ):
-        say(f"filling Redis with {entries:,} entries for the listing")
-        fill(redis.port, entries)
-        yield Walk(tallykv, redis, client)
+        say(f"filling Redis with {entries:,} entries")
+        fill_redis(stack.redis.port, entries)
+        yield Reader(stack, client)

@@ -1,6 +1,6 @@
-"""The bodies of svc/api/bodies.py that the comparison needs, as pydantic users would declare them.
+"""Some bodies of svc/api/bodies.py as a user of pydantic would declare them.
 
-Strict, because the API takes no "5" for a 5.
+They are strict, because the API does not accept "5" as a number.
 """
 
 from __future__ import annotations

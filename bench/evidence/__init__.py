@@ -1,1 +1,4 @@
-"""What the evidence promises, held to many simulated rollouts."""
+"""What the evidence for a release promises, compared with many simulated rollouts.
+
+May import: frame.
+"""

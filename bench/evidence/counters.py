@@ -1,4 +1,4 @@
-"""Counters as they are read: pods that restart, scrapes that are missed, a source that lags."""
+"""Counters as Prometheus shows them: pods restart, scrapes are missed, samples are late."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.frame.report import Row
+from bench.frame.rows import Row, percentage
 from rollout.evidence import Evidence
 from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
 from rollout.evidence.objective import Objective
 from rollout.evidence.windows import increase
 
-from .limits import FALSE_ROLLBACKS_BOUND, NONE, RECOMPUTED
+from . import limits
+from .confidence import bound_row
 from .offline import recompute
-from .options import Options
-from .rows import bound_row, percent_row, row
-from .workers import Cell, run_cells
+from .scenarios import Scenario, Sizes, simulate_all
 
 SECONDS = 400
 POLL_SECONDS = 5
@@ -37,7 +36,7 @@ EDGES = len(Objective().slow_seconds)
 
 @dataclass(slots=True)
 class Pod:
-    """A pod's counters at each second, and since when they count."""
+    """A pod's counters and its start time, at each second."""
 
     counts: list[Counts] = field(default_factory=lambda: [Counts(0, 0, (0,) * EDGES)])
     started: list[float] = field(default_factory=lambda: [0.0])
@@ -45,7 +44,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Of one run: windows with more, or other, than was served in them, and what came of it."""
+    """Windows with more, or other, requests than were served in them, and the consequences."""
 
     windows: int
     too_many: int
@@ -57,7 +56,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Counters:
-    """One run of pods that serve alike, with an outage of both, read as by a poller."""
+    """One run of equal releases with an outage of both, read as a rollout reads Prometheus."""
 
     restarts: bool
 
@@ -74,7 +73,7 @@ class Counters:
             rolled_back = rolled_back or evidence.harmful
             seen.append((window, SHARE))
         recomputed = recompute(objective, seen)
-        # Bit for bit, JSON and all, is a matter of the tests; the sums are compared here.
+        # Tests compare the numbers bit for bit. Here the sums are compared.
         found = {
             "harm": math.log(evidence.harm),
             "errors": math.log(evidence.harm_errors),
@@ -94,18 +93,18 @@ class Counters:
         )
 
     def _serve(self, rng: np.random.Generator) -> tuple[dict[Series, Pod], dict[Arm, list[Counts]]]:
-        """Return the pods, and what each arm had answered by each second."""
+        """Return the pods, and the answers of each arm up to each second."""
         pods = {
             Series(arm, f"{arm}-{number}"): Pod() for arm in PODS for number in range(PODS[arm])
         }
         served = {arm: [Counts(0, 0, (0,) * EDGES)] for arm in PODS}
         outage = rng.integers(SECONDS - OUTAGE_SECONDS)
         for second in range(SECONDS):
-            chance = 1.0 if 0 <= second - outage < OUTAGE_SECONDS else ERRORS
+            probability = 1.0 if 0 <= second - outage < OUTAGE_SECONDS else ERRORS
             answered = {arm: each[-1] for arm, each in served.items()}
             for series, pod in pods.items():
                 requests = int(rng.poisson(RPS[series.arm] / PODS[series.arm]))
-                failures = int(rng.binomial(requests, chance))
+                failures = int(rng.binomial(requests, probability))
                 more = Counts(requests, failures, (failures,) * EDGES)
                 answered[series.arm] += more
                 restarts = self.restarts and rng.random() < RESTARTS_PER_SECOND
@@ -133,43 +132,42 @@ def _served(arm: list[Counts], window: Window) -> Counts:
     return Counts(after.requests - before.requests, after.failures - before.failures, slow)
 
 
-def _exceeds(window: Window, served: dict[Arm, list[Counts]]) -> bool:
-    pairs = (
+def _pairs(window: Window, served: dict[Arm, list[Counts]]) -> tuple[tuple[Counts, Counts], ...]:
+    """Return the counts of the window and those that were served in it, for both arms."""
+    return (
         (window.stable, _served(served[Arm.STABLE], window)),
         (window.canary, _served(served[Arm.CANARY], window)),
     )
+
+
+def _exceeds(window: Window, served: dict[Arm, list[Counts]]) -> bool:
     return any(
         counted.requests > true.requests or counted.failures > true.failures
-        for counted, true in pairs
+        for counted, true in _pairs(window, served)
     )
 
 
 def _differs(window: Window, served: dict[Arm, list[Counts]]) -> bool:
-    return window.stable != _served(served[Arm.STABLE], window) or window.canary != _served(
-        served[Arm.CANARY], window
-    )
+    return any(counted != true for counted, true in _pairs(window, served))
 
 
-def simulate_counters(options: Options, executor: Executor) -> Iterator[Row]:
-    runs = options.each // 2
-    cells = [
-        Cell("missed scrapes, 15 s lag", runs, Counters(restarts=False)),
-        Cell("restarts, missed scrapes, 15 s lag", runs, Counters(restarts=True)),
+def simulate_counters(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    runs = sizes.others // 2
+    scenarios = [
+        Scenario("missed scrapes, 15 s lag", runs, Counters(restarts=False)),
+        Scenario("restarts, missed scrapes, 15 s lag", runs, Counters(restarts=True)),
     ]
-    missed, restarted = run_cells(executor, (options.seed, 9), cells)
+    missed, restarted = simulate_all(executor, (sizes.seed, 9), scenarios)
     total = sum(found.windows for found in missed)
-    title = f"{cells[0].title}: windows with other than was served"
-    yield percent_row(title, sum(found.other for found in missed), total, NONE)
-    title = f"{cells[1].title}: windows with more"
-    yield percent_row(title, sum(found.too_many for found in restarted), total, NONE)
+    title = f"{scenarios[0].title}: windows with other requests than were served"
+    yield percentage(title, sum(found.other for found in missed), total, limits.NONE)
+    title = f"{scenarios[1].title}: windows with more requests"
+    yield percentage(title, sum(found.too_many for found in restarted), total, limits.NONE)
     both = [*missed, *restarted]
     overlapping = sum(found.overlapping for found in both)
-    yield percent_row("windows that overlap", overlapping, 2 * total, NONE)
+    yield percentage("windows that overlap", overlapping, 2 * total, limits.NONE)
     back = sum(found.rolled_back for found in both)
-    yield bound_row(
-        "alike, an outage of both, so read: rolled back", back, len(both), FALSE_ROLLBACKS_BOUND
-    )
+    title = "equal releases, an outage of both: rolled back"
+    yield bound_row(title, back, len(both), limits.FALSE_ROLLBACKS_BOUND)
     greatest = max(found.difference for found in both)
-    yield row(
-        "logs of e-values, running and recomputed", greatest, RECOMPUTED, shown=f"{greatest:.1e}"
-    )
+    yield Row("log e-values, running less recomputed, largest", greatest, "", limits.RECOMPUTED)

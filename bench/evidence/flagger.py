@@ -1,4 +1,4 @@
-"""A replica of how Flagger decides, with the settings of its own Istio tutorial."""
+"""A replica of Flagger's algorithm, with the settings of its Istio tutorial. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 
 import numpy as np
 
-from .recording import Behaviour, Recording
+from .recorded_traffic import Behaviour, Recording
 
 INTERVAL_SECONDS: Final = 60
 THRESHOLD: Final = 5
 STEP_WEIGHT: Final = 10
 MAX_WEIGHT: Final = 50
-LEAST_SUCCESS: Final = 0.99
+MIN_SUCCESS_RATIO: Final = 0.99
 SUCCESS_SECONDS: Final = 60
-MOST_P99_SECONDS: Final = 0.5
+MAX_P99_SECONDS: Final = 0.5
 P99_SECONDS: Final = 30
-#: Of istio_request_duration_milliseconds, in seconds.
+#: The buckets of istio_request_duration_milliseconds, in seconds.
 BUCKETS: Final = np.array(
     [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600]
 )
@@ -25,7 +25,7 @@ BUCKETS: Final = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether it promoted, after how long, and what the canary had got by then."""
+    """Whether it promoted, after how long, and what the canary had received by then."""
 
     promoted: bool
     seconds: float
@@ -34,10 +34,10 @@ class Verdict:
 
 
 def judge(recording: Recording, canary: Behaviour) -> Verdict:
-    """Go through ticks of a minute from the first weight on; stable is never looked at.
+    """Run a check each minute, from the first weight on. Stable is never compared.
 
-    Checks that failed are only counted; the count is looked at before the checks of a tick, so
-    that a rollback comes a tick after the last failure. A check that fails holds the weight.
+    A failed check holds the weight and is counted. The count is compared before the check of the
+    next minute, so that a rollback comes a minute after the last failure.
     """
     weight, failed_checks, seconds = STEP_WEIGHT, 0, 0
     requests = failures = 0
@@ -71,12 +71,12 @@ def _answers(
 
 
 def _succeeds(failed: np.ndarray) -> bool:
-    # No requests are a failed check.
-    return len(failed) > 0 and 1 - float(np.mean(failed)) >= LEAST_SUCCESS
+    # Without requests the check fails.
+    return len(failed) > 0 and 1 - float(np.mean(failed)) >= MIN_SUCCESS_RATIO
 
 
 def _is_quick(took: np.ndarray) -> bool:
-    """Tell it as histogram_quantile does: by the line through the bucket."""
+    """Compare the p99 as histogram_quantile() computes it: by interpolation in the bucket."""
     if not len(took):
         return False
     counts = np.searchsorted(np.sort(took), BUCKETS, side="right")
@@ -87,4 +87,4 @@ def _is_quick(took: np.ndarray) -> bool:
     below = int(counts[bucket - 1]) if bucket else 0
     low = float(BUCKETS[bucket - 1]) if bucket else 0.0
     part = (rank - below) / (int(counts[bucket]) - below)
-    return low + part * (float(BUCKETS[bucket]) - low) <= MOST_P99_SECONDS
+    return low + part * (float(BUCKETS[bucket]) - low) <= MAX_P99_SECONDS

@@ -1,4 +1,4 @@
-"""The evidence computed anew from all windows at once: other code, the same numbers."""
+"""The e-values computed from all windows at once, by other code than the evidence's. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rollout.evidence.counts import Counts, Window
 from rollout.evidence.objective import Objective
 
 Seen = Sequence[tuple[Window, float | None]]
-#: Hits, trials and the claimed chance of a window.
+#: Hits, trials and the probability under the null hypothesis, of one window.
 Trial = tuple[int, int, float]
 
 WORSE = [1.3 * 1.7**power for power in range(8)]
@@ -27,7 +27,7 @@ def recompute(objective: Objective, seen: Seen) -> dict[str, float]:
     ]
     alone = [(window.canary.failures, window.canary.requests, limit) for window, _ in seen]
     last = [trial for trial, (_, share) in zip(alone, seen, strict=True) if share == 1]
-    strays = [
+    misrouted = [
         (window.canary.requests if share == 0 else window.stable.requests, window.requests, 0.002)
         for window, share in seen
         if share in {0, 1}
@@ -43,7 +43,7 @@ def recompute(objective: Objective, seen: Seen) -> dict[str, float]:
         "errors": errors,
         "merit": _log(BETTER, alone),
         "breach": _log(WORSE, last),
-        "mismatch": _mean([(0.5, _log(ELSEWHERE, split)), (0.5, _log(WORSE, strays))]),
+        "mismatch": _mean([(0.5, _log(ELSEWHERE, split)), (0.5, _log(WORSE, misrouted))]),
     }
 
 
@@ -62,8 +62,8 @@ def _compared(seen: Seen, bad: Callable[[Counts], int]) -> list[Trial]:
 def _log(ratios: Iterable[float], trials: Sequence[Trial]) -> float:
     products = [
         math.fsum(
-            hits * math.log(ratio) - count * math.log1p(chance * (ratio - 1))
-            for hits, count, chance in trials
+            hits * math.log(ratio) - count * math.log1p(probability * (ratio - 1))
+            for hits, count, probability in trials
         )
         for ratio in ratios
     ]

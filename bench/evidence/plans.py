@@ -1,4 +1,4 @@
-"""Plans to be simulated: their routes are real ones, and nobody applies them."""
+"""Plans for simulations. Their routes are real, and are never applied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 from rollout.plan.model import Plan, Step, Strategy
 
-#: The shares at which a rollout stops by default.
+#: The shares of the default steps.
 SHARES: Final = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 

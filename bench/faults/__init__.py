@@ -1,1 +1,4 @@
-"""What becomes of the clients' data when something breaks: faults, and a checker of the answers."""
+"""Fault injection: what happens to the clients' data when something breaks.
+
+May import: consistency, frame, testbed.
+"""

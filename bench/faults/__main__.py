@@ -1,79 +1,33 @@
-"""``python -m bench.faults``: break things under load; 1 if a promise is broken."""
+"""``python -m bench.faults``: inject faults under load, and check what clients were answered."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import tempfile
-import time
-from pathlib import Path
+from functools import partial
 
-import redis
+from bench.frame.program import Program, run
 
-from bench.frame.interrupts import Interrupted, unwind_on_signals
-from bench.frame.processes import BenchError
-from bench.frame.report import Row, render_table, say
+from .experiment import Sizes, measure_fault
+from .injections import FAULTS
+from .retry_storm import measure_retry_storm
 
-from .catalogue import FAULTS
-from .episode import Episode, play
-from .options import STORM, Options, parse_options
-from .registers import Undecided
-from .scenes import Ground, Unavailable
-from .storm import measure_storm
-from .table import broken_promises, render_faults
-
-
-def main() -> int:
-    """Return 0, 1 when a promise is broken, 2 when something could not be judged."""
-    options = parse_options()
-    unwind_on_signals()
-    episodes: list[Episode] = []
-    rows: list[Row] = []
-    unjudged = False
-    started = time.monotonic()
-    try:
-        for name in options.only:
-            say(f"{name} ...")
-            try:
-                if name == STORM:
-                    rows += _storm(options)
-                else:
-                    episodes.append(_play(name, options))
-            except Unavailable as lack:
-                say(f"{name}: not shown here: {lack}")
-            except (BenchError, Undecided, OSError, redis.RedisError) as error:
-                # The other faults are still worth their time.
-                print(f"faults: {name}: {error}", file=sys.stderr)
-                unjudged = True
-    except Interrupted as error:
-        print(f"faults: {error}", file=sys.stderr)
-        return 2
-    if episodes:
-        print(render_faults(episodes), flush=True)
-    if rows:
-        print(render_table(("overload", "found", "beside"), rows), flush=True)
-    say(f"took {time.monotonic() - started:.0f} s")
-    is_broken = any(map(broken_promises, episodes)) or any(row.failed for row in rows)
-    return 2 if unjudged else 1 if is_broken else 0
-
-
-def _play(name: str, options: Options) -> Episode:
-    with tempfile.TemporaryDirectory(prefix="faults-") as directory:
-        ground = Ground(
-            directory=Path(directory),
-            before_seconds=options.before_seconds,
-            fault_seconds=options.fault_seconds,
-            after_seconds=options.after_seconds,
-            long_pause_seconds=options.long_pause_seconds,
-            idle_connections=options.idle_connections,
-        )
-        return asyncio.run(play(FAULTS[name], ground))
-
-
-def _storm(options: Options) -> list[Row]:
-    with tempfile.TemporaryDirectory(prefix="faults-") as directory:
-        return measure_storm(Path(directory), options.storm_seconds)
-
+PROGRAM = Program(
+    name="faults",
+    description="Inject faults under load, and compare the answers with the store.",
+    parts={
+        **{fault.name: partial(measure_fault, fault) for fault in FAULTS},
+        "retry-storm": measure_retry_storm,
+    },
+    sizes=Sizes(),
+    quick=Sizes(
+        before_seconds=1.0,
+        fault_seconds=1.5,
+        after_seconds=3.0,
+        long_pause_seconds=5.0,
+        idle_connections=2_000,
+        storm_seconds=2.0,
+    ),
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(PROGRAM))

@@ -1,18 +1,19 @@
-"""What is demanded of the service through every fault; a run that finds otherwise fails."""
+"""What must hold through every fault."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from bench.frame.limits import at_least, at_most
+from bench.frame.rows import at_least, at_most
 
-#: Where durability promises it.
+#: A fault without traffic shows nothing.
+ACKNOWLEDGED: Final = at_least(1)
+#: The next three hold where durability promises it.
 LOST: Final = at_most(0)
 DUPLICATED: Final = at_most(0)
-TORN: Final = at_most(0)
-#: Everywhere.
-CROSSED: Final = at_most(0)
+NONLINEARIZABLE: Final = at_most(0)
+UNEXPECTED: Final = at_most(0)
 RECOVERY_SECONDS: Final = at_most(2)
 LAG_P99_MS: Final = at_most(50)
-#: Goodput at twice the capacity, in units of the peak.
-STORM_GOODPUT: Final = at_least(0.8)
+#: Goodput at twice the capacity ÷ the peak.
+RETRY_STORM_GOODPUT: Final = at_least(0.8)

@@ -1,1 +1,4 @@
-"""What all the programs here share."""
+"""The frame of every program here: parts, options, rows with limits, tables, JSON, processes.
+
+May import: nothing of this project.
+"""

@@ -1,1 +1,4 @@
-"""How the service grows: with its workers, its data, its values and its connections."""
+"""How the cost grows with workers, entries, sizes of values and connections.
+
+May import: frame, testbed.
+"""

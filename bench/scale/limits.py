@@ -1,18 +1,18 @@
-"""What growth may cost; a run that finds more fails. All are ratios of CPU time."""
+"""What growth may cost at most. All limits are on ratios of CPU time, or of rates."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from bench.frame.limits import at_least, at_most
+from bench.frame.rows import at_least, at_most
 
-#: Requests that two workers answer on two cores, in units of what one answers on one.
+#: Rate of two workers on two cores ÷ that of one worker on one core.
 TWO_WORKERS: Final = at_least(1.8)
-#: CPU time of a request, in units of that at the point before: ten or a hundred times the keys.
+#: CPU time of a request ÷ that at the point before, with a tenth or a hundredth of the keys.
 MORE_KEYS: Final = at_most(1.5)
-#: The same; from one connection on it falls, because requests then travel together.
+#: The same with a tenth of the connections. With more of them requests share round trips.
 MORE_CONNECTIONS: Final = at_most(1.5)
-#: The same for a value ten times as large, by its size: small ones cost little more.
+#: The same with values of a tenth of the size, by size in bytes.
 LARGER_VALUES: Final = {
     1024: at_most(1.5),
     10_240: at_most(1.75),

@@ -1,1 +1,4 @@
-"""Whether the signals tell the truth, and what they do to the service in bad moments."""
+"""Whether metrics, traces and logs are true, and harmless when the service is under strain.
+
+May import: consistency, frame, testbed.
+"""

@@ -1,36 +1,32 @@
-"""How many series there are, whoever asks for whatever, and how large a scrape gets."""
+"""How many series exist, whatever clients request, and how large a scrape becomes."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
-import signal
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
 
-from bench.frame.operations import request
-from bench.frame.processes import BenchError, Cores
-from bench.frame.report import Row, say
-from bench.frame.servers import Server
+from bench.frame.errors import BenchError
+from bench.frame.program import Run, say
+from bench.frame.rows import Row
+from bench.testbed.http_client import exchange, exchange_all
+from bench.testbed.operations import render_request
+from bench.testbed.scrape import OPEN_METRICS, scrape
+from bench.testbed.servers import Service, running_stack
 
 from . import limits
-from .every_route import Asked, ask_everything, status
-from .exposition import OPEN_METRICS, Scrape, scrape
-from .options import Options
-from .pipelining import ask_all
-from .rows import row
-from .scraping import measure_scrapes
-from .services import running_observed
+from .every_route import send_to_every_route
+from .scrape_cost import measure_scrapes
+from .sizes import Sizes
 
 PATHS: Final = 10_000
 KEYS: Final = 1_000
-#: Requests that wait for a stalled Redis together.
+#: Requests that wait for a stopped Redis at the same time.
 AT_ONCE: Final = 16
-#: The parser knows these from other protocols; what it doesn't know it refuses. HTTP's own methods
-#: are labels, and not made up.
+#: Methods of other protocols that the parser knows. It refuses all others. HTTP's own methods are
+#: values of the label.
 KNOWN_METHODS: Final = (
     *("ACL", "BIND", "CHECKOUT", "COPY", "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY"),
     *("MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "PROPFIND", "PROPPATCH", "PURGE"),
@@ -39,85 +35,50 @@ KNOWN_METHODS: Final = (
 METHODS: Final = (*KNOWN_METHODS, *(f"METHOD{i}" for i in range(50 - len(KNOWN_METHODS))))
 
 
-def measure_cardinality(options: Options, server: Cores, aside: Cores) -> list[Row]:
-    # The service's own default: a Redis that stalls is met on every route.
-    with running_observed(server, aside, KV_STORE_TIMEOUT_MS="500") as observed:
-        service = observed.service
-        count = ask_everything(service)
+def measure_cardinality(run: Run[Sizes]) -> Iterator[Row]:
+    # With the default deadline, every route meets a stopped Redis.
+    with running_stack(run.server_cores, run.load_cores, KV_STORE_TIMEOUT_MS="500") as stack:
+        service = stack.tallykv
+        count = send_to_every_route(service)
         before = scrape(service).samples
-        say(f"cardinality: {len(before):,} series after {count} requests to every route")
-        _flood(service)
+        say(f"{len(before):,} series after {count} requests to every route")
+        _send_invented(service)
         calm = scrape(service)
         added = calm.samples.keys() - before.keys()
-        say("cardinality: every route again, Redis not answering, and Redis gone")
-        with _stopped(observed.redis):
-            ask_everything(service, AT_ONCE)
-        observed.redis.process.stop()
-        ask_everything(service, AT_ONCE)
-        return [
-            row(
-                f"cardinality: series added by {PATHS:,} paths, {len(METHODS)} methods,"
-                f" {KEYS:,} keys",
-                len(added),
-                limits.ADDED_SERIES,
-                beside=f"to {len(before):,}",
-            ),
-            *_size_rows(calm, scrape(service), scrape(service, OPEN_METRICS)),
-            measure_scrapes(service, options.scrapes),
-        ]
+        title = f"series added by {PATHS:,} paths, {len(METHODS)} methods, {KEYS:,} keys"
+        note = f"to {len(before):,}"
+        yield Row(title, len(added), "series", limits.ADDED_SERIES, note)
+        say("every route again, while Redis does not answer, and without Redis")
+        with stack.redis.stopped():
+            send_to_every_route(service, AT_ONCE)
+        stack.redis.stop()
+        send_to_every_route(service, AT_ONCE)
+        text, open_metrics = scrape(service), scrape(service, OPEN_METRICS)
+        requests = "http_server_request_duration_seconds_count"
+        cells = sum(series.startswith(requests) for series in text.samples)
+        note = f"{cells} of method, route and status; {len(calm.samples):,} before the outage"
+        yield Row("series in all", len(text.samples), "series", limits.TOTAL_SERIES, note)
+        largest = max(text.kb, open_metrics.kb)
+        note = f"{calm.kb:.0f} KB before the outage"
+        yield Row("/metrics, OpenMetrics or text", largest, "KB", limits.METRICS_KB, note)
+        yield measure_scrapes(service, run.sizes.scrapes)
 
 
-def _flood(service: Server) -> None:
-    say(f"cardinality: {PATHS:,} made-up paths")
-    ask_all(service.port, (request("GET", path) for path in _paths()))
-    say(f"cardinality: {len(METHODS)} made-up methods, {KEYS:,} keys")
+def _send_invented(service: Service) -> None:
+    """Send paths, methods and keys that clients invent."""
+    exchange_all(service.port, (render_request("GET", path) for path in _paths()))
     for method in METHODS:
-        status(service, Asked(method, "/v1/kv/made-up"))
+        exchange(service.port, render_request(method, "/v1/kv/made-up"))
     keys = [f"/v1/kv/{quote(f'made up/{i}')}" for i in range(KEYS)]
-    calls: tuple[Callable[[str], bytes], ...] = (
-        lambda path: request("PUT", path, b"x"),
-        lambda path: request("GET", path),
-        lambda path: request("DELETE", path),
-    )
-    for call, good in zip(calls, (201, 200, 204), strict=True):
-        answered = ask_all(service.port, map(call, keys))
-        if answered != {good: KEYS}:
-            raise BenchError(f"{KEYS} made-up keys were answered {answered}")
+    for method, body, expected in (("PUT", b"x", 201), ("GET", b"", 200), ("DELETE", b"", 204)):
+        answered = exchange_all(service.port, (render_request(method, key, body) for key in keys))
+        if answered != {expected: KEYS}:
+            raise BenchError(f"{method} of {KEYS} invented keys was answered {answered}")
 
 
 def _paths() -> Iterator[str]:
-    """Give paths that no route has, and others that the plain face takes."""
-    draw = random.Random(5)
+    """Yield paths without a route, and paths that the plain API accepts."""
+    rng = random.Random(5)
     for number in range(PATHS):
-        name = "".join(draw.choices(string.ascii_letters + string.digits + "-._~/%é ", k=24))
+        name = "".join(rng.choices(string.ascii_letters + string.digits + "-._~/%é ", k=24))
         yield f"/{('v1/', 'ui/', 'docs/', '')[number % 4]}{quote(name)}"
-
-
-@contextlib.contextmanager
-def _stopped(server: Server) -> Iterator[None]:
-    os.kill(server.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.process.pid, signal.SIGCONT)
-
-
-def _size_rows(calm: Scrape, text: Scrape, open_metrics: Scrape) -> list[Row]:
-    """Hold the largest to the limits; beside it stands what there was before Redis failed."""
-    cells = sum(
-        series.startswith("http_server_request_duration_seconds_count") for series in text.samples
-    )
-    return [
-        row(
-            f"cardinality: series in all, {cells} of method, route and status",
-            len(text.samples),
-            limits.TOTAL_SERIES,
-            beside=f"{len(calm.samples):,} before the outage",
-        ),
-        row(
-            "cardinality: KB of /metrics, OpenMetrics or text",
-            max(text.kb, open_metrics.kb),
-            limits.METRICS_KB,
-            beside=f"{calm.kb:.0f} before the outage",
-        ),
-    ]

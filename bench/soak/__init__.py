@@ -1,1 +1,4 @@
-"""Whether the service stays as it is for as long as it runs."""
+"""Whether the resources of the service stay constant under load.
+
+May import: consistency, frame, testbed.
+"""

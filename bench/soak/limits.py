@@ -1,14 +1,14 @@
-"""How much of anything may have come to stay, the last third of the time beside the first."""
+"""How much a resource may grow, from the first third of the time to the last."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from bench.frame.limits import at_most
+from bench.frame.rows import at_most
 
-#: The allocator's own noise; a leak of 20 bytes a request shows as more in ten minutes.
+#: The noise of the allocator. In ten minutes, a leak of 20 bytes a request shows as more.
 RESIDENT_MIB: Final = at_most(4)
-#: In less than that the service is still getting warm.
+#: In less time than this the service still warms up.
 SHORT_MINUTES: Final = 5.0
 RESIDENT_MIB_IN_SHORT: Final = at_most(10)
 #: A connection or two come and go.
@@ -16,4 +16,4 @@ DESCRIPTORS: Final = at_most(4)
 TASKS: Final = at_most(4)
 #: One more status of one route.
 SERIES: Final = at_most(12)
-NONE: Final = at_most(0)
+VIOLATIONS: Final = at_most(0)

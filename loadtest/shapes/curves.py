@@ -1,32 +1,34 @@
-"""Numbers of users over the time of a run, both as parts of the whole. Pure."""
+"""The names of all shapes, and the curves of those that follow the time of the run. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-#: From the part of the run that is over, 0 to 1, to the part of the users that run then.
+#: Returns the part of the users at a time. The time is the part of the run that is over, 0 to 1.
 Curve = Callable[[float], float]
 
-#: Steps of the ramp.
-STEPS: Final = 10
-#: What a spike rises from, and returns to.
-CALM: Final = 0.2
+RAMP_STEPS: Final = 10
+#: The part of the users before and after a spike.
+BASELINE: Final = 0.2
 
 
-def ramp(over: float) -> float:
-    """Rise by STEPS equal steps; the last one has all users."""
-    return min(1.0, (int(over * STEPS) + 1) / STEPS)
+def ramp(time: float) -> float:
+    """Rise in RAMP_STEPS equal steps. The last one has all users."""
+    return min(1.0, (int(time * RAMP_STEPS) + 1) / RAMP_STEPS)
 
 
-def spike(over: float) -> float:
-    """Stay calm, jump to all users for the middle fifth, and be calm again to see it recover."""
-    return 1.0 if 0.4 <= over < 0.6 else CALM
+def spike(time: float) -> float:
+    """Jump from the baseline to all users for the middle fifth, and return to it."""
+    return 1.0 if 0.4 <= time < 0.6 else BASELINE
 
 
-def soak(over: float) -> float:
-    """Come in over the first twentieth, and stay."""
-    return min(1.0, max(0.1, over / 0.05))
+def soak(time: float) -> float:
+    """Rise over the first twentieth, and stay."""
+    return min(1.0, max(0.1, time / 0.05))
 
 
 CURVES: Final[Mapping[str, Curve]] = {"ramp": ramp, "spike": spike, "soak": soak}
+#: The shape that searches for the knee.
+KNEE: Final = "knee"
+SHAPES: Final = ("none", *CURVES, KNEE)

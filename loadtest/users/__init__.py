@@ -1,1 +1,4 @@
-"""Simulated users, a module for each part of the service; all of them together are the mix."""
+"""Simulated users, a module for each part of the API. All of them together are a mixed load.
+
+May import: checks.
+"""

@@ -1,4 +1,4 @@
-"""How a user asks: by route, checked, and remembered."""
+"""The base of all users: requests by route, each with a check of its answer."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any, ClassVar, Final, cast
 from locust import FastHttpUser, constant_throughput
 from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
-from ..checks import Answer, Check, ServiceFailed, WrongAnswer
-from .run import Run
+from ..checks.answers import Answer, Check, ServiceFailed, WrongAnswer
+from .run_state import RunState
 
 log = logging.getLogger(__name__)
 
 JSON: Final = {"Content-Type": "application/json"}
-#: Wrong answers that are told in full; the others are only counted.
-_TOLD_IN_FULL: Final = 20
+#: Wrong answers that are logged in full. All are counted.
+_LOGGED_IN_FULL: Final = 20
 
 
 class Unknown(Exception):
-    """Nobody knows whether a change was applied: no answer, or one that doesn't say."""
+    """The outcome of a request is unknown: no answer, or one that does not say it."""
 
 
 class Wrong(Unknown):
-    """The answer was wrong; whatever it said is not to be believed."""
+    """The answer was wrong, so that nothing in it can be used."""
 
 
 class TallyUser(FastHttpUser):
-    """A user of the service; what it does is a subclass's ``@task``."""
+    """A user of the service. Subclasses have its tasks."""
 
     abstract = True
-    #: Of the process; set when locust has forked and read its options.
-    run_state: ClassVar[Run] = Run()
-    told: ClassVar[int] = 0
+    #: Of the process. Set after Locust has started its processes and read its options.
+    run_state: ClassVar[RunState] = RunState()
+    wrong_answers: ClassVar[int] = 0
 
     connection_timeout = 5.0
     network_timeout = 10.0
@@ -44,32 +44,28 @@ class TallyUser(FastHttpUser):
         super().__init__(environment)
         self.number = self.run_state.number()
         rate = self.run_state.user_rate
-        self._pace: Callable[[Any], float] = constant_throughput(rate) if rate else _at_once
+        self._pace: Callable[[Any], float] = constant_throughput(rate) if rate else _no_wait
 
-    # No requests here: locust may kill a user that starts, and would not count what it asked.
+    # No requests here: Locust may kill a user that starts, and would not count them.
     def on_start(self) -> None:
         run = self.run_state
         run.users += 1
         if run.user_rate:
-            # Users that come at once would else ask at once, ever after.
+            # Users that start together would otherwise always send together.
             time.sleep(run.rng.random() / run.user_rate)
 
     def on_stop(self) -> None:
         self.run_state.users -= 1
         if self.run_state.users == 0:
-            self.settle()
-
-    def settle(self) -> None:
-        """Hold what is stored against what was acknowledged: nothing else is under way now."""
-        from .settling import settle
-
-        settle(self)
+            deadline = time.monotonic() + FINAL_CHECK_SECONDS
+            for check in FINAL_CHECKS:
+                check(self, deadline)
 
     def stop(self, force: bool = False) -> bool:
         """Stop after the wait, if this user waits.
 
-        Locust would kill it there, which may come to pass a moment later, in the middle of its next
-        request: that one the service would count, and locust would not.
+        Locust would kill it, possibly in the middle of its next request, which the service would
+        count and Locust would not.
         """
         if not force and self._state == LOCUST_STATE_WAITING:
             self._state = LOCUST_STATE_STOPPING
@@ -79,7 +75,7 @@ class TallyUser(FastHttpUser):
     def wait_time(self) -> float:
         return self._pace(self)
 
-    def ask(
+    def send(
         self,
         method: str,
         path: str,
@@ -89,23 +85,22 @@ class TallyUser(FastHttpUser):
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer | None:
-        """Ask, and return the answer if it is right; None if it says that nothing was applied.
+        """Send a request; return the answer, None if it says that nothing was applied.
 
-        Raises Unknown when there was no answer, or a 5xx that doesn't say so, and Wrong; locust
-        counts all of them. ``check`` raises WrongAnswer or ServiceFailed, and notes what it was
-        told.
+        Raise Unknown without an answer, or after a 5xx that does not say whether the change was
+        applied. Raise Wrong if ``check`` raises WrongAnswer. Locust counts all of them.
         """
         with self.client.request(
             method,
             path,
             name=route,
-            data=cast("Any", body),  # bytes are taken as they are
+            data=cast("Any", body),  # bytes are sent unchanged
             headers=dict(headers or {}),
             catch_response=True,
             allow_redirects=False,
         ) as response:
             if not response.status_code:
-                # Locust has the error already, and counts it.
+                # Locust has recorded the error.
                 failure: Exception | None = Unknown()
             else:
                 answer = Answer(response.status_code, response.headers, response.content or b"")
@@ -117,29 +112,36 @@ class TallyUser(FastHttpUser):
         if failure is None:
             return answer
         if isinstance(failure, WrongAnswer):
-            self._tell(failure, method, path)
+            self._log(failure, method, path)
             raise Wrong
         if isinstance(failure, ServiceFailed) and failure.applied_nothing:
             return None
         raise Unknown
 
-    def ask_json(
+    def send_json(
         self,
         method: str,
         path: str,
         route: str,
         check: Check,
-        said: object,
+        value: object,
         headers: Mapping[str, str] | None = None,
     ) -> Answer | None:
-        """As ``ask``, with a JSON body."""
-        body = json.dumps(said, separators=(",", ":")).encode()
-        return self.ask(method, path, route, check, body=body, headers={**JSON, **(headers or {})})
+        """Send a JSON body, as ``send`` does."""
+        body = json.dumps(value, separators=(",", ":")).encode()
+        return self.send(method, path, route, check, body=body, headers={**JSON, **(headers or {})})
 
-    def _tell(self, wrong: WrongAnswer, method: str, path: str) -> None:
-        TallyUser.told += 1
-        if TallyUser.told <= _TOLD_IN_FULL:
+    def _log(self, wrong: WrongAnswer, method: str, path: str) -> None:
+        TallyUser.wrong_answers += 1
+        if TallyUser.wrong_answers <= _LOGGED_IN_FULL:
             log.error("%s %s: %s: %s", method, path, wrong, wrong.detail)
+
+
+#: Compare the final state of the service with the histories. They run after the last user, so that
+#: no request is in flight, and must return at the deadline (time.monotonic()).
+FINAL_CHECKS: Final[list[Callable[[TallyUser, float], None]]] = []
+#: Locust kills users that take longer than its --stop-timeout.
+FINAL_CHECK_SECONDS: Final = 8.0
 
 
 def _failure(check: Check, answer: Answer) -> Exception | None:
@@ -150,5 +152,5 @@ def _failure(check: Check, answer: Answer) -> Exception | None:
     return None
 
 
-def _at_once(_: Any) -> float:
+def _no_wait(_: Any) -> float:
     return 0.0

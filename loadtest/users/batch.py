@@ -1,4 +1,4 @@
-"""Batches: writes, reads of what was just written, and a step of a counter, in one request."""
+"""Batches: writes, reads of the same entries, and an increment, in one request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from locust import task
 
-from ..checks import Answer, WrongAnswer, expect_equal, expect_status, json_of
+from ..checks.answers import Answer, WrongAnswer, expect_equal, expect_status, json_of
 from .base import TallyUser, Unknown
 from .counters import value_of
 
@@ -16,7 +16,7 @@ KEYS: Final = 10
 
 
 class Batch(TallyUser):
-    """Has keys and a counter that nobody else writes, so that every result is known beforehand."""
+    """Has entries and a counter of its own, so that every result is known beforehand."""
 
     weight = 1
 
@@ -30,7 +30,7 @@ class Batch(TallyUser):
     def run_batch(self) -> None:
         self._turn += 1
         history = self.run_state.counters[self._counter]
-        step = history.begin(1)
+        increment = history.begin(1)
         operations, values = self._operations()
 
         def check(answer: Answer) -> None:
@@ -41,12 +41,12 @@ class Batch(TallyUser):
             self._check_entries(results, values)
             added = results[-1]
             expect_equal(added.get("status"), 200, "status in a batch")
-            history.acknowledge(step, value_of(added))
+            history.acknowledge(increment, value_of(added))
 
         with suppress(Unknown):
-            answer = self.ask_json("POST", ROUTE, ROUTE, check, {"operations": operations})
+            answer = self.send_json("POST", ROUTE, ROUTE, check, {"operations": operations})
             if answer is None:
-                history.refuse(step)
+                history.refuse(increment)
 
     def _operations(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         values = [{"turn": self._turn, "key": number} for number in range(KEYS)]

@@ -1,32 +1,33 @@
-"""Counters: one that all increment, and many; every increment is safe to retry."""
+"""Counters: a hot one, and many. Every increment has an idempotency key."""
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Final
 
 from locust import task
 
-from ..checks import Answer, Check, WrongAnswer, expect_equal, expect_status, json_of
-from ..ledgers.counters import CounterHistory
-from .base import TallyUser, Unknown, Wrong
+from ..checks.answers import Answer, Check, WrongAnswer, expect_equal, expect_status, json_of
+from ..checks.counter_history import CounterHistory
+from .base import FINAL_CHECKS, TallyUser, Unknown, Wrong
 
 ROUTE: Final = "/v1/counters/{name}"
 INCREMENTS: Final = ROUTE + "/increments"
 SPREAD: Final = 200
-#: Of an increment of which nobody knows; all with one key.
-TRIES: Final = 5
-#: The part of the increments that is sent again though it was answered.
+#: Attempts of an increment with an unknown outcome, all with one key.
+ATTEMPTS: Final = 5
+#: The part of the answered increments that is sent again.
 REPLAYED: Final = 0.05
 
 
 class CounterUser(TallyUser):
-    """Increments and reads whichever counter ``name`` says."""
+    """Increments and reads the counters that ``name`` returns."""
 
     abstract = True
 
     def name(self) -> str:
-        """Return the counter to ask next."""
+        """Return the counter of the next request."""
         raise NotImplementedError
 
     @task(9)
@@ -34,34 +35,34 @@ class CounterUser(TallyUser):
         name, rng = self.name(), self.run_state.rng
         history = self.run_state.counters[name]
         by = rng.randint(1, 9)
-        step = history.begin(by)
+        increment = history.begin(by)
         headers = {"Idempotency-Key": self.run_state.idempotency_key()}
-        told: list[Answer] = []
+        answers: list[Answer] = []
 
         def check(answer: Answer) -> None:
             expect_status(answer, 200)
-            said = json_of(answer)
-            expect_equal(said.get("name"), name, "name")
-            expect_equal(said.get("applied_by"), by, "applied_by")
-            if told:
+            body = json_of(answer)
+            expect_equal(body.get("name"), name, "name")
+            expect_equal(body.get("applied_by"), by, "applied_by")
+            if answers:
                 if answer.header("idempotency-replayed") != "true":
                     raise WrongAnswer("doubled increment", "the retry was not a replay")
-                expect_equal(answer.body, told[0].body, "replay")
+                expect_equal(answer.body, answers[0].body, "replay")
             else:
-                history.acknowledge(step, value_of(said))
-            told.append(answer)
+                history.acknowledge(increment, value_of(body))
+            answers.append(answer)
 
-        for _ in range(TRIES):
+        for _ in range(ATTEMPTS):
             try:
                 answer = self._post(name, by, check, headers)
             except Wrong:
                 return
             except Unknown:
                 continue
-            if answer is None and not told:
-                history.refuse(step)
+            if answer is None and not answers:
+                history.refuse(increment)
             break
-        if told and rng.random() < REPLAYED:
+        if answers and rng.random() < REPLAYED:
             with suppress(Unknown):
                 self._post(name, by, check, headers)
 
@@ -71,13 +72,13 @@ class CounterUser(TallyUser):
             read_counter(self, self.name())
 
     def _post(self, name: str, by: int, check: Check, headers: dict[str, str]) -> Answer | None:
-        said = {"by": by, "ttl": self.run_state.ttl_seconds, "ttl_on": "touch"}
+        body = {"by": by, "ttl": self.run_state.ttl_seconds, "ttl_on": "touch"}
         path = f"/v1/counters/{name}/increments"
-        return self.ask_json("POST", path, INCREMENTS, check, said, headers)
+        return self.send_json("POST", path, INCREMENTS, check, body, headers)
 
 
 class HotCounter(CounterUser):
-    """All increment one counter."""
+    """All of these users increment one counter."""
 
     weight = 3
 
@@ -86,7 +87,7 @@ class HotCounter(CounterUser):
 
 
 class SpreadCounters(CounterUser):
-    """Each increment goes to one of SPREAD counters."""
+    """Increments one of SPREAD counters each time."""
 
     weight = 3
 
@@ -94,17 +95,17 @@ class SpreadCounters(CounterUser):
         return f"{self.run_state.name}-{self.run_state.rng.randrange(SPREAD)}"
 
 
-def value_of(said: dict[str, object]) -> int:
-    """Return the value that an answer has, twice; raise WrongAnswer."""
-    value = said.get("value")
+def value_of(body: dict[str, object]) -> int:
+    """Return the value, which an answer contains as a number and as text; raise WrongAnswer."""
+    value = body.get("value")
     if not isinstance(value, int) or isinstance(value, bool):
         raise WrongAnswer("wrong value", repr(value))
-    expect_equal(said.get("value_text"), str(value), "value_text")
+    expect_equal(body.get("value_text"), str(value), "value_text")
     return value
 
 
 def read_counter(user: TallyUser, name: str) -> None:
-    """Read a counter and check what it has; raises Unknown."""
+    """Read a counter and check its value; raise Unknown."""
     history: CounterHistory = user.run_state.counters[name]
     floor = history.begin_read()
 
@@ -113,8 +114,20 @@ def read_counter(user: TallyUser, name: str) -> None:
         if answer.status == 404:
             history.found_nothing(floor)
         else:
-            said = json_of(answer)
-            expect_equal(said.get("name"), name, "name")
-            history.found(floor, value_of(said))
+            body = json_of(answer)
+            expect_equal(body.get("name"), name, "name")
+            history.found(floor, value_of(body))
 
-    user.ask("GET", f"/v1/counters/{name}", ROUTE, check)
+    user.send("GET", f"/v1/counters/{name}", ROUTE, check)
+
+
+def check_final_counters(user: TallyUser, deadline: float) -> None:
+    """Read every counter of the run. The bounds are exact now."""
+    for name in list(user.run_state.counters):
+        if time.monotonic() > deadline:
+            return
+        with suppress(Unknown):
+            read_counter(user, name)
+
+
+FINAL_CHECKS.append(check_final_counters)

@@ -1,32 +1,36 @@
-"""Entries, mostly read: keys drawn by Zipf's law, conditional reads, compare and swap."""
+"""Entries with keys drawn by Zipf's law: reads, conditional reads, writes, compare and swap."""
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 from locust import task
 
-from ..checks import Answer, Check, WrongAnswer, etag_of, expect_status, expect_written
-from ..ledgers.entries import KeyHistory, Read, Write
-from .base import TallyUser, Unknown
+from ..checks.answers import Answer, Check, WrongAnswer, etag_of, expect_status, expect_written
+from ..checks.entry_history import EntryHistory, Write
+from .base import FINAL_CHECKS, TallyUser, Unknown
 
 ROUTE: Final = "/v1/kv/{key}"
 OCTETS: Final = {"Content-Type": "application/octet-stream"}
-#: Of a value; they differ by its number.
-LEAST_BYTES: Final = 64
-MOST_BYTES: Final = 1024
+#: Of a value. The size depends on the number of the write.
+MIN_BYTES: Final = 64
+MAX_BYTES: Final = 1024
+#: Entries that are read at the end of a run.
+FINAL_ENTRIES: Final = 200
 
 
 def body_of(key: str, number: int) -> bytes:
-    """Return the value of a write: nobody else's, and told from any other at a glance."""
+    """Return the value of a write, which no other write has."""
     head = f"{number} {key} ".encode()
-    size = LEAST_BYTES + number * 7919 % (MOST_BYTES - LEAST_BYTES)
+    size = MIN_BYTES + number * 7919 % (MAX_BYTES - MIN_BYTES)
     return head + b"." * max(0, size - len(head))
 
 
 def number_of(key: str, body: bytes) -> int:
-    """Return the number of the write that a value is; raise WrongAnswer if it is none."""
+    """Return the number of the write that a value belongs to; raise WrongAnswer."""
     first = body.partition(b" ")[0]
     number = int(first) if first.isdigit() and len(first) < 12 else 0
     if not number or body != body_of(key, number):
@@ -35,7 +39,7 @@ def number_of(key: str, body: bytes) -> int:
 
 
 class Entries(TallyUser):
-    """Reads nine times out of ten; what is missing is written."""
+    """Nine of ten requests are reads. A missing entry is written."""
 
     weight = 10
 
@@ -43,9 +47,8 @@ class Entries(TallyUser):
     def read(self) -> None:
         key = self._draw()
         history = self.run_state.entries[key]
-        read = history.begin_read()
         with suppress(Unknown):
-            answer = self.ask("GET", f"/v1/kv/{key}", ROUTE, _Reading(key, history, read))
+            answer = self.send("GET", f"/v1/kv/{key}", ROUTE, _ReadCheck(key, history))
             if answer is not None and answer.status == 404:
                 self._write(key)
 
@@ -57,9 +60,9 @@ class Entries(TallyUser):
         if etag is None:
             self.read()
             return
-        check = _Reading(key, history, history.begin_read(), asked=etag)
+        check = _ReadCheck(key, history, condition=etag)
         with suppress(Unknown):
-            self.ask("GET", f"/v1/kv/{key}", ROUTE, check, headers={"If-None-Match": etag})
+            self.send("GET", f"/v1/kv/{key}", ROUTE, check, headers={"If-None-Match": etag})
 
     @task(8)
     def write(self) -> None:
@@ -68,7 +71,7 @@ class Entries(TallyUser):
 
     @task(2)
     def swap(self) -> None:
-        """Replace what is known, unless another was faster."""
+        """Replace the entry if it still has a known ETag."""
         key = self._draw()
         history = self.run_state.entries[key]
         etag = history.known_etag()
@@ -81,7 +84,7 @@ class Entries(TallyUser):
             if answer.status == 412:
                 history.refused_swap(read, write, etag)
                 return
-            # It was replaced, so it was there.
+            # The swap succeeded, so the entry had that ETag.
             history.found_etag(read, etag)
             history.acknowledge(write, expect_written(answer, key, 200))
 
@@ -103,9 +106,9 @@ class Entries(TallyUser):
         write: Write,
         check: Check,
         headers: dict[str, str],
-        history: KeyHistory,
+        history: EntryHistory,
     ) -> None:
-        answer = self.ask(
+        answer = self.send(
             "PUT",
             f"/v1/kv/{key}?ttl={self.run_state.ttl_seconds}",
             ROUTE,
@@ -120,21 +123,21 @@ class Entries(TallyUser):
         return f"{self.run_state.name}/e{self.run_state.zipf.draw(self.run_state.rng)}"
 
 
-class _Reading:
-    """Checks what a read found; ``asked`` is the ETag of a conditional one."""
+class _ReadCheck:
+    """Checks a read that begins now. ``condition`` is the ETag of a conditional one."""
 
-    def __init__(self, key: str, history: KeyHistory, read: Read, *, asked: str = "") -> None:
+    def __init__(self, key: str, history: EntryHistory, *, condition: str = "") -> None:
         self._key = key
         self._history = history
-        self._read = read
-        self._asked = asked
+        self._read = history.begin_read()
+        self._condition = condition
 
     def __call__(self, answer: Answer) -> None:
-        expect_status(answer, 200, 404, *([304] if self._asked else []))
+        expect_status(answer, 200, 404, *([304] if self._condition else []))
         if answer.status == 404:
             self._history.found_nothing(self._read)
         elif answer.status == 304:
-            self._history.found_etag(self._read, self._asked)
+            self._history.found_etag(self._read, self._condition)
         else:
             number = number_of(self._key, answer.body)
             if answer.header("content-type") != OCTETS["Content-Type"]:
@@ -142,6 +145,13 @@ class _Reading:
             self._history.found(self._read, number, etag_of(answer))
 
 
-def check_entry(key: str, history: KeyHistory) -> _Reading:
-    """Return the check of a read that begins now."""
-    return _Reading(key, history, history.begin_read())
+def check_final_entries(user: TallyUser, deadline: float) -> None:
+    """Read the entries that were written first, which are the most popular ones."""
+    for key, history in list(islice(user.run_state.entries.items(), FINAL_ENTRIES)):
+        if time.monotonic() > deadline:
+            return
+        with suppress(Unknown):
+            user.send("GET", f"/v1/kv/{key}", ROUTE, _ReadCheck(key, history))
+
+
+FINAL_CHECKS.append(check_final_entries)

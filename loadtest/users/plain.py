@@ -1,4 +1,4 @@
-"""The plain face: JSON objects at any path, and the visits at ``/``."""
+"""The plain API: JSON objects at any path, and the counter of visits at ``/``."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from typing import Any, Final
 
 from locust import task
 
-from ..checks import Answer, WrongAnswer, expect_equal, expect_status, json_of
+from ..checks.answers import Answer, WrongAnswer, expect_equal, expect_status, json_of
 from .base import TallyUser, Unknown
 
 ROUTE: Final = "/{path}"
 ROOT: Final = "/"
-#: The service's own members of an object.
+#: Members that the service adds to an object.
 OWN: Final = ("last_updated", "ttl")
-#: A year of 360 days, what the plain face gives all it writes.
-MOST_TTL: Final = 31_104_000
+#: A year of 360 days: the TTL of everything that the plain API writes.
+MAX_TTL: Final = 31_104_000
 
 
 class Plain(TallyUser):
-    """Has an object that nobody else writes."""
+    """Has an object of its own."""
 
     weight = 1
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._path = f"/{self.run_state.name}/p{self.number}"
-        #: What may be there: what was acknowledged last, and all sent since of which nobody knows.
+        #: The value that was acknowledged last, and all later ones with an unknown outcome.
         self._possible: list[dict[str, Any] | None] = [None]
         self._turn = 0
 
     @task(2)
     def write(self) -> None:
         self._turn += 1
-        said = {"turn": self._turn, "ratio": 0.5, "on": True, "none": None, "name": "Ångström"}
+        value = {"turn": self._turn, "ratio": 0.5, "on": True, "none": None, "name": "Ångström"}
         before = list(self._possible)
-        self._possible.append(said)
+        self._possible.append(value)
 
         def check(answer: Answer) -> None:
             expect_status(answer, 201)
-            _check_object(answer, [said])
-            self._possible = [said]
+            _check_object(answer, [value])
+            self._possible = [value]
 
         with suppress(Unknown):
-            if self.ask_json("PUT", self._path, ROUTE, check, said) is None:
+            if self.send_json("PUT", self._path, ROUTE, check, value) is None:
                 self._possible = before
 
     @task(5)
@@ -56,11 +56,11 @@ class Plain(TallyUser):
                 raise WrongAnswer("missing entry", self._path)
 
         with suppress(Unknown):
-            self.ask("GET", self._path, ROUTE, check)
+            self.send("GET", self._path, ROUTE, check)
 
     @task(1)
     def visit(self) -> None:
-        """Count a visit. Others do, too: of the number nothing is known but that it is one."""
+        """Count a visit. Other users do too, so that the number itself is unknown."""
 
         def check(answer: Answer) -> None:
             expect_status(answer, 200)
@@ -69,18 +69,18 @@ class Plain(TallyUser):
                 raise WrongAnswer("wrong count", repr(count))
 
         with suppress(Unknown):
-            self.ask("GET", ROOT, ROOT, check, headers={"Accept": "application/json"})
+            self.send("GET", ROOT, ROOT, check, headers={"Accept": "application/json"})
 
 
 def _check_object(answer: Answer, possible: list[dict[str, Any] | None]) -> None:
-    said = json_of(answer)
-    own = {name: said.pop(name, None) for name in OWN}
+    body = json_of(answer)
+    own = {name: body.pop(name, None) for name in OWN}
     for name, value in own.items():
         if not isinstance(value, int) or value < 1:
             raise WrongAnswer(f"wrong {name}", repr(value))
-    if own["ttl"] > MOST_TTL:
+    if own["ttl"] > MAX_TTL:
         raise WrongAnswer("wrong ttl", repr(own["ttl"]))
-    if said not in possible:
-        raise WrongAnswer("wrong value", repr(said)[:300])
-    # True is 1 in Python, not in JSON.
-    expect_equal(type(said.get("on")), bool, "type")
+    if body not in possible:
+        raise WrongAnswer("wrong value", repr(body)[:300])
+    # In Python True equals 1, in JSON it does not.
+    expect_equal(type(body.get("on")), bool, "type")

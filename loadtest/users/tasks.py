@@ -1,4 +1,4 @@
-"""A task list, from the first to the last thing that is done with a task."""
+"""A task list: the life of a task from its creation to its deletion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from locust import task
 
-from ..checks import Answer, WrongAnswer, etag_of, expect_equal, expect_status, json_of
+from ..checks.answers import Answer, WrongAnswer, etag_of, expect_equal, expect_status, json_of
 from .base import TallyUser, Unknown
 from .entries import ROUTE as ENTRY
 
@@ -19,39 +19,39 @@ UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3
 
 
 class Tasks(TallyUser):
-    """Makes a task, lists it, marks it done, reads it, and deletes it: a step each turn."""
+    """Creates a task, lists it, marks it done, reads it, and deletes it: a step each turn."""
 
     weight = 1
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._prefix = f"{self.run_state.name}/t{self.number}/"
-        self._life: Iterator[Answer | None] = iter(())
+        self._steps: Iterator[Answer | None] = iter(())
 
     @task
     def go_on(self) -> None:
-        """Do the next thing; a task of which nobody knows, or which is wrong, is let go."""
+        """Take the next step. A task with an unknown outcome or a wrong answer is abandoned."""
         try:
             with suppress(StopIteration):
-                if next(self._life) is not None:
+                if next(self._steps) is not None:
                     return
         except Unknown:
             pass
-        self._life = self._lifetime()
+        self._steps = self._next_steps()
 
-    def _lifetime(self) -> Iterator[Answer | None]:
-        task_said: dict[str, Any] = {"title": "write", "done": False}
+    def _next_steps(self) -> Iterator[Answer | None]:
+        value: dict[str, Any] = {"title": "write", "done": False}
         path = f"/v1/kv/{self._prefix}?ttl={self.run_state.ttl_seconds}"
         headers = {"Idempotency-Key": self.run_state.idempotency_key()}
-        made = self.ask_json("POST", path, ENTRY, self._check_made, task_said, headers)
-        yield made
-        if made is None:
+        created = self.send_json("POST", path, ENTRY, self._check_created, value, headers)
+        yield created
+        if created is None:
             return
-        key = str(json_of(made)["key"])
+        key = str(json_of(created)["key"])
         path = f"/v1/kv/{key}"
-        first = etag_of(made)
+        first = etag_of(created)
 
-        yield self.ask("GET", f"{LIST}?prefix={self._prefix}", LIST, _Listed(key, first))
+        yield self.send("GET", f"{LIST}?prefix={self._prefix}", LIST, _Listed(key, first))
 
         def check_patched(answer: Answer) -> None:
             expect_status(answer, 200)
@@ -60,7 +60,7 @@ class Tasks(TallyUser):
 
         headers = {**MERGE, "If-Match": first}
         done = b'{"done":true}'
-        patched = self.ask("PATCH", path, ENTRY, check_patched, body=done, headers=headers)
+        patched = self.send("PATCH", path, ENTRY, check_patched, body=done, headers=headers)
         yield patched
         if patched is None:
             return
@@ -68,14 +68,14 @@ class Tasks(TallyUser):
 
         def check_read(answer: Answer) -> None:
             expect_status(answer, 200)
-            expect_equal(json_of(answer), {**task_said, "done": True}, "value")
+            expect_equal(json_of(answer), {**value, "done": True}, "value")
             expect_equal(etag_of(answer), second, "ETag")
 
-        yield self.ask("GET", path, ENTRY, check_read)
-        yield self.ask("DELETE", path, ENTRY, lambda answer: expect_status(answer, 204))
-        yield self.ask("GET", path, ENTRY, lambda answer: expect_status(answer, 404))
+        yield self.send("GET", path, ENTRY, check_read)
+        yield self.send("DELETE", path, ENTRY, lambda answer: expect_status(answer, 204))
+        yield self.send("GET", path, ENTRY, lambda answer: expect_status(answer, 404))
 
-    def _check_made(self, answer: Answer) -> None:
+    def _check_created(self, answer: Answer) -> None:
         expect_status(answer, 201)
         key = json_of(answer).get("key")
         if not isinstance(key, str) or not key.startswith(self._prefix):
@@ -87,7 +87,7 @@ class Tasks(TallyUser):
 
 
 class _Listed:
-    """Checks that a page shows a task. Tasks that were let go may be there, too, a page at most."""
+    """Checks that a page contains a task. Abandoned tasks may be there too, at most a page."""
 
     def __init__(self, key: str, etag: str) -> None:
         self._key = key
@@ -95,10 +95,10 @@ class _Listed:
 
     def __call__(self, answer: Answer) -> None:
         expect_status(answer, 200)
-        said = json_of(answer)
-        etags = {item["key"]: item["etag"] for item in said["items"]}
-        # A page may be short before the end: what it doesn't show may be on the next one.
+        body = json_of(answer)
+        etags = {item["key"]: item["etag"] for item in body["items"]}
+        # A page may be short before the end, and the task on the next one.
         if self._key in etags:
             expect_equal(etags[self._key], self._etag, "ETag")
-        elif said["next_cursor"] is None:
+        elif body["next_cursor"] is None:
             raise WrongAnswer("key missed by a listing", self._key)

@@ -1,4 +1,4 @@
-"""A balancer that gives each new connection to the next server."""
+"""A TCP load balancer that forwards each new connection to the next server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @contextlib.asynccontextmanager
 async def round_robin(*ports: int) -> AsyncIterator[str]:
-    """Serve on loopback until the block ends; gives the URL."""
+    """Serve on loopback until the block ends; yield the URL."""
     turns = cycle(ports)
     tasks: set[asyncio.Task[None]] = set()
 

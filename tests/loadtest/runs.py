@@ -1,4 +1,4 @@
-"""A load test as a process of its own: gevent and its patches stay out of pytest's."""
+"""A load test in a process of its own, because gevent would patch the process of pytest."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loadtest.versions import Question
+from loadtest.reports.releases import AnswerKind
 
 ROOT: Final = Path(__file__).parents[2]
-#: For a run of some seconds on a busy machine, its start and its end included.
+#: For a run of some seconds on a busy machine, including its start and its end.
 RUN_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 40.0
 
@@ -29,9 +29,9 @@ class Outcome:
     directory: Path
 
     @property
-    def answers(self) -> dict[Question, int]:
+    def answers(self) -> dict[AnswerKind, int]:
         return {
-            Question(row["method"], row["route"], int(row["status"])): int(row["requests"])
+            AnswerKind(row["method"], row["route"], int(row["status"])): int(row["requests"])
             for row in self._rows("answers")
         }
 
@@ -41,7 +41,7 @@ class Outcome:
 
     @property
     def requests(self) -> dict[str, int]:
-        """Return what locust itself counted, by "METHOD route"."""
+        """Return Locust's own counts by "METHOD route"."""
         return {
             f"{row['method']} {row['route']}": int(row["requests"]) for row in self._rows("routes")
         }
@@ -75,7 +75,7 @@ async def run_load(directory: Path, *arguments: str) -> Outcome:
 async def started_load(
     directory: Path, *arguments: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start it; whatever happens it is asked to end, and what it started ends with it."""
+    """Start it, and terminate it when the block ends."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("KV_", "LOCUST_", "LOAD_"))}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -108,7 +108,7 @@ async def finish(process: asyncio.subprocess.Process, directory: Path) -> Outcom
 
 
 def thresholds(directory: Path, text: str = "") -> tuple[str, str]:
-    """Return the arguments that demand this and no more; of times nothing, on a busy machine."""
+    """Return arguments for a file with these thresholds alone: a busy machine keeps no times."""
     file = directory / "thresholds.toml"
     file.write_text(text)
     return ("--thresholds", str(file))

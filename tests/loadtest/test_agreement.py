@@ -1,4 +1,4 @@
-"""What locust counts is what the service and Envoy count."""
+"""Locust counts the same requests as the service and Envoy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest.versions import Question
+from loadtest.reports.releases import AnswerKind
 from rollout.evidence.counts import Arm
 from rollout.rehearsal.rehearsal import rehearsing
 from tests.loadtest.round_robin import round_robin
@@ -28,9 +28,9 @@ from tests.support.waiting import eventually
 DURATION = "http_server_request_duration_seconds"
 
 
-def asked(service: ServiceProcess) -> tuple[Counter[Question], float]:
-    """Return what the service's histogram counted, and the seconds that it took in all."""
-    counts: Counter[Question] = Counter()
+def counted(service: ServiceProcess) -> tuple[Counter[AnswerKind], float]:
+    """Return the counts and the sum in seconds of the service's histogram."""
+    counts: Counter[AnswerKind] = Counter()
     seconds = 0.0
     text = fetch(f"{service.admin_base}/metrics").body.decode()
     for family in text_string_to_metric_families(text):
@@ -44,7 +44,7 @@ def asked(service: ServiceProcess) -> tuple[Counter[Question], float]:
                         "http_response_status_code",
                     )
                 )
-                counts[Question(method, route, int(status))] += int(sample.value)
+                counts[AnswerKind(method, route, int(status))] += int(sample.value)
             if sample.name == f"{DURATION}_sum":
                 seconds += sample.value
     return +counts, seconds
@@ -60,16 +60,16 @@ async def test_locust_and_the_service_count_the_same_by_route_and_status(
             tmp_path,
             *("--host", service.base, "--users", "25", "--run-time", "3s", *thresholds(tmp_path)),
         )
-        counts, seconds = asked(service)
+        counts, seconds = counted(service)
 
     assert outcome.code == 0, outcome.output
     assert outcome.answers == counts
     assert len(counts) >= 12
     by_route: Counter[str] = Counter()
-    for question, count in counts.items():
-        by_route[f"{question.method} {question.route}"] += count
+    for kind, count in counts.items():
+        by_route[f"{kind.method} {kind.route}"] += count
     assert outcome.requests == by_route
-    # Clients wait for the network and for their own loop, too: never less than the service took.
+    # Clients also wait for the network and for their own loop.
     assert outcome.mean_seconds >= seconds / counts.total()
 
 
@@ -91,7 +91,7 @@ async def test_two_versions_behind_one_address_are_told_apart(
                 *("--host", host, "--users", "20", "--run-time", "2s", *thresholds(tmp_path)),
             )
         found = {
-            release: asked(each)[0].total()
+            release: counted(each)[0].total()
             for release, each in (
                 (("1.0.0", "stable"), stable),
                 (("2.0.0", "canary"), canary),
@@ -116,8 +116,8 @@ async def test_locust_and_envoy_count_the_same_in_the_middle_of_a_canary(tmp_pat
         requests = sum(outcome.requests.values())
 
         async def all_logged() -> bool:
-            counted = rehearsal.counts.by_arm().values()
-            return sum(each.requests for each in counted) >= requests
+            arms = rehearsal.counts.by_arm().values()
+            return sum(each.requests for each in arms) >= requests
 
         await eventually(all_logged, what="Envoy's access log")
         counts = rehearsal.counts.by_arm()

@@ -1,4 +1,4 @@
-"""Demands are data; they are met or broken, and the exit code says so."""
+"""Thresholds are read from a file, and compared with a measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loadtest.thresholds import (
     read_thresholds,
 )
 
-#: 100 requests in 10 s, one of which failed; 1 to 100 ms.
+#: 100 requests in 10 s, of 1 to 100 ms. One failed.
 FOUND = Measured(100, 1, 10.0, dict.fromkeys(range(1, 101), 1))
 
 
@@ -34,17 +34,17 @@ def broken(demands: Demands, found: Measured = FOUND, wrong: int = 0) -> list[st
         ("requests_per_second", 10, 10.1),
     ],
 )
-def test_a_bound_is_allowed_and_beyond_it_nothing(name: str, kept: float, missed: float) -> None:
+def test_a_bound_itself_is_allowed(name: str, kept: float, missed: float) -> None:
     assert broken(Demands(**{name: kept})) == []
     assert broken(Demands(**{name: missed})) == [name]
 
 
-def test_wrong_answers_and_a_run_without_requests_are_never_allowed() -> None:
+def test_wrong_answers_and_runs_without_requests_are_never_allowed() -> None:
     assert broken(Demands(), wrong=1) == ["wrong answers"]
     assert broken(Demands(), Measured(0, 0, 0.0, {})) == ["requests"]
 
 
-def test_a_route_is_held_to_its_own_if_it_was_asked() -> None:
+def test_a_route_has_thresholds_of_its_own_if_it_was_used() -> None:
     thresholds = Thresholds(routes={"GET /": Demands(p99_ms=1), "PUT /": Demands(p99_ms=1)})
 
     verdicts = thresholds.judge(FOUND, {"GET /": FOUND}, 0)
@@ -52,7 +52,7 @@ def test_a_route_is_held_to_its_own_if_it_was_asked() -> None:
     assert [each.what for each in verdicts if not each.holds] == ["GET / p99_ms"]
 
 
-def test_the_defaults_demand_something_of_everything() -> None:
+def test_the_default_file_sets_every_threshold() -> None:
     read = read_thresholds(DEFAULT)
 
     for name in ("p50_ms", "p95_ms", "p99_ms", "error_ratio", "requests_per_second"):
@@ -72,7 +72,7 @@ def test_the_defaults_demand_something_of_everything() -> None:
         ("[routes]\n'GET /' = 1", "GET /: only"),
     ],
 )
-def test_what_is_no_demand_is_refused(tmp_path: Path, text: str, why: str) -> None:
+def test_an_invalid_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
     file = tmp_path / "thresholds.toml"
     file.write_text(text)
 

@@ -1,1 +1,4 @@
-"""The same key-value service as its users would write it with other tools, and a bare hello."""
+"""The same key-value service as users of other tools would write it, and a bare hello.
+
+May import: frame, testbed.
+"""

@@ -4,9 +4,10 @@ import os
 from collections.abc import AsyncIterator
 from typing import Final
 
-import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
+
+from .serving import serve
 
 REDIS: Final = web.AppKey("redis", Redis)
 
@@ -48,11 +49,4 @@ def build_app() -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(
-        build_app(),
-        host="127.0.0.1",
-        port=int(os.environ["PORT"]),
-        access_log=None,
-        print=None,
-        loop=uvloop.new_event_loop(),
-    )
+    serve(build_app())

@@ -1,8 +1,8 @@
-"""The least a batch of reads can do in Python, however little is promised of it.
+"""The least that a batch of reads can cost in Python.
 
-It decodes the request, sends one MGET over tallykv's own kind of connection and renders the values:
-no keys checked, nothing refused, no ETag, TTL or content type, no deadline. What tallykv's batch
-costs above this is what its contract costs.
+It decodes the request, sends one MGET over a connection of tallykv's own kind and renders the
+values. It checks no key, refuses nothing and has no deadline, ETag, TTL or content type. Everything
+that tallykv's batch costs more is the price of its contract.
 """
 
 import gc
@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import hiredis
 import msgspec
-import uvloop
 from aiohttp import web
 
 from svc.stores.wire import Target, Wire, open_wire
+
+from .serving import serve
 
 
 class Get(msgspec.Struct, gc=False):
@@ -62,11 +63,4 @@ def build_app() -> web.Application:
 if __name__ == "__main__":
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    web.run_app(
-        build_app(),
-        host="127.0.0.1",
-        port=int(os.environ["PORT"]),
-        access_log=None,
-        print=None,
-        loop=uvloop.new_event_loop(),
-    )
+    serve(build_app())

@@ -1,9 +1,8 @@
-"""The least an aiohttp server can do: what everything else is measured against."""
+"""The least that an aiohttp server can do: the unit of all costs."""
 
-import os
-
-import uvloop
 from aiohttp import web
+
+from .serving import serve
 
 
 async def hello(_: web.Request) -> web.Response:
@@ -17,11 +16,4 @@ def build_app() -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(
-        build_app(),
-        host="127.0.0.1",
-        port=int(os.environ["PORT"]),
-        access_log=None,
-        print=None,
-        loop=uvloop.new_event_loop(),
-    )
+    serve(build_app())

@@ -1,4 +1,4 @@
-"""The simulations that hold the evidence to its promises: whether they can be believed."""
+"""Whether the simulations of the evidence are right."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from bench.evidence import flagger
+from bench.evidence.bad_releases import BadRelease
+from bench.evidence.confidence import upper_bound
 from bench.evidence.counters import Counters
-from bench.evidence.harm import Harmful
-from bench.evidence.innocent import Innocent
-from bench.evidence.outage import shared_outage
-from bench.evidence.recording import Behaviour, Recording
-from bench.evidence.rows import upper_bound
-from bench.evidence.skew import compare_with_fixed_weights, fixed_weights
+from bench.evidence.good_releases import GoodRelease, shared_outage
+from bench.evidence.ratio_mismatch import compare_with_fixed_weights, fixed_weights
+from bench.evidence.recorded_traffic import Behaviour, Recording
 
 
 def rng(*seed: int) -> np.random.Generator:
@@ -36,7 +35,7 @@ def test_the_replica_rolls_back_a_tick_after_its_last_failed_check() -> None:
     assert verdict.failures == verdict.requests == pytest.approx(1_800, rel=0.1)
 
 
-def test_the_replica_promotes_what_is_good_after_a_check_at_each_weight() -> None:
+def test_the_replica_promotes_a_good_release_after_a_check_at_each_weight() -> None:
     verdict = flagger.judge(Recording(rng(2), rps=50), Behaviour(0.0))
 
     assert verdict.promoted
@@ -50,7 +49,7 @@ def test_the_replica_holds_a_canary_that_is_slow_or_has_no_requests() -> None:
     assert not flagger.judge(Recording(rng(4), rps=0), Behaviour(0.0)).promoted
 
 
-def test_both_judges_see_the_same_requests_which_never_change() -> None:
+def test_both_algorithms_judge_the_same_requests_which_never_change() -> None:
     recording = Recording(rng(5), rps=50)
     later, first = recording.block(3), recording.block(0)
 
@@ -59,22 +58,22 @@ def test_both_judges_see_the_same_requests_which_never_change() -> None:
     assert np.all(first.canary(0.5) | ~first.canary(0.1))
 
 
-def test_fixed_weights_are_right_about_a_split_that_they_know() -> None:
+def test_fixed_weights_are_right_about_a_share_that_they_know() -> None:
     assert fixed_weights(900, 100) < 0
     assert fixed_weights(700, 300) > 100
 
 
-def test_one_seed_draws_one_rollout() -> None:
-    innocent = Innocent(0.005, 10, 600.0)
+def test_a_seed_always_draws_the_same_rollout() -> None:
+    good = GoodRelease(0.005, 10, 600.0)
 
-    assert innocent(rng(6)) == innocent(rng(6))
+    assert good(rng(6)) == good(rng(6))
 
 
-def test_innocent_releases_are_seldom_rolled_back() -> None:
-    endings = [Innocent(0.05, 50, 300.0)(rng(7, number)) for number in range(60)]
+def test_good_releases_are_seldom_rolled_back() -> None:
+    outcomes = [GoodRelease(0.05, 50, 300.0)(rng(7, number)) for number in range(60)]
 
-    # 1 % of them, on average, at most: more than 4 of 60 has a chance of 4 in 10,000.
-    assert sum(ending.rolled_back for ending in endings) <= 4
+    # With at most 1 % of them on average, more than 4 of 60 has a probability of 4 in 10,000.
+    assert sum(outcome.rolled_back for outcome in outcomes) <= 4
 
 
 def test_fixed_weights_roll_back_where_shares_drift_and_the_evidence_does_not() -> None:
@@ -85,22 +84,22 @@ def test_fixed_weights_roll_back_where_shares_drift_and_the_evidence_does_not() 
 
 
 def test_a_shared_outage_rolls_nobody_back() -> None:
-    endings = [shared_outage(rng(9, number)) for number in range(10)]
+    outcomes = [shared_outage(rng(9, number)) for number in range(10)]
 
-    assert not any(ending.rolled_back for ending in endings)
-    assert all(ending.failures > 0 for ending in endings)
+    assert not any(outcome.rolled_back for outcome in outcomes)
+    assert all(outcome.failures > 0 for outcome in outcomes)
 
 
-def test_harm_is_seen_before_flagger_sees_it() -> None:
+def test_harm_is_found_before_flagger_finds_it() -> None:
     for number in range(5):
-        ours, theirs = Harmful(Behaviour(1.0), at_ten_percent=True)(rng(10, number))
+        ours, theirs = BadRelease(Behaviour(1.0), starts_at_ten_percent=True)(rng(10, number))
 
         assert ours.rolled_back
         assert ours.failures <= 50 < theirs.failures
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_counters_that_are_read_badly_are_never_counted_twice(restarts: bool) -> None:
+def test_requests_are_never_counted_twice_when_scrapes_are_missed(restarts: bool) -> None:
     found = [Counters(restarts)(rng(11, number)) for number in range(4)]
 
     assert sum(each.too_many + each.overlapping for each in found) == 0

@@ -1,92 +1,76 @@
-"""Faults for real, in a short form: what must not be lost is not, and what is lost is counted."""
+"""Some faults in a short form: what must not be lost is not, and what is lost is counted."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from bench.faults.catalogue import FAULTS
-from bench.faults.episode import Episode, play
-from bench.faults.programs import running_redis, running_services
-from bench.faults.scenes import Fault, Ground, Scene
-from bench.faults.workload import Workload
+from bench.consistency.workload import Workload
+from bench.faults.experiment import Fault, Result, Sizes, experiment
+from bench.faults.injections import FAULTS
+from bench.faults.injections.setups import System, on_redis
+from bench.frame.cores import available_cores
+from bench.frame.program import Run
 from tests.conftest import need_redis_7
 from tests.support.processes import children_of
 
+BY_NAME = {fault.name: fault for fault in FAULTS}
+
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Ground:
+def run(tmp_path: Path) -> Run[Sizes]:
     need_redis_7()
-    return Ground(directory=tmp_path, before_seconds=0.5, fault_seconds=1.0, after_seconds=1.5)
+    sizes = Sizes(before_seconds=0.5, fault_seconds=1.0, after_seconds=1.5)
+    return Run(sizes, tmp_path, available_cores())
 
 
-async def played(fault: Fault, ground: Ground) -> Episode:
-    """Play it, and see that it leaves no process behind."""
+async def inject(fault: Fault, run: Run[Sizes]) -> Result:
+    """Inject the fault, and check that no process is left."""
     before = set(children_of(os.getpid()))
 
-    episode = await play(fault, ground)
+    result = await experiment(fault, run)
 
     assert set(children_of(os.getpid())) <= before
-    return episode
+    return result
 
 
 @pytest.mark.parametrize("name", ["service-kill", "redis-kill-always", "network-cut"])
-async def test_nothing_is_lost_doubled_crossed_or_torn(name: str, ground: Ground) -> None:
-    verdict = (await played(FAULTS[name], ground)).verdict
+async def test_there_are_no_violations(name: str, run: Run[Sizes]) -> None:
+    verdict = (await inject(BY_NAME[name], run)).verdict
 
     assert verdict.acknowledged > 100
     assert verdict.reasons == []
-    assert (verdict.lost, verdict.duplicated, verdict.crossed, verdict.torn) == (0, 0, 0, 0)
+    assert verdict.violations == 0
 
 
-async def test_a_redis_that_keeps_nothing_is_caught(ground: Ground) -> None:
-    @contextlib.asynccontextmanager
-    async def forgetful(ground: Ground) -> AsyncIterator[Scene]:
-        async with (
-            running_redis(ground.directory) as redis,
-            running_services(ground.directory, redis.url) as services,
-        ):
+async def test_a_redis_without_persistence_is_caught(run: Run[Sizes]) -> None:
+    async def forget(system: System, _: Workload) -> None:
+        system.redis.kill()
+        await asyncio.to_thread(system.redis.start_ready)
 
-            async def strike(_: Workload) -> None:
-                redis.kill()
-                await redis.start()
+    fault = Fault("forgetful", "Redis without a file", on_redis(forget))
 
-            yield Scene(services, strike)
-
-    fault = Fault(name="forgetful", title="Redis without a file", scene=forgetful)
-
-    verdict = (await played(fault, ground)).verdict
+    verdict = (await inject(fault, run)).verdict
 
     assert verdict.lost > 0
-    assert verdict.crossed == 0
+    assert verdict.unexpected == 0
 
 
-async def test_a_service_that_answers_before_it_writes_is_caught(ground: Ground) -> None:
-    """Increments are taken back behind the service's back, as if they had never been written."""
+async def test_a_service_that_answers_before_it_writes_is_caught(run: Run[Sizes]) -> None:
+    """Increments are taken back in Redis, as if they had never been written."""
 
-    @contextlib.asynccontextmanager
-    async def undone(ground: Ground) -> AsyncIterator[Scene]:
-        async with (
-            running_redis(ground.directory) as redis,
-            running_services(ground.directory, redis.url) as services,
-        ):
+    async def undo(system: System, _: Workload) -> None:
+        names = await system.redis.execute("KEYS", "*plain*")
+        assert names
+        await asyncio.gather(*(system.redis.execute("DECRBY", name, 3) for name in names))
 
-            async def strike(_: Workload) -> None:
-                names = await redis.ask("KEYS", "*plain*")
-                assert names
-                await asyncio.gather(*(redis.ask("DECRBY", name, 3) for name in names))
+    fault = Fault("undone", "increments taken back", on_redis(undo))
 
-            yield Scene(services, strike)
+    verdict = (await inject(fault, run)).verdict
 
-    fault = Fault(name="undone", title="steps taken back", scene=undone)
-
-    verdict = (await played(fault, ground)).verdict
-
-    # Six, but for unknown steps of a busy machine that stand in for them.
+    # Six, less the unknown increments on a busy machine that compensate for them.
     assert 0 < verdict.lost <= 6
-    assert verdict.torn == 2
+    assert verdict.nonlinearizable == 2

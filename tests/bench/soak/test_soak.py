@@ -1,4 +1,4 @@
-"""The soak in its shortest form, and that it would see a growth."""
+"""A short soak, and the growth of samples."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.soak.__main__ import running_inspected
-from bench.soak.options import Options, parse_options
-from bench.soak.watching import Sample, growth
+from bench.frame.program import parse_arguments
+from bench.soak.__main__ import PROGRAM
+from bench.soak.sampling import Sample, growth
+from bench.soak.service import running_soak
 from tests.conftest import need_redis_7
 
 
-def test_a_growth_is_the_last_third_beside_the_first() -> None:
+def test_growth_is_the_last_third_less_the_first() -> None:
     samples = [Sample(100.0 + i, 10, 5 + i // 10, 700) for i in range(30)]
 
     assert growth(samples, lambda s: s.resident_mib) == 20
@@ -26,23 +27,22 @@ def test_one_outlier_is_no_growth() -> None:
     assert growth(samples, lambda s: s.descriptors) == 0
 
 
-def test_a_soak_without_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_soak_without_time_is_refused() -> None:
     for text in ("0", "nan", "long"):
         with pytest.raises(SystemExit):
-            parse_options(["--minutes", text])
+            parse_arguments(PROGRAM, ["--minutes", text])
 
 
-async def test_a_service_is_watched_from_outside(tmp_path: Path) -> None:
+async def test_the_resources_of_a_service_are_sampled(tmp_path: Path) -> None:
     need_redis_7()
-    async with running_inspected(tmp_path) as soak:
-        options = Options(minutes=0.06)
-        await soak.run(options)
+    with running_soak(tmp_path) as soak:
+        await soak.run(minutes=0.06)
 
         for sample in soak.samples:
             assert sample.tasks > 0
             assert sample.descriptors > 10
             assert sample.series > 100
             assert sample.resident_mib > 20
-        rows = {row.title: row.value for row in soak.rows(options)}
-    assert rows["lost, doubled, crossed or torn"] == 0
+        rows = {row.title: row.value for row in soak.rows(minutes=0.06)}
+    assert rows["lost, duplicated, unexpected or not linearizable"] == 0
     assert sum(verdict.acknowledged for verdict in soak.verdicts) > 100
