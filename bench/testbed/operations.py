@@ -1,4 +1,4 @@
-"""The operations that are measured, each as the bytes of its requests. Pure."""
+"""The operations that are measured, each as the bytes of its requests."""
 
 from __future__ import annotations
 
