@@ -1,3 +1,3 @@
-"""How a release is rolled out: its manifests checked, rehearsed and applied."""
+"""tallykv-rollout: lints manifests, rehearses rollouts and runs them, over Istio."""
 
 __version__ = "0.1.0"

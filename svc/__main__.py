@@ -1,4 +1,4 @@
-"""The command line, where reading starts: settings, then serve, then the exit code."""
+"""The command line. Start reading here: settings, then serve, then the exit code."""
 
 from __future__ import annotations
 

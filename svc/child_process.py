@@ -1,9 +1,9 @@
-"""Child processes that end when their parent ends, however the parent ends.
+"""Child processes that end when their parent ends, even if the parent is killed.
 
 Two layers need it: `stores/embedded` for redis-server, `serving` for worker processes. Neither may
 import the other, so it stands at the top level and imports nothing of this package.
 
-It is also run by path, as a program that replaces itself with a command:
+This file is also a program, which replaces itself with a command (exec):
 ``python -I -S child_process.py PARENT_PID COMMAND …``.
 """
 

@@ -153,8 +153,8 @@ class Settings:
     access_log: str = setting(
         choice("notable", "all"),
         "notable",
-        "requests that get an access line: those failed, slow or sampled, at most 100 a second;"
-        " or all",
+        "notable: an access line for each failed, slow or sampled request, at most 100 a second;"
+        " all: for each request",
     )
     slow_ms: int = setting(whole(1, 600_000), 100, "a request of this duration or longer is slow")
     traces_per_second: float = setting(

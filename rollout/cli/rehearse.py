@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_plan_arguments(parser)
     add = parser.add_argument
-    add("--step", metavar="NAME", help="start with this step (default: the first with canary)")
+    add("--step", metavar="NAME", help="go to this step (default: the first with canary requests)")
     add(
         "--until",
         choices=("done", "step"),

@@ -45,7 +45,7 @@ plan. Refuses to start if Flagger, Argo Rollouts or another controller manages t
 is killed, the same command continues where it stopped. If the rollout has ended, the command prints
 the verdict again; --again starts a new rollout.
 
-Apply everything that comes before the first step first: the directories 1-… and 2-… .
+Before the first run, apply the directories 1-… and 2-…, and the first step.
 
   tallykv-rollout run istio/canary --prometheus http://localhost:9090
   tallykv-rollout status istio/canary        in another terminal; also pause, resume and abort
@@ -169,7 +169,7 @@ async def _check_weights_are_free(target: ClusterTarget, store: StateStore, plan
     """Print warnings. Raise ManagedByOther if another controller manages the weights.
 
     The message says which requests the canary still gets. A rollout that is already rolling back
-    skips this check, so that a mere claim of another controller can't stop it.
+    skips this check, so that another controller can't stop the rollback.
     """
     saved = await store.load()
     if saved is not None and saved["ended"]:

@@ -20,7 +20,7 @@ _HTTP = ("spec", "http")
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A JSON patch (RFC 6902): its ``test`` operations and its edits. False without edits."""
+    """A JSON patch (RFC 6902): its ``test`` operations and its edits. Falsy without edits."""
 
     tests: tuple[Operation, ...] = ()
     edits: tuple[Operation, ...] = ()

@@ -117,7 +117,7 @@ class Evidence:
 
     @property
     def harm_errors(self) -> float:
-        """Return the e-value against "the canary never fails more often than stable"."""
+        """Return the e-value against the null hypothesis "never fails more often than stable"."""
         return e_value(self._errors.log)
 
     @property

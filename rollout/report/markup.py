@@ -34,7 +34,7 @@ def join(*children: str) -> Markup:
 
 
 def printable(text: str) -> str:
-    """Replace control characters: XML forbids them, even escaped, and a terminal obeys them."""
+    """Replace control characters: XML forbids them, even escaped; a terminal would execute them."""
     return "".join(
         each if each.isprintable() or each in _ALLOWED_SPACES else "\ufffd" for each in text
     )

@@ -25,7 +25,7 @@ Query = TypeVar("Query")
 def raw_rest(request: web.Request, segments: int) -> str:
     """Return the raw path, undecoded, after its first ``segments`` segments.
 
-    ``match_info`` would not do: it decodes the path, and so confuses ``%FF`` with ``%25FF``.
+    ``match_info`` is not suitable: it decodes the path, and so confuses ``%FF`` with ``%25FF``.
     """
     path = request.raw_path.partition("?")[0]
     if not path.startswith("/"):  # the absolute form, which clients send to a proxy

@@ -179,7 +179,7 @@ class Increment(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_plain(self) -> bool:
-        """True if a plain INCRBY does it."""
+        """True if a plain INCRBY is enough: the increment has no bounds and no TTL."""
         return self.minimum is None and self.maximum is None and self.ttl_seconds is None
 
 

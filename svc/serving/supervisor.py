@@ -1,8 +1,8 @@
 """``serve --workers N``: worker processes that share one port, restarted when they end.
 
-Each worker is a new interpreter, not a fork, so it inherits no threads, event loop or random state,
-and a restarted worker equals a first one. The kernel distributes new connections among the workers
-(SO_REUSEPORT). The supervisor runs the embedded store, and the workers share it.
+Each worker is a new interpreter, not a fork, so it inherits no threads, event loop or random state.
+A restarted worker starts in the same state as the first one. The kernel distributes new connections
+among the workers (SO_REUSEPORT). The supervisor runs the embedded store, and the workers share it.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class Worker:
 
 
 async def _line_of(reader: asyncio.StreamReader) -> bytes:
-    """Return the line that a worker sends; b"" if it ended, or was told to drain, before."""
+    """Return the line that a worker sends; b"" if it ends or has to drain before it sends one."""
     with contextlib.suppress(OSError):
         return await reader.readline()
     return b""

@@ -1,7 +1,7 @@
 """The channel between a worker and its supervisor: "I serve" one way, "drain" the other.
 
-It is a socket pair. Signals would not do: whoever signals the whole process group would reach the
-worker twice, and a second signal means "end at once".
+It is a socket pair. Signals are not suitable: after a signal to the whole process group, the worker
+would get a second one from the supervisor, and a second signal means "end at once".
 """
 
 from __future__ import annotations

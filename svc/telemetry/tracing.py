@@ -123,8 +123,8 @@ class Served(NamedTuple):
 class OtelTracing:
     """Makes and exports the spans of sampled requests, for several requests at a time.
 
-    Done during one request in a hundred, the work of the SDK and the instrumentation would cost
-    four times as much, because their code would have left the processor's caches.
+    The SDK and the instrumentation would need four times as much CPU time if they ran for one
+    request in a hundred: each time, their code would have left the processor's caches.
     ``resource`` and ``database`` are attributes of all spans, and of the store's spans.
     """
 
