@@ -49,6 +49,7 @@ from .bodies import (
     render_json,
 )
 from .context import STORE
+from .header_lists import wants_minimal
 from .idempotency import operation_of
 from .limits import LIMITS
 from .merge_patch import merge
@@ -59,7 +60,6 @@ from .requests import (
     raw_rest,
     read_bytes,
     read_query,
-    wants_minimal,
 )
 from .strict_json import read_json, write_json
 
@@ -120,7 +120,10 @@ def _draft(request: web.Request, body: bytes) -> Draft:
 
 def _render_written(request: web.Request, key: Key, written: Written) -> web.Response:
     if wants_minimal(request):
-        response = web.Response(status=204, headers={"Preference-Applied": "return=minimal"})
+        response = web.Response(
+            status=201 if written.created else 204,
+            headers={"Preference-Applied": "return=minimal"},
+        )
     else:
         body = EntryWritten(key.text, written.etag, written.ttl_seconds)
         response = render_json(body, 201 if written.created else 200)

@@ -10,6 +10,7 @@ from ..domain.errors import BodyInvalid, BodyTooLarge, DomainError, NotJson
 from ..domain.model import CounterName, Draft, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
 from .context import IDENTITY, STORE
+from .header_lists import prefers_json
 from .idempotency import operation_of
 from .limits import LIMITS
 from .preconditions import precondition_of
@@ -32,7 +33,7 @@ async def hit(request: web.Request) -> web.Response:
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         return web.Response(headers=headers, content_type="text/plain", charset="utf-8")
     added = await request.app[STORE].add(HITS, ONE)
-    if "application/json" in request.headers.get(hdrs.ACCEPT, ""):
+    if prefers_json(request):
         who = request.app[IDENTITY]
         response = render_json(Hits(added.value, who.pod, who.version, who.track))
     else:

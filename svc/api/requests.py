@@ -1,4 +1,4 @@
-"""Read a request's key, query and body. See preconditions.py and idempotency.py for its headers."""
+"""Read a request's key, query and body. Other modules read its headers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from ..domain.errors import BodyTimeout, BodyTooLarge, KeyInvalid, QueryInvalid
 from ..domain.model import CounterName, Key
 from .bodies import HINTS
 from .decompression import decompressor
+from .header_lists import content_coding
 from .limits import LIMITS
 
 _PLAIN_KEY_PATH: Final = re.compile(r"/v1/kv/[^%?#\x80-\U0010ffff]+")
@@ -86,24 +87,15 @@ def read_query(request: web.Request, kind: type[Query]) -> Query:
         raise QueryInvalid(f"query: {error}") from None
 
 
-def wants_minimal(request: web.Request) -> bool:
-    """Return True if the request has ``Prefer: return=minimal`` (RFC 7240)."""
-    if "Prefer" not in request.headers:
-        return False
-    preferences = ",".join(request.headers.getall("Prefer")).replace(" ", "").lower().split(",")
-    return "return=minimal" in preferences
-
-
 async def read_bytes(request: web.Request, limit: int, what: str = "value") -> bytes:
     """Read and decompress the whole body, within ``limit`` bytes and the timeout.
 
     ``what`` names the body in error messages. Raises BodyTooLarge, BodyTimeout, BodyInvalid,
-    ContentCodingUnsupported.
+    HeaderInvalid, ContentCodingUnsupported.
     """
     content = request.content
-    decompress = None
-    if hdrs.CONTENT_ENCODING in request.headers:
-        decompress = decompressor(request.headers[hdrs.CONTENT_ENCODING], limit, what)
+    coding = content_coding(request)
+    decompress = decompressor(coding, limit, what) if coding else None
     declared = request.content_length
     if declared is not None and declared > limit:
         raise BodyTooLarge(f"{what}: it is {declared} bytes long; at most {limit} are allowed")

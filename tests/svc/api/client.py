@@ -107,9 +107,9 @@ class Api:
         assert answer.json()["next_cursor"] is None
         return sorted(item["key"] for item in answer.json()["items"])
 
-    async def raw(self, sent: bytes) -> Answer:
+    async def raw(self, sent: bytes, *, head_only: bool = False) -> Answer:
         """Send these bytes on a new connection, and read one response."""
-        answer = await exchange(self.service.port, sent)
+        answer = await exchange(self.service.port, sent, head_only=head_only)
         return Answer(answer.status, CIMultiDictProxy(answer.headers), answer.body)
 
 
