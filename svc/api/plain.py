@@ -13,7 +13,7 @@ from .context import IDENTITY, STORE
 from .header_lists import prefers_json
 from .idempotency import operation_of
 from .limits import LIMITS
-from .preconditions import precondition_of
+from .preconditions import check_read, is_unchanged, precondition_of
 from .requests import (
     decode_path,
     raw_rest,
@@ -45,6 +45,10 @@ async def hit(request: web.Request) -> web.Response:
 
 async def read(request: web.Request) -> web.Response:
     entry = await request.app[STORE].read(_key(request))
+    etag = _weak(entry.etag)
+    check_read(request, etag, entry.written_seconds)
+    if is_unchanged(request, etag, entry.written_seconds):
+        return web.Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})
     try:
         value = read_json(entry.body)
     except DomainError:
@@ -52,7 +56,7 @@ async def read(request: web.Request) -> web.Response:
     if not isinstance(value, dict):
         raise NotJson("the entry is not a JSON object; read it at /v1/kv/…")
     response = _render(value, entry.written_seconds, entry.ttl_seconds)
-    response.headers["ETag"] = entry.etag
+    response.headers["ETag"] = etag
     return response
 
 
@@ -80,10 +84,15 @@ async def write(request: web.Request) -> web.Response:
         operation_of(request, f"kv:{key.text}", raw),
     )
     response = _render(value, written.written_seconds, written.ttl_seconds, 201)
-    response.headers["ETag"] = written.etag
+    response.headers["ETag"] = _weak(written.etag)
     if written.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _weak(etag: str) -> str:
+    """Return the weak form of an entry's ETag: here the body also has a ``ttl``, which changes."""
+    return f"W/{etag}"
 
 
 def _key(request: web.Request) -> Key:

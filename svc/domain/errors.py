@@ -120,6 +120,19 @@ class PreconditionFailed(DomainError):
         return twin
 
 
+class RangeNotSatisfiable(DomainError):
+    """The range begins after the end of the entry, whose ``size`` is in bytes."""
+
+    slug = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"Range: it begins after the end; the entry has {size} bytes")
+        self.size = size
+
+    def copy(self) -> Self:
+        return type(self)(self.size)
+
+
 class NotJson(DomainError):
     slug = "not_json"
 

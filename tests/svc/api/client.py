@@ -154,6 +154,18 @@ def left_ms(backend: Backend, name: bytes) -> int:
     raise AssertionError("no server has the slot")
 
 
+def age(backend: Backend, key: str, *, seconds: int) -> None:
+    """Let the entry be older, directly in Redis: move its time of writing."""
+    with clients(backend) as servers:
+        for server in servers:
+            with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
+                held: Any = server.getrange(entry(key), 2, 9)
+                written = int.from_bytes(held, "big")
+                server.setrange(entry(key), 2, (written - seconds * 1000).to_bytes(8, "big"))
+                return
+    raise AssertionError("no server has the slot")
+
+
 def run_out(backend: Backend, *gone: bytes) -> None:
     """Let these keys expire now, directly in Redis."""
     give_up = time.monotonic() + DEADLINE_SECONDS
