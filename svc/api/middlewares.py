@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
@@ -119,6 +119,12 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def _render_router_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        # Every route answers OPTIONS, which has no handler.
+        allow = ",".join(sorted({*error.allowed_methods, hdrs.METH_OPTIONS}))
+        if request.method == hdrs.METH_OPTIONS:
+            return web.Response(status=204, headers={"Allow": allow})
+        error.headers["Allow"] = allow
     if error.status == 404:
         detail = "there is no such route here"
     elif error.status == 405:

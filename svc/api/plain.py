@@ -32,7 +32,8 @@ async def hit(request: web.Request) -> web.Response:
     if request.method == hdrs.METH_HEAD:  # a probe does not count
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         return web.Response(headers=headers, content_type="text/plain", charset="utf-8")
-    added = await request.app[STORE].add(HITS, ONE)
+    operation = operation_of(request, f"ct:{HITS.text}", b"")
+    added = await request.app[STORE].add(HITS, ONE, operation)
     if prefers_json(request):
         who = request.app[IDENTITY]
         response = render_json(Hits(added.value, who.pod, who.version, who.track))
@@ -40,6 +41,8 @@ async def hit(request: web.Request) -> web.Response:
         response = web.Response(text=f"Count is {added.value}.")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
+    if added.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     return response
 
 

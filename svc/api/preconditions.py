@@ -11,6 +11,7 @@ import time
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from ..domain.errors import HeaderInvalid, PreconditionFailed
 from ..domain.model import Precondition
@@ -81,6 +82,23 @@ def is_unchanged(request: web.Request, etag: str, written_seconds: int | None = 
     if since is None or written_seconds is None:
         return False
     return modified_seconds(written_seconds) <= since
+
+
+def without_etag(handler: Handler) -> Handler:
+    """Let the handler of a GET whose answers have no ETag honour If-Match and If-None-Match.
+
+    The resource exists, so ``*`` matches it. No ETag that a client sends does.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        tags = _entity_tags(request, hdrs.IF_MATCH)
+        if tags is not None and tags != ("*",):
+            raise PreconditionFailed(None, "this resource has no ETag")
+        if _entity_tags(request, hdrs.IF_NONE_MATCH) == ("*",):
+            return web.Response(status=304)
+        return await handler(request)
+
+    return handle
 
 
 def is_same_version(request: web.Request, etag: str, written_seconds: int) -> bool:

@@ -104,18 +104,20 @@ class CounterMissing(DomainError):
 
 
 class PreconditionFailed(DomainError):
-    """The precondition is false. ``etag`` is the entry's current one; None: there is no entry."""
+    """The precondition is false. ``etag`` is the current one; None: there is none."""
 
     slug = "precondition_failed"
 
-    def __init__(self, etag: str | None) -> None:
-        super().__init__(
-            "the entry does not exist" if etag is None else f"the entry's current ETag is {etag}"
-        )
+    def __init__(self, etag: str | None, what: str = "") -> None:
+        if not what:
+            what = "the entry does not exist"
+            if etag is not None:
+                what = f"the entry's current ETag is {etag}"
+        super().__init__(what)
         self.etag = etag
 
     def copy(self) -> Self:
-        twin = type(self)(self.etag)
+        twin = type(self)(self.etag, str(self))
         twin.replayed = self.replayed
         return twin
 

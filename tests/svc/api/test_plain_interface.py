@@ -244,7 +244,7 @@ async def test_the_root_is_only_read(api: Api, method: str) -> None:
     answer = await api.send(method, "/", b"{}")
 
     problem(answer, 405, "method_not_allowed")
-    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
+    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD", "OPTIONS"}
 
 
 async def test_a_query_changes_no_key(api: Api) -> None:

@@ -46,7 +46,7 @@ COUNTED: Final[list[tuple[str, str, dict[str, Any], tuple[str, str, str]]]] = [
     ("GET", "/v1/none", {}, ("GET", "unmatched", "404")),
     ("GET", "/docs/none", {}, ("GET", "unmatched", "404")),
     ("DELETE", "/v1/limits", {}, ("DELETE", "unmatched", "405")),
-    ("OPTIONS", "/v1/kv/a", {}, ("OPTIONS", "unmatched", "405")),
+    ("OPTIONS", "/v1/kv/a", {}, ("OPTIONS", "unmatched", "204")),
     ("PURGE", "/v1/kv/a", {}, ("_OTHER", "unmatched", "405")),
     ("PROPFIND", "/v1/none", {}, ("_OTHER", "unmatched", "404")),
 ]
