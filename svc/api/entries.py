@@ -69,7 +69,7 @@ from .requests import (
     read_bytes,
     read_query,
 )
-from .strict_json import read_json, write_json
+from .strict_json import read_exact, read_json, write_exact
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 OCTETS: Final = "application/octet-stream"
@@ -169,7 +169,7 @@ async def patch(request: web.Request) -> web.Response:
         raise MediaTypeUnsupported(f"Content-Type: a PATCH must be {MERGE_PATCH}")
     read_query(request, NoQuery)
     raw = await read_bytes(request, request.app[LIMITS].max_value_bytes, "patch")
-    changes = read_json(raw, "patch")
+    changes = read_exact(raw, "patch")
     precondition = precondition_of(request)
     operation = operation_of(request, f"kv:{key.text}", raw)
     store = request.app[STORE]
@@ -206,10 +206,10 @@ async def patch(request: web.Request) -> web.Response:
 
 def _merged(request: web.Request, entry: Entry, changes: Any) -> Draft:
     try:
-        value = read_json(entry.body)
+        value = read_exact(entry.body)
     except BodyInvalid:
         raise NotJson from None
-    body = write_json(merge(value, changes))
+    body = write_exact(merge(value, changes))
     limit = request.app[LIMITS].max_value_bytes
     if len(body) > limit:
         raise BodyTooLarge(

@@ -20,7 +20,7 @@ from .requests import (
     read_bytes,
     read_query,
 )
-from .strict_json import read_json, write_json
+from .strict_json import read_exact, write_exact
 
 #: The hit counter is the counter ``/v1/counters/hits``.
 HITS: Final = CounterName("hits")
@@ -53,7 +53,7 @@ async def read(request: web.Request) -> web.Response:
     if is_unchanged(request, etag, entry.written_seconds):
         return web.Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})
     try:
-        value = read_json(entry.body)
+        value = read_exact(entry.body)
     except DomainError:
         value = None
     if not isinstance(value, dict):
@@ -68,12 +68,12 @@ async def write(request: web.Request) -> web.Response:
     read_query(request, NoQuery)
     limits = request.app[LIMITS]
     raw = await read_bytes(request, limits.max_value_bytes)
-    value = read_json(raw, "body")
+    value = read_exact(raw, "body")
     if not isinstance(value, dict):
         raise BodyInvalid("body: it must be a JSON object")
     for name in ("last_updated", "ttl"):
         value.pop(name, None)
-    body = write_json(value)
+    body = write_exact(value)
     if len(body) > limits.max_value_bytes:
         raise BodyTooLarge(
             f"body: as it is stored, it is {len(body)} bytes long;"
@@ -107,4 +107,4 @@ def _render(
 ) -> web.Response:
     shown = {**value, "last_updated": written_seconds, "ttl": ttl_seconds}
     headers = {**JSON, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=write_json(shown), status=status, headers=headers)
+    return web.Response(body=write_exact(shown), status=status, headers=headers)
