@@ -158,6 +158,11 @@ class Counter(msgspec.Struct, frozen=True, gc=False):
     ttl_seconds: int | None
 
 
+def counter_etag(value: int) -> str:
+    """Return the ETag of a counter: its value in quotes. Equal values have equal ETags."""
+    return f'"{value}"'
+
+
 class CounterSummary(msgspec.Struct, frozen=True, gc=False):
     """A counter in a listing."""
 

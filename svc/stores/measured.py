@@ -82,9 +82,13 @@ class MeasuredStore:
         return self._measure("write", "ok", self._write, key, draft, precondition, operation)
 
     def add(
-        self, name: CounterName, increment: Increment, operation: Operation | None = None
+        self,
+        name: CounterName,
+        increment: Increment,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> Awaitable[Added]:
-        return self._measure("add", "ok", self._add, name, increment, operation)
+        return self._measure("add", "ok", self._add, name, increment, operation, precondition)
 
     async def _measure(
         self, operation: str, good: str, call: Callable[..., Awaitable[Result]], *arguments: Any
@@ -188,14 +192,19 @@ class MeasuredStore:
         value: int,
         ttl_seconds: int | None,
         operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> tuple[int | None, bool]:
-        return await self._measure(
-            "set_counter", "ok", self._store.set_counter, name, value, ttl_seconds, operation
-        )
+        arguments = (name, value, ttl_seconds, operation, precondition)
+        return await self._measure("set_counter", "ok", self._store.set_counter, *arguments)
 
-    async def delete_counter(self, name: CounterName, operation: Operation | None = None) -> bool:
+    async def delete_counter(
+        self,
+        name: CounterName,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
+    ) -> bool:
         return await self._measure(
-            "delete_counter", "ok", self._store.delete_counter, name, operation
+            "delete_counter", "ok", self._store.delete_counter, name, operation, precondition
         )
 
     async def list_counters(

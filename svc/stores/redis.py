@@ -81,11 +81,15 @@ class RedisStore(RedisEntries, RedisCounters):
         return self.put(key, draft, precondition, operation)
 
     def add(
-        self, name: CounterName, increment: Increment, operation: Operation | None = None
+        self,
+        name: CounterName,
+        increment: Increment,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> Awaitable[Added]:
-        if operation is None and increment.is_plain:
+        if operation is None and precondition is None and increment.is_plain:
             return self._adds.submit((name, increment.by))
-        return self.increment(name, increment, operation)
+        return self.increment(name, increment, operation, precondition)
 
     async def ping(self) -> str:
         """Ask one of the servers for its version."""
