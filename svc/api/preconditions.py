@@ -77,7 +77,7 @@ def is_unchanged(request: web.Request, etag: str, written_seconds: int | None = 
     """
     tags = _entity_tags(request, hdrs.IF_NONE_MATCH)
     if tags is not None:
-        return tags == ("*",) or etag.removeprefix("W/") in tags
+        return is_listed(etag.removeprefix("W/"), tags)
     since = _date_of(request, hdrs.IF_MODIFIED_SINCE)
     if since is None or written_seconds is None:
         return False
@@ -124,10 +124,13 @@ def check_precondition(precondition: Precondition | None, etag: str) -> None:
     if precondition is None:
         return
     wanted, unwanted = precondition.if_match, precondition.if_none_match
-    if (wanted is not None and wanted != ("*",) and etag not in wanted) or (
-        unwanted is not None and (unwanted == ("*",) or etag in unwanted)
-    ):
+    if (wanted is not None and not is_listed(etag, wanted)) or is_listed(etag, unwanted):
         raise PreconditionFailed(etag)
+
+
+def is_listed(etag: str, tags: tuple[str, ...] | None) -> bool:
+    """Return True if the tags of a condition, None for no condition, name the ETag."""
+    return tags is not None and (tags == ("*",) or etag in tags)
 
 
 def _entity_tags(request: web.Request, header: str) -> tuple[str, ...] | None:
