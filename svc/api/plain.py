@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
-from ..domain.errors import BodyInvalid, BodyTooLarge, DomainError, NotJson
+from ..domain.errors import BodyInvalid, DomainError, NotJson
 from ..domain.model import CounterName, Draft, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
 from .context import IDENTITY, STORE
@@ -73,12 +73,7 @@ async def write(request: web.Request) -> web.Response:
         raise BodyInvalid("body: it must be a JSON object")
     for name in ("last_updated", "ttl"):
         value.pop(name, None)
-    body = write_exact(value)
-    if len(body) > limits.max_value_bytes:
-        raise BodyTooLarge(
-            f"body: as it is stored, it is {len(body)} bytes long;"
-            f" at most {limits.max_value_bytes} are allowed"
-        )
+    body = write_exact(value)  # never longer than what was sent
     ttl = limits.default_ttl_seconds
     written = await request.app[STORE].write(
         key,

@@ -120,6 +120,13 @@ def test_integers_beyond_that_are_refused(digits: int) -> None:
         read_json(b"9" * digits)
 
 
+@given(values)
+def test_a_document_does_not_grow_when_it_is_rendered_again(value: Any) -> None:
+    shortest = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+    assert len(write_exact(read_exact(shortest))) <= len(shortest)
+
+
 NUMBERS = ["0.12345678901234567890", "1e-400", "-0", "-0.0", "1.10", "1E5", "9" * 4300, "0.5e+01"]
 
 
