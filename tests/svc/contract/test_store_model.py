@@ -25,21 +25,13 @@ from svc.domain.errors import (
     KeyMissing,
     PreconditionFailed,
 )
-from svc.domain.model import (
-    Added,
-    CounterName,
-    Increment,
-    Key,
-    Operation,
-    Precondition,
-    Ttl,
-    counter_etag,
-)
+from svc.domain.model import Added, CounterName, Increment, Key, Operation, Ttl
 from svc.domain.store import Store
 from svc.stores.names import counter_name, entry_name
 from svc.stores.store_url import open_store
 from tests.conftest import Backend
 from tests.svc.api.client import run_out
+from tests.svc.contract.conditions_on_counters import ConditionsOnCounters
 from tests.svc.contract.history import is_one_history
 from tests.svc.contract.store_model import (
     COUNTERS,
@@ -60,7 +52,7 @@ from tests.svc.contract.store_model import (
 )
 
 
-class StoreAgainstDict(RuleBasedStateMachine):
+class StoreAgainstDict(ConditionsOnCounters, RuleBasedStateMachine):
     backend: Backend
     store: Store
 
@@ -235,41 +227,6 @@ class StoreAgainstDict(RuleBasedStateMachine):
             assert isinstance(deleted, CounterMissing)
         else:
             assert deleted is False
-
-    @rule(
-        name=names,
-        change=st.sampled_from(["add", "set", "delete"]),
-        tag=st.sampled_from(["current", "other", "*"]),
-        wanted=st.booleans(),
-    )
-    def change_counter_if(self, name: CounterName, change: str, tag: str, wanted: bool) -> None:
-        value, _ = self.model.counters.get(name, (None, None))
-        tags = {"*": "*", "other": '"x"', "current": counter_etag(value or 0)}
-        condition = (tags[tag],)
-        precondition = Precondition(condition) if wanted else Precondition(None, condition)
-        holds = (value is not None and tag != "other") is wanted
-
-        if change == "add":
-            outcome = self.call("add", name, Increment(-1), None, precondition)
-        elif change == "set":
-            outcome = self.call("set_counter", name, 7, None, None, precondition)
-        else:
-            outcome = self.call("delete_counter", name, None, precondition)
-
-        if change == "delete" and value is None:
-            assert isinstance(outcome, CounterMissing)
-        elif not holds:
-            assert isinstance(outcome, PreconditionFailed)
-            assert outcome.etag == (None if value is None else counter_etag(value))
-        elif change == "add":
-            expected = self.model.step(name, Increment(-1))
-            assert expected == (outcome.value if isinstance(outcome, Added) else outcome.slug)
-        elif change == "set":
-            assert outcome == (value, False)
-            self.model.counters[name] = (7, None)
-        else:
-            assert outcome is False
-            del self.model.counters[name]
 
     @rule(pick=st.integers(0, 99))
     def expire(self, pick: int) -> None:
