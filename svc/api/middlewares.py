@@ -106,9 +106,13 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         if error.status < 400:
             raise
+        # aiohttp's router keeps the error, and with its traceback all frames and their bodies.
+        error.__traceback__ = None
         return _render_router_error(request, error)
-    except (web.RequestPayloadError, ConnectionError):
+    except (web.RequestPayloadError, ConnectionError) as error:
         # Invalid chunked encoding, or the client disconnected before the end of its body.
+        # aiohttp's stream keeps the error, and with its traceback all frames and the body.
+        error.__traceback__ = None
         broken = BodyInvalid("body: it could not be read to its end as it was declared")
         response = render_domain_error(broken)
         response.force_close()

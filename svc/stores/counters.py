@@ -53,13 +53,7 @@ class RedisCounters(RedisAccess):
         if outcome == b"ok":
             value = int(after)
             return Added(value, value - int(before), bool(replayed))
-        refusal: DomainError
-        if outcome == b"reused":
-            refusal = idempotency_mismatch()
-        else:
-            refusal = CounterBound() if outcome == b"bound" else CounterOverflow()
-        refusal.replayed = bool(replayed)
-        raise refusal
+        raise _refusal(outcome).recorded(replayed)
 
     async def add_many(
         self, increments: Sequence[tuple[CounterName, int]], deadline: float | None = None
@@ -113,11 +107,18 @@ class RedisCounters(RedisAccess):
         )
         if outcome == b"deleted":
             return bool(replayed)
-        refusal: DomainError = CounterMissing() if outcome == b"missing" else idempotency_mismatch()
-        refusal.replayed = bool(replayed)
-        raise refusal
+        raise _refusal(outcome).recorded(replayed)
 
     async def list_counters(
         self, prefix: str, limit: int, cursor: str | None
     ) -> Page[CounterSummary]:
         return await listing.list_counters(self.link, prefix, limit, cursor, self.deadline())
+
+
+def _refusal(outcome: bytes) -> DomainError:
+    """Return the error for the outcome of a script that changed nothing."""
+    if outcome == b"missing":
+        return CounterMissing()
+    if outcome == b"reused":
+        return idempotency_mismatch()
+    return CounterBound() if outcome == b"bound" else CounterOverflow()

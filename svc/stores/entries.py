@@ -170,13 +170,7 @@ class RedisEntries(RedisAccess):
         )
         if outcome == b"deleted":
             return bool(replayed)
-        refusal: DomainError
-        if outcome == b"refused":
-            refusal = PreconditionFailed(entry_codec.etag_of(version))
-        else:
-            refusal = KeyMissing() if outcome == b"missing" else idempotency_mismatch()
-        refusal.replayed = bool(replayed)
-        raise refusal
+        raise _refusal(outcome, version).recorded(replayed)
 
     async def recall(self, key: Key, operation: Operation) -> Written | None:
         reply = await self.call(
@@ -244,12 +238,13 @@ def _written(reply: Any) -> Written:
             outcome == b"created",
             bool(replayed),
         )
-    if outcome == b"reused":
-        raise idempotency_mismatch()
-    refusal: DomainError
+    raise _refusal(outcome, version).recorded(replayed)
+
+
+def _refusal(outcome: bytes, version: bytes | None) -> DomainError:
+    """Return the error for the outcome of a script that changed nothing."""
     if outcome == b"refused":
-        refusal = PreconditionFailed(entry_codec.etag_of(version) if version else None)
-    else:
-        refusal = KeyMissing() if outcome == b"missing" else NotJson()
-    refusal.replayed = bool(replayed)
-    raise refusal
+        return PreconditionFailed(entry_codec.etag_of(version) if version else None)
+    if outcome == b"missing":
+        return KeyMissing()
+    return NotJson() if outcome == b"not_json" else idempotency_mismatch()
