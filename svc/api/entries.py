@@ -48,6 +48,7 @@ from .bodies import (
     parse_ttl,
     render_json,
 )
+from .budget import SMALL_BYTES, take_bytes
 from .context import STORE
 from .idempotency import operation_of
 from .limits import LIMITS
@@ -92,6 +93,8 @@ async def read(request: web.Request) -> web.Response:
     ):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = entry.content_type
+    if len(entry.body) > SMALL_BYTES:
+        take_bytes(request, len(entry.body))
     return web.Response(body=entry.body, headers=headers)
 
 
@@ -159,10 +162,13 @@ async def patch(request: web.Request) -> web.Response:
             earlier = await store.recall(key, operation)
             if earlier is not None:
                 return _render_written(request, key, earlier)
+        taken = 0
         while loop.time() < deadline:
             try:
                 entry = await store.read(key)
                 check_precondition(precondition, entry.etag)
+                take_bytes(request, max(0, len(entry.body) - taken))
+                taken = max(taken, len(entry.body))
                 draft = _merged(request, entry, changes)
             except (KeyMissing, NotJson, PreconditionFailed) as refusal:
                 if operation is None:

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from ..domain.errors import BodyInvalid, BodyTooLarge, DomainError, NotJson
 from ..domain.model import CounterName, Draft, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
+from .budget import SMALL_BYTES, take_bytes
 from .context import IDENTITY, STORE
 from .idempotency import operation_of
 from .limits import LIMITS
@@ -44,6 +45,8 @@ async def hit(request: web.Request) -> web.Response:
 
 async def read(request: web.Request) -> web.Response:
     entry = await request.app[STORE].read(_key(request))
+    if len(entry.body) > SMALL_BYTES:
+        take_bytes(request, len(entry.body))
     try:
         value = read_json(entry.body)
     except DomainError:

@@ -155,8 +155,8 @@ async def test_an_upload_cut_off_by_the_client_or_the_deadline_leaves_no_cycle(
                 if waits:
                     assert (await wire.answer()).status == 408
                 else:
-                    await eventually(lambda: lifecycle.in_flight == 1, what="the request")
-            await eventually(lambda: lifecycle.in_flight == 0, what="its end")
+                    await eventually(lambda: lifecycle.active == 1, what="the request")
+            await eventually(lambda: lifecycle.active == 0, what="its end")
             await asyncio.sleep(0.01)
 
 
