@@ -18,6 +18,7 @@ from ..domain.errors import (
     BodyTooLarge,
     DomainError,
     OutcomeUnknown,
+    Overloaded,
     StoreUnavailable,
 )
 from ..domain.model import (
@@ -36,6 +37,7 @@ from ..domain.model import (
 )
 from ..domain.store import Store
 from .batch_groups import Group, Kind, Pending, group_operations
+from .batch_reads import read_entries
 from .bodies import (
     AddOperation,
     BatchAdded,
@@ -49,6 +51,7 @@ from .bodies import (
     PutOperation,
     render_json,
 )
+from .budget import take_bytes
 from .context import ROLES, STORE
 from .idempotency import build_operation, parse_idempotency_key
 from .limits import LIMITS, Limits
@@ -59,10 +62,6 @@ from .strict_json import decode_body, occur_exactly, read_json, reject_duplicate
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
-#: Entries read in one round trip, so that the size of the response is checked in between. A larger
-#: batch begins with fewer, because nothing is known yet about the size of its entries.
-READS_AT_ONCE: Final = 100
-FIRST_READS: Final = 25
 EARLIER_FAILED: Final = "the store did not answer an earlier operation; this one was not tried"
 ANSWER_FULL: Final = "the batch's answer is full; read this one alone"
 
@@ -83,7 +82,9 @@ async def run(request: web.Request) -> web.Response:
     names = {"operations": 1, "op": len(operations), "key": len(operations)}
     if not (only_reads and occur_exactly(names, raw)):
         reject_duplicate_keys(raw)
-    batch = Batch(request.app[STORE], limits, request.app[ROLES])
+    batch = Batch(
+        request.app[STORE], limits, request.app[ROLES], lambda size: take_bytes(request, size)
+    )
     run = batch.read if only_reads and "kv" in request.app[ROLES] else batch.run
     response = render_json({"results": await run(operations)})
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
@@ -93,8 +94,12 @@ async def run(request: web.Request) -> web.Response:
 class Batch:
     """Runs the operations of one request. The result of a failed operation is its problem."""
 
-    def __init__(self, store: Store, limits: Limits, roles: frozenset[str]) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, roles: frozenset[str], take: Callable[[int], None]
+    ) -> None:
+        """``take`` takes bytes from the budget; it raises Overloaded."""
         self._store = store
+        self._take = take
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
@@ -204,19 +209,31 @@ class Batch:
             await asyncio.gather(*jobs)
 
     async def _get(self, gets: list[Pending]) -> None:
-        """Read the entries, a bounded number at a time, until the response is full."""
-        at, size = 0, READS_AT_ONCE if len(gets) <= READS_AT_ONCE else FIRST_READS
-        while at < len(gets):
-            some = gets[at : at + size]
-            at, size = at + size, READS_AT_ONCE
-            if self._store_failed:
-                self._refuse(some)
-            elif self._bytes_left < 0:
-                for i, _ in some:
-                    self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+        """Read each entry once, until the response is full."""
+        keys = [key for _, key in gets]
+        found = await read_entries(self._store, keys, self._bytes_left, self._take)
+        for error in found.values():
+            if isinstance(error, DomainError):
+                self._failed(error)
+        size = sum(
+            len(entry.body) for _, key in gets if isinstance(entry := found.get(key.text), Entry)
+        )
+        try:
+            self._take(min(size, self._bytes_left))  # for their copies in the answer
+        except Overloaded as refusal:
+            for i, _ in gets:
+                self._results[i] = problem_of(refusal)
+            return
+        for i, key in gets:
+            outcome = found.get(key.text)
+            if isinstance(outcome, Entry):
+                self._results[i] = self._got(key, outcome)
+            elif outcome is not None:
+                self._results[i] = problem_of(outcome)
+            elif self._store_failed:
+                self._refuse([(i, key)])
             else:
-                keys = [key for _, key in some]
-                await self._collect(some, self._store.read_many(keys), self._got)
+                self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
 
     async def _collect(
         self,

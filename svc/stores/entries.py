@@ -17,6 +17,7 @@ from ..domain.model import (
     Operation,
     Page,
     Precondition,
+    Unread,
     Written,
 )
 from . import entry_codec, listing, scripts
@@ -42,9 +43,10 @@ class RedisEntries(RedisAccess):
         )
         self._versions = entry_codec.Versions()
 
-    async def read_many(
+    async def mget(
         self, keys: Sequence[Key], deadline: float | None = None
     ) -> list[Entry | DomainError]:
+        """Read all keys, of whatever size."""
         names = [entry_name(key) for key in keys]
         deadline = self.deadline() if deadline is None else deadline
         if self.clock.is_stale:
@@ -57,6 +59,39 @@ class RedisEntries(RedisAccess):
         outcomes: list[Entry | DomainError] = [KeyMissing()] * len(keys)
         for group, reply in replies:
             for i, outcome in zip(group, self._entries_of(reply, len(group)), strict=True):
+                outcomes[i] = outcome
+        return outcomes
+
+    async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
+        if len(keys) == 1:
+            return list(await self.mget(keys))
+        names = [entry_name(key) for key in keys]
+        deadline = self.deadline()
+        if self.clock.is_stale:
+            await self._read_clock(deadline)
+        replies = await self.execute_groups(
+            names,
+            lambda group: (
+                scripts.READ_MANY,
+                len(group),
+                *[names[i] for i in group],
+                room * len(group) // len(names),
+                entry_codec.HEADER_BYTES,
+            ),
+            deadline,
+            repeatable=True,
+        )
+        outcomes: list[Entry | Unread | DomainError] = [KeyMissing()] * len(keys)
+        for group, reply in replies:
+            headers = {}
+            parts = reply
+            if not isinstance(reply, Exception):
+                headers = {at: part[0] for at, part in enumerate(reply) if type(part) is list}
+                parts = [None if at in headers else part for at, part in enumerate(reply)]
+            found: list[Any] = list(self._entries_of(parts, len(group)))
+            for at, header in headers.items():
+                found[at] = _unread(header)
+            for i, outcome in zip(group, found, strict=True):
                 outcomes[i] = outcome
         return outcomes
 
@@ -208,6 +243,13 @@ class RedisEntries(RedisAccess):
         return await listing.list_entries(
             self.link, self.clock, prefix, limit, cursor, self.deadline()
         )
+
+
+def _unread(header: bytes) -> Unread | DomainError:
+    try:
+        return Unread(entry_codec.summarise("", header, 0).size)
+    except DomainError as error:
+        return error.with_traceback(None)
 
 
 def _precondition_arguments(precondition: Precondition | None) -> tuple[bytes, bytes]:

@@ -11,7 +11,7 @@ import pytest
 from svc.api.budget import BUDGET, RECEIVING_BYTES
 from svc.api.context import LIFECYCLE
 from svc.settings import SettingInvalid, Settings, load_settings
-from tests.support.answers import ask_admin, assert_problem, get, put, statuses, together
+from tests.support.answers import ask, ask_admin, assert_problem, get, put, statuses, together
 from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
@@ -154,3 +154,54 @@ def test_a_budget_too_small_for_one_request_is_refused_at_start() -> None:
         load_settings({"KV_MAX_BUFFERED_BYTES": "20971519"}, {})
 
     assert load_settings({"KV_MAX_BUFFERED_BYTES": "20971520"}, {}).max_buffered_bytes == 20971520
+
+
+async def test_a_batch_names_one_large_entry_often_and_reads_it_once(
+    service: Service, redis_server: RedisServer
+) -> None:
+    before = redis_server.client().info("stats")["total_net_output_bytes"]
+    operations = ",".join(['{"op":"get","key":"large"}'] * 100)
+
+    answer = await ask(service, "POST", "/v1/batch", data=f'{{"operations":[{operations}]}}')
+
+    assert answer.status == 200
+    after = redis_server.client().info("stats")["total_net_output_bytes"]
+    assert after - before < 2 * MIB
+
+
+async def test_a_batch_reads_no_more_than_its_answer_has_room_for(
+    redis_server: RedisServer,
+) -> None:
+    settings = Settings(
+        store_url=redis_server.url,
+        store_timeout_ms=5000,
+        max_batch_bytes=MIB // 2,
+        max_buffered_bytes=16 * MIB,
+    )
+    async with running_service(settings) as service:
+        keys = [f"k{i}" for i in range(20)]
+        for key in keys:
+            assert (await put(service, key, bytes(MIB // 4))).status == 201
+        before = redis_server.client().info("stats")["total_net_output_bytes"]
+        operations = ",".join(f'{{"op":"get","key":"{key}"}}' for key in [*keys, "none"])
+
+        answer = await ask(service, "POST", "/v1/batch", data=f'{{"operations":[{operations}]}}')
+
+        after = redis_server.client().info("stats")["total_net_output_bytes"]
+        results = answer.json["results"]
+        assert [result["status"] for result in results] == [200] * 8 + [413] * 12 + [404]
+        assert after - before < 2.5 * MIB
+        assert service.app[BUDGET].held == 0
+
+
+async def test_a_batch_whose_entries_find_no_room_says_so_for_each(service: Service) -> None:
+    async with uploads(service, 4, MIB * 15 // 16):
+        answer = await ask(
+            service,
+            "POST",
+            "/v1/batch",
+            data='{"operations":[{"op":"add","counter":"c"},{"op":"get","key":"large"}]}',
+        )
+
+        assert [result["status"] for result in answer.json["results"]] == [200, 503]
+        assert answer.json["results"][1]["code"] == "overloaded"
