@@ -17,6 +17,7 @@ from ..domain.errors import (
     DomainError,
     HeaderInvalid,
     OutcomeUnknown,
+    Overloaded,
     StoreUnavailable,
 )
 from ..domain.model import (
@@ -33,6 +34,7 @@ from ..domain.model import (
 from ..domain.store import Store
 from .batch_groups import Group, Kind, Pending, group_operations
 from .batch_operations import identify, parse_draft, parse_precondition
+from .batch_reads import read_entries
 from .bodies import (
     AddOperation,
     BatchAdded,
@@ -47,6 +49,7 @@ from .bodies import (
     PutOperation,
     render_json,
 )
+from .budget import take_bytes
 from .context import ROLES, STORE
 from .idempotency import operation_of
 from .limits import LIMITS, Limits
@@ -57,10 +60,6 @@ from .strict_json import decode_body, occur_exactly, reject_duplicate_keys
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
-#: Entries read in one round trip, so that the size of the response is checked in between. A larger
-#: batch begins with fewer, because nothing is known yet about the size of its entries.
-READS_AT_ONCE: Final = 100
-FIRST_READS: Final = 25
 EARLIER_FAILED: Final = "the store did not answer an earlier operation; this one was not tried"
 ANSWER_FULL: Final = "the batch's answer is full; read this one alone"
 
@@ -89,7 +88,9 @@ async def run(request: web.Request) -> web.Response:
         reject_duplicate_keys(raw)
     if precondition_of(request) is not None:
         raise HeaderInvalid("If-Match: a batch has no ETag; give if_match to its operations")
-    batch = Batch(request.app[STORE], limits, request.app[ROLES])
+    batch = Batch(
+        request.app[STORE], limits, request.app[ROLES], lambda size: take_bytes(request, size)
+    )
     replayed = False
     if (operation := operation_of(request, "batch", raw)) is not None:
         replayed = await batch.bind(operation)
@@ -104,8 +105,12 @@ async def run(request: web.Request) -> web.Response:
 class Batch:
     """Runs the operations of one request. The result of a failed operation is its problem."""
 
-    def __init__(self, store: Store, limits: Limits, roles: frozenset[str]) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, roles: frozenset[str], take: Callable[[int], None]
+    ) -> None:
+        """``take`` takes bytes from the budget; it raises Overloaded."""
         self._store = store
+        self._take = take
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
@@ -204,19 +209,31 @@ class Batch:
             await asyncio.gather(*jobs)
 
     async def _get(self, gets: list[Pending]) -> None:
-        """Read the entries, a bounded number at a time, until the response is full."""
-        at, size = 0, READS_AT_ONCE if len(gets) <= READS_AT_ONCE else FIRST_READS
-        while at < len(gets):
-            some = gets[at : at + size]
-            at, size = at + size, READS_AT_ONCE
-            if self._store_failed:
-                self._refuse(some)
-            elif self._bytes_left < 0:
-                for i, _ in some:
-                    self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+        """Read each entry once, until the response is full."""
+        keys = [key for _, key in gets]
+        found = await read_entries(self._store, keys, self._bytes_left, self._take)
+        for error in found.values():
+            if isinstance(error, DomainError):
+                self._failed(error)
+        size = sum(
+            len(entry.body) for _, key in gets if isinstance(entry := found.get(key.text), Entry)
+        )
+        try:
+            self._take(min(size, self._bytes_left))  # for their copies in the answer
+        except Overloaded as refusal:
+            for i, _ in gets:
+                self._results[i] = problem_of(refusal)
+            return
+        for i, key in gets:
+            outcome = found.get(key.text)
+            if isinstance(outcome, Entry):
+                self._results[i] = self._got(key, outcome)
+            elif outcome is not None:
+                self._results[i] = problem_of(outcome)
+            elif self._store_failed:
+                self._refuse([(i, key)])
             else:
-                keys = [key for _, key in some]
-                await self._collect(some, self._store.read_many(keys), self._got)
+                self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
 
     async def _collect(
         self,
@@ -254,10 +271,14 @@ class Batch:
     async def _get_if(
         self, key: Key, precondition: Precondition
     ) -> BatchGot | BatchUnchanged | Problem:
-        entry = await self._store.read(key)
+        found = await read_entries(self._store, [key], self._bytes_left, self._take)
+        entry = found.get(key.text)
+        if not isinstance(entry, Entry):
+            return self._failed(entry or BodyTooLarge(ANSWER_FULL))
         check_precondition(Precondition(precondition.if_match), entry.etag)
         if is_listed(entry.etag, precondition.if_none_match):
             return BatchUnchanged(304, key.text, entry.etag)
+        self._take(len(entry.body))  # for its copy in the answer
         return self._got(key, entry)
 
     async def _put(

@@ -47,6 +47,7 @@ from .bodies import (
     parse_ttl,
     render_json,
 )
+from .budget import SMALL_BYTES, take_bytes
 from .context import STORE
 from .header_lists import wants_minimal
 from .http_dates import http_date
@@ -102,6 +103,8 @@ async def read(request: web.Request) -> web.Response:
     ):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = entry.content_type
+    if len(entry.body) > SMALL_BYTES:
+        take_bytes(request, len(entry.body))
     if hdrs.RANGE in sent and request.method == hdrs.METH_GET:
         return _part(request, entry, headers)
     return web.Response(body=entry.body, headers=headers)
@@ -187,10 +190,13 @@ async def patch(request: web.Request) -> web.Response:
             earlier = await store.recall(key, operation)
             if earlier is not None:
                 return _render_written(request, key, earlier)
+        taken = 0
         while loop.time() < deadline:
             try:
                 entry = await store.read(key)
                 check_precondition(precondition, entry.etag)
+                take_bytes(request, max(0, len(entry.body) - taken))
+                taken = max(taken, len(entry.body))
                 draft = _merged(request, entry, changes)
             except (KeyMissing, NotJson, PreconditionFailed) as refusal:
                 if operation is None:

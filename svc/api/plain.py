@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from ..domain.errors import BodyInvalid, DomainError, NotJson
 from ..domain.model import CounterName, Draft, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
+from .budget import SMALL_BYTES, take_bytes
 from .context import IDENTITY, STORE
 from .header_lists import prefers_json
 from .idempotency import operation_of
@@ -52,6 +53,8 @@ async def read(request: web.Request) -> web.Response:
     check_read(request, etag, entry.written_seconds)
     if is_unchanged(request, etag, entry.written_seconds):
         return web.Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})
+    if len(entry.body) > SMALL_BYTES:
+        take_bytes(request, len(entry.body))
     try:
         value = read_exact(entry.body)
     except DomainError:

@@ -17,6 +17,15 @@ class DomainError(Exception):
     #: True if this is the recorded error of an earlier request with the same idempotency key.
     replayed: bool = False
 
+    def recorded(self, replayed: object) -> Self:
+        """Set ``replayed`` and return the error, so that it can be raised without a name.
+
+        A local variable that holds a raised exception makes a cycle (exception, traceback, frame),
+        which keeps the frames' other variables, request bodies among them, until a collection.
+        """
+        self.replayed = bool(replayed)
+        return self
+
     def copy(self) -> Self:
         """Return an equal error. Each waiting caller needs its own, because raising adds to it."""
         twin = type(self)(*self.args)

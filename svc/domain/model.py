@@ -95,6 +95,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     is_json: bool
 
 
+class Unread(msgspec.Struct, frozen=True, gc=False):
+    """In place of an entry that was not read because it did not fit. ``size`` is in bytes."""
+
+    size: int
+
+
 class EntrySummary(msgspec.Struct, frozen=True, gc=False):
     """An entry in a listing. ``size`` is the body's, in bytes."""
 

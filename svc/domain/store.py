@@ -33,6 +33,7 @@ from .model import (
     Operation,
     Page,
     Precondition,
+    Unread,
     Written,
 )
 
@@ -134,8 +135,14 @@ class Store(Protocol):
     ) -> Awaitable[Page[CounterSummary]]:
         """Return a page of the counters whose names begin with the prefix, like list_entries."""
 
-    def read_many(self, keys: Sequence[Key]) -> Awaitable[list[Entry | DomainError]]:
-        """Read each key. Return an entry or an error for each, in order."""
+    def read_many(
+        self, keys: Sequence[Key], room: int
+    ) -> Awaitable[list[Entry | Unread | DomainError]]:
+        """Read each key. Return an entry or an error for each, in order.
+
+        If there are several, those beyond ``room`` bytes together are Unread instead, and never
+        leave the store.
+        """
 
     def write_many(
         self, drafts: Sequence[tuple[Key, Draft]]

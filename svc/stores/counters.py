@@ -74,15 +74,7 @@ class RedisCounters(RedisAccess):
         if outcome == b"ok":
             value = int(after)
             return Added(value, value - int(before), bool(replayed))
-        refusal: DomainError
-        if outcome == b"reused":
-            refusal = idempotency_mismatch()
-        elif outcome == b"refused":
-            refusal = _precondition_failed(after)
-        else:
-            refusal = CounterBound() if outcome == b"bound" else CounterOverflow()
-        refusal.replayed = bool(replayed)
-        raise refusal
+        raise _refusal(outcome, after).recorded(replayed)
 
     async def add_many(
         self, increments: Sequence[tuple[CounterName, int]], deadline: float | None = None
@@ -128,9 +120,7 @@ class RedisCounters(RedisAccess):
         if outcome == b"reused":
             raise idempotency_mismatch()
         if outcome == b"refused":
-            refusal = _precondition_failed(previous)
-            refusal.replayed = bool(replayed)
-            raise refusal
+            raise _refusal(outcome, previous).recorded(replayed)
         return (listing.parse_counter(previous) if previous else None), bool(replayed)
 
     async def delete_counter(
@@ -148,13 +138,7 @@ class RedisCounters(RedisAccess):
         )
         if outcome == b"deleted":
             return bool(replayed)
-        refusal: DomainError
-        if outcome == b"refused":
-            refusal = _precondition_failed(current)
-        else:
-            refusal = CounterMissing() if outcome == b"missing" else idempotency_mismatch()
-        refusal.replayed = bool(replayed)
-        raise refusal
+        raise _refusal(outcome, current).recorded(replayed)
 
     async def list_counters(
         self, prefix: str, limit: int, cursor: str | None
@@ -178,9 +162,18 @@ def _value_list(etags: tuple[str, ...] | None) -> bytes:
     return f",{','.join(values)},".encode()
 
 
-def _precondition_failed(current: bytes) -> PreconditionFailed:
-    """Return the refusal; ``current`` are the counter's digits, b"" if there is no counter."""
-    if not current:
-        return PreconditionFailed(None, "the counter does not exist")
-    etag = counter_etag(listing.parse_counter(current))
-    return PreconditionFailed(etag, f"the counter's current ETag is {etag}")
+def _refusal(outcome: bytes, current: bytes) -> DomainError:
+    """Return the error for the outcome of a script that changed nothing.
+
+    ``current`` are the counter's digits, b"" if there is no counter.
+    """
+    if outcome == b"refused":
+        if not current:
+            return PreconditionFailed(None, "the counter does not exist")
+        etag = counter_etag(listing.parse_counter(current))
+        return PreconditionFailed(etag, f"the counter's current ETag is {etag}")
+    if outcome == b"missing":
+        return CounterMissing()
+    if outcome == b"reused":
+        return idempotency_mismatch()
+    return CounterBound() if outcome == b"bound" else CounterOverflow()

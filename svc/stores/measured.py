@@ -32,6 +32,7 @@ from ..domain.model import (
     Operation,
     Page,
     Precondition,
+    Unread,
     Written,
 )
 from ..domain.store import Store
@@ -145,9 +146,9 @@ class MeasuredStore:
         self,
         operation: str,
         good: str,
-        call: Callable[..., Awaitable[list[Result | DomainError]]],
+        call: Callable[..., Awaitable[list[Any]]],
         items: Sequence[Any],
-    ) -> list[Result | DomainError]:
+    ) -> list[Any]:
         trace = TRACE.get()
         if trace.sampled:
             call = self._recorded(trace, operation, call)
@@ -162,7 +163,8 @@ class MeasuredStore:
         failures = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
         for failure in failures:
             self._count[operation, RESULTS.get(type(failure), "error")] += 1
-        self._count[operation, good] += len(outcomes) - len(failures)
+        unread = sum(type(outcome) is Unread for outcome in outcomes)
+        self._count[operation, good] += len(outcomes) - len(failures) - unread
         return outcomes
 
     async def swap(
@@ -214,8 +216,10 @@ class MeasuredStore:
             "list_counters", "ok", self._store.list_counters, prefix, limit, cursor
         )
 
-    async def read_many(self, keys: Sequence[Key]) -> list[Entry | DomainError]:
-        return await self._measure_many("read", "hit", self._store.read_many, keys)
+    async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
+        return await self._measure_many(
+            "read", "hit", lambda items: self._store.read_many(items, room), keys
+        )
 
     async def write_many(self, drafts: Sequence[tuple[Key, Draft]]) -> list[Written | DomainError]:
         return await self._measure_many("write", "ok", self._store.write_many, drafts)

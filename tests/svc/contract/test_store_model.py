@@ -266,7 +266,7 @@ class StoreAgainstDict(ConditionsOnCounters, RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         asked = [Key(text) for text in KEYS]
-        for key, found in zip(asked, self.call("read_many", asked), strict=True):
+        for key, found in zip(asked, self.call("read_many", asked, 1 << 30), strict=True):
             expected = self.model.entries.get(key)
             single = self.call("read", key)
             if expected is None:
