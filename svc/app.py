@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from . import __version__
 from .api import admin
+from .api.budget import BUDGET, ByteBudget
 from .api.context import (
     IDENTITY,
     LIFECYCLE,
@@ -39,13 +40,15 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
     identity, limits, lifecycle = build_identity(settings), build_limits(settings), Lifecycle()
     signals = build_signals(settings) if signals is None else signals
     signals.metrics.watch_lifecycle(
-        active=lambda: lifecycle.in_flight,
+        active=lambda: lifecycle.active,
         ready=lambda: lifecycle.ready,
         draining=lambda: lifecycle.draining,
     )
     observer = signals.requests if settings.telemetry else None
+    budget = ByteBudget(settings.max_buffered_bytes, signals.metrics.rejected)
+    signals.metrics.watch_budget(lambda: budget.held)
     chain: list[Middleware] = [
-        observe_request(identity, lifecycle, limits, observer),
+        observe_request(identity, lifecycle, limits, budget, observer),
         render_problems,
     ]
     if settings.injects_faults:
@@ -60,6 +63,7 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
     app[STORE] = MeasuredStore(store, signals) if settings.telemetry else store
     app[IDENTITY] = identity
     app[LIMITS] = limits
+    app[BUDGET] = budget
     app[ROLES] = settings.roles
     app[LIFECYCLE] = lifecycle
     app[SIGNALS] = signals
@@ -154,6 +158,8 @@ def build_limits(settings: Settings) -> Limits:
         idempotency_ttl_seconds=settings.idempotency_ttl,
         header_timeout_seconds=settings.header_timeout_seconds,
         body_timeout_seconds=settings.body_timeout_seconds,
+        send_timeout_seconds=settings.send_timeout_seconds,
         store_timeout_ms=settings.store_timeout_ms,
         max_in_flight=settings.max_in_flight,
+        max_buffered_bytes=settings.max_buffered_bytes,
     )

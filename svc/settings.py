@@ -14,6 +14,11 @@ from typing import Any, Final
 PREFIX: Final = "KV_"
 ROLES: Final = ("kv", "counters")
 
+#: What one request may take of the byte budget, as multiples of the largest body: a batch and its
+#: answer; a value and what PATCH makes of it.
+BATCH_BUDGET_FACTOR: Final = 5
+VALUE_BUDGET_FACTOR: Final = 2
+
 _TOKEN: Final = re.compile(r"[!-~]{1,128}")
 
 
@@ -134,12 +139,22 @@ class Settings:
     max_in_flight: int = setting(
         whole(1, 1_000_000), 1024, "most concurrent requests; further ones get 503 immediately"
     )
+    max_buffered_bytes: int = setting(
+        whole(1, 1_099_511_627_776),
+        67_108_864,
+        "most bytes of bodies, values and unsent answers held; beyond it, requests get 503",
+    )
     store_timeout_ms: int = setting(whole(1, 60_000), 500, "timeout of a store operation")
     header_timeout_seconds: float = setting(
         decimal(0.1, 3600), 10.0, "how long a client may take to send a request's head"
     )
     body_timeout_seconds: float = setting(
         decimal(0.1, 3600), 10.0, "how long a client may take to send a request's body"
+    )
+    send_timeout_seconds: float = setting(
+        decimal(0.1, 3600),
+        10.0,
+        "how long a client may take to receive any 64 KiB of an answer",
     )
     keepalive_seconds: float = setting(
         decimal(1, 86_400),
@@ -233,7 +248,17 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -
                 hint = " (a Kubernetes Service named kv sets this: use enableServiceLinks: false)"
             shown = "***" if "://" in text and "@" in text else repr(text)
             raise SettingInvalid(f"{source}: {shown} is not {error}{hint}") from None
-    return Settings(**values)
+    settings = Settings(**values)
+    least = max(
+        BATCH_BUDGET_FACTOR * settings.max_batch_bytes,
+        VALUE_BUDGET_FACTOR * settings.max_value_bytes,
+    )
+    if settings.max_buffered_bytes < least:
+        raise SettingInvalid(
+            f"KV_MAX_BUFFERED_BYTES: one request may need {least} bytes, with this"
+            f" KV_MAX_BATCH_BYTES and KV_MAX_VALUE_BYTES; {settings.max_buffered_bytes} is less"
+        )
+    return settings
 
 
 def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:

@@ -90,7 +90,7 @@ async def statusz(request: web.Request) -> web.Response:
             pod=who.pod,
             python=platform.python_version(),
             uptime_seconds=round(time.monotonic() - app[UPTIME].since, 3),
-            in_flight=lifecycle.in_flight,
+            in_flight=lifecycle.active,
             draining=lifecycle.draining,
             store=store,
         )

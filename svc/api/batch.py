@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import re
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -17,7 +15,9 @@ from ..domain.errors import (
     BodyInvalid,
     BodyTooLarge,
     DomainError,
+    HeaderInvalid,
     OutcomeUnknown,
+    Overloaded,
     StoreUnavailable,
 )
 from ..domain.model import (
@@ -29,13 +29,12 @@ from ..domain.model import (
     Key,
     Operation,
     Precondition,
-    Ttl,
     Written,
-    check_content_type,
-    is_json_type,
 )
 from ..domain.store import Store
 from .batch_groups import Group, Kind, Pending, group_operations
+from .batch_operations import identify, parse_draft, parse_precondition
+from .batch_reads import read_entries
 from .bodies import (
     AddOperation,
     BatchAdded,
@@ -44,25 +43,23 @@ from .bodies import (
     BatchGot,
     BatchOperation,
     BatchPut,
+    BatchUnchanged,
     GetOperation,
     NoQuery,
     PutOperation,
     render_json,
 )
+from .budget import take_bytes
 from .context import ROLES, STORE
-from .idempotency import build_operation, parse_idempotency_key
+from .idempotency import operation_of
 from .limits import LIMITS, Limits
-from .preconditions import parse_entity_tags
+from .preconditions import check_precondition, is_listed, precondition_of
 from .problems import Problem, http_problem, problem_of
 from .requests import read_bytes, read_query
-from .strict_json import decode_body, occur_exactly, read_json, reject_duplicate_keys
+from .strict_json import decode_body, occur_exactly, reject_duplicate_keys
 
 _decoder: Final = msgspec.json.Decoder(BatchBody)
 
-#: Entries read in one round trip, so that the size of the response is checked in between. A larger
-#: batch begins with fewer, because nothing is known yet about the size of its entries.
-READS_AT_ONCE: Final = 100
-FIRST_READS: Final = 25
 EARLIER_FAILED: Final = "the store did not answer an earlier operation; this one was not tried"
 ANSWER_FULL: Final = "the batch's answer is full; read this one alone"
 
@@ -77,31 +74,62 @@ async def run(request: web.Request) -> web.Response:
             f"operations: there are {len(operations)};"
             f" a batch holds 1 to {limits.max_batch_operations}"
         )
-    only_reads = all(type(operation) is GetOperation for operation in operations)
+    only_reads = all(
+        type(operation) is GetOperation
+        and operation.if_match is None
+        and operation.if_none_match is None
+        for operation in operations
+    )
     # Each read has one "op" and one "key". If the names occur as often as there are reads, no
     # read has a duplicate, and a full parse for duplicates is not needed.
     names = {"operations": 1, "op": len(operations), "key": len(operations)}
+    names |= {"if_match": 0, "if_none_match": 0}
     if not (only_reads and occur_exactly(names, raw)):
         reject_duplicate_keys(raw)
-    batch = Batch(request.app[STORE], limits, request.app[ROLES])
+    if precondition_of(request) is not None:
+        raise HeaderInvalid("If-Match: a batch has no ETag; give if_match to its operations")
+    batch = Batch(
+        request.app[STORE], limits, request.app[ROLES], lambda size: take_bytes(request, size)
+    )
+    replayed = False
+    if (operation := operation_of(request, "batch", raw)) is not None:
+        replayed = await batch.bind(operation)
     run = batch.read if only_reads and "kv" in request.app[ROLES] else batch.run
     response = render_json({"results": await run(operations)})
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     return response
 
 
 class Batch:
     """Runs the operations of one request. The result of a failed operation is its problem."""
 
-    def __init__(self, store: Store, limits: Limits, roles: frozenset[str]) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, roles: frozenset[str], take: Callable[[int], None]
+    ) -> None:
+        """``take`` takes bytes from the budget; it raises Overloaded."""
         self._store = store
+        self._take = take
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
+        #: The id to which the batch's own idempotency key is bound; None without a key.
+        self._id: str | None = None
         #: True after the store has failed to answer an operation.
         self._store_failed = False
         #: The bytes that are left for values in the response.
         self._bytes_left = 4 * limits.max_batch_bytes
+
+    async def bind(self, operation: Operation) -> bool:
+        """Apply each change of the batch at most once. Return True if this is a retry.
+
+        The operation is bound to an id, from which each change gets an idempotency key of its own.
+        Raises IdempotencyMismatch.
+        """
+        proposal = os.urandom(16).hex()
+        self._id = await self._store.claim(f"batch:{operation.id.hex()}", operation, proposal)
+        return self._id != proposal
 
     async def run(self, operations: Sequence[BatchOperation]) -> list[Any]:
         """Return a result for each operation: the status and body of its single request."""
@@ -109,7 +137,7 @@ class Batch:
         parsed: list[tuple[Kind, str, Pending]] = []
         for i, operation in enumerate(operations):
             try:
-                kind, resource, arguments = self._parse(operation)
+                kind, resource, arguments = self._parse(i, operation)
             except DomainError as error:
                 self._results[i] = problem_of(error)
             except web.HTTPNotFound:
@@ -133,7 +161,7 @@ class Batch:
         await self._get(gets)
         return self._results
 
-    def _parse(self, operation: BatchOperation) -> tuple[Kind, str, Any]:
+    def _parse(self, index: int, operation: BatchOperation) -> tuple[Kind, str, Any]:
         """Return the operation's kind, its resource, and the arguments that its kind needs."""
         if isinstance(operation, AddOperation):
             if "counters" not in self._roles:
@@ -141,49 +169,26 @@ class Batch:
             name = CounterName(operation.counter)
             # NUL is not allowed in keys, so a counter and an entry of one name differ here.
             resource = "\0" + name.text
-            by, text = operation.by, operation.idempotency_key
-            if text is None:
+            by, precondition = operation.by, parse_precondition(operation)
+            once = identify(operation, f"ct:{name.text}", self._id, index)
+            if once is None and precondition is None:
                 return "add", resource, (name, by)
-            return "single", resource, partial(self._add, name, by, _operation(name, by, text))
+            return "single", resource, partial(self._add, name, by, once, precondition)
         if "kv" not in self._roles:
             raise web.HTTPNotFound
         key = Key(operation.key)
+        precondition = parse_precondition(operation)
         if isinstance(operation, GetOperation):
-            return "get", key.text, key
-        precondition = _if_match(operation.if_match)
+            if precondition is None:
+                return "get", key.text, key
+            return "single", key.text, partial(self._get_if, key, precondition)
+        once = identify(operation, f"kv:{key.text}", self._id, index)
         if not isinstance(operation, PutOperation):
-            return "single", key.text, partial(self._delete, key, precondition)
-        draft = self._draft(operation)
-        if precondition is None and draft.ttl != "keep":
+            return "single", key.text, partial(self._delete, key, precondition, once)
+        draft = parse_draft(operation, self._limits)
+        if precondition is None and once is None and draft.ttl != "keep":
             return "put", key.text, (key, draft)
-        return "single", key.text, partial(self._put, key, draft, precondition)
-
-    def _draft(self, operation: PutOperation) -> Draft:
-        limits = self._limits
-        raw = bytes(operation.value)
-        if bool(raw) == (operation.value_b64 is not None):
-            raise BodyInvalid("value: give either value or value_b64")
-        if operation.value_b64 is not None:
-            try:
-                raw = base64.b64decode(operation.value_b64, validate=True)
-            except (binascii.Error, ValueError):
-                raise BodyInvalid("value_b64: it is not base64") from None
-            default_type = "application/octet-stream"
-        else:
-            default_type = "application/json"
-        if len(raw) > limits.max_value_bytes:
-            raise BodyTooLarge(
-                f"value: it is {len(raw)} bytes long; at most {limits.max_value_bytes} are allowed"
-            )
-        content_type = check_content_type(operation.content_type or default_type)
-        is_json = is_json_type(content_type)
-        if is_json or operation.value_b64 is None:
-            read_json(raw, "value")
-        default = limits.default_ttl_seconds
-        ttl: Ttl = default if operation.ttl is None else operation.ttl  # type: ignore[assignment]
-        if operation.ttl == "none":
-            ttl = None
-        return Draft(raw, content_type, ttl, is_json, default)
+        return "single", key.text, partial(self._put, key, draft, precondition, once)
 
     async def _run_group(self, group: Group) -> None:
         """Run independent operations concurrently, with one bulk operation for each kind."""
@@ -204,19 +209,31 @@ class Batch:
             await asyncio.gather(*jobs)
 
     async def _get(self, gets: list[Pending]) -> None:
-        """Read the entries, a bounded number at a time, until the response is full."""
-        at, size = 0, READS_AT_ONCE if len(gets) <= READS_AT_ONCE else FIRST_READS
-        while at < len(gets):
-            some = gets[at : at + size]
-            at, size = at + size, READS_AT_ONCE
-            if self._store_failed:
-                self._refuse(some)
-            elif self._bytes_left < 0:
-                for i, _ in some:
-                    self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+        """Read each entry once, until the response is full."""
+        keys = [key for _, key in gets]
+        found = await read_entries(self._store, keys, self._bytes_left, self._take)
+        for error in found.values():
+            if isinstance(error, DomainError):
+                self._failed(error)
+        size = sum(
+            len(entry.body) for _, key in gets if isinstance(entry := found.get(key.text), Entry)
+        )
+        try:
+            self._take(min(size, self._bytes_left))  # for their copies in the answer
+        except Overloaded as refusal:
+            for i, _ in gets:
+                self._results[i] = problem_of(refusal)
+            return
+        for i, key in gets:
+            outcome = found.get(key.text)
+            if isinstance(outcome, Entry):
+                self._results[i] = self._got(key, outcome)
+            elif outcome is not None:
+                self._results[i] = problem_of(outcome)
+            elif self._store_failed:
+                self._refuse([(i, key)])
             else:
-                keys = [key for _, key in some]
-                await self._collect(some, self._store.read_many(keys), self._got)
+                self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
 
     async def _collect(
         self,
@@ -251,15 +268,33 @@ class Batch:
         for i, _ in pending:
             self._results[i] = problem_of(StoreUnavailable(EARLIER_FAILED))
 
-    async def _put(self, key: Key, draft: Draft, precondition: Precondition | None) -> BatchPut:
-        return _put_result((key, draft), await self._store.write(key, draft, precondition))
+    async def _get_if(
+        self, key: Key, precondition: Precondition
+    ) -> BatchGot | BatchUnchanged | Problem:
+        found = await read_entries(self._store, [key], self._bytes_left, self._take)
+        entry = found.get(key.text)
+        if not isinstance(entry, Entry):
+            return self._failed(entry or BodyTooLarge(ANSWER_FULL))
+        check_precondition(Precondition(precondition.if_match), entry.etag)
+        if is_listed(entry.etag, precondition.if_none_match):
+            return BatchUnchanged(304, key.text, entry.etag)
+        self._take(len(entry.body))  # for its copy in the answer
+        return self._got(key, entry)
 
-    async def _delete(self, key: Key, precondition: Precondition | None) -> BatchDeleted:
-        await self._store.delete(key, precondition)
-        return BatchDeleted(204, key.text)
+    async def _put(
+        self, key: Key, draft: Draft, precondition: Precondition | None, once: Operation | None
+    ) -> BatchPut:
+        return _put_result((key, draft), await self._store.write(key, draft, precondition, once))
 
-    async def _add(self, name: CounterName, by: int, operation: Operation) -> BatchAdded:
-        added = await self._store.add(name, Increment(by=by), operation)
+    async def _delete(
+        self, key: Key, precondition: Precondition | None, once: Operation | None
+    ) -> BatchDeleted:
+        return BatchDeleted(204, key.text, await self._store.delete(key, precondition, once))
+
+    async def _add(
+        self, name: CounterName, by: int, once: Operation | None, precondition: Precondition | None
+    ) -> BatchAdded:
+        added = await self._store.add(name, Increment(by=by), once, precondition)
         return _add_result((name, by), added)
 
     def _got(self, key: Key, entry: Entry) -> BatchGot | Problem:
@@ -273,22 +308,9 @@ class Batch:
         return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
 
 
-def _operation(name: CounterName, by: int, text: str) -> Operation:
-    key = parse_idempotency_key(text, "idempotency_key")
-    return build_operation(key, f"ct:{name.text}", b"add %d" % by)
-
-
-def _if_match(etag: str | None) -> Precondition | None:
-    if etag is None:
-        return None
-    # A single ETag may come without its quotes, which would need escapes in JSON.
-    text = f'"{etag}"' if re.fullmatch(r"[0-9A-Za-z]+", etag) else etag
-    return Precondition(if_match=parse_entity_tags(text, "if_match"))
-
-
 def _put_result(put: tuple[Key, Draft], written: Written) -> BatchPut:
     status = 201 if written.created else 200
-    return BatchPut(status, put[0].text, written.etag, written.ttl_seconds)
+    return BatchPut(status, put[0].text, written.etag, written.ttl_seconds, written.replayed)
 
 
 def _add_result(add: tuple[CounterName, int], added: Added) -> BatchAdded:

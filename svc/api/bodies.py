@@ -97,6 +97,9 @@ class CounterPage(msgspec.Struct, frozen=True):
 
 class GetOperation(msgspec.Struct, tag_field="op", tag="get", forbid_unknown_fields=True, gc=False):
     key: str
+    #: As the headers If-Match and If-None-Match; a single ETag may come without its quotes.
+    if_match: str | None = None
+    if_none_match: str | None = None
 
 
 class PutOperation(msgspec.Struct, tag_field="op", tag="put", forbid_unknown_fields=True, gc=False):
@@ -107,6 +110,8 @@ class PutOperation(msgspec.Struct, tag_field="op", tag="put", forbid_unknown_fie
     content_type: str | None = None
     ttl: TtlSeconds | Literal["none", "keep"] | None = None
     if_match: str | None = None
+    if_none_match: str | None = None
+    idempotency_key: str | None = None
 
 
 class DeleteOperation(
@@ -114,11 +119,15 @@ class DeleteOperation(
 ):
     key: str
     if_match: str | None = None
+    if_none_match: str | None = None
+    idempotency_key: str | None = None
 
 
 class AddOperation(msgspec.Struct, tag_field="op", tag="add", forbid_unknown_fields=True, gc=False):
     counter: str
     by: Int64 = 1
+    if_match: str | None = None
+    if_none_match: str | None = None
     idempotency_key: str | None = None
 
 
@@ -141,16 +150,24 @@ class BatchGot(msgspec.Struct, omit_defaults=True, gc=False):
     value_b64: bytes | msgspec.UnsetType = msgspec.UNSET
 
 
-class BatchPut(msgspec.Struct, gc=False):
+class BatchUnchanged(msgspec.Struct, gc=False):
+    status: int
+    key: str
+    etag: str
+
+
+class BatchPut(msgspec.Struct, omit_defaults=True, gc=False):
     status: int
     key: str
     etag: str
     ttl: int | None
+    replayed: bool = False
 
 
-class BatchDeleted(msgspec.Struct, gc=False):
+class BatchDeleted(msgspec.Struct, omit_defaults=True, gc=False):
     status: int
     key: str
+    replayed: bool = False
 
 
 class BatchAdded(msgspec.Struct, omit_defaults=True, gc=False):

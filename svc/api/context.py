@@ -25,7 +25,16 @@ class Lifecycle:
     def __init__(self) -> None:
         self.ready = False
         self.draining = False
+        #: Requests that are being served; this is what ``max_in_flight`` limits.
         self.in_flight = 0
+        #: Requests whose bodies are still arriving, and those whose answers are not yet sent.
+        self.receiving = 0
+        self.sending = 0
+
+    @property
+    def active(self) -> int:
+        """Return the number of requests under way."""
+        return self.in_flight + self.receiving + self.sending
 
 
 STORE: Final = web.AppKey("store", Store)

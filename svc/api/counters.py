@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from ..domain.errors import BodyInvalid
-from ..domain.model import Increment
+from ..domain.model import Increment, counter_etag
 from .bodies import (
     CounterBody,
     CounterPage,
@@ -23,6 +23,7 @@ from .bodies import (
 )
 from .context import STORE
 from .idempotency import operation_of
+from .preconditions import check_read, is_unchanged, precondition_of
 from .requests import counter_of, read_bytes, read_query
 from .strict_json import read_body
 
@@ -35,11 +36,22 @@ _ONE: Final = Increment()
 async def read(request: web.Request) -> web.Response:
     name = counter_of(request)
     counter = await request.app[STORE].read_counter(name)
-    response = render_json(
-        CounterRead(name.text, counter.value, str(counter.value), counter.ttl_seconds)
-    )
+    etag = _etag(counter.value, counter.ttl_seconds)
+    check_read(request, etag)
+    if is_unchanged(request, etag):
+        response = web.Response(status=304)
+    else:
+        response = render_json(
+            CounterRead(name.text, counter.value, str(counter.value), counter.ttl_seconds)
+        )
+    response.headers["ETag"] = etag
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _etag(value: int, ttl_seconds: int | None) -> str:
+    """Return the ETag; weak if there is a TTL, because the time left in the body changes."""
+    return counter_etag(value) if ttl_seconds is None else f"W/{counter_etag(value)}"
 
 
 async def increment(request: web.Request) -> web.Response:
@@ -48,7 +60,7 @@ async def increment(request: web.Request) -> web.Response:
     raw = await read_bytes(request, MAX_BODY_BYTES, "body")
     change = _build_increment(read_body(raw, _increment)) if raw else _ONE
     operation = operation_of(request, f"ct:{name.text}", raw)
-    added = await request.app[STORE].add(name, change, operation)
+    added = await request.app[STORE].add(name, change, operation, precondition_of(request))
     response = render_json(
         CounterStepped(name.text, added.value, str(added.value), added.applied_by)
     )
@@ -76,7 +88,11 @@ async def write(request: web.Request) -> web.Response:
     raw = await read_bytes(request, MAX_BODY_BYTES, "body")
     body = read_body(raw, _counter)
     previous, replayed = await request.app[STORE].set_counter(
-        name, body.value, body.ttl, operation_of(request, f"ct:{name.text}", raw)
+        name,
+        body.value,
+        body.ttl,
+        operation_of(request, f"ct:{name.text}", raw),
+        precondition_of(request),
     )
     response = render_json(
         CounterSet(
@@ -88,6 +104,7 @@ async def write(request: web.Request) -> web.Response:
             body.ttl,
         )
     )
+    response.headers["ETag"] = _etag(body.value, body.ttl)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response
@@ -97,7 +114,7 @@ async def delete(request: web.Request) -> web.Response:
     name = counter_of(request)
     read_query(request, NoQuery)
     replayed = await request.app[STORE].delete_counter(
-        name, operation_of(request, f"ct:{name.text}", b"")
+        name, operation_of(request, f"ct:{name.text}", b""), precondition_of(request)
     )
     headers = {"Idempotency-Replayed": "true"} if replayed else None
     return web.Response(status=204, headers=headers)

@@ -11,18 +11,15 @@ from ..domain.errors import BodyInvalid, BodyTooLarge, ContentCodingUnsupported
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
-def decompressor(coding: str, limit: int, what: str) -> Decompressor | None:
-    """Return a decompressor for the Content-Encoding; None for identity.
+def decompressor(coding: str, limit: int, what: str) -> Decompressor:
+    """Return a decompressor for the content coding, which is in lower case.
 
     ``limit`` is the most bytes of the result, and ``what`` names the body in error messages.
     Raises ContentCodingUnsupported.
     """
-    name = coding.strip().lower()
-    if name in {"", "identity"}:
-        return None
-    if name in {"gzip", "x-gzip"}:
+    if coding in {"gzip", "x-gzip"}:
         return Decompressor(_GZIP, limit, what)
-    if name == "deflate":
+    if coding == "deflate":
         return Decompressor(zlib.MAX_WBITS, limit, what)
     raise ContentCodingUnsupported(f"Content-Encoding: {coding!r} can't be undone here")
 

@@ -10,8 +10,6 @@ import asyncio
 import os
 import time
 import uuid
-from email.utils import formatdate
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 from weakref import WeakValueDictionary
@@ -32,6 +30,7 @@ from ..domain.errors import (
 )
 from ..domain.model import (
     Draft,
+    Entry,
     Key,
     Precondition,
     Written,
@@ -48,20 +47,30 @@ from .bodies import (
     parse_ttl,
     render_json,
 )
+from .budget import SMALL_BYTES, take_bytes
 from .context import STORE
+from .header_lists import wants_minimal
+from .http_dates import http_date
 from .idempotency import operation_of
 from .limits import LIMITS
 from .merge_patch import merge
-from .preconditions import check_precondition, check_read, is_unchanged, precondition_of
+from .preconditions import (
+    check_precondition,
+    check_read,
+    is_same_version,
+    is_unchanged,
+    modified_seconds,
+    precondition_of,
+)
+from .ranges import parse_range
 from .requests import (
     decode_path,
     key_of,
     raw_rest,
     read_bytes,
     read_query,
-    wants_minimal,
 )
-from .strict_json import read_json, write_json
+from .strict_json import read_exact, read_json, write_exact
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 OCTETS: Final = "application/octet-stream"
@@ -69,30 +78,49 @@ OCTETS: Final = "application/octet-stream"
 #: guess another content type.
 _READ_HEADERS: Final = CIMultiDict(
     {
+        "Accept-Ranges": "bytes",
         "Cache-Control": "no-cache",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
 )
-http_date: Final = lru_cache(maxsize=4096)(lambda seconds: formatdate(seconds, usegmt=True))
 
 
 async def read(request: web.Request) -> web.Response:
     entry = await request.app[STORE].read(key_of(request))
     headers = CIMultiDict(_READ_HEADERS)
     headers["ETag"] = entry.etag
-    headers["Last-Modified"] = http_date(entry.written_seconds)
+    # RFC 9110 §8.8.2.1: never later than Date.
+    modified = min(modified_seconds(entry.written_seconds), int(time.time()))
+    headers["Last-Modified"] = http_date(modified)
     if entry.ttl_seconds is not None:
         headers["KV-TTL"] = str(entry.ttl_seconds)
     sent = request.headers
-    if hdrs.IF_MATCH in sent:
-        check_read(request, entry.etag)
+    if hdrs.IF_MATCH in sent or hdrs.IF_UNMODIFIED_SINCE in sent:
+        check_read(request, entry.etag, entry.written_seconds)
     if (hdrs.IF_NONE_MATCH in sent or hdrs.IF_MODIFIED_SINCE in sent) and is_unchanged(
         request, entry.etag, entry.written_seconds
     ):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = entry.content_type
+    if len(entry.body) > SMALL_BYTES:
+        take_bytes(request, len(entry.body))
+    if hdrs.RANGE in sent and request.method == hdrs.METH_GET:
+        return _part(request, entry, headers)
     return web.Response(body=entry.body, headers=headers)
+
+
+def _part(request: web.Request, entry: Entry, headers: CIMultiDict[str]) -> web.Response:
+    """Return the part of the entry that Range asks for, or the whole. See ranges.py."""
+    size = len(entry.body)
+    found = None
+    if is_same_version(request, entry.etag, entry.written_seconds):
+        found = parse_range(",".join(request.headers.getall(hdrs.RANGE)), size)
+    if found is None:
+        return web.Response(body=entry.body, headers=headers)
+    first, end = found
+    headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    return web.Response(status=206, body=entry.body[first:end], headers=headers)
 
 
 async def write(request: web.Request) -> web.Response:
@@ -120,7 +148,10 @@ def _draft(request: web.Request, body: bytes) -> Draft:
 
 def _render_written(request: web.Request, key: Key, written: Written) -> web.Response:
     if wants_minimal(request):
-        response = web.Response(status=204, headers={"Preference-Applied": "return=minimal"})
+        response = web.Response(
+            status=201 if written.created else 204,
+            headers={"Preference-Applied": "return=minimal"},
+        )
     else:
         body = EntryWritten(key.text, written.etag, written.ttl_seconds)
         response = render_json(body, 201 if written.created else 200)
@@ -141,7 +172,7 @@ async def patch(request: web.Request) -> web.Response:
         raise MediaTypeUnsupported(f"Content-Type: a PATCH must be {MERGE_PATCH}")
     read_query(request, NoQuery)
     raw = await read_bytes(request, request.app[LIMITS].max_value_bytes, "patch")
-    changes = read_json(raw, "patch")
+    changes = read_exact(raw, "patch")
     precondition = precondition_of(request)
     operation = operation_of(request, f"kv:{key.text}", raw)
     store = request.app[STORE]
@@ -159,10 +190,13 @@ async def patch(request: web.Request) -> web.Response:
             earlier = await store.recall(key, operation)
             if earlier is not None:
                 return _render_written(request, key, earlier)
+        taken = 0
         while loop.time() < deadline:
             try:
                 entry = await store.read(key)
                 check_precondition(precondition, entry.etag)
+                take_bytes(request, max(0, len(entry.body) - taken))
+                taken = max(taken, len(entry.body))
                 draft = _merged(request, entry, changes)
             except (KeyMissing, NotJson, PreconditionFailed) as refusal:
                 if operation is None:
@@ -176,12 +210,12 @@ async def patch(request: web.Request) -> web.Response:
     raise StoreContended("too many other writers kept changing the entry; nothing was applied")
 
 
-def _merged(request: web.Request, entry: Any, changes: Any) -> Draft:
+def _merged(request: web.Request, entry: Entry, changes: Any) -> Draft:
     try:
-        value = read_json(entry.body)
+        value = read_exact(entry.body)
     except BodyInvalid:
         raise NotJson from None
-    body = write_json(merge(value, changes))
+    body = write_exact(merge(value, changes))
     limit = request.app[LIMITS].max_value_bytes
     if len(body) > limit:
         raise BodyTooLarge(

@@ -30,13 +30,15 @@ def operation_of(request: web.Request, resource: str, body: bytes) -> Operation 
         raise HeaderInvalid(f"{IDEMPOTENCY_KEY}: it is given more than once")
     key = parse_idempotency_key(lines[0].strip(), IDEMPOTENCY_KEY)
     headers = request.headers
-    payload = (
+    payload = [
         request.method,
         request.rel_url.raw_query_string,
         headers.get(hdrs.CONTENT_TYPE, ""),
         ",".join(headers.getall(hdrs.IF_MATCH, ())),
         ",".join(headers.getall(hdrs.IF_NONE_MATCH, ())),
-    )
+    ]
+    # aiohttp decodes bytes that are not UTF-8 to lone surrogates, which JSON can't hold.
+    payload = [text.encode("utf-8", "backslashreplace").decode() for text in payload]
     return build_operation(key, resource, msgspec.json.encode(payload) + body)
 
 

@@ -24,8 +24,10 @@ class Limits(msgspec.Struct, frozen=True):
     idempotency_ttl_seconds: int
     header_timeout_seconds: float
     body_timeout_seconds: float
+    send_timeout_seconds: float
     store_timeout_ms: int
     max_in_flight: int
+    max_buffered_bytes: int
 
 
 LIMITS: Final = web.AppKey("limits", Limits)

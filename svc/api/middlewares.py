@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
@@ -18,6 +18,7 @@ from ..domain.errors import BodyInvalid, DomainError, InjectedFault, Overloaded
 from ..telemetry.requests import RequestTelemetry
 from ..telemetry.sampling import NoSampler
 from ..telemetry.trace import TRACE, RequestTrace, random_trace_id
+from .budget import ByteBudget
 from .context import Identity, Lifecycle
 from .limits import Limits
 from .problems import http_problem, render_domain_error, render_problem
@@ -56,6 +57,7 @@ def observe_request(
     identity: Identity,
     lifecycle: Lifecycle,
     limits: Limits,
+    budget: ByteBudget,
     telemetry: RequestTelemetry | None = None,
 ) -> Middleware:
     """Return the outermost middleware.
@@ -85,6 +87,8 @@ def observe_request(
                 response = await handler(request)
             finally:
                 lifecycle.in_flight -= 1
+                if trace.held_bytes:
+                    budget.release(trace.held_bytes)
         request_id = read_request_id(request.headers, trace)
         name_responder(response, identity, request_id)
         if lifecycle.draining:
@@ -106,9 +110,13 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         if error.status < 400:
             raise
+        # aiohttp's router keeps the error, and with its traceback all frames and their bodies.
+        error.__traceback__ = None
         return _render_router_error(request, error)
-    except (web.RequestPayloadError, ConnectionError):
+    except (web.RequestPayloadError, ConnectionError) as error:
         # Invalid chunked encoding, or the client disconnected before the end of its body.
+        # aiohttp's stream keeps the error, and with its traceback all frames and the body.
+        error.__traceback__ = None
         broken = BodyInvalid("body: it could not be read to its end as it was declared")
         response = render_domain_error(broken)
         response.force_close()
@@ -119,6 +127,12 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def _render_router_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        # Every route answers OPTIONS, which has no handler.
+        allow = ",".join(sorted({*error.allowed_methods, hdrs.METH_OPTIONS}))
+        if request.method == hdrs.METH_OPTIONS:
+            return web.Response(status=204, headers={"Allow": allow})
+        error.headers["Allow"] = allow
     if error.status == 404:
         detail = "there is no such route here"
     elif error.status == 405:

@@ -6,20 +6,22 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
-from ..domain.errors import BodyInvalid, BodyTooLarge, DomainError, NotJson
+from ..domain.errors import BodyInvalid, DomainError, NotJson
 from ..domain.model import CounterName, Draft, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
+from .budget import SMALL_BYTES, take_bytes
 from .context import IDENTITY, STORE
+from .header_lists import prefers_json
 from .idempotency import operation_of
 from .limits import LIMITS
-from .preconditions import precondition_of
+from .preconditions import check_read, is_unchanged, precondition_of
 from .requests import (
     decode_path,
     raw_rest,
     read_bytes,
     read_query,
 )
-from .strict_json import read_json, write_json
+from .strict_json import read_exact, write_exact
 
 #: The hit counter is the counter ``/v1/counters/hits``.
 HITS: Final = CounterName("hits")
@@ -31,27 +33,36 @@ async def hit(request: web.Request) -> web.Response:
     if request.method == hdrs.METH_HEAD:  # a probe does not count
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         return web.Response(headers=headers, content_type="text/plain", charset="utf-8")
-    added = await request.app[STORE].add(HITS, ONE)
-    if "application/json" in request.headers.get(hdrs.ACCEPT, ""):
+    operation = operation_of(request, f"ct:{HITS.text}", b"")
+    added = await request.app[STORE].add(HITS, ONE, operation)
+    if prefers_json(request):
         who = request.app[IDENTITY]
         response = render_json(Hits(added.value, who.pod, who.version, who.track))
     else:
         response = web.Response(text=f"Count is {added.value}.")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
+    if added.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     return response
 
 
 async def read(request: web.Request) -> web.Response:
     entry = await request.app[STORE].read(_key(request))
+    etag = _weak(entry.etag)
+    check_read(request, etag, entry.written_seconds)
+    if is_unchanged(request, etag, entry.written_seconds):
+        return web.Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})
+    if len(entry.body) > SMALL_BYTES:
+        take_bytes(request, len(entry.body))
     try:
-        value = read_json(entry.body)
+        value = read_exact(entry.body)
     except DomainError:
         value = None
     if not isinstance(value, dict):
         raise NotJson("the entry is not a JSON object; read it at /v1/kv/…")
     response = _render(value, entry.written_seconds, entry.ttl_seconds)
-    response.headers["ETag"] = entry.etag
+    response.headers["ETag"] = etag
     return response
 
 
@@ -60,17 +71,12 @@ async def write(request: web.Request) -> web.Response:
     read_query(request, NoQuery)
     limits = request.app[LIMITS]
     raw = await read_bytes(request, limits.max_value_bytes)
-    value = read_json(raw, "body")
+    value = read_exact(raw, "body")
     if not isinstance(value, dict):
         raise BodyInvalid("body: it must be a JSON object")
     for name in ("last_updated", "ttl"):
         value.pop(name, None)
-    body = write_json(value)
-    if len(body) > limits.max_value_bytes:
-        raise BodyTooLarge(
-            f"body: as it is stored, it is {len(body)} bytes long;"
-            f" at most {limits.max_value_bytes} are allowed"
-        )
+    body = write_exact(value)  # never longer than what was sent
     ttl = limits.default_ttl_seconds
     written = await request.app[STORE].write(
         key,
@@ -79,10 +85,15 @@ async def write(request: web.Request) -> web.Response:
         operation_of(request, f"kv:{key.text}", raw),
     )
     response = _render(value, written.written_seconds, written.ttl_seconds, 201)
-    response.headers["ETag"] = written.etag
+    response.headers["ETag"] = _weak(written.etag)
     if written.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _weak(etag: str) -> str:
+    """Return the weak form of an entry's ETag: here the body also has a ``ttl``, which changes."""
+    return f"W/{etag}"
 
 
 def _key(request: web.Request) -> Key:
@@ -94,4 +105,4 @@ def _render(
 ) -> web.Response:
     shown = {**value, "last_updated": written_seconds, "ttl": ttl_seconds}
     headers = {**JSON, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=write_json(shown), status=status, headers=headers)
+    return web.Response(body=write_exact(shown), status=status, headers=headers)

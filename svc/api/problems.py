@@ -32,6 +32,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     errors.KeyMissing: 404,
     errors.CounterMissing: 404,
     errors.PreconditionFailed: 412,
+    errors.RangeNotSatisfiable: 416,
     errors.NotJson: 409,
     errors.CounterOverflow: 409,
     errors.CounterBound: 409,
@@ -97,6 +98,8 @@ def render_domain_error(error: DomainError) -> web.Response:
     response = render_problem(problem_of(error, trace.trace_id))
     if isinstance(error, errors.PreconditionFailed) and error.etag is not None:
         response.headers["ETag"] = error.etag
+    if isinstance(error, errors.RangeNotSatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.MediaTypeUnsupported):
         response.headers["Accept-Patch"] = "application/merge-patch+json"
     if isinstance(error, errors.ContentCodingUnsupported):

@@ -1,19 +1,24 @@
-"""Read a request's key, query and body. See preconditions.py and idempotency.py for its headers."""
+"""Read a request's key, query and body. Other modules read its headers."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from ..domain.errors import BodyTimeout, BodyTooLarge, KeyInvalid, QueryInvalid
+from ..domain.errors import BodyTimeout, BodyTooLarge, KeyInvalid, Overloaded, QueryInvalid
 from ..domain.model import CounterName, Key
 from .bodies import HINTS
-from .decompression import decompressor
+from .budget import BUDGET, RECEIVING_BYTES, SMALL_BYTES, take_bytes
+from .context import LIFECYCLE, SIGNALS
+from .decompression import Decompressor, decompressor
+from .header_lists import content_coding
 from .limits import LIMITS
 
 _PLAIN_KEY_PATH: Final = re.compile(r"/v1/kv/[^%?#\x80-\U0010ffff]+")
@@ -86,24 +91,15 @@ def read_query(request: web.Request, kind: type[Query]) -> Query:
         raise QueryInvalid(f"query: {error}") from None
 
 
-def wants_minimal(request: web.Request) -> bool:
-    """Return True if the request has ``Prefer: return=minimal`` (RFC 7240)."""
-    if "Prefer" not in request.headers:
-        return False
-    preferences = ",".join(request.headers.getall("Prefer")).replace(" ", "").lower().split(",")
-    return "return=minimal" in preferences
-
-
 async def read_bytes(request: web.Request, limit: int, what: str = "value") -> bytes:
     """Read and decompress the whole body, within ``limit`` bytes and the timeout.
 
     ``what`` names the body in error messages. Raises BodyTooLarge, BodyTimeout, BodyInvalid,
-    ContentCodingUnsupported.
+    HeaderInvalid, ContentCodingUnsupported, Overloaded.
     """
     content = request.content
-    decompress = None
-    if hdrs.CONTENT_ENCODING in request.headers:
-        decompress = decompressor(request.headers[hdrs.CONTENT_ENCODING], limit, what)
+    coding = content_coding(request)
+    decompress = decompressor(coding, limit, what) if coding else None
     declared = request.content_length
     if declared is not None and declared > limit:
         raise BodyTooLarge(f"{what}: it is {declared} bytes long; at most {limit} are allowed")
@@ -112,20 +108,52 @@ async def read_bytes(request: web.Request, limit: int, what: str = "value") -> b
         body = content.read_nowait()
         if len(body) > limit:
             raise BodyTooLarge(f"{what}: it is longer than the {limit} bytes allowed")
+        if len(body) > SMALL_BYTES:
+            take_bytes(request, len(body))
         return body
+    request.app[BUDGET].check(declared or 0)
+    take_bytes(request, RECEIVING_BYTES)
+    with _receiving(request):
+        return await _receive(request, limit, what, decompress)
+
+
+async def _receive(
+    request: web.Request, limit: int, what: str, decompress: Decompressor | None
+) -> bytes:
+    """Read a body as it arrives, and take its bytes from the budget before they are kept."""
     parts: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(request.app[LIMITS].body_timeout_seconds):
-            while part := await content.readany():
+            while part := await request.content.readany():
                 if decompress is not None:
                     part = decompress.feed(part)
                 size += len(part)
                 if size > limit:
                     raise BodyTooLarge(f"{what}: it is longer than the {limit} bytes allowed")
+                take_bytes(request, len(part))
                 parts.append(part)
     except TimeoutError:
         raise BodyTimeout(f"{what}: the rest of the body did not come in time") from None
     if decompress is not None:
         decompress.finish()
     return b"".join(parts)
+
+
+@contextmanager
+def _receiving(request: web.Request) -> Iterator[None]:
+    """Count the request as receiving instead of being served. Raises Overloaded at the end.
+
+    Otherwise clients that send a body slowly, or never, could take all places of max_in_flight.
+    """
+    lifecycle = request.app[LIFECYCLE]
+    lifecycle.in_flight -= 1
+    lifecycle.receiving += 1
+    try:
+        yield
+    finally:
+        lifecycle.receiving -= 1
+        lifecycle.in_flight += 1
+    if lifecycle.in_flight > request.app[LIMITS].max_in_flight:
+        request.app[SIGNALS].metrics.rejected["overloaded",] += 1
+        raise Overloaded("too many requests are under way here; nothing was applied")

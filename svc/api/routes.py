@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from . import admin, batch, counters, entries, limits, plain
+from .preconditions import without_etag
 
 
 class Busy(NamedTuple):
@@ -28,7 +29,7 @@ BUSY: Final = (
 
 def traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
     """Return the routes of the traffic port, for the roles that this process serves."""
-    yield web.get("/v1/limits", limits.read)
+    yield web.get("/v1/limits", without_etag(limits.read))
     yield web.post("/v1/batch", batch.run)
 
     if "kv" in roles:
@@ -39,7 +40,7 @@ def traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
         yield web.delete(key, entries.delete)
         yield web.post(key, entries.create)
         for path in ("/v1/kv", "/v1/kv/"):
-            yield web.get(path, entries.list_page)
+            yield web.get(path, without_etag(entries.list_page))
 
     if "counters" in roles:
         name = "/v1/counters/{name}"
@@ -48,10 +49,10 @@ def traffic_routes(roles: frozenset[str]) -> Iterator[web.RouteDef]:
         yield web.delete(name, counters.delete)
         yield web.post(name + "/increments", counters.increment)
         for path in ("/v1/counters", "/v1/counters/"):
-            yield web.get(path, counters.list_page)
+            yield web.get(path, without_etag(counters.list_page))
 
     if "kv" in roles:
-        yield web.get("/", plain.hit)
+        yield web.get("/", without_etag(plain.hit))
         # Any other path is an entry's, unless its first segment is reserved for the service.
         path = "/{path:(?s:(?!(?:v1|docs|ui)(?:/|%2[Ff]|$)).+)}"
         yield web.get(path, plain.read)

@@ -71,9 +71,21 @@ def occur_exactly(names: Mapping[str, int], raw: bytes) -> bool:
     )
 
 
-def write_json(value: Any) -> bytes:
-    """Render Python objects as compact JSON. Integers of any size stay exact."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+def read_exact(raw: bytes, what: str = "body") -> Any:
+    """Return the value as read_json does, but each number as its digits in a ``msgspec.Raw``.
+
+    So ``write_exact`` renders ``1.10``, ``-0`` and ``1e-400`` as they were.
+    """
+    read_json(raw, what)
+    return json.loads(raw, parse_int=_digits, parse_float=_digits)
+
+
+def _digits(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
+
+
+#: Render as compact JSON what read_exact returned.
+write_exact: Final = msgspec.json.Encoder().encode
 
 
 def _depth(value: Any) -> int:

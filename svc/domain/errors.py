@@ -17,6 +17,15 @@ class DomainError(Exception):
     #: True if this is the recorded error of an earlier request with the same idempotency key.
     replayed: bool = False
 
+    def recorded(self, replayed: object) -> Self:
+        """Set ``replayed`` and return the error, so that it can be raised without a name.
+
+        A local variable that holds a raised exception makes a cycle (exception, traceback, frame),
+        which keeps the frames' other variables, request bodies among them, until a collection.
+        """
+        self.replayed = bool(replayed)
+        return self
+
     def copy(self) -> Self:
         """Return an equal error. Each waiting caller needs its own, because raising adds to it."""
         twin = type(self)(*self.args)
@@ -104,20 +113,35 @@ class CounterMissing(DomainError):
 
 
 class PreconditionFailed(DomainError):
-    """The precondition is false. ``etag`` is the entry's current one; None: there is no entry."""
+    """The precondition is false. ``etag`` is the current one; None: there is none."""
 
     slug = "precondition_failed"
 
-    def __init__(self, etag: str | None) -> None:
-        super().__init__(
-            "the entry does not exist" if etag is None else f"the entry's current ETag is {etag}"
-        )
+    def __init__(self, etag: str | None, what: str = "") -> None:
+        if not what:
+            what = "the entry does not exist"
+            if etag is not None:
+                what = f"the entry's current ETag is {etag}"
+        super().__init__(what)
         self.etag = etag
 
     def copy(self) -> Self:
-        twin = type(self)(self.etag)
+        twin = type(self)(self.etag, str(self))
         twin.replayed = self.replayed
         return twin
+
+
+class RangeNotSatisfiable(DomainError):
+    """The range begins after the end of the entry, whose ``size`` is in bytes."""
+
+    slug = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"Range: it begins after the end; the entry has {size} bytes")
+        self.size = size
+
+    def copy(self) -> Self:
+        return type(self)(self.size)
 
 
 class NotJson(DomainError):

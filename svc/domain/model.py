@@ -18,7 +18,7 @@ INT64_MAX: Final = 2**63 - 1
 
 # Most keys consist of plain ASCII segments without dots. Those need no further check.
 _PLAIN_KEY: Final = re.compile(r"[\w:~@$,;=+!*'()&-]+(?:/[\w:~@$,;=+!*'()&-]+)*", re.ASCII)
-_COUNTER_NAME: Final = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
+_COUNTER_NAME: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._~:-]{1,128}")
 _CONTENT_TYPE: Final = re.compile(r"[!-~][ -~\t]{0,254}")
 _JSON_TYPE: Final = re.compile(
     r"application/(?:[\w.+-]*\+)?json\s*(?:;.*)?", re.ASCII | re.IGNORECASE
@@ -56,14 +56,18 @@ def check_key(text: str) -> None:
 
 
 class CounterName(msgspec.Struct, frozen=True, gc=False):
-    """The name of a counter: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : -``. Raises CounterNameInvalid."""
+    """The name of a counter: 1 to 128 of ``A-Z a-z 0-9 . _ ~ : -``, but not ``.`` or ``..``.
+
+    Clients and proxies resolve a path that ends in one of these two. Raises CounterNameInvalid.
+    """
 
     text: str
 
     def __post_init__(self) -> None:
         if _COUNTER_NAME.fullmatch(self.text) is None:
             raise CounterNameInvalid(
-                "name: a counter's name is 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : -"
+                "name: a counter's name is 1 to 128 of the characters A-Z a-z 0-9 . _ ~ : -,"
+                " and neither . nor .."
             )
 
 
@@ -89,6 +93,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     ttl_seconds: int | None
     #: True if the body passed strict JSON validation when it was written.
     is_json: bool
+
+
+class Unread(msgspec.Struct, frozen=True, gc=False):
+    """In place of an entry that was not read because it did not fit. ``size`` is in bytes."""
+
+    size: int
 
 
 class EntrySummary(msgspec.Struct, frozen=True, gc=False):
@@ -152,6 +162,11 @@ class Counter(msgspec.Struct, frozen=True, gc=False):
 
     value: int
     ttl_seconds: int | None
+
+
+def counter_etag(value: int) -> str:
+    """Return the ETag of a counter: its value in quotes. Equal values have equal ETags."""
+    return f'"{value}"'
 
 
 class CounterSummary(msgspec.Struct, frozen=True, gc=False):

@@ -4,8 +4,10 @@ Promises, which tests/svc/contract checks on every store:
 
 - Each operation is atomic, and later operations see the effect of an acknowledged one.
 - An error is a DomainError, and its ``applied`` states correctly whether the change was made.
-- The precondition of a write or deletion is compared atomically with the change. On Redis,
-  stores/scripts/put.lua and delete.lua compare the ETags.
+- The precondition of a change is compared atomically with it. On Redis, the scripts of
+  stores/scripts compare the ETags.
+- An entry's ETag is never used twice. A counter's names its value (model.counter_etag): it is the
+  same again once the counter has the same value again.
 - A change with an ``Operation`` is applied at most once while its record lasts. A replay gets the
   recorded outcome, marked ``replayed``; another payload gets IdempotencyMismatch.
 - Every method may raise StoreUnavailable. Methods that change something may also raise
@@ -31,6 +33,7 @@ from .model import (
     Operation,
     Page,
     Precondition,
+    Unread,
     Written,
 )
 
@@ -92,9 +95,16 @@ class Store(Protocol):
         """Return the counter. Raises CounterMissing."""
 
     def add(
-        self, name: CounterName, increment: Increment, operation: Operation | None = None
+        self,
+        name: CounterName,
+        increment: Increment,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> Awaitable[Added]:
-        """Add to the counter; a new one starts at zero. Raises CounterOverflow, CounterBound."""
+        """Add to the counter; a new one starts at zero.
+
+        Raises CounterOverflow, CounterBound, PreconditionFailed.
+        """
 
     def set_counter(
         self,
@@ -102,21 +112,37 @@ class Store(Protocol):
         value: int,
         ttl_seconds: int | None,
         operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> Awaitable[tuple[int | None, bool]]:
-        """Set the value. Return the previous one (None: there was none), and True for a replay."""
+        """Set the value. Return the previous one (None: there was none), and True for a replay.
+
+        Raises PreconditionFailed.
+        """
 
     def delete_counter(
-        self, name: CounterName, operation: Operation | None = None
+        self,
+        name: CounterName,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> Awaitable[bool]:
-        """Delete the counter. Return True for a replay. Raises CounterMissing."""
+        """Delete the counter. Return True for a replay.
+
+        Raises CounterMissing, PreconditionFailed.
+        """
 
     def list_counters(
         self, prefix: str, limit: int, cursor: str | None
     ) -> Awaitable[Page[CounterSummary]]:
         """Return a page of the counters whose names begin with the prefix, like list_entries."""
 
-    def read_many(self, keys: Sequence[Key]) -> Awaitable[list[Entry | DomainError]]:
-        """Read each key. Return an entry or an error for each, in order."""
+    def read_many(
+        self, keys: Sequence[Key], room: int
+    ) -> Awaitable[list[Entry | Unread | DomainError]]:
+        """Read each key. Return an entry or an error for each, in order.
+
+        If there are several, those beyond ``room`` bytes together are Unread instead, and never
+        leave the store.
+        """
 
     def write_many(
         self, drafts: Sequence[tuple[Key, Draft]]

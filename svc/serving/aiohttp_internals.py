@@ -13,10 +13,12 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import http_writer, web, web_protocol
 
-#: Versions that work. The last one passed all tests in tests/svc, the others those of connections,
-#: dispatch and the drain: api/test_dispatch, api/test_malformed_http, faults/test_unusual_http,
-#: faults/test_slow_clients, faults/test_large_bodies and serving/test_drain.
-CHECKED_VERSIONS: Final = ("3.14.0", "3.14.1", "3.14.2", "3.14.3", "3.14.4", "3.14.5")
+#: Versions that work, and the only ones that svc/pyproject.toml allows. In 3.14.0, a client that
+#: pipelines requests and reads no answers makes the process hold gibibytes. The last version passed
+#: all tests in tests/svc, the others those of connections, dispatch and the drain:
+#: api/test_dispatch, api/test_malformed_http, faults/test_unusual_http, faults/test_slow_clients,
+#: faults/test_large_bodies and serving/test_drain.
+CHECKED_VERSIONS: Final = ("3.14.1", "3.14.2", "3.14.3", "3.14.4", "3.14.5")
 
 #: Each owner and the private attributes that the three files use.
 PRIVATE_ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (

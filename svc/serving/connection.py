@@ -8,11 +8,14 @@ service sends only complete bodies, and sending those directly takes half the ti
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import sys
+import termios
 import time
 from collections.abc import Coroutine
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
@@ -22,7 +25,8 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-from ..api.context import Identity
+from ..api.budget import ByteBudget
+from ..api.context import Identity, Lifecycle
 from ..api.middlewares import TRACEPARENT, name_responder, read_request_id
 from ..api.problems import http_problem, render_problem
 from ..telemetry.sampling import NoSampler
@@ -32,6 +36,8 @@ from .aiohttp_internals import serialize_headers
 
 #: From this size on, the body is written beside its head. A smaller one is copied behind it.
 LARGE_BODY_BYTES: Final = 16_384
+#: A client must receive this much of an answer, or the rest of it, within KV_SEND_TIMEOUT_SECONDS.
+PROGRESS_BYTES: Final = 65_536
 
 DETAILS: Final = {
     400: "the request is not well-formed HTTP/1.1",
@@ -49,16 +55,31 @@ class Connection(RequestHandler):
     """A client's connection."""
 
     def __init__(
-        self, server: web.Server, *, identity: Identity, signals: Signals, **options: Any
+        self,
+        server: web.Server,
+        *,
+        identity: Identity,
+        signals: Signals,
+        lifecycle: Lifecycle,
+        budget: ByteBudget,
+        **options: Any,
     ) -> None:
         super().__init__(server, **options)
+        self.lifecycle = lifecycle
+        self.budget = budget
         self.identity = identity
         self.signals = signals
         #: Loop time since which the client is sending a request's head; None between requests.
         self.head_since: float | None = None
+        # aiohttp forgets its own reference before everything is sent.
+        self._client: asyncio.Transport | None = None
+        #: The bytes that the client had not received, and the loop time since when.
+        self._unsent = 0
+        self._unsent_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._client = cast("asyncio.Transport", transport)
         self.head_since = self._loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -80,6 +101,28 @@ class Connection(RequestHandler):
         """Return True if a head began before ``when``, is incomplete, and no request is served."""
         since = self.head_since
         return since is not None and since < when and self._current_request is None
+
+    def send_stalled(self, now: float, timeout_seconds: float) -> bool:
+        """Return True if the client received fewer than PROGRESS_BYTES for as long as the timeout.
+
+        Call it regularly: it compares with what it saw before. ``now`` is loop time.
+        """
+        client = self._client
+        if client is None or not (buffered := client.get_write_buffer_size()):
+            self._unsent = 0
+            return False
+        unsent = buffered + _unacknowledged(client)
+        # More than before: the next answer has begun, so the one before was nearly sent.
+        if not self._unsent or unsent > self._unsent or unsent <= self._unsent - PROGRESS_BYTES:
+            self._unsent = unsent
+            self._unsent_since = now
+            return False
+        return now - self._unsent_since > timeout_seconds
+
+    def abort(self) -> None:
+        """Close at once, without sending what is still buffered."""
+        if self._client is not None:
+            self._client.abort()
 
     # On close() and shutdown(), aiohttp drops the data that still arrives, even the rest of an
     # upload. During a drain every response closes its connection anyway, so these two let the
@@ -148,11 +191,24 @@ class Connection(RequestHandler):
         else:
             transport.writelines((head, body))
         if self._paused:
-            try:
-                await self._drain_helper()
-            except ConnectionError:
-                return resp, True
+            return resp, not await self._sent(transport.get_write_buffer_size())
         return resp, False
+
+    async def _sent(self, unsent: int) -> bool:
+        """Wait until the client has received most of the answer; False if the connection broke.
+
+        Meanwhile the request counts as under way, and the answer takes of the byte budget.
+        """
+        self.lifecycle.sending += 1
+        self.budget.hold(unsent)
+        try:
+            await self._drain_helper()
+        except ConnectionError:
+            return False
+        finally:
+            self.lifecycle.sending -= 1
+            self.budget.release(unsent)
+        return True
 
     def handle_error(
         self,
@@ -180,6 +236,16 @@ class Connection(RequestHandler):
         response = render_problem(http_problem(status, DETAILS.get(status, DETAILS[500])))
         name_responder(response, self.identity, request_id)
         return response
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """Return the bytes that the kernel holds for the client; 0 where it can't be asked."""
+    size = bytearray(4)
+    try:
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, size)
+    except OSError:
+        return 0
+    return int.from_bytes(size, sys.byteorder)
 
 
 def _status_of(exc: BaseException | None) -> int:

@@ -1,4 +1,4 @@
-"""The traffic port's listener: one Connection for each client, and the sweep of slow heads."""
+"""The traffic port's listener: one Connection for each client, and the sweep of slow clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from ..api.context import IDENTITY, SIGNALS
+from ..api.budget import BUDGET
+from ..api.context import IDENTITY, LIFECYCLE, SIGNALS
 from .connection import Connection
 from .dispatch import dispatcher
 
@@ -19,7 +20,7 @@ LINGER_SECONDS: Final = 2.0
 
 
 class TrafficServer(web.Server):
-    """Makes a Connection for each client, and closes those that send a head too slowly."""
+    """Makes a Connection for each client, and closes those of clients that are too slow."""
 
     def __init__(self, server: web.Server, app: web.Application, **options: Any) -> None:
         super().__init__(
@@ -28,21 +29,36 @@ class TrafficServer(web.Server):
             **options,
         )
         self._signals = app[SIGNALS]
-        self._options = {**options, "identity": app[IDENTITY], "signals": self._signals}
+        self._options = {
+            **options,
+            "identity": app[IDENTITY],
+            "signals": self._signals,
+            "lifecycle": app[LIFECYCLE],
+            "budget": app[BUDGET],
+        }
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._options)
 
-    async def sweep(self, header_timeout_seconds: float) -> None:
-        """Close connections whose head takes longer than the timeout. Run until cancelled."""
+    async def sweep(self, header_timeout_seconds: float, send_timeout_seconds: float) -> None:
+        """Close connections whose head takes longer than the timeout. Run until cancelled.
+
+        Abort those whose client received next to nothing of an answer for as long as the other.
+        """
         loop = asyncio.get_running_loop()
+        metrics = self._signals.metrics
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            overdue = loop.time() - header_timeout_seconds
+            now = loop.time()
             for connection in self.connections:
-                if isinstance(connection, Connection) and connection.head_began_before(overdue):
-                    self._signals.metrics.rejected["header_timeout",] += 1
+                if not isinstance(connection, Connection):
+                    continue
+                if connection.head_began_before(now - header_timeout_seconds):
+                    metrics.rejected["header_timeout",] += 1
                     connection.force_close()
+                elif connection.send_stalled(now, send_timeout_seconds):
+                    metrics.sends_aborted[()] += 1
+                    connection.abort()
 
 
 class TrafficRunner(web.AppRunner):
@@ -53,11 +69,12 @@ class TrafficRunner(web.AppRunner):
         app: web.Application,
         *,
         header_timeout_seconds: float,
+        send_timeout_seconds: float,
         keepalive_seconds: float,
         shutdown_seconds: float,
     ) -> None:
         super().__init__(app, handle_signals=False, shutdown_timeout=shutdown_seconds)
-        self._header_timeout_seconds = header_timeout_seconds
+        self._timeouts = header_timeout_seconds, send_timeout_seconds
         self._keepalive_seconds = keepalive_seconds
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -70,7 +87,7 @@ class TrafficRunner(web.AppRunner):
             lingering_time=LINGER_SECONDS,
             auto_decompress=False,  # api/decompression.py bounds the size of the result
         )
-        self._sweeper = asyncio.create_task(server.sweep(self._header_timeout_seconds))
+        self._sweeper = asyncio.create_task(server.sweep(*self._timeouts))
         return server
 
     async def cleanup(self) -> None:

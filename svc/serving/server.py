@@ -56,6 +56,7 @@ async def serve(
         runner = TrafficRunner(
             traffic,
             header_timeout_seconds=settings.header_timeout_seconds,
+            send_timeout_seconds=settings.send_timeout_seconds,
             keepalive_seconds=settings.keepalive_seconds,
             shutdown_seconds=settings.shutdown_seconds,
         )

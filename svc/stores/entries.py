@@ -17,6 +17,7 @@ from ..domain.model import (
     Operation,
     Page,
     Precondition,
+    Unread,
     Written,
 )
 from . import entry_codec, listing, scripts
@@ -42,9 +43,10 @@ class RedisEntries(RedisAccess):
         )
         self._versions = entry_codec.Versions()
 
-    async def read_many(
+    async def mget(
         self, keys: Sequence[Key], deadline: float | None = None
     ) -> list[Entry | DomainError]:
+        """Read all keys, of whatever size."""
         names = [entry_name(key) for key in keys]
         deadline = self.deadline() if deadline is None else deadline
         if self.clock.is_stale:
@@ -57,6 +59,39 @@ class RedisEntries(RedisAccess):
         outcomes: list[Entry | DomainError] = [KeyMissing()] * len(keys)
         for group, reply in replies:
             for i, outcome in zip(group, self._entries_of(reply, len(group)), strict=True):
+                outcomes[i] = outcome
+        return outcomes
+
+    async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
+        if len(keys) == 1:
+            return list(await self.mget(keys))
+        names = [entry_name(key) for key in keys]
+        deadline = self.deadline()
+        if self.clock.is_stale:
+            await self._read_clock(deadline)
+        replies = await self.execute_groups(
+            names,
+            lambda group: (
+                scripts.READ_MANY,
+                len(group),
+                *[names[i] for i in group],
+                room * len(group) // len(names),
+                entry_codec.HEADER_BYTES,
+            ),
+            deadline,
+            repeatable=True,
+        )
+        outcomes: list[Entry | Unread | DomainError] = [KeyMissing()] * len(keys)
+        for group, reply in replies:
+            headers = {}
+            parts = reply
+            if not isinstance(reply, Exception):
+                headers = {at: part[0] for at, part in enumerate(reply) if type(part) is list}
+                parts = [None if at in headers else part for at, part in enumerate(reply)]
+            found: list[Any] = list(self._entries_of(parts, len(group)))
+            for at, header in headers.items():
+                found[at] = _unread(header)
+            for i, outcome in zip(group, found, strict=True):
                 outcomes[i] = outcome
         return outcomes
 
@@ -170,13 +205,7 @@ class RedisEntries(RedisAccess):
         )
         if outcome == b"deleted":
             return bool(replayed)
-        refusal: DomainError
-        if outcome == b"refused":
-            refusal = PreconditionFailed(entry_codec.etag_of(version))
-        else:
-            refusal = KeyMissing() if outcome == b"missing" else idempotency_mismatch()
-        refusal.replayed = bool(replayed)
-        raise refusal
+        raise _refusal(outcome, version).recorded(replayed)
 
     async def recall(self, key: Key, operation: Operation) -> Written | None:
         reply = await self.call(
@@ -216,6 +245,13 @@ class RedisEntries(RedisAccess):
         )
 
 
+def _unread(header: bytes) -> Unread | DomainError:
+    try:
+        return Unread(entry_codec.summarise("", header, 0).size)
+    except DomainError as error:
+        return error.with_traceback(None)
+
+
 def _precondition_arguments(precondition: Precondition | None) -> tuple[bytes, bytes]:
     """Return put.lua's and delete.lua's arguments If-Match and If-None-Match."""
     if precondition is None:
@@ -244,12 +280,13 @@ def _written(reply: Any) -> Written:
             outcome == b"created",
             bool(replayed),
         )
-    if outcome == b"reused":
-        raise idempotency_mismatch()
-    refusal: DomainError
+    raise _refusal(outcome, version).recorded(replayed)
+
+
+def _refusal(outcome: bytes, version: bytes | None) -> DomainError:
+    """Return the error for the outcome of a script that changed nothing."""
     if outcome == b"refused":
-        refusal = PreconditionFailed(entry_codec.etag_of(version) if version else None)
-    else:
-        refusal = KeyMissing() if outcome == b"missing" else NotJson()
-    refusal.replayed = bool(replayed)
-    raise refusal
+        return PreconditionFailed(entry_codec.etag_of(version) if version else None)
+    if outcome == b"missing":
+        return KeyMissing()
+    return NotJson() if outcome == b"not_json" else idempotency_mismatch()

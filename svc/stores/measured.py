@@ -32,6 +32,7 @@ from ..domain.model import (
     Operation,
     Page,
     Precondition,
+    Unread,
     Written,
 )
 from ..domain.store import Store
@@ -82,9 +83,13 @@ class MeasuredStore:
         return self._measure("write", "ok", self._write, key, draft, precondition, operation)
 
     def add(
-        self, name: CounterName, increment: Increment, operation: Operation | None = None
+        self,
+        name: CounterName,
+        increment: Increment,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> Awaitable[Added]:
-        return self._measure("add", "ok", self._add, name, increment, operation)
+        return self._measure("add", "ok", self._add, name, increment, operation, precondition)
 
     async def _measure(
         self, operation: str, good: str, call: Callable[..., Awaitable[Result]], *arguments: Any
@@ -141,9 +146,9 @@ class MeasuredStore:
         self,
         operation: str,
         good: str,
-        call: Callable[..., Awaitable[list[Result | DomainError]]],
+        call: Callable[..., Awaitable[list[Any]]],
         items: Sequence[Any],
-    ) -> list[Result | DomainError]:
+    ) -> list[Any]:
         trace = TRACE.get()
         if trace.sampled:
             call = self._recorded(trace, operation, call)
@@ -158,7 +163,8 @@ class MeasuredStore:
         failures = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
         for failure in failures:
             self._count[operation, RESULTS.get(type(failure), "error")] += 1
-        self._count[operation, good] += len(outcomes) - len(failures)
+        unread = sum(type(outcome) is Unread for outcome in outcomes)
+        self._count[operation, good] += len(outcomes) - len(failures) - unread
         return outcomes
 
     async def swap(
@@ -188,14 +194,19 @@ class MeasuredStore:
         value: int,
         ttl_seconds: int | None,
         operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> tuple[int | None, bool]:
-        return await self._measure(
-            "set_counter", "ok", self._store.set_counter, name, value, ttl_seconds, operation
-        )
+        arguments = (name, value, ttl_seconds, operation, precondition)
+        return await self._measure("set_counter", "ok", self._store.set_counter, *arguments)
 
-    async def delete_counter(self, name: CounterName, operation: Operation | None = None) -> bool:
+    async def delete_counter(
+        self,
+        name: CounterName,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
+    ) -> bool:
         return await self._measure(
-            "delete_counter", "ok", self._store.delete_counter, name, operation
+            "delete_counter", "ok", self._store.delete_counter, name, operation, precondition
         )
 
     async def list_counters(
@@ -205,8 +216,10 @@ class MeasuredStore:
             "list_counters", "ok", self._store.list_counters, prefix, limit, cursor
         )
 
-    async def read_many(self, keys: Sequence[Key]) -> list[Entry | DomainError]:
-        return await self._measure_many("read", "hit", self._store.read_many, keys)
+    async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
+        return await self._measure_many(
+            "read", "hit", lambda items: self._store.read_many(items, room), keys
+        )
 
     async def write_many(self, drafts: Sequence[tuple[Key, Draft]]) -> list[Written | DomainError]:
         return await self._measure_many("write", "ok", self._store.write_many, drafts)

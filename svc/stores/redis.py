@@ -21,6 +21,7 @@ from ..domain.model import (
     Key,
     Operation,
     Precondition,
+    Unread,
     Written,
 )
 from ..telemetry.store_meter import StoreMeter
@@ -81,28 +82,40 @@ class RedisStore(RedisEntries, RedisCounters):
         return self.put(key, draft, precondition, operation)
 
     def add(
-        self, name: CounterName, increment: Increment, operation: Operation | None = None
+        self,
+        name: CounterName,
+        increment: Increment,
+        operation: Operation | None = None,
+        precondition: Precondition | None = None,
     ) -> Awaitable[Added]:
-        if operation is None and increment.is_plain:
+        if operation is None and precondition is None and increment.is_plain:
             return self._adds.submit((name, increment.by))
-        return self.increment(name, increment, operation)
+        return self.increment(name, increment, operation, precondition)
 
     async def ping(self) -> str:
         """Ask one of the servers for its version."""
         (reply,) = await self.execute([("INFO", "server")], repeatable=True)
         return listing.parse_info(checked(reply, changing=False))["redis_version"]
 
-    async def read_many(
+    async def mget(
         self, keys: Sequence[Key], deadline: float | None = None
     ) -> list[Entry | DomainError]:
         outcomes: list[Entry | DomainError] = []
         while len(outcomes) < len(keys):
             size = max(1, MAX_ANSWER_BYTES // self._reads.answer_bytes)
             some = keys[len(outcomes) : len(outcomes) + size]
-            found = await super().read_many(some, deadline)
+            found = await super().mget(some, deadline)
             self._learn_size(found)
             outcomes += found
         return outcomes
+
+    async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
+        distinct = list(dict.fromkeys(keys))
+        found = await super().read_many(distinct, room)
+        if len(distinct) == len(keys):
+            return found
+        by_key = dict(zip(distinct, found, strict=True))
+        return [by_key[key] for key in keys]
 
     def _learn_size(self, found: Sequence[Entry | DomainError]) -> None:
         """Update the expected size of an entry, with the first result of a batch as the sample.
@@ -119,7 +132,7 @@ class RedisStore(RedisEntries, RedisCounters):
 
     async def _read_batch(self, keys: list[Key], deadline: float) -> Sequence[Entry | DomainError]:
         distinct = list(dict.fromkeys(keys))
-        found = await self.read_many(distinct, deadline)
+        found = await self.mget(distinct, deadline)
         if len(distinct) == len(keys):
             return found
         by_key = dict(zip(distinct, found, strict=True))

@@ -139,4 +139,5 @@ async def _log_in(wire: Wire, target: Target) -> None:
         packed = b"".join(hiredis.pack_command(command) for command in commands)
         for reply in await wire.round_trip(packed, len(commands)):
             if isinstance(reply, ReplyError):
-                raise reply
+                # Not the reply itself: a raised exception in a local variable makes a cycle.
+                raise ReplyError(*reply.args)

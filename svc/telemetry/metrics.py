@@ -60,6 +60,11 @@ class Metrics:
             ("reason",),
             [("overloaded",), ("malformed",), ("header_timeout",)],
         )
+        self.sends_aborted = self._counter(
+            "kv_sends_aborted_total",
+            "Connections aborted because the client did not receive its answer in time.",
+            known=[()],
+        )
         self.operations = self._counter(
             "kv_operations_total",
             "Operations on entries and counters; each operation of a batch counts.",
@@ -151,6 +156,14 @@ class Metrics:
         )
         self._gauge("kv_ready", "1 once the process serves.", read=lambda: {(): ready()})
         self._gauge("kv_draining", "1 from SIGTERM on.", read=lambda: {(): draining()})
+
+    def watch_budget(self, held: Callable[[], int]) -> None:
+        """Add a gauge of the bytes held of the byte budget, which is read at each scrape."""
+        self._gauge(
+            "kv_buffered_bytes",
+            "Bytes of bodies, values and unsent answers held.",
+            read=lambda: {(): held()},
+        )
 
     def watch_connections(self, read: Callable[[], tuple[int, int, int]]) -> None:
         """Add gauges of connections to Redis; ``read`` returns the numbers idle, used, allowed."""

@@ -50,6 +50,8 @@ class RequestTrace(msgspec.Struct):
     #: The result of the last operation, and the slug of the request's error.
     result: str = ""
     error: str = ""
+    #: The bytes that the request holds of the byte budget.
+    held_bytes: int = 0
     #: Only for a sampled request: the server span's id and start, and the spans of its operations.
     span_id: str = ""
     started_ns: int = 0

@@ -93,7 +93,7 @@ async def warm(service: Service, connections: int) -> None:
         for opened in range(1, connections + 1):
             opening.create_task(ask(service, "PUT", "/v1/kv/warm", data=body()))
             if opened % 64 == 0 or opened == connections:
-                await eventually(lambda n=opened: lifecycle.in_flight >= n)  # type: ignore[misc]
+                await eventually(lambda n=opened: lifecycle.active >= n)  # type: ignore[misc]
         ready.set()
 
 

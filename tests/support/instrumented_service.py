@@ -46,6 +46,7 @@ async def instrumented_service(
         runner = TrafficRunner(
             traffic,
             header_timeout_seconds=settings.header_timeout_seconds,
+            send_timeout_seconds=settings.send_timeout_seconds,
             keepalive_seconds=settings.keepalive_seconds,
             shutdown_seconds=1.0,
         )

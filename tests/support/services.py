@@ -87,6 +87,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         runner = TrafficRunner(
             app,
             header_timeout_seconds=settings.header_timeout_seconds,
+            send_timeout_seconds=settings.send_timeout_seconds,
             keepalive_seconds=settings.keepalive_seconds,
             shutdown_seconds=1.0,
         )

@@ -1,9 +1,11 @@
 -- Add to one counter, with bounds, a TTL or an operation record.
 -- KEYS[1] counter, KEYS[2] operation record (absent without an operation).
 -- ARGV: 1 by, 2 minimum, 3 maximum ('' for none), 4 '1' to clamp, 5 TTL in ms ('' for none),
---       6 '1' to renew the TTL at each increment, 7 fingerprint, 8 record TTL in ms.
--- Returns {replayed, outcome, before, after}. Outcome is 'ok', 'overflow', 'bound' or 'reused'
--- (another payload under the same idempotency key). The values are text, and compared as text,
+--       6 '1' to renew the TTL at each increment, 7 fingerprint, 8 record TTL in ms, 9 If-Match,
+--       10 If-None-Match: '-' not sent, '*', or the values behind the ETags, as ',1,2,'.
+-- Returns {replayed, outcome, before, after}. Outcome is 'ok', 'overflow', 'bound', 'refused' by a
+-- condition (the values: the current one, '' without a counter) or 'reused' (another payload under
+-- the same idempotency key). The values are text, and compared as text,
 -- because Lua's numbers lose precision above 2^53.
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
@@ -28,6 +30,22 @@ local by, minimum, maximum = ARGV[1], ARGV[2], ARGV[3]
 local up = string.sub(by, 1, 1) ~= '-'
 local bound = up and maximum or minimum
 local held = redis.call('GET', KEYS[1])
+
+local function satisfied(match, none_match)
+  local function listed(values)
+    return held and (values == '*' or string.find(values, ',' .. held .. ',', 1, true))
+  end
+  return (match == '-' or listed(match)) and (none_match == '-' or not listed(none_match))
+end
+if not satisfied(ARGV[9], ARGV[10]) then
+  local current = held or ''
+  if KEYS[2] then
+    local record = '\1' .. ARGV[7] .. cmsgpack.pack({'refused', current, current})
+    redis.pcall('SET', KEYS[2], record, 'PX', ARGV[8])
+  end
+  return {0, 'refused', current, current}
+end
+
 local before = held or '0'
 local after, outcome = before, 'ok'
 

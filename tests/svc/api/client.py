@@ -107,9 +107,9 @@ class Api:
         assert answer.json()["next_cursor"] is None
         return sorted(item["key"] for item in answer.json()["items"])
 
-    async def raw(self, sent: bytes) -> Answer:
+    async def raw(self, sent: bytes, *, head_only: bool = False) -> Answer:
         """Send these bytes on a new connection, and read one response."""
-        answer = await exchange(self.service.port, sent)
+        answer = await exchange(self.service.port, sent, head_only=head_only)
         return Answer(answer.status, CIMultiDictProxy(answer.headers), answer.body)
 
 
@@ -151,6 +151,18 @@ def left_ms(backend: Backend, name: bytes) -> int:
         for server in servers:
             with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
                 return int(server.pttl(name))
+    raise AssertionError("no server has the slot")
+
+
+def age(backend: Backend, key: str, *, seconds: int) -> None:
+    """Let the entry be older, directly in Redis: move its time of writing."""
+    with clients(backend) as servers:
+        for server in servers:
+            with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
+                held: Any = server.getrange(entry(key), 2, 9)
+                written = int.from_bytes(held, "big")
+                server.setrange(entry(key), 2, (written - seconds * 1000).to_bytes(8, "big"))
+                return
     raise AssertionError("no server has the slot")
 
 

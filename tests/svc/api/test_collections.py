@@ -111,7 +111,7 @@ async def test_a_created_entry_has_the_ttl_and_the_type_asked_for(
 async def test_who_prefers_minimal_still_learns_where(api: Api) -> None:
     answer = await api.post("/v1/kv/t/", b"x", headers={"Prefer": "return=minimal"})
 
-    assert (answer.status, answer.body) == (204, b"")
+    assert (answer.status, answer.body) == (201, b"")
     assert (await api.get(answer.headers["Location"])).etag == answer.etag
 
 

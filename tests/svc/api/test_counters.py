@@ -256,7 +256,7 @@ async def test_a_deleted_counter_starts_anew(api: Api) -> None:
     assert (await api.step("c")).json()["value"] == 1
 
 
-@pytest.mark.parametrize("name", ["A-Za-z0-9._~:-", "n" * 128, ".", "..", "0", "%61b", "v1:x"])
+@pytest.mark.parametrize("name", ["A-Za-z0-9._~:-", "n" * 128, "...", ".a", "0", "%61b", "v1:x"])
 async def test_a_valid_name_can_be_incremented(api: Api, name: str) -> None:
     assert (await api.step(name)).json()["name"] == name.replace("%61", "a")
     assert await value(api, name) == 1
@@ -280,3 +280,12 @@ async def test_counters_and_entries_of_one_name_are_apart(api: Api) -> None:
     assert await value(api, "same") == 1
     assert (await api.delete("/v1/kv/same")).status == 204
     assert await value(api, "same") == 1
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_a_name_that_is_a_dot_segment_is_refused(api: Api, method: str, name: str) -> None:
+    answer = await api.send(method, f"/v1/counters/{name}", b'{"value":1}')
+
+    problem(answer, 400, "counter_name_invalid")
+    problem(await api.step(name), 400, "counter_name_invalid")

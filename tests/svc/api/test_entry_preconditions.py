@@ -223,3 +223,33 @@ async def test_no_etag_is_ever_used_twice(pods: tuple[Api, Api]) -> None:
         await api.delete("/v1/kv/a")
 
     assert len(set(etags)) == len(etags)
+
+
+FIRST_DAY = "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_date_cannot_guard_a_write(api: Api, method: str) -> None:
+    await api.put("/v1/kv/a", b"1")
+
+    answer = await api.send(method, "/v1/kv/a", headers={"If-Unmodified-Since": FIRST_DAY})
+
+    problem(answer, 400, "header_invalid")
+    assert (await api.get("/v1/kv/a")).body == b"1"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_beside_if_match_the_date_is_ignored(api: Api, method: str) -> None:
+    etag = (await api.put("/v1/kv/a", b"1")).etag
+
+    headers = {"If-Match": etag, "If-Unmodified-Since": FIRST_DAY}
+    answer = await api.send(method, "/v1/kv/a", headers=headers)
+
+    assert answer.status in {200, 204}
+
+
+@pytest.mark.parametrize("date", ["yesterday", FIRST_DAY.replace("GMT", "+0000"), ""])
+async def test_what_is_not_a_date_is_ignored(api: Api, date: str) -> None:
+    answer = await api.put("/v1/kv/a", b"1", headers={"If-Unmodified-Since": date})
+
+    assert answer.status == 201

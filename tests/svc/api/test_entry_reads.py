@@ -8,7 +8,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 import pytest
 
 from tests.conftest import Backend
-from tests.svc.api.client import Answer, Api, clients, entry, problem
+from tests.svc.api.client import Answer, Api, age, clients, entry, problem
 
 READS = ["GET", "HEAD"]
 
@@ -124,8 +124,11 @@ async def test_a_missing_entry_is_missing_whatever_the_condition(api: Api) -> No
 
 
 @pytest.mark.parametrize("method", READS)
-async def test_if_modified_since_gets_304_if_the_entry_is_not_newer(api: Api, method: str) -> None:
+async def test_if_modified_since_gets_304_if_the_entry_is_not_newer(
+    api: Api, backend: Backend, method: str
+) -> None:
     await written(api)
+    age(backend, "page", seconds=100)
     modified = (await api.head("/v1/kv/page")).headers["Last-Modified"]
     earlier = format_datetime(parsedate_to_datetime(modified) - timedelta(seconds=1), usegmt=True)
 
@@ -134,6 +137,49 @@ async def test_if_modified_since_gets_304_if_the_entry_is_not_newer(api: Api, me
 
     assert (same.status, same.body) == (304, b"")
     assert older.status == 200
+
+
+async def test_a_second_write_in_one_second_is_not_hidden_by_the_date_of_the_first(
+    api: Api,
+) -> None:
+    for _ in range(3):
+        await written(api)
+        seen = await api.get("/v1/kv/page")
+        await written(api)
+
+        for date in (seen.headers["Last-Modified"], seen.headers["Date"]):
+            answer = await api.get("/v1/kv/page", headers={"If-Modified-Since": date})
+            assert answer.status == 200
+
+
+async def test_last_modified_is_never_later_than_date(api: Api, backend: Backend) -> None:
+    await written(api)
+
+    for seconds in (0, 1, -3600):  # Redis' clock may be ahead
+        age(backend, "page", seconds=seconds)
+        answer = await api.get("/v1/kv/page")
+        modified, date = (
+            parsedate_to_datetime(answer.headers[name]) for name in ("Last-Modified", "Date")
+        )
+        assert modified <= date
+
+
+@pytest.mark.parametrize("path", ["/v1/kv/page", "/page"])
+@pytest.mark.parametrize("method", READS)
+async def test_if_unmodified_since_refuses_a_read_of_what_was_written_since(
+    api: Api, backend: Backend, method: str, path: str
+) -> None:
+    await api.put("/v1/kv/page", b"{}")
+    age(backend, "page", seconds=100)
+    modified = (await api.head("/v1/kv/page")).headers["Last-Modified"]
+    earlier = format_datetime(parsedate_to_datetime(modified) - timedelta(seconds=1), usegmt=True)
+
+    for date, status in ((modified, 200), (earlier, 412), (f"{earlier[:-3]}+0000", 200)):
+        answer = await api.send(method, path, headers={"If-Unmodified-Since": date})
+        assert answer.status == status, date
+
+    both = {"If-Unmodified-Since": earlier, "If-Match": "*"}
+    assert (await api.send(method, path, headers=both)).status == 200
 
 
 async def test_if_none_match_decides_where_both_are_sent(api: Api) -> None:
@@ -147,7 +193,14 @@ async def test_if_none_match_decides_where_both_are_sent(api: Api) -> None:
     assert answer.status == 200
 
 
-@pytest.mark.parametrize("date", ["yesterday", "", "Fri, 99 Foo 2026 00:00:00 GMT", "0"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        *("yesterday", "", "Fri, 99 Foo 2026 00:00:00 GMT", "0"),
+        *("Fri, 31 Dec 9999 23:59:59", "Fri, 31 Dec 9999 23:59:59 +0000"),
+        "Fri, 31 Dec 9999 23:59:59 GMT, Fri, 31 Dec 9999 23:59:59 GMT",
+    ],
+)
 async def test_a_date_that_cannot_be_read_is_ignored(api: Api, date: str) -> None:
     await written(api)
 

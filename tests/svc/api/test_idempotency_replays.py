@@ -37,7 +37,7 @@ REQUESTS = {
     "put that must replace": Request("PUT", "/v1/kv/doc", 200, b"x", {"If-Match": "*"}),
     "put that is refused": Request("PUT", "/v1/kv/doc", 412, b"x", {"If-None-Match": "*"}),
     "put of what is missing": Request("PUT", "/v1/kv/new", 412, b"x", {"If-Match": "*"}),
-    "put, minimal": Request("PUT", "/v1/kv/new", 204, b"x", {"Prefer": "return=minimal"}),
+    "put, minimal": Request("PUT", "/v1/kv/new", 201, b"x", {"Prefer": "return=minimal"}),
     "patch": Request("PATCH", "/v1/kv/doc", 200, b'{"b":2}', MERGE),
     "delete": Request("DELETE", "/v1/kv/doc", 204),
     "delete that is refused": Request("DELETE", "/v1/kv/doc", 412, None, {"If-Match": '"x"'}),

@@ -16,7 +16,7 @@ ANSWERS: dict[str, tuple[str, str, bytes | None, dict[str, str], int]] = {
     "head": ("HEAD", "/v1/kv/doc", None, {}, 200),
     "not modified": ("GET", "/v1/kv/doc", None, {"If-None-Match": "*"}, 304),
     "created": ("PUT", "/v1/kv/new", b"x", {}, 201),
-    "minimal": ("PUT", "/v1/kv/new", b"x", {"Prefer": "return=minimal"}, 204),
+    "minimal": ("PUT", "/v1/kv/new", b"x", {"Prefer": "return=minimal"}, 201),
     "deleted": ("DELETE", "/v1/kv/doc", None, {}, 204),
     "listing": ("GET", "/v1/kv", None, {}, 200),
     "post": ("POST", "/v1/kv/tasks/", b"x", {}, 201),

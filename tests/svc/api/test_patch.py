@@ -214,3 +214,23 @@ async def test_what_would_be_too_large_when_merged_is_refused(api: Api) -> None:
         problem(answer, 413, "body_too_large")
         assert (await small.get("/v1/kv/doc")).json() == {"a": "x" * 600}
         problem(await small.patch("/v1/kv/doc", {"b": "y" * 1000}), 413, "body_too_large")
+
+
+NUMBERS = b'"a":0.12345678901234567890,"b":1e-400,"c":-0,"d":[1.10,{"e":1E5}],"f":' + b"9" * 30
+
+
+async def test_members_that_a_patch_does_not_name_keep_their_digits(api: Api) -> None:
+    await api.put("/v1/kv/doc", b'{"n":{%b},"o":1}' % NUMBERS)
+
+    await api.patch("/v1/kv/doc", b'{"o":2.50,"n":{"new":-0.0}}')
+
+    expected = b'{"n":{%b,"new":-0.0},"o":2.50}' % NUMBERS
+    assert (await api.get("/v1/kv/doc")).body == expected
+
+
+async def test_the_plain_api_keeps_the_digits_too(api: Api) -> None:
+    written = await api.put("/doc", b"{%b}" % NUMBERS)
+
+    assert (await api.get("/v1/kv/doc")).body == b"{%b}" % NUMBERS
+    for answer in (written, await api.get("/doc")):
+        assert answer.body.startswith(b"{%b," % NUMBERS)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Backend
-from tests.svc.api.client import Api, entry, left_ms, problem, run_out
+from tests.svc.api.client import Api, age, entry, left_ms, problem, run_out
 
 DEFAULT_TTL = 31_104_000
 OBJECT: dict[str, Any] = {
@@ -112,7 +112,9 @@ async def test_an_entry_that_is_not_an_object_is_refused(api: Api, body: bytes) 
 async def test_both_views_show_one_entry(api: Api) -> None:
     plain = await api.put("/a/b", json={"n": 1})
     entry = await api.get("/v1/kv/a/b")
-    assert (entry.json(), entry.etag) == ({"n": 1}, plain.etag)
+    # Weak, because the plain body has the ttl too, which changes.
+    assert (entry.json(), f"W/{entry.etag}") == ({"n": 1}, plain.etag)
+    assert (await api.get("/a/b")).etag == plain.etag
     assert entry.headers["Content-Type"] == "application/json"
     assert await api.keys() == ["a/b"]
 
@@ -242,7 +244,7 @@ async def test_the_root_is_only_read(api: Api, method: str) -> None:
     answer = await api.send(method, "/", b"{}")
 
     problem(answer, 405, "method_not_allowed")
-    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
+    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {"GET", "HEAD", "OPTIONS"}
 
 
 async def test_a_query_changes_no_key(api: Api) -> None:
@@ -255,3 +257,39 @@ async def test_the_stored_object_has_no_time_and_ttl(api: Api) -> None:
     await api.put("/a", json={"n": 1, "ttl": 5, "last_updated": 6})
 
     assert json.loads((await api.get("/v1/kv/a")).body) == {"n": 1}
+
+
+async def test_a_read_is_304_while_the_entry_is_unchanged(api: Api, backend: Backend) -> None:
+    weak = (await api.put("/a", json={"n": 1})).etag
+    age(backend, "a", seconds=100)
+    strong = (await api.get("/v1/kv/a")).etag
+    modified = (await api.get("/v1/kv/a")).headers["Last-Modified"]
+
+    for headers in (
+        {"If-None-Match": weak},
+        {"If-None-Match": strong},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": modified},
+    ):
+        answer = await api.get("/a", headers=headers)
+        assert (answer.status, answer.body, answer.etag) == (304, b"", weak), headers
+
+    await api.put("/a", json={"n": 2})
+    for headers in ({"If-None-Match": weak}, {"If-Modified-Since": modified}):
+        assert (await api.get("/a", headers=headers)).status == 200
+
+
+async def test_if_match_compares_strongly_and_a_weak_etag_matches_nothing(api: Api) -> None:
+    weak = (await api.put("/a", json={"n": 1})).etag
+    strong = (await api.get("/v1/kv/a")).etag
+
+    for tag in (weak, '"x"'):
+        problem(await api.get("/a", headers={"If-Match": tag}), 412, "precondition_failed")
+        refused = await api.put("/a", b"{}", headers={"If-Match": tag})
+        problem(refused, 412, "precondition_failed")
+
+    assert (await api.get("/a", headers={"If-Match": "*"})).status == 200
+    assert (await api.put("/a", json={"n": 2}, headers={"If-Match": strong})).status == 201
+    refused = await api.put("/a", json={"n": 3}, headers={"If-None-Match": "*"})
+    problem(refused, 412, "precondition_failed")
+    assert (await api.get("/a")).json()["n"] == 2

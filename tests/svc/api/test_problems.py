@@ -28,7 +28,7 @@ async def test_an_unknown_route_is_a_problem(api: Api) -> None:
         ("DELETE", "/v1/limits", {"GET", "HEAD"}),
         ("GET", "/v1/batch", {"POST"}),
         ("PUT", "/v1/kv", {"GET", "HEAD"}),
-        ("OPTIONS", "/v1/kv/a", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"}),
+        ("TRACE", "/v1/kv/a", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"}),
         ("POST", "/v1/counters/c", {"GET", "HEAD", "PUT", "DELETE"}),
         ("GET", "/v1/counters/c/increments", {"POST"}),
         ("POST", "/v1/counters", {"GET", "HEAD"}),
@@ -42,7 +42,28 @@ async def test_a_method_a_route_lacks_is_a_problem_that_lists_the_others(
 
     said = problem(answer, 405, "method_not_allowed")
     assert method in said["detail"]
-    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == allowed
+    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == {*allowed, "OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/limits", {"GET", "HEAD"}),
+        ("/v1/batch", {"POST"}),
+        ("/v1/kv", {"GET", "HEAD"}),
+        ("/v1/kv/a", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"}),
+        ("/v1/counters", {"GET", "HEAD"}),
+        ("/v1/counters/c", {"GET", "HEAD", "PUT", "DELETE"}),
+        ("/v1/counters/c/increments", {"POST"}),
+        ("/", {"GET", "HEAD"}),
+        ("/plain", {"GET", "HEAD", "PUT"}),
+    ],
+)
+async def test_options_lists_the_methods_of_a_route(api: Api, path: str, allowed: set[str]) -> None:
+    answer = await api.send("OPTIONS", path)
+
+    assert (answer.status, answer.body) == (204, b"")
+    assert set(answer.headers["Allow"].split(",")) == {*allowed, "OPTIONS"}
 
 
 async def test_a_problem_has_a_type_and_a_title_of_its_own(api: Api) -> None:

@@ -31,6 +31,7 @@ from svc.stores.names import counter_name, entry_name
 from svc.stores.store_url import open_store
 from tests.conftest import Backend
 from tests.svc.api.client import run_out
+from tests.svc.contract.conditions_on_counters import ConditionsOnCounters
 from tests.svc.contract.history import is_one_history
 from tests.svc.contract.store_model import (
     COUNTERS,
@@ -51,7 +52,7 @@ from tests.svc.contract.store_model import (
 )
 
 
-class StoreAgainstDict(RuleBasedStateMachine):
+class StoreAgainstDict(ConditionsOnCounters, RuleBasedStateMachine):
     backend: Backend
     store: Store
 
@@ -265,7 +266,7 @@ class StoreAgainstDict(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         asked = [Key(text) for text in KEYS]
-        for key, found in zip(asked, self.call("read_many", asked), strict=True):
+        for key, found in zip(asked, self.call("read_many", asked, 1 << 30), strict=True):
             expected = self.model.entries.get(key)
             single = self.call("read", key)
             if expected is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
 
+from svc.api.context import LIFECYCLE
 from svc.settings import Settings
 from tests.support.answers import ask, ask_admin, assert_problem, get, put, statuses, together
 from tests.support.raw_http import RawConnection, raw_connection
@@ -15,27 +17,40 @@ from tests.support.services import Service, running_service
 from tests.support.waiting import eventually
 
 CAP = 2
+#: The store's timeout, longer than a test.
+PATIENT_MS = 10_000
 UPLOAD = "PUT /v1/kv/slow HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 
 
 @pytest.fixture
 async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
     settings = Settings(
-        store_url=redis_server.url, max_in_flight=CAP, version="1.2.3", track="canary", pod="p-1"
+        store_url=redis_server.url,
+        store_timeout_ms=PATIENT_MS,
+        max_in_flight=CAP,
+        version="1.2.3",
+        track="canary",
+        pod="p-1",
     )
     async with running_service(settings) as service:
         yield service
 
 
 @contextlib.asynccontextmanager
-async def full(service: Service) -> AsyncIterator[list[RawConnection]]:
-    """Hold as many requests open as the process serves."""
-    async with contextlib.AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(raw_connection(service.port)) for _ in range(CAP)]
-        for wire in wires:
-            await wire.send(UPLOAD, "Content-Length: 10\r\n\r\n", "first")
-        await eventually(lambda: _in_flight(service, CAP), what="the uploads")
-        yield wires
+async def full(service: Service, redis_server: RedisServer) -> AsyncIterator[list[RawConnection]]:
+    """Hold as many requests open as the process serves, until the end: Redis does not answer."""
+    redis_server.signal(signal.SIGSTOP)
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            wires = [
+                await stack.enter_async_context(raw_connection(service.port)) for _ in range(CAP)
+            ]
+            for wire in wires:
+                await wire.send(UPLOAD, "Content-Length: 10\r\n\r\n", "firstafter")
+            await eventually(lambda: service.app[LIFECYCLE].in_flight == CAP, what="the writes")
+            yield wires
+    finally:
+        redis_server.signal(signal.SIGCONT)
 
 
 async def _in_flight(service: Service, expected: int) -> bool:
@@ -43,9 +58,9 @@ async def _in_flight(service: Service, expected: int) -> bool:
 
 
 async def test_one_more_is_refused_at_once_by_name_and_with_a_time_to_come_again(
-    service: Service,
+    service: Service, redis_server: RedisServer
 ) -> None:
-    async with full(service) as wires:
+    async with full(service, redis_server) as wires:
         answers = [
             await get(service, "k"),
             await put(service, "k", b"v"),
@@ -60,28 +75,32 @@ async def test_one_more_is_refused_at_once_by_name_and_with_a_time_to_come_again
             assert answer.headers["KV-Track"] == "canary"
             assert answer.headers["KV-Pod"] == "p-1"
             assert answer.headers["X-Request-Id"]
+        redis_server.signal(signal.SIGCONT)
         for wire in wires:
-            await wire.send("after")
             assert (await wire.answer()).status in {200, 201}
     assert (await get(service, "k")).status == 404
     assert (await get(service, "slow")).body == b"firstafter"
 
 
-async def test_the_admin_port_is_never_refused(service: Service) -> None:
-    async with full(service):
+async def test_the_admin_port_is_never_refused(service: Service, redis_server: RedisServer) -> None:
+    async with full(service, redis_server):
         for path in ("/livez", "/statusz", "/metrics", "/version"):
             assert (await ask_admin(service, path)).status == 200
 
 
-async def test_a_refused_upload_need_not_be_read(service: Service) -> None:
-    async with full(service), raw_connection(service.port) as wire:
+async def test_a_refused_upload_need_not_be_read(
+    service: Service, redis_server: RedisServer
+) -> None:
+    async with full(service, redis_server), raw_connection(service.port) as wire:
         await wire.send(UPLOAD, "Content-Length: 1000000\r\n\r\n", "begun")
 
         assert (await wire.answer()).status == 503
 
 
-async def test_clients_that_disconnect_free_their_places(service: Service) -> None:
-    async with full(service):
+async def test_clients_that_disconnect_free_their_places(
+    service: Service, redis_server: RedisServer
+) -> None:
+    async with full(service, redis_server):
         pass
 
     await eventually(lambda: _in_flight(service, 0), what="the places")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import aiohttp
@@ -33,6 +34,17 @@ def test_the_pinned_version_is_a_checked_one() -> None:
 
     (pinned,) = re.findall(r"^aiohttp==(\S+)", pins, re.MULTILINE)
     assert pinned in CHECKED_VERSIONS
+
+
+def test_the_distribution_allows_the_checked_versions_and_no_others() -> None:
+    with (ROOT / "svc" / "pyproject.toml").open("rb") as file:
+        dependencies = tomllib.load(file)["project"]["dependencies"]
+    (specifier,) = (d.removeprefix("aiohttp") for d in dependencies if re.match(r"aiohttp\b", d))
+    floor, ceiling = re.fullmatch(r">=([\d.]+),<([\d.]+)", specifier).groups()  # type: ignore[union-attr]
+
+    assert floor == CHECKED_VERSIONS[0]
+    assert {version.rpartition(".")[0] for version in CHECKED_VERSIONS} == {"3.14"}
+    assert ceiling == "3.15"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "svc").rglob("*.py")), ids=str)

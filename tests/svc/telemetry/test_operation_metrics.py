@@ -249,7 +249,7 @@ async def test_bulk_operations_that_fail_as_one_are_counted_each_for_itself() ->
     key, name, draft = Key("k"), CounterName("c"), Draft(b"", "text/plain", None, is_json=False)
 
     for call in (
-        measured.read_many([key] * 3),
+        measured.read_many([key] * 3, 1000),
         measured.write_many([(key, draft)] * 4),
         measured.add_many([(name, 1)] * 5),
     ):

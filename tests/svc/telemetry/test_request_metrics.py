@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from svc.api.context import LIFECYCLE
 from tests.support.answers import ask, ask_admin, together
 from tests.support.instrumented_service import Scrape, Serve, scrape
 from tests.support.raw_http import RawConnection, exchange, raw_connection
+from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
 from tests.support.waiting import eventually
 
@@ -46,7 +48,7 @@ COUNTED: Final[list[tuple[str, str, dict[str, Any], tuple[str, str, str]]]] = [
     ("GET", "/v1/none", {}, ("GET", "unmatched", "404")),
     ("GET", "/docs/none", {}, ("GET", "unmatched", "404")),
     ("DELETE", "/v1/limits", {}, ("DELETE", "unmatched", "405")),
-    ("OPTIONS", "/v1/kv/a", {}, ("OPTIONS", "unmatched", "405")),
+    ("OPTIONS", "/v1/kv/a", {}, ("OPTIONS", "unmatched", "204")),
     ("PURGE", "/v1/kv/a", {}, ("_OTHER", "unmatched", "405")),
     ("PROPFIND", "/v1/none", {}, ("_OTHER", "unmatched", "404")),
 ]
@@ -105,7 +107,7 @@ async def uploading(service: Service, uploads: int) -> AsyncIterator[list[RawCon
         ]
         for wire in wires:
             await wire.send(UPLOAD, "Content-Length: 10\r\n\r\n", "first")
-        await eventually(lambda: service.app[LIFECYCLE].in_flight == uploads, what="the uploads")
+        await eventually(lambda: service.app[LIFECYCLE].active == uploads, what="the uploads")
         yield wires
 
 
@@ -117,16 +119,32 @@ async def test_requests_under_way_are_shown_and_come_back_to_none(observed: Serv
             await wires[0].answer()
             later = (await scrape(service)).value("http_server_active_requests")
         # The other two were aborted by their clients.
-        await eventually(lambda: service.app[LIFECYCLE].in_flight == 0, what="the end of it")
+        await eventually(lambda: service.app[LIFECYCLE].active == 0, what="the end of it")
         after = (await scrape(service)).value("http_server_active_requests")
 
     assert (during, later, after) == (3, 2, 0)
 
 
+@contextlib.asynccontextmanager
+async def writing(service: Service, writes: int, redis: RedisServer) -> AsyncIterator[None]:
+    """Hold this many requests open at the store, which does not answer."""
+    redis.signal(signal.SIGSTOP)
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(writes):
+                wire = await stack.enter_async_context(raw_connection(service.port))
+                await wire.send(UPLOAD, "Content-Length: 5\r\n\r\n", "whole")
+            await eventually(lambda: service.app[LIFECYCLE].in_flight == writes, what="the writes")
+            yield
+    finally:
+        redis.signal(signal.SIGCONT)
+
+
 async def test_one_too_many_is_counted_as_rejected_and_as_what_it_was_answered(
-    observed: Serve,
+    observed: Serve, shared_redis: RedisServer
 ) -> None:
-    async with observed(max_in_flight=2) as service, uploading(service, 2):
+    patient = observed(max_in_flight=2, store_timeout_ms=10_000)
+    async with patient as service, writing(service, 2, shared_redis):
         answers = await together(*(ask(service, "GET", "/v1/kv/k") for _ in range(5)))
         shown = await scrape(service)
 

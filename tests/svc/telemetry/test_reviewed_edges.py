@@ -272,6 +272,6 @@ async def test_an_operation_that_fails_by_a_bug_is_counted_as_an_error() -> None
     with pytest.raises(RuntimeError):
         await measured.read(Key("k"))
     with pytest.raises(RuntimeError):
-        await measured.read_many([Key("k"), Key("l")])
+        await measured.read_many([Key("k"), Key("l")], 1000)
 
     assert metrics.operations["read", "error"] == 3

@@ -1,0 +1,63 @@
+"""The byte budget: what clients can make the process hold in memory, taken before it is held.
+
+Taken from it are request bodies while they arrive and are used, values that are read for an answer,
+and answers that a client has not received yet. Messages of less than SMALL_BYTES are not counted:
+``max_in_flight`` bounds them.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Final
+
+from aiohttp import web
+
+from ..domain.errors import Overloaded
+from ..telemetry.instruments import Counter
+from ..telemetry.trace import TRACE
+
+SMALL_BYTES: Final = 16_384
+#: What a connection takes whose client is sending a body: a task, a request, buffers.
+RECEIVING_BYTES: Final = 8_192
+
+
+class ByteBudget:
+    """Counts bytes held. ``rejected`` counts the requests refused for want of room."""
+
+    def __init__(self, limit: int, rejected: Counter) -> None:
+        self.limit = limit
+        self.held = 0
+        self._rejected = rejected
+        self._taken_since_collection = 0
+
+    def check(self, size: int) -> None:
+        """Raise Overloaded if there is no room for ``size`` more bytes."""
+        if self.held + size > self.limit:
+            self._rejected["overloaded",] += 1
+            raise Overloaded("the requests under way here hold too many bytes; nothing was applied")
+
+    def hold(self, size: int) -> None:
+        """Count the bytes, even beyond the limit. They are held already.
+
+        Collect garbage each time that as many bytes as the limit were taken. The collector itself
+        counts objects, and a cycle of a few objects may keep a large body.
+        """
+        self.held += size
+        self._taken_since_collection += size
+        if self._taken_since_collection > self.limit:
+            self._taken_since_collection = 0
+            gc.collect()
+
+    def release(self, size: int) -> None:
+        self.held -= size
+
+
+BUDGET: Final = web.AppKey("budget", ByteBudget)
+
+
+def take_bytes(request: web.Request, size: int) -> None:
+    """Take bytes from the budget until the request ends. Raises Overloaded."""
+    budget = request.app[BUDGET]
+    budget.check(size)
+    budget.hold(size)
+    TRACE.get().held_bytes += size
