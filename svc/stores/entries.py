@@ -81,6 +81,9 @@ class RedisEntries(RedisAccess):
             deadline,
             repeatable=True,
         )
+        (_, first), *more = replies
+        if not more and not isinstance(first, Exception) and list not in set(map(type, first)):
+            return list(self._entries_of(first, len(keys)))
         outcomes: list[Entry | Unread | DomainError] = [KeyMissing()] * len(keys)
         for group, reply in replies:
             headers = {}

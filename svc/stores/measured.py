@@ -163,7 +163,7 @@ class MeasuredStore:
         failures = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
         for failure in failures:
             self._count[operation, RESULTS.get(type(failure), "error")] += 1
-        unread = sum(type(outcome) is Unread for outcome in outcomes)
+        unread = list(map(type, outcomes)).count(Unread)
         self._count[operation, good] += len(outcomes) - len(failures) - unread
         return outcomes
 

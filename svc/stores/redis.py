@@ -110,10 +110,10 @@ class RedisStore(RedisEntries, RedisCounters):
         return outcomes
 
     async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
+        if len({key.text for key in keys}) == len(keys):
+            return await super().read_many(keys, room)
         distinct = list(dict.fromkeys(keys))
         found = await super().read_many(distinct, room)
-        if len(distinct) == len(keys):
-            return found
         by_key = dict(zip(distinct, found, strict=True))
         return [by_key[key] for key in keys]
 
