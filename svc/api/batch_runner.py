@@ -1,0 +1,268 @@
+"""Run the operations of a batch, in as few round trips as their order allows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from ..domain.errors import (
+    BodyTooLarge,
+    DomainError,
+    OutcomeUnknown,
+    Overloaded,
+    StoreUnavailable,
+)
+from ..domain.model import (
+    Added,
+    CounterName,
+    Draft,
+    Entry,
+    Increment,
+    Key,
+    Operation,
+    Precondition,
+    Written,
+)
+from ..domain.store import Store
+from .batch_groups import Group, Kind, Pending, group_operations
+from .batch_operations import identify, parse_draft, parse_precondition
+from .batch_reads import read_entries
+from .bodies import (
+    AddOperation,
+    BatchAdded,
+    BatchDeleted,
+    BatchGot,
+    BatchOperation,
+    BatchPut,
+    BatchUnchanged,
+    GetOperation,
+    PutOperation,
+)
+from .limits import Limits
+from .preconditions import check_precondition, is_listed
+from .problems import Problem, http_problem, problem_of
+
+EARLIER_FAILED: Final = "the store did not answer an earlier operation; this one was not tried"
+ANSWER_FULL: Final = "the batch's answer is full; read this one alone"
+
+
+class Batch:
+    """Runs the operations of one request. The result of a failed operation is its problem."""
+
+    def __init__(
+        self, store: Store, limits: Limits, roles: frozenset[str], take: Callable[[int], None]
+    ) -> None:
+        """``take`` takes bytes from the budget; it raises Overloaded."""
+        self._store = store
+        self._take = take
+        self._limits = limits
+        self._roles = roles
+        self._results: list[Any] = []
+        #: The id to which the batch's own idempotency key is bound; None without a key.
+        self._id: str | None = None
+        #: True after the store has failed to answer an operation.
+        self._store_failed = False
+        #: The bytes that are left for values in the response.
+        self._bytes_left = 4 * limits.max_batch_bytes
+
+    async def bind(self, operation: Operation) -> bool:
+        """Apply each change of the batch at most once. Return True if this is a retry.
+
+        The operation is bound to an id, from which each change gets an idempotency key of its own.
+        Raises IdempotencyMismatch.
+        """
+        proposal = os.urandom(16).hex()
+        self._id = await self._store.claim(f"batch:{operation.id.hex()}", operation, proposal)
+        return self._id != proposal
+
+    async def run(self, operations: Sequence[BatchOperation]) -> list[Any]:
+        """Return a result for each operation: the status and body of its single request."""
+        self._results = [None] * len(operations)
+        parsed: list[tuple[Kind, str, Pending]] = []
+        for i, operation in enumerate(operations):
+            try:
+                kind, resource, arguments = self._parse(i, operation)
+            except DomainError as error:
+                self._results[i] = problem_of(error)
+            except web.HTTPNotFound:
+                self._results[i] = http_problem(404, "this process does not serve it")
+            else:
+                parsed.append((kind, resource, (i, arguments)))
+        for group in group_operations(parsed):
+            if self._store_failed:
+                self._refuse([each for pending in group.values() for each in pending])
+            else:
+                await self._run_group(group)
+        return self._results
+
+    async def read(self, operations: Sequence[Any]) -> list[Any]:
+        """Serve a batch of reads only, the most frequent kind, whose order does not matter."""
+        try:
+            gets: list[Pending] = [(i, Key(o.key)) for i, o in enumerate(operations)]
+        except DomainError:
+            return await self.run(operations)
+        self._results = [None] * len(operations)
+        await self._get(gets)
+        return self._results
+
+    def _parse(self, index: int, operation: BatchOperation) -> tuple[Kind, str, Any]:
+        """Return the operation's kind, its resource, and the arguments that its kind needs."""
+        if isinstance(operation, AddOperation):
+            if "counters" not in self._roles:
+                raise web.HTTPNotFound
+            name = CounterName(operation.counter)
+            # NUL is not allowed in keys, so a counter and an entry of one name differ here.
+            resource = "\0" + name.text
+            by, precondition = operation.by, parse_precondition(operation)
+            once = identify(operation, f"ct:{name.text}", self._id, index)
+            if once is None and precondition is None:
+                return "add", resource, (name, by)
+            return "single", resource, partial(self._add, name, by, once, precondition)
+        if "kv" not in self._roles:
+            raise web.HTTPNotFound
+        key = Key(operation.key)
+        precondition = parse_precondition(operation)
+        if isinstance(operation, GetOperation):
+            if precondition is None:
+                return "get", key.text, key
+            return "single", key.text, partial(self._get_if, key, precondition)
+        once = identify(operation, f"kv:{key.text}", self._id, index)
+        if not isinstance(operation, PutOperation):
+            return "single", key.text, partial(self._delete, key, precondition, once)
+        draft = parse_draft(operation, self._limits)
+        if precondition is None and once is None and draft.ttl != "keep":
+            return "put", key.text, (key, draft)
+        return "single", key.text, partial(self._put, key, draft, precondition, once)
+
+    async def _run_group(self, group: Group) -> None:
+        """Run independent operations concurrently, with one bulk operation for each kind."""
+        jobs: list[Awaitable[None]] = []
+        store = self._store
+        if gets := group.get("get"):
+            jobs.append(self._get(gets))
+        if puts := group.get("put"):
+            drafts = [draft for _, draft in puts]
+            jobs.append(self._collect(puts, store.write_many(drafts), _put_result))
+        if adds := group.get("add"):
+            increments = [increment for _, increment in adds]
+            jobs.append(self._collect(adds, store.add_many(increments), _add_result))
+        jobs += [self._run_single(i, call) for i, call in group.get("single", ())]
+        if len(jobs) == 1:
+            await jobs[0]
+        else:
+            await asyncio.gather(*jobs)
+
+    async def _get(self, gets: list[Pending]) -> None:
+        """Read each entry once, until the response is full."""
+        keys = [key for _, key in gets]
+        found = await read_entries(self._store, keys, self._bytes_left, self._take)
+        for error in found.values():
+            if isinstance(error, DomainError):
+                self._failed(error)
+        size = sum(
+            len(entry.body) for _, key in gets if isinstance(entry := found.get(key.text), Entry)
+        )
+        try:
+            self._take(min(size, self._bytes_left))  # for their copies in the answer
+        except Overloaded as refusal:
+            for i, _ in gets:
+                self._results[i] = problem_of(refusal)
+            return
+        for i, key in gets:
+            outcome = found.get(key.text)
+            if isinstance(outcome, Entry):
+                self._results[i] = self._got(key, outcome)
+            elif outcome is not None:
+                self._results[i] = problem_of(outcome)
+            elif self._store_failed:
+                self._refuse([(i, key)])
+            else:
+                self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+
+    async def _collect(
+        self,
+        pending: list[Pending],
+        outcomes: Awaitable[list[Any]],
+        render: Callable[[Any, Any], Any],
+    ) -> None:
+        """Await a bulk operation and render its outcomes as results."""
+        results = self._results
+        for (i, arguments), outcome in zip(pending, await outcomes, strict=True):
+            if isinstance(outcome, DomainError):
+                results[i] = self._failed(outcome)
+            else:
+                results[i] = render(arguments, outcome)
+
+    async def _run_single(self, i: int, call: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            self._results[i] = await call()
+        except DomainError as error:
+            self._results[i] = self._failed(error)
+
+    def _failed(self, error: DomainError) -> Problem:
+        if isinstance(error, StoreUnavailable | OutcomeUnknown):
+            self._store_failed = True
+        return problem_of(error)
+
+    def _refuse(self, pending: Iterable[Pending]) -> None:
+        """Refuse operations that follow a failure of the store.
+
+        Each would take another timeout, and the outcome of an earlier change may be unknown.
+        """
+        for i, _ in pending:
+            self._results[i] = problem_of(StoreUnavailable(EARLIER_FAILED))
+
+    async def _get_if(
+        self, key: Key, precondition: Precondition
+    ) -> BatchGot | BatchUnchanged | Problem:
+        found = await read_entries(self._store, [key], self._bytes_left, self._take)
+        entry = found.get(key.text)
+        if not isinstance(entry, Entry):
+            return self._failed(entry or BodyTooLarge(ANSWER_FULL))
+        check_precondition(Precondition(precondition.if_match), entry.etag)
+        if is_listed(entry.etag, precondition.if_none_match):
+            return BatchUnchanged(304, key.text, entry.etag)
+        self._take(len(entry.body))  # for its copy in the answer
+        return self._got(key, entry)
+
+    async def _put(
+        self, key: Key, draft: Draft, precondition: Precondition | None, once: Operation | None
+    ) -> BatchPut:
+        return _put_result((key, draft), await self._store.write(key, draft, precondition, once))
+
+    async def _delete(
+        self, key: Key, precondition: Precondition | None, once: Operation | None
+    ) -> BatchDeleted:
+        return BatchDeleted(204, key.text, await self._store.delete(key, precondition, once))
+
+    async def _add(
+        self, name: CounterName, by: int, once: Operation | None, precondition: Precondition | None
+    ) -> BatchAdded:
+        added = await self._store.add(name, Increment(by=by), once, precondition)
+        return _add_result((name, by), added)
+
+    def _got(self, key: Key, entry: Entry) -> BatchGot | Problem:
+        body = entry.body
+        self._bytes_left -= len(body)
+        if self._bytes_left < 0:
+            return problem_of(BodyTooLarge(ANSWER_FULL))
+        etag, ttl, content_type = entry.etag, entry.ttl_seconds, entry.content_type
+        if entry.is_json:
+            return BatchGot(200, key.text, etag, ttl, content_type, msgspec.Raw(body))
+        return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
+
+
+def _put_result(put: tuple[Key, Draft], written: Written) -> BatchPut:
+    status = 201 if written.created else 200
+    return BatchPut(status, put[0].text, written.etag, written.ttl_seconds, written.replayed)
+
+
+def _add_result(add: tuple[CounterName, int], added: Added) -> BatchAdded:
+    value = added.value
+    return BatchAdded(200, add[0].text, value, str(value), added.applied_by, added.replayed)
