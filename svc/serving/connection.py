@@ -48,7 +48,8 @@ DETAILS: Final = {
     504: "the service failed; the log says more",
 }
 
-log = logging.getLogger(__name__)
+# The name that log lines show stays when the module is moved.
+log = logging.getLogger(f"{__name__.partition('.')[0]}.listener")
 
 
 class Connection(RequestHandler):

@@ -30,7 +30,8 @@ MAPPED_BYTES: Final = 262_144
 #: Called once both ports accept connections, with the traffic port and the admin port.
 Announce = Callable[[int, int], None]
 
-log = logging.getLogger(__name__)
+# The name that log lines show stays when the module is moved.
+log = logging.getLogger(f"{__name__.partition('.')[0]}.server")
 
 
 class ListenFailed(RuntimeError):

@@ -36,7 +36,8 @@ CANT_START: Final = 2
 #: Called once all workers serve, with the traffic port and the admin ports.
 AnnounceAll = Callable[[int, Sequence[int]], None]
 
-log = logging.getLogger(__name__)
+# The name that log lines show stays when the module is moved.
+log = logging.getLogger(f"{__name__.partition('.')[0]}.supervisor")
 
 
 class WorkersFailed(RuntimeError):

@@ -16,7 +16,8 @@ from ..domain.errors import (
 )
 from .link import Lost, Unsent
 
-log = logging.getLogger(__name__)
+# The name that log lines show stays when the module is moved.
+log = logging.getLogger(f"{__package__}.refusals")
 
 # Redis sends each of these before the command changes anything. Redis 6 puts a script's error
 # inside a message of its own, so the code may be anywhere in the text.

@@ -23,7 +23,8 @@ from ... import child_process
 from . import data_directory
 from .binary import EmbeddedUnavailable, find_redis_server
 
-log = logging.getLogger(__name__)
+# The name that log lines show stays when the module is moved.
+log = logging.getLogger(__package__)
 
 #: The longest path of a unix socket that every system accepts, in bytes.
 MAX_SOCKET_PATH: Final = 100
