@@ -15,7 +15,6 @@ from ..runner.state_store import (
     StateCorrupt,
     check_may_replace,
     read_command,
-    read_events,
     read_state,
     write_command,
     write_event,
@@ -79,11 +78,6 @@ class ConfigMapStateStore:
             return {"data": {_EVENTS: "".join([*before, line][-_EVENTS_KEPT:])}}
 
         await self._config_map.update(change)
-
-    async def events(self) -> list[dict[str, Any]]:
-        """Return the history, oldest first."""
-        text = data_of(await self._config_map.get(), _EVENTS)
-        return read_events(text or "", self._title(_EVENTS))
 
     async def pending_command(self) -> PendingCommand | None:
         """Return the pending command, None if there is none."""
