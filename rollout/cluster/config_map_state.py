@@ -43,13 +43,12 @@ class ConfigMapStateStore:
         lease: LeaseTimes | None = None,
         retry_seconds: float = 30.0,
         backoff_seconds: float = 0.2,
-        max_attempts: int = 12,
     ) -> None:
         api = ApiClient(
             client, namespace, retry_seconds=retry_seconds, backoff_seconds=backoff_seconds
         )
         name = f"tallykv-rollout-{virtual_service}"
-        self._config_map = SharedConfigMap(api, name, max_attempts)
+        self._config_map = SharedConfigMap(api, name)
         self._lease = Lease(self._config_map, lease or LeaseTimes(), backoff_seconds)
 
     async def load(self) -> dict[str, Any] | None:
