@@ -54,8 +54,8 @@ def success(*by: str) -> str:
     return f"1 - {share(REQUESTS + '_count', FAILED, *by)}"
 
 
-def quantile(level: float, histogram: str, *by: str, where: tuple[str, ...] = ()) -> str:
-    buckets = total(rate(f"{histogram}_bucket", *where), "le", *by)
+def quantile(level: float, histogram: str, *by: str) -> str:
+    buckets = total(rate(f"{histogram}_bucket"), "le", *by)
     return f"histogram_quantile({level}, {buckets})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from lightkube.resources.core_v1 import ConfigMap
 
@@ -11,6 +12,8 @@ from ..runner.state_store import StateFailed
 from .api_client import ApiClient, ApiError, Conflict, Json, NotFound, Unavailable
 from .kubeconfig import FIELD_MANAGER
 
+#: How often to write if others write at the same time.
+_MAX_ATTEMPTS: Final = 12
 #: Takes the ConfigMap (None if absent); returns the merge patch to apply, None for no change.
 Change = Callable[[Json | None], Json | None]
 
@@ -18,11 +21,10 @@ Change = Callable[[Json | None], Json | None]
 class SharedConfigMap:
     """Writes with optimistic concurrency: each write names the resourceVersion that was read."""
 
-    def __init__(self, api: ApiClient, name: str, max_attempts: int) -> None:
+    def __init__(self, api: ApiClient, name: str) -> None:
         self._api = api
         self._name = name
         self.title = f"ConfigMap {api.namespace}/{name}"
-        self._max_attempts = max_attempts
 
     async def get(self) -> Json | None:
         """Return the ConfigMap, None if there is none; raise StateFailed."""
@@ -39,7 +41,7 @@ class SharedConfigMap:
         A response may be lost, so ``change`` may be called with its own earlier result.
         """
         failed: ApiError | None = None
-        for attempts in range(self._max_attempts):
+        for attempts in range(_MAX_ATTEMPTS):
             if attempts:
                 await asyncio.sleep(self._api.backoff(attempts))
             found = await self.get()

@@ -15,7 +15,6 @@ from ..runner.state_store import (
     StateCorrupt,
     check_may_replace,
     read_command,
-    read_events,
     read_state,
     write_command,
     write_event,
@@ -44,13 +43,12 @@ class ConfigMapStateStore:
         lease: LeaseTimes | None = None,
         retry_seconds: float = 30.0,
         backoff_seconds: float = 0.2,
-        max_attempts: int = 12,
     ) -> None:
         api = ApiClient(
             client, namespace, retry_seconds=retry_seconds, backoff_seconds=backoff_seconds
         )
         name = f"tallykv-rollout-{virtual_service}"
-        self._config_map = SharedConfigMap(api, name, max_attempts)
+        self._config_map = SharedConfigMap(api, name)
         self._lease = Lease(self._config_map, lease or LeaseTimes(), backoff_seconds)
 
     async def load(self) -> dict[str, Any] | None:
@@ -79,11 +77,6 @@ class ConfigMapStateStore:
             return {"data": {_EVENTS: "".join([*before, line][-_EVENTS_KEPT:])}}
 
         await self._config_map.update(change)
-
-    async def events(self) -> list[dict[str, Any]]:
-        """Return the history, oldest first."""
-        text = data_of(await self._config_map.get(), _EVENTS)
-        return read_events(text or "", self._title(_EVENTS))
 
     async def pending_command(self) -> PendingCommand | None:
         """Return the pending command, None if there is none."""

@@ -21,7 +21,6 @@ from .state_store import (
     StateHeld,
     check_may_replace,
     read_command,
-    read_events,
     read_state,
     write_command,
     write_event,
@@ -59,11 +58,6 @@ class DirectoryStateStore:
     async def record(self, event: Mapping[str, Any]) -> None:
         """Append an event to the log."""
         await asyncio.to_thread(_append, self._events, write_event(event))
-
-    async def events(self) -> list[dict[str, Any]]:
-        """Return the log, oldest first."""
-        text = await asyncio.to_thread(_read, self._events)
-        return read_events(text or "", str(self._events))
 
     async def pending_command(self) -> PendingCommand | None:
         """Return the command that no runner has acknowledged yet."""

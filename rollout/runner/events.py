@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ LARGEST: Final = sys.float_info.max
 
 
 class EventsInvalid(Exception):
-    """A line is no event; the message says which line, and what is wrong with it."""
+    """A line is no event; the message names the field and says what is wrong with it."""
 
 
 class EventKind(StrEnum):
@@ -132,30 +131,6 @@ def parse_event(line: str) -> Event:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the line"
         raise EventsInvalid(f"{where}: {first['msg']}") from error
-
-
-def parse_events(text: str) -> list[Event]:
-    """Parse an event log.
-
-    Raise EventsInvalid on any malformed line except the last, which a killed writer may have left
-    incomplete.
-    """
-    lines = text.split("\n")
-    incomplete = lines.pop()
-    events = [_numbered(number, line) for number, line in enumerate(lines, 1)]
-    if incomplete:
-        with contextlib.suppress(EventsInvalid):
-            events.append(parse_event(incomplete))
-    return events
-
-
-def _numbered(number: int, line: str) -> Event:
-    try:
-        return parse_event(line)
-    except EventsInvalid as error:
-        raise EventsInvalid(
-            f"line {number}: {error}; the log was edited, or written by another version"
-        ) from error
 
 
 def total(counts: Iterable[Counts | None]) -> Counts:

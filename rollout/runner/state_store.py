@@ -68,9 +68,6 @@ class StateStore(Protocol):
     async def record(self, event: Mapping[str, Any]) -> None:
         """Append an event to the log."""
 
-    async def events(self) -> list[dict[str, Any]]:
-        """Return the log, oldest first, without a last line that is incomplete."""
-
     async def pending_command(self) -> PendingCommand | None:
         """Return the command that no runner has acknowledged yet."""
 
@@ -139,18 +136,6 @@ def check_may_replace(pending: PendingCommand | None, command: ControlCommand) -
 def write_event(event: Mapping[str, Any]) -> str:
     """Return an event as one line with its newline."""
     return json.dumps(event, allow_nan=False) + "\n"
-
-
-def read_events(text: str, where: str) -> list[dict[str, Any]]:
-    """Parse an event log; ignore an incomplete last line. Raise StateCorrupt on other damage."""
-    *lines, _incomplete = text.split("\n")
-    events = []
-    for number, line in enumerate(lines, 1):
-        event = _object(line)
-        if event is None:
-            raise StateCorrupt(f"{where}:{number} is damaged; remove that line")
-        events.append(event)
-    return events
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -25,10 +25,6 @@ def name_of(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-def resident_bytes(pid: int) -> int:
-    return int(_field(pid, "VmRSS").split()[0]) * 1024
-
-
 def peak_resident_bytes(pid: int) -> int:
     return int(_field(pid, "VmHWM").split()[0]) * 1024
 

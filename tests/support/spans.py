@@ -21,7 +21,6 @@ class Link:
 @dataclass(frozen=True)
 class Event:
     name: str
-    at_ns: int
     attributes: dict[str, Any]
 
 
@@ -78,10 +77,7 @@ def _span(span: trace_pb2.Span, resource: dict[str, Any], scope: str) -> Span:
             Link(link.trace_id.hex(), link.span_id.hex(), _attributes(link.attributes))
             for link in span.links
         ),
-        events=tuple(
-            Event(event.name, event.time_unix_nano, _attributes(event.attributes))
-            for event in span.events
-        ),
+        events=tuple(Event(event.name, _attributes(event.attributes)) for event in span.events),
         resource=resource,
         scope=scope,
     )

@@ -9,13 +9,11 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rollout.envoy.configuration import Address
 from rollout.evidence.counts import Arm
-from rollout.plan.model import Plan, Strategy
 from rollout.rehearsal import kubelet
 from rollout.rehearsal.errors import (
     ConfigurationInvalid,
@@ -33,7 +31,6 @@ from tests.rollout.rehearsal.plans import (
     canary_documents,
     canary_plan,
     need_programs,
-    plan_of,
     routes_of,
     step_of,
 )
@@ -51,10 +48,6 @@ def _no_process_is_left() -> Iterator[None]:
     before = set(children_of(os.getpid()))
     yield
     assert set(children_of(os.getpid())) == before
-
-
-def plan_with(document: dict[str, Any]) -> Plan:
-    return plan_of(Strategy.CANARY, "stable", "canary", [step_of(document)])
 
 
 async def test_a_release_that_can_not_start_says_why() -> None:

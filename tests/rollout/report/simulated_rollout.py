@@ -23,6 +23,8 @@ STEPS = (
 )
 THRESHOLDS = EvidenceValues(harm=100, merit=20, breach=1000, mismatch=1000)
 EDGES = (0.1, 0.25, 0.5)
+STEP_SECONDS = 60
+POLL_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def plan_summary(**more: object) -> PlanSummary:
         canary="1.5.0",
         steps=tuple(PlannedStep(name, share) for name, share in STEPS),
         objective=Objective(slow_seconds=EDGES),
-        step_seconds=60,
+        step_seconds=STEP_SECONDS,
         deadline_seconds=3600,
         source="a local Envoy, 5 s between polls",
         not_rehearsed=(
@@ -58,30 +60,16 @@ def simulate_rollout(
     failing: float = 0.001,
     slow: float = 0.0,
     rate: float = 60.0,
-    step_seconds: int = 60,
-    poll_seconds: int = 5,
-    seed: int = 1,
     last: EventKind = EventKind.PROMOTED,
 ) -> SimulatedRollout:
     """Simulate a canary with these ratios of failed and slow requests; stable fails 0.1 %."""
-    return _Simulation(failing, slow, rate, step_seconds, poll_seconds, random.Random(seed)).run(
-        last
-    )
+    return _Simulation(failing, slow, rate).run(last)
 
 
 class _Simulation:
-    def __init__(
-        self,
-        failing: float,
-        slow: float,
-        rate: float,
-        step_seconds: int,
-        poll_seconds: int,
-        chance: random.Random,
-    ) -> None:
+    def __init__(self, failing: float, slow: float, rate: float) -> None:
         self._failing, self._slow, self._rate = failing, slow, rate
-        self._step_seconds, self._poll = step_seconds, poll_seconds
-        self._chance = chance
+        self._chance = random.Random(1)
         self._now = START
         self._events: list[Event] = []
         self._samples: list[Sample] = []
@@ -96,7 +84,7 @@ class _Simulation:
                 self._add_event(
                     EventKind.HELD, None, reason="not-proven", detail="299 requests needed"
                 )
-            for _ in range(self._step_seconds // self._poll):
+            for _ in range(STEP_SECONDS // POLL_SECONDS):
                 evidence = self._window(number)
                 if evidence.harm >= THRESHOLDS.harm:
                     self._add_event(EventKind.ROLLED_BACK, 0, reason="harm")
@@ -116,7 +104,7 @@ class _Simulation:
         share = STEPS[number][1]
         since = self._now
         pairs: list[tuple[ArmSample, ArmSample]] = []
-        for _ in range(self._poll):
+        for _ in range(POLL_SECONDS):
             pairs.append(
                 (self._arm(1 - share, 0.001, 0.0), self._arm(share, self._failing, self._slow))
             )

@@ -16,12 +16,8 @@ from rollout.runner.events import (
     EventsInvalid,
     EvidenceValues,
     parse_event,
-    parse_events,
     render_event,
 )
-
-STARTED = Event(time=1.5, rollout="kv", kind=EventKind.STARTED, step="canary-00", share=0.0)
-STEP = Event(time=2.5, rollout="kv", kind=EventKind.STEP, step="canary-01", number=1, share=0.01)
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 e_values = st.floats(0, LARGEST)
@@ -68,17 +64,6 @@ def test_every_event_is_one_line_and_reads_back_the_same(event: Event) -> None:
     assert parse_event(line) == event
 
 
-@given(st.lists(events, max_size=5), st.integers(0, 200))
-def test_a_log_cut_off_anywhere_loses_no_complete_line(told: list[Event], cut: int) -> None:
-    log = "".join(map(render_event, told))
-    kept = log[: max(0, len(log) - cut)]
-
-    read = parse_events(kept)
-
-    assert read == told[: len(read)]
-    assert len(read) >= kept.count("\n")
-
-
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -98,11 +83,6 @@ def test_what_is_no_event_is_refused_by_field(line: str, says: str) -> None:
         parse_event(line)
 
     assert says in str(refused.value)
-
-
-def test_a_damaged_line_is_named_by_its_number() -> None:
-    with pytest.raises(EventsInvalid, match=r"^line 2: .*was edited, or written by another"):
-        parse_events(render_event(STARTED) + "{}\n" + render_event(STEP))
 
 
 def test_an_infinite_e_value_is_written_as_the_largest_float() -> None:
