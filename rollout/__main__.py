@@ -57,7 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         commands = load_commands()
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"tallykv-rollout needs {error.name}: pip install tallykv-rollout\n")
+        sys.stderr.write(
+            f"tallykv-rollout needs {error.name}: pip install tallykv-rollout,"
+            " or ./rollout in a checkout\n"
+        )
         return 2
     arguments = build_parser(commands).parse_args(argv)
     code: int = arguments.run(arguments)

@@ -11,9 +11,9 @@ from bench.frame.program import Program, run
 from .bodies import measure_bodies
 from .listing import measure_listing
 from .operations import measure_operation
-from .process import measure_memory, measure_ready
+from .run_sizes import Sizes
 from .signals import measure_signals
-from .sizes import Sizes
+from .startup_and_memory import measure_memory, measure_ready
 
 PROGRAM = Program(
     name="cost",

@@ -21,7 +21,7 @@ from bench.frame.rows import Row
 from svc.api import bodies
 
 from . import pydantic_bodies as mirrored
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 OPERATIONS: Final = 100
 #: Long compared with the resolution of the clock. The best trial has the least noise.

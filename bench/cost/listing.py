@@ -19,7 +19,7 @@ from bench.testbed.preload import fill_redis
 from bench.testbed.servers import Stack, running_stack
 
 from . import limits
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 FEW: Final = 1000
 PAGE: Final = 100

@@ -27,7 +27,7 @@ from bench.testbed.wrk import Load
 
 from . import limits
 from .peers.commands import peer
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 WARM_UP_SECONDS: Final = 1
 #: The speed of the machine drifts, and a shared one stalls for tenths of a second. So a measurement

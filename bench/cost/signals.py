@@ -26,7 +26,7 @@ from bench.testbed.wrk import Load, interleave
 
 from . import limits
 from .peers.commands import peer
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 #: Triples in each round. Two processes of the same program differ by a percent or two for as long
 #: as they live, so each round starts new ones.

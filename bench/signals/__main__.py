@@ -9,9 +9,9 @@ from bench.frame.program import Program, run
 from .blocked_loop import measure_blocked_loop
 from .cardinality import measure_cardinality
 from .hanging_collector import measure_hanging_collector
+from .run_sizes import Sizes
 from .sampling import measure_sampling
 from .shutdown import measure_shutdown
-from .sizes import Sizes
 
 PROGRAM = Program(
     name="signals",

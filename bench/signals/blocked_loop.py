@@ -16,7 +16,7 @@ from bench.testbed.scrape import scrape
 from bench.testbed.servers import Service, running_stack
 
 from . import limits
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 BLOCK_SECONDS: Final = 0.2
 #: The loop observes its lag within a turn or two.

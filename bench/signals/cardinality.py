@@ -18,8 +18,8 @@ from bench.testbed.servers import Service, running_stack
 
 from . import limits
 from .every_route import send_to_every_route
+from .run_sizes import Sizes
 from .scrape_cost import measure_scrapes
-from .sizes import Sizes
 
 PATHS: Final = 10_000
 KEYS: Final = 1_000

@@ -27,7 +27,7 @@ from bench.testbed.servers import PATIENT, Collector, Redis, Service
 from bench.testbed.wrk import Load
 
 from . import limits
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 #: Mean pause of each of the 64 connections before a request. The core is then busy but not full, so
 #: that latency is the service's own and not that of a queue.

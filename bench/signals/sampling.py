@@ -17,7 +17,7 @@ from bench.testbed.scrape import EXPORT_OFTEN, wait_until_exported
 from bench.testbed.servers import Service, running_stack
 
 from . import limits
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 RATIO: Final = 0.01
 #: For requests that prepare the measurement.

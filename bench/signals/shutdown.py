@@ -21,7 +21,7 @@ from bench.testbed.http_client import exchange
 from bench.testbed.servers import PATIENT, READYZ, Collector, Redis, Service
 
 from . import limits
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 PER_SECOND: Final = 200
 #: How often a mesh would probe a pod.

@@ -21,7 +21,7 @@ from bench.frame.rows import Row
 from bench.testbed.servers import PATIENT, Collector, Redis, Service
 
 from . import limits
-from .sampling import Sample, growth, take_sample
+from .resource_samples import Sample, growth, take_sample
 
 SAMPLE_SECONDS: Final = 2.0
 #: Each round has clients, keys and counters of its own, and its history is checked at its end.

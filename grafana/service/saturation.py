@@ -21,9 +21,11 @@ def limits_row() -> Row:
             ),
             graph(
                 "Requests rejected by reason",
-                "Requests refused before any work. overloaded: KV_MAX_IN_FLIGHT was reached; "
-                "malformed: not HTTP; header_timeout: the head came too slowly.",
+                "Requests refused before any work. overloaded: KV_MAX_IN_FLIGHT or "
+                "KV_MAX_BUFFERED_BYTES was reached; malformed: not HTTP; header_timeout: the head "
+                "came too slowly. aborted: the client did not receive its answer in time.",
                 query(total(rate("kv_requests_rejected_total"), "reason"), "{{reason}}"),
+                query(total(rate("kv_sends_aborted_total")), "aborted"),
                 unit="reqps",
                 width=6,
             ),
@@ -47,8 +49,10 @@ def limits_row() -> Row:
             ),
             graph(
                 "Resident memory by pod",
-                "Memory of the process. If it rises without more load, it is a leak.",
+                "Memory of the process, and the part that bodies and answers hold. If it rises "
+                "without more load, it is a leak.",
                 query(total(select("process_resident_memory_bytes"), "pod"), "{{pod}}"),
+                query(total(select("kv_buffered_bytes"), "pod"), "{{pod}}: bodies and answers"),
                 unit="bytes",
                 width=6,
             ),

@@ -1,4 +1,4 @@
-"""Exit codes, and the function that runs a subcommand and turns errors into them."""
+"""Exit codes of rehearse, run and the commands for a running rollout; lint.py has those of lint."""
 
 from __future__ import annotations
 

@@ -13,15 +13,15 @@ from ..cluster.kubeconfig import open_client
 from ..cluster.target import ClusterTarget, Timeouts
 from ..plan.loading import LoadedPlan
 from ..plan.model import Plan
-from ..prometheus.arm_labels import arms_of, service_of_plan, version_of
 from ..prometheus.query import Query, ReleaseLabel, app_query, istio_query
+from ..prometheus.release_label import arms_of, service_of_plan, version_of
 from ..prometheus.source import PrometheusServer, open_source
 from ..prometheus.unattributed_requests import UnattributedRequests
 from ..report.plan_summary import summarize_plan
 from ..report.terminal import open_progress
-from ..runner.annotations import Grafana, open_annotations
 from ..runner.controller import Controller
 from ..runner.event_recorder import EventRecorder
+from ..runner.grafana_annotations import Grafana, open_annotations
 from ..runner.metrics import RolloutMetrics, serve_metrics
 from ..runner.ports import ManagedByOther, Ports, RunSmokeTest
 from ..runner.reasons import describe_canary_traffic

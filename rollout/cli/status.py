@@ -38,7 +38,10 @@ async def _print_status(arguments: argparse.Namespace) -> int:
         saved = await store.load()
         pending = await store.pending_command()
     if saved is None:
-        sys.stderr.write(f"there is no saved state of a rollout of {plan.name}\n")
+        sys.stderr.write(
+            f"there is no saved state of a rollout of {plan.name};"
+            " start it with run, or say with --state where its state is\n"
+        )
         return ERROR
     state = RolloutState.load(plan, saved)
     status = describe(plan, state, None if pending is None else pending.command, time.time())

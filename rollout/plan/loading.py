@@ -19,9 +19,9 @@ from ..lint.schemas import Schemas
 from ..lint.sources import collect, collect_steps
 from ..lint.yaml_documents import YamlInvalid, parse_documents
 from ..manifests.virtual_service import VirtualService
+from .canary_shares import canary_shares
 from .model import CanaryRequests, Plan, SmokeTest, Step, Strategy
 from .plan_file import NAME, PlanFile, PlanInvalid, parse_plan_file
-from .weights import canary_shares
 
 _NUMBER: Final = re.compile(r"\d+")
 #: Directories with these prefixes are applied before the steps; 4-promote and 9-remove after them.

@@ -66,8 +66,8 @@ def find_tallykv() -> Program:
     if found := shutil.which("tallykv", path=beside) or shutil.which("tallykv"):
         return Program((found, "serve"), {})
     raise ProgramMissing(
-        "a rehearsal of tallykv needs the command tallykv: pip install tallykv; to rehearse another"
-        " service, give its commands with --stable and --canary"
+        "a rehearsal of tallykv needs the command tallykv: pip install tallykv, or ./svc in a"
+        " checkout; to rehearse another service, give its commands with --stable and --canary"
     )
 
 

@@ -1,4 +1,9 @@
-"""The Idempotency-Key header: read it, and identify a request across its retries."""
+"""The Idempotency-Key header: read it, and identify a request across its retries.
+
+A retry is recognised in Redis, by the record of the operation: in ``stores/scripts/*.lua`` where a
+script has an operation's key (``put.lua``, ``add.lua`` and others), and in ``claim.lua``,
+``recall.lua`` and ``refuse.lua``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """The HTTP server: connections, listeners, the drain, worker processes.
 
-May import: api, app, child_process, settings, stores, telemetry.
+May import: api, app, parent_death_signal, settings, stores, telemetry.
 """

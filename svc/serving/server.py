@@ -111,6 +111,13 @@ def _tune_memory() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
 
 
+def explain_bind_error(setting: str, host: str, port: int, error: OSError) -> str:
+    """Return why an address can't be bound, and what to do."""
+    # asyncio puts a sentence of its own around the system's.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"{setting}: {host}:{port} can't be bound: {reason}; choose another {setting}"
+
+
 async def _listen(
     runner: web.AppRunner, host: str, port: int, setting: str, *, shared: bool = False
 ) -> int:
@@ -118,7 +125,7 @@ async def _listen(
     try:
         await web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=shared or None).start()
     except OSError as error:
-        raise ListenFailed(f"{setting}: {host}:{port} can't be bound: {error.strerror}") from None
+        raise ListenFailed(explain_bind_error(setting, host, port, error)) from None
     bound: int = runner.addresses[0][1]
     return bound
 

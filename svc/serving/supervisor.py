@@ -20,7 +20,7 @@ from typing import Final
 from ..settings import Settings, flag_name
 from ..stores.embedded import EmbeddedRedis
 from ..stores.store_url import build_link, embedded_socket, mode_of
-from .server import ListenFailed, stop_on_signals
+from .server import ListenFailed, explain_bind_error, stop_on_signals
 
 #: A worker that runs for less than this counts towards a crash loop.
 MIN_UPTIME_SECONDS: Final = 10.0
@@ -223,7 +223,7 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
                     _bound(family, kind, protocol, (address[0], port), shared=True)
                 )
         except OSError as error:
-            raise ListenFailed(f"KV_PORT: {host}:{port} can't be bound: {error.strerror}") from None
+            raise ListenFailed(explain_bind_error("KV_PORT", host, port, error)) from None
         yield port
 
 

@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable
 
-from ..child_process import set_parent_death_signal
+from ..parent_death_signal import set_parent_death_signal
 
 
 class WorkerChannel:

@@ -1,4 +1,4 @@
 """The Store port on Redis: one server, Sentinel, Cluster, or an embedded redis-server.
 
-May import: child_process, domain, telemetry.
+May import: domain, parent_death_signal, telemetry.
 """

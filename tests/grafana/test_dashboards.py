@@ -64,6 +64,7 @@ def exported() -> dict[str, str]:
     metrics = Metrics("")
     metrics.watch_lifecycle(active=lambda: 0, ready=bool, draining=bool)
     metrics.watch_connections(lambda: (0, 0, 0))
+    metrics.watch_budget(lambda: 0)
     names: dict[str, str] = {}
     for family in metrics.registry.collect():
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}
@@ -245,6 +246,7 @@ def test_a_legend_names_labels_that_the_query_keeps(panel: Json) -> None:
 def test_labels_kept_are_labels_that_exist(dashboard: Json) -> None:
     metrics = Metrics("")
     metrics.watch_connections(lambda: (0, 0, 0))
+    metrics.watch_budget(lambda: 0)
     own = {label for each in metrics._instruments._instruments for label in vars(each)["labels"]}
     known = own | TARGET_LABELS | {"le", "generation", "slo", "alertname", "severity"}
     known |= {"destination_version", "response_flags"}

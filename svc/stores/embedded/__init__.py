@@ -1,6 +1,6 @@
 """The embedded store: a redis-server that runs as a child process of the service.
 
-May import: child_process.
+May import: parent_death_signal.
 """
 
 from .binary import EmbeddedUnavailable

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ... import child_process
+from ... import parent_death_signal
 from . import data_directory
 from .binary import EmbeddedUnavailable, find_redis_server
 
@@ -79,7 +79,7 @@ class EmbeddedRedis:
 
     async def _start(self) -> None:
         self.socket.unlink(missing_ok=True)
-        launcher = (sys.executable, "-I", "-S", child_process.__file__)
+        launcher = (sys.executable, "-I", "-S", parent_death_signal.__file__)
         with (self.data_dir / "redis.log").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *(*launcher, str(os.getpid()), self._binary),

@@ -8,7 +8,7 @@ import pytest
 
 from bench.frame.program import parse_arguments
 from bench.soak.__main__ import PROGRAM
-from bench.soak.sampling import Sample, growth
+from bench.soak.resource_samples import Sample, growth
 from bench.soak.service import running_soak
 from tests.conftest import need_redis_7
 

@@ -88,7 +88,9 @@ def test_without_its_extra_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
-    assert done.stderr == "tallykv-rollout needs pydantic: pip install tallykv-rollout\n"
+    assert done.stderr == (
+        "tallykv-rollout needs pydantic: pip install tallykv-rollout, or ./rollout in a checkout\n"
+    )
 
 
 def test_all_rules_are_listed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rollout.plan.loading import load_plan
-from rollout.prometheus.arm_labels import version_of
+from rollout.prometheus.release_label import version_of
 from tests.rollout.cli.example_service import write_rollout
 
 

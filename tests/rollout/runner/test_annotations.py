@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rollout.runner.annotations import Grafana, open_annotations
 from rollout.runner.events import Event, EventKind
+from rollout.runner.grafana_annotations import Grafana, open_annotations
 from tests.rollout.report.simulated_rollout import simulate_rollout
 from tests.support.ports import free_port
 
@@ -107,7 +107,7 @@ async def test_a_grafana_that_hangs_delays_nothing_and_requests_are_bounded(
     grafana: FakeGrafana, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grafana.hangs = True
-    monkeypatch.setattr("rollout.runner.annotations._TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("rollout.runner.grafana_annotations._TIMEOUT_SECONDS", 0.2)
 
     async with asyncio.timeout(10):
         async with open_annotations(Grafana(grafana.url, "secret")) as annotations:

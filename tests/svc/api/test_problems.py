@@ -7,10 +7,12 @@ import re
 
 import pytest
 
+from svc.api.context import LIFECYCLE
 from svc.settings import Settings
 from tests.support.raw_http import raw_connection
 from tests.support.services import running_service
-from tests.svc.api.client import Answer, Api, problem
+from tests.support.waiting import eventually
+from tests.svc.api.client import Api, problem
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -106,10 +108,12 @@ async def test_without_a_trace_the_service_makes_an_id(api: Api, parent: str | N
 
 
 async def test_one_request_too_many_is_refused_at_once_and_nothing_applied(api: Api) -> None:
-    settings = dataclasses.replace(api.service.settings, max_in_flight=1)
+    # The first request is served for a second.
+    settings = dataclasses.replace(api.service.settings, max_in_flight=1, fault_latency_ms=1000)
     async with running_service(settings) as service, raw_connection(service.port) as slow:
-        await slow.send(b"PUT /v1/kv/slow HTTP/1.1\r\nHost: kv\r\nContent-Length: 1\r\n\r\n")
-        answer = await refused_for_load(Api(service))
+        await slow.send(b"PUT /v1/kv/slow HTTP/1.1\r\nHost: kv\r\nContent-Length: 1\r\n\r\nx")
+        await eventually(lambda: service.app[LIFECYCLE].in_flight == 1, what="the first request")
+        answer = await Api(service).get("/v1/limits", headers={"traceparent": PARENT})
 
         said = problem(answer, 503, "overloaded")
         assert (said["applied"], said["retryable"]) == ("no", True)
@@ -117,18 +121,8 @@ async def test_one_request_too_many_is_refused_at_once_and_nothing_applied(api: 
         assert answer.headers["KV-Pod"] == "pod-1"
         assert said["trace_id"] == TRACE
 
-        await slow.send(b"x")
         assert (await slow.answer()).status == 201
         assert (await Api(service).put("/v1/kv/a", b"x")).status == 201
-
-
-async def refused_for_load(api: Api) -> Answer:
-    """Repeat the request until the other one has arrived and this one exceeds the limit."""
-    for _ in range(1000):
-        answer = await api.get("/v1/limits", headers={"traceparent": PARENT})
-        if answer.status != 200:
-            return answer
-    raise AssertionError("it was never refused")
 
 
 async def test_a_deliberate_fault_is_a_problem_and_spares_the_plain_face(api: Api) -> None:
@@ -200,8 +194,10 @@ async def test_the_limits_are_shown_and_are_as_promised(api: Api) -> None:
         "idempotency_ttl_seconds": 900,
         "header_timeout_seconds": 10.0,
         "body_timeout_seconds": 10.0,
+        "send_timeout_seconds": 10.0,
         "store_timeout_ms": 500,
         "max_in_flight": 1024,
+        "max_buffered_bytes": 67_108_864,
     }
 
 

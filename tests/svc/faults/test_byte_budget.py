@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest
@@ -20,7 +21,7 @@ from tests.support.waiting import eventually
 MIB = 1 << 20
 LARGE = bytes(MIB)
 BUDGET_BYTES = 4 * MIB
-SEND_SECONDS = 1.0
+SEND_SECONDS = 2.0
 CAP = 4
 
 UPLOAD = f"PUT /v1/kv/u HTTP/1.1\r\nHost: t\r\nContent-Length: {MIB}\r\n\r\n"
@@ -101,7 +102,8 @@ async def test_bodies_that_do_not_fit_together_are_refused_while_they_arrive(
 async def test_answers_that_are_not_received_take_of_the_budget_and_count_as_in_flight(
     service: Service,
 ) -> None:
-    async with unread_answers(service, 3, "/v1/kv/large"):
+    patient = dataclasses.replace(service.settings, send_timeout_seconds=60)
+    async with running_service(patient) as service, unread_answers(service, 3, "/v1/kv/large"):
         assert service.app[BUDGET].held > 0
         assert (await ask_admin(service, "/statusz")).json["in_flight"] == 3
         metrics = (await ask_admin(service, "/metrics")).text

@@ -4,7 +4,7 @@ Two layers need it: `stores/embedded` for redis-server, `serving` for worker pro
 import the other, so it stands at the top level and imports nothing of this package.
 
 This file is also a program, which replaces itself with a command (exec):
-``python -I -S child_process.py PARENT_PID COMMAND …``.
+``python -I -S parent_death_signal.py PARENT_PID COMMAND …``.
 """
 
 import ctypes

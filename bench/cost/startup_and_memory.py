@@ -16,7 +16,7 @@ from bench.testbed.servers import PATIENT, Collector, Service, running_stack
 from bench.testbed.wrk import Load
 
 from . import limits
-from .sizes import Sizes
+from .run_sizes import Sizes
 
 STARTS: Final = 3
 
