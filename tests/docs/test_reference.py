@@ -68,6 +68,7 @@ def test_every_metric_has_a_row_with_its_labels() -> None:
     metrics = Metrics("")
     metrics.watch_lifecycle(active=lambda: 0, ready=lambda: True, draining=lambda: False)
     metrics.watch_connections(lambda: (0, 0, 0))
+    metrics.watch_budget(lambda: 0)
     cells = first_cells(REFERENCE / "metrics.md")
 
     missing = [name for name in metrics.names if f"`{name}`" not in cells]

@@ -102,13 +102,13 @@ async def test_bodies_that_do_not_fit_together_are_refused_while_they_arrive(
 async def test_answers_that_are_not_received_take_of_the_budget_and_count_as_in_flight(
     service: Service,
 ) -> None:
-    patient = dataclasses.replace(service.settings, send_timeout_seconds=60)
-    async with running_service(patient) as service, unread_answers(service, 3, "/v1/kv/large"):
-        assert service.app[BUDGET].held > 0
-        assert (await ask_admin(service, "/statusz")).json["in_flight"] == 3
-        metrics = (await ask_admin(service, "/metrics")).text
+    settings = dataclasses.replace(service.settings, send_timeout_seconds=60)
+    async with running_service(settings) as patient, unread_answers(patient, 3, "/v1/kv/large"):
+        assert patient.app[BUDGET].held > 0
+        assert (await ask_admin(patient, "/statusz")).json["in_flight"] == 3
+        metrics = (await ask_admin(patient, "/metrics")).text
         assert "\nhttp_server_active_requests 3" in metrics
-        assert f"\nkv_buffered_bytes {service.app[BUDGET].held}" in metrics
+        assert f"\nkv_buffered_bytes {patient.app[BUDGET].held}" in metrics
 
 
 async def test_a_client_that_receives_nothing_is_cut_off_in_time(service: Service) -> None:
