@@ -28,8 +28,11 @@ def collector() -> Iterator[Collector]:
 def observed(shared_redis: RedisServer) -> Serve:
     """Return a function that serves in this process with the given settings, without tracing."""
 
+    # A busy machine must not turn answers into timeouts.
+    default: dict[str, Any] = {"store_url": shared_redis.url, "store_timeout_ms": 5000}
+
     def serve(**settings: Any) -> Any:
-        return instrumented_service(Settings(**{"store_url": shared_redis.url, **settings}))
+        return instrumented_service(Settings(**{**default, **settings}))
 
     return serve
 
@@ -43,8 +46,10 @@ def traced(
     ``ratio`` of the requests are sampled, and those with a sampled parent.
     """
 
+    default: dict[str, Any] = {"store_url": shared_redis.url, "store_timeout_ms": 5000}
+
     def serve(ratio: float = 0.0, **settings: Any) -> Any:
-        chosen = Settings(**{"store_url": shared_redis.url, **settings})
+        chosen = Settings(**{**default, **settings})
         return instrumented_service_with_tracing(chosen, collector, monkeypatch, ratio=ratio)
 
     return serve
