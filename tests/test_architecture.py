@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -144,23 +142,6 @@ def test_only_the_settings_read_the_environment() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute):
                 assert node.attr not in {"environ", "getenv", "environb"}, path
-
-
-def test_the_evidence_can_be_imported_alone() -> None:
-    """Nothing comes with it: no package of others, and no other room of the project."""
-    script = (
-        "import sys; before = set(sys.modules); import rollout.evidence;"
-        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
-        "print(sorted(new - sys.stdlib_module_names));"
-        "print(sorted(m for m in sys.modules if m.startswith('rollout.')"
-        " and not m.startswith('rollout.evidence')))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-
-    assert done.stdout.splitlines() == ["['rollout']", "[]"]
 
 
 def test_the_rules_see_what_is_imported() -> None:

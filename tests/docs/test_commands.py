@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.docs.pages import PAGES, blocks_of, name_of
 from tests.docs.running import run_page
 from tests.docs.shells import missing_programs
 from tests.docs.unrun import Checker
+from tests.support.manifests import need_kustomize
 
 UNRUN = Path(__file__).with_name("unrun.txt")
 WITH_COMMANDS = [
@@ -26,12 +28,19 @@ def need_programs() -> None:
         pytest.skip(f"needs {', '.join(missing)}")
 
 
+def need_programs_of(page: Path) -> None:
+    """Skip the test if the page builds directories and nothing here can."""
+    if re.search("kubectl|kustomize|tallykv-rollout", page.read_text()):
+        need_kustomize()
+
+
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
 def test_the_commands_of_a_page_do_what_it_shows(
     page: Path,
     tmp_path: Path,
     redis_binary: str,  # the service starts its own, and is skipped where there is none
 ) -> None:
+    need_programs_of(page)
     run_page(page, tmp_path)
 
 
@@ -41,6 +50,7 @@ def test_the_commands_of_a_page_do_what_it_shows(
     ids=name_of,
 )
 def test_commands_that_cannot_run_here_name_what_exists(page: Path, tmp_path: Path) -> None:
+    need_programs_of(page)
     checker = Checker(tmp_path)
 
     problems = [

@@ -292,7 +292,7 @@ def loaded(*path: str) -> Any:
 def test_a_cluster_gets_each_dashboard_as_a_config_map_that_grafana_finds() -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        pytest.skip("needs kubectl")
+        pytest.skip("needs kubectl 1.21 or later")
 
     built = subprocess.run(
         [kubectl, "kustomize", ROOT / "grafana"], capture_output=True, check=True

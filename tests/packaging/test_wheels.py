@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 
 from svc import __version__
+from tests.support.manifests import need_kustomize
 from tests.support.plain_http import fetch
 from tests.support.services import ROOT, ServiceProcess
 
@@ -184,6 +185,7 @@ def test_the_installed_service_serves_on_its_embedded_store(
 
 
 def test_the_installed_linter_reads_manifests(installed: Path, elsewhere: Path) -> None:
+    need_kustomize()
     said = output(
         [installed / "tallykv-rollout", "lint", ROOT / "kustomize" / "overlays" / "dev"], elsewhere
     )
@@ -194,6 +196,7 @@ def test_the_installed_linter_reads_manifests(installed: Path, elsewhere: Path) 
 def test_the_installed_tool_rehearses_with_the_installed_service(
     installed: Path, elsewhere: Path
 ) -> None:
+    need_kustomize()
     said = output(
         [
             *(installed / "tallykv-rollout", "rehearse", ROOT / "istio" / "canary"),
