@@ -78,6 +78,18 @@ async def together(*asked: Any) -> list[Any]:
     return list(await asyncio.gather(*asked))
 
 
+async def store_all(service: Service, entries: dict[str, bytes]) -> None:
+    """Store the entries. Ask again for those that a busy machine did not store in time."""
+    missing = dict(entries)
+    while missing:
+        answers = await together(*(put(service, key, body) for key, body in missing.items()))
+        for key, answer in zip(tuple(missing), answers, strict=True):
+            if answer.status in {200, 201}:
+                del missing[key]
+            else:
+                assert_refused_or_unknown(answer)
+
+
 async def warm(service: Service, connections: int) -> None:
     """Open this many connections, so that a later flood of requests needs no handshakes.
 

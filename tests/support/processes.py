@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -17,7 +18,8 @@ def children_of(pid: int) -> list[int]:
     """Return the running children, whichever thread started them."""
     found: list[int] = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += map(int, listing.read_text().split())
+        with suppress(FileNotFoundError, ProcessLookupError):  # The thread has just ended.
+            found += map(int, listing.read_text().split())
     return [child for child in found if is_running(child)]
 
 

@@ -14,8 +14,8 @@ from tests.support.answers import (
     counter_value,
     get,
     increment,
-    put,
     statuses,
+    store_all,
     together,
 )
 from tests.support.raw_http import raw_connection
@@ -79,7 +79,7 @@ async def _in_flight_is_zero(service: Service) -> bool:
 
 async def prepare(service: Service) -> None:
     await ask(service, "PUT", "/v1/kv/doc", json={})
-    await together(*(put(service, f"k{i}", b"value-%d" % i) for i in KEYS))
+    await store_all(service, {f"k{i}": b"value-%d" % i for i in KEYS})
     for i in KEYS:
         await ask(service, "PUT", f"/v1/counters/c{i}", json={"value": i * 1_000_000})
 

@@ -16,6 +16,7 @@ from tests.support.answers import (
     increment,
     put,
     statuses,
+    store_all,
     together,
 )
 from tests.support.redis_servers import RedisServer
@@ -50,7 +51,7 @@ async def connections_killed(server: RedisServer) -> AsyncIterator[list[int]]:
 async def test_reads_go_on_as_if_nothing_happened(
     patient: Service, redis_server: RedisServer
 ) -> None:
-    await together(*(put(patient, f"k{i}", b"value-%d" % i) for i in range(50)))
+    await store_all(patient, {f"k{i}": b"value-%d" % i for i in range(50)})
     await ask(patient, "PUT", "/v1/counters/n", json={"value": 7})
 
     async with connections_killed(redis_server) as killed:

@@ -19,6 +19,7 @@ from tests.support.answers import (
     increment,
     put,
     statuses,
+    store_all,
     together,
     warm,
 )
@@ -150,7 +151,7 @@ async def test_no_read_gets_the_answer_of_another_while_redis_comes_and_goes(
     served: Service, redis_server: RedisServer
 ) -> None:
     await warm(served, 500)
-    await together(*(put(served, f"key-{i}", b"value-%d" % i) for i in range(500)))
+    await store_all(served, {f"key-{i}": b"value-%d" % i for i in range(500)})
     over = asyncio.Event()
     flickering = asyncio.create_task(pause_repeatedly(redis_server, over))
     right = refused = 0

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from svc.settings import Settings
-from tests.support.answers import get, put, together
+from tests.support.answers import get, put, store_all
 from tests.support.compressed_bodies import MIB
 from tests.support.raw_http import RawResponse, exchange, raw_connection
 from tests.support.redis_servers import RedisServer
@@ -41,7 +41,7 @@ def assert_refusal(answer: RawResponse, status: int) -> None:
 
 
 async def test_pipelined_requests_are_answered_in_order(service: Service) -> None:
-    await together(*(put(service, f"k{i}", b"value-%d" % i) for i in range(100)))
+    await store_all(service, {f"k{i}": b"value-%d" % i for i in range(100)})
     asked = "".join(f"GET /v1/kv/k{i} HTTP/1.1\r\nHost: t\r\n\r\n" for i in range(100))
 
     async with raw_connection(service.port) as wire:
