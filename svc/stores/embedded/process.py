@@ -211,14 +211,12 @@ class EmbeddedRedis:
                 process.kill()
                 raise self._ended(f"did not answer within {patience:g} s")
             await asyncio.sleep(0.01 if self.state is State.STARTING else 0.1)
-        raise self._ended(f"ended with code {process.returncode} while it was {self.state}")
+        said = f": {self._log.last_warning()}" if process.returncode > 0 else ""
+        raise self._ended(f"ended with code {process.returncode} while it was {self.state}{said}")
 
     def _ended(self, what: str = "ended again and again") -> EmbeddedUnavailable:
-        said = ""
-        with contextlib.suppress(OSError):
-            said = self._log.last_warning()
         return EmbeddedUnavailable(
-            f"redis-server {what}{': ' if said else ''}{said} (see {self._log.path})",
+            f"redis-server {what} (see {self._log.path})",
             has_served=self._served.is_set(),
         )
 

@@ -17,6 +17,7 @@ MAX_BYTES: Final = 1 << 20
 _CUT: Final = re.compile(r"Truncating the AOF (?:(\S+) )?at offset (\d+)")
 #: The rank of a warning in a line of the log: ``PID:ROLE DAY MONTH YEAR TIME # text``.
 _WARNING: Final = re.compile(r"(?m)^\d+:\w \d+ \w+ \d+ [\d:.]+ # (.+)$")
+_PRINTED: Final = re.compile(r"(?m)^(?!\d+:\w ).*\S.*$")
 _FLAGS: Final = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -53,9 +54,13 @@ class ServerLog:
         self._start = 0
 
     def last_warning(self) -> str:
-        """Return the last warning since the start; "" if there is none."""
-        found = _WARNING.findall(self._since_start())
-        return found[-1][:300] if found else ""
+        """Return the last warning since the start; "" if there is none.
+
+        Before redis-server logs anything, it prints what is wrong with its settings.
+        """
+        said = self._since_start()
+        found = _WARNING.findall(said) or _PRINTED.findall(said)
+        return found[-1][:300].strip() if found else ""
 
     def bytes_cut(self, sizes: Mapping[str, int]) -> int:
         """Return how many bytes redis-server cut off its append-only file at its start.
