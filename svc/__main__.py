@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from . import __version__
 from .serving.server import ListenFailed, serve
@@ -128,11 +130,22 @@ def _warn_of_faults(settings: Settings) -> None:
         )
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses arguments without repeating their values: a URL in the wrong place is a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        head, found, rest = message.partition("unrecognized arguments: ")
+        if found:
+            names = [each.partition("=")[0] for each in rest.split() if each.startswith("--")]
+            message = head + found + (" ".join(names) or "***")
+        message = re.sub(r"=.* could match", " could match", message)
+        message = re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message)
+        super().error(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the command line: one flag for each setting, whose value load_settings parses."""
-    parser = argparse.ArgumentParser(
-        prog=_program(), description="key-value and counter service over Redis"
-    )
+    parser = Parser(prog=_program(), description="key-value and counter service over Redis")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="serve")
     serving = commands.add_parser(

@@ -20,6 +20,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
+from .foreign_logs import hide_texts
 from .trace import TRACE
 
 #: Lines that may wait to be written. Further ones are dropped and counted.
@@ -100,6 +101,7 @@ class QueuedHandler(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self.addFilter(add_trace)
+        self.addFilter(hide_texts)
         #: Called for each dropped line, in the thread that logs.
         self.on_drop: Callable[[], None] | None = None
         self._put = _writer_to(stream, is_shared=is_shared)
