@@ -83,6 +83,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
                 operation_ttl_seconds=settings.idempotency_ttl,
             )
         )
+        await store.serving()
         app = build_app(settings, store)
         runner = TrafficRunner(
             app,
