@@ -19,7 +19,7 @@ from ..app import open_apps
 from ..settings import Settings
 from ..telemetry.logs import QueuedHandler
 from ..telemetry.settings import TracingSettings
-from .listener import TrafficRunner
+from .listener import ListenerRunner, admin_runner
 from .worker_channel import WorkerChannel
 
 BACKLOG: Final = 1024
@@ -59,17 +59,12 @@ async def serve(
         lifecycle, signals = traffic[LIFECYCLE], traffic[SIGNALS]
         if logs is not None:
             logs.on_drop = signals.metrics.count_log_drop
-        admin_runner = web.AppRunner(admin, access_log=None, handle_signals=False)
-        runner = TrafficRunner(
-            traffic,
-            header_timeout_seconds=settings.header_timeout_seconds,
-            send_timeout_seconds=settings.send_timeout_seconds,
-            keepalive_seconds=settings.keepalive_seconds,
-            shutdown_seconds=settings.shutdown_seconds,
-        )
+        runner_of_admin = admin_runner(admin, settings)
+        runner = ListenerRunner(traffic, settings, shutdown_seconds=settings.shutdown_seconds)
         try:
+            admin_host = settings.admin_host or settings.host
             admin_port = await _listen(
-                admin_runner, settings.host, settings.admin_port, "KV_ADMIN_PORT"
+                runner_of_admin, admin_host, settings.admin_port, "KV_ADMIN_PORT"
             )
             # Until then the admin port tells how far the store is.
             if not await happens_first(traffic[STORE].serving(), stop.wait()):
@@ -95,7 +90,7 @@ async def serve(
             await runner.cleanup()
             # After the last request, so that its span is exported; metrics can still be scraped.
             await signals.close()
-            await admin_runner.cleanup()
+            await runner_of_admin.cleanup()
 
 
 def _tune_memory() -> None:
