@@ -12,7 +12,8 @@ from pathlib import Path
 
 from . import __version__
 from .serving.server import ListenFailed, serve
-from .serving.supervisor import CANT_START, WorkersFailed, supervise
+from .serving.supervisor import supervise
+from .serving.worker import CANT_START, WorkersFailed
 from .serving.worker_channel import WorkerChannel
 from .settings import (
     FIELDS,

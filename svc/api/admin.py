@@ -62,6 +62,7 @@ async def livez(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Readiness: the lifecycle only. An outage of Redis must not make all pods unready at once."""
     lifecycle = request.app[LIFECYCLE]
+    lifecycle.probed = True
     if lifecycle.draining:
         return web.Response(text="draining\n", status=503)
     if not lifecycle.ready:
