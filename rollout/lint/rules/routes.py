@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...manifests.hosts import expand_host
+from ...manifests.http_match import IGNORED_HEADERS
 from ...manifests.string_match import Prefix
 from ...manifests.virtual_service import VirtualService
 from ..context import LintContext
@@ -44,7 +45,7 @@ def prefix_splits_segment(context: LintContext) -> Iterator[Problem]:
     for resource, service in context.virtual_services():
         for route in service.spec.http:
             for match in route.match:
-                if isinstance(match.uri, Prefix) and not match.uri.value.endswith("/"):
+                if isinstance(match.uri, Prefix) and match.uri.value[-1:] not in {"", "/"}:
                     prefix = match.uri.value
                     yield Problem(
                         resource,
@@ -55,10 +56,30 @@ def prefix_splits_segment(context: LintContext) -> Iterator[Problem]:
                     )
 
 
+def match_without_effect(context: LintContext) -> Iterator[Problem]:
+    for resource, service in context.virtual_services():
+        for match in (match for route in service.spec.http for match in route.match):
+            for name in sorted(IGNORED_HEADERS):
+                if name in match.headers:
+                    yield Problem(
+                        resource,
+                        match.json_path("headers", name),
+                        f'Istio ignores "{name}" under headers',
+                        f"use the field {name} next to headers",
+                    )
+                elif match.is_set(name) and getattr(match, name) is None:
+                    yield Problem(
+                        resource,
+                        match.json_path(name),
+                        "the match is empty, so it matches everything",
+                        "set one of exact, prefix and regex, or remove it",
+                    )
+
+
 def no_catch_all(context: LintContext) -> Iterator[Problem]:
     services = list(context.virtual_services())
     for resource, service in services:
-        for gateway in service.gateways:
+        for gateway in service.gateways if service.spec.http else ():
             unmatched = unmatched_methods(service, gateway)
             for _, other in services:
                 if other is not service and _shares_host(service, other, gateway):
@@ -97,6 +118,12 @@ RULES: Final = (
         Severity.WARNING,
         "the prefix of a path should end with a slash",
         prefix_splits_segment,
+    ),
+    Rule(
+        "match-without-effect",
+        Severity.WARNING,
+        "a condition of a match should have an effect",
+        match_without_effect,
     ),
     Rule(
         "no-catch-all",
