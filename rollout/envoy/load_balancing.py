@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..manifests.traffic_policy import ConsistentHash, LoadBalancer
+from ..manifests.load_balancing import ConsistentHash, LoadBalancer
 from .protobuf_json import duration
 
 _DEFAULT: Final = "LEAST_REQUEST"

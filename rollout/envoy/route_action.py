@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from ..manifests.destinations import Destination, WeightedDestination
 from ..manifests.hosts import expand_host
-from ..manifests.http_route import Destination, HttpRoute, Rewrite, WeightedDestination
+from ..manifests.http_route import HttpRoute, Rewrite
 from ..manifests.traffic_policy import TrafficPolicy
 from .header_mutations import header_mutations
 from .load_balancing import hash_policy

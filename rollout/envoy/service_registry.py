@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ..manifests.destination_rule import DestinationRule, Subset
+from ..manifests.destinations import Destination
 from ..manifests.hosts import ServiceName, expand_host, service_of
-from ..manifests.http_route import Destination
 from ..manifests.kubernetes import Service, ServicePort
 from ..manifests.traffic_policy import TrafficPolicy
 from .configuration import Objects

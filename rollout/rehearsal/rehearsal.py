@@ -39,6 +39,7 @@ from .pod_specs import PodOptions, build_pod_specs
 from .prometheus_process import running_prometheus
 from .redis_process import PrivateRedis, running_redis
 from .request_mix import KeyValueMix, RequestMix
+from .risks import Risk, accepted_risks
 from .source import ArmCounts, RehearsalSource
 from .xds_publisher import XdsPublisher
 
@@ -61,7 +62,8 @@ class RehearsalOptions:
 
     ``rate`` is in requests per second, 0 for none. ``mix`` is what they request, None for
     tallykv's keys and counters. The metrics of ``registry`` are served together with the gateway's.
-    ``observers`` are called with each request that the gateway completed.
+    ``observers`` are called with each request that the gateway completed. ``ignored`` names fields
+    and kinds that the rehearsal leaves out, although they could change its answers.
     """
 
     pods: PodOptions = field(default_factory=PodOptions)
@@ -70,6 +72,7 @@ class RehearsalOptions:
     prometheus: bool = True
     registry: CollectorRegistry | None = None
     observers: tuple[Callable[[AccessLogEntry], None], ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,6 +115,8 @@ async def rehearsing(
     options = options or RehearsalOptions()
     find_envoy()  # fail before anything starts
     manifests = read_applied_manifests(documents)
+    routes = [step.routes for step in plan.steps]
+    risks = accepted_risks(manifests.documents, routes, options.ignored)
     objects = _with_first_step(manifests.objects, plan)
     port, host = find_ingress(objects, plan.steps[0].routes)
     for attempts_left in reversed(range(_ATTEMPTS)):
@@ -120,7 +125,7 @@ async def rehearsing(
                 prefix="tallykv-rehearsal-", ignore_cleanup_errors=True
             )
             directory = Path(stack.enter_context(temporary))
-            startup = _Startup(directory, plan, manifests, options)
+            startup = _Startup(directory, plan, manifests, options, risks)
             try:
                 rehearsal = await startup.run(stack, objects, port, host)
             except RehearsalFailed as failed:
@@ -145,12 +150,18 @@ class _Startup:
     """Starts the parts of a rehearsal."""
 
     def __init__(
-        self, directory: Path, plan: Plan, manifests: AppliedManifests, options: RehearsalOptions
+        self,
+        directory: Path,
+        plan: Plan,
+        manifests: AppliedManifests,
+        options: RehearsalOptions,
+        risks: tuple[Risk, ...],
     ) -> None:
         self._directory = directory
         self._plan = plan
         self._manifests = manifests
         self._options = options
+        self._risks = risks
         self._subsets = {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY}
         self._events: list[tuple[float, str]] = []
         self._seconds: dict[str, float] = {}
@@ -208,6 +219,7 @@ class _Startup:
             await stack.enter_async_context(load_generator.running())
         self._seconds["all"] = time.perf_counter() - started
         missing = (f"not rehearsed: {each}" for each in not_rehearsed(self._manifests.documents))
+        ignored = dict.fromkeys(f"left out by --ignore: {each}" for each in self._risks)
         return Rehearsal(
             target=RehearsalTarget(control_plane),
             source=RehearsalSource(counts, access_log, admin),
@@ -221,7 +233,7 @@ class _Startup:
             directory=directory,
             counts=counts,
             load_generator=load_generator,
-            notes=(*_NOTES, *missing, *specs.notes, *([_REDIS_NOTE] if redis else [])),
+            notes=(*ignored, *_NOTES, *missing, *specs.notes, *([_REDIS_NOTE] if redis else [])),
             events=self._events,
             startup_seconds=self._seconds,
         )

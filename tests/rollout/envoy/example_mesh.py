@@ -139,8 +139,9 @@ def virtual_service(rules: str, hosts: str = "[kv]") -> str:
     return head + textwrap.indent(textwrap.dedent(rules).strip(), "    ")
 
 
-def destination_rule(policy: str, subset_policy: str = "{}") -> str:
+def destination_rule(policy: str, subset_policy: str = "") -> str:
     """Return a DestinationRule with one subset, ``stable``; policies are in YAML's flow style."""
+    written = f", trafficPolicy: {subset_policy}" if subset_policy else ""
     return f"""
         apiVersion: networking.istio.io/v1
         kind: DestinationRule
@@ -148,7 +149,7 @@ def destination_rule(policy: str, subset_policy: str = "{}") -> str:
         spec:
           host: kv
           trafficPolicy: {policy}
-          subsets: [{{name: stable, labels: {{track: stable}}, trafficPolicy: {subset_policy}}}]
+          subsets: [{{name: stable, labels: {{track: stable}}{written}}}]
     """
 
 

@@ -38,7 +38,7 @@ def service(name: str, *ports: str) -> str:
     """
 
 
-def cluster_with(policy: str, subset_policy: str = "{}", name: str = STABLE) -> Resource:
+def cluster_with(policy: str, subset_policy: str = "", name: str = STABLE) -> Resource:
     return cluster(translated(BARE, destination_rule(policy, subset_policy)), name)
 
 
@@ -279,7 +279,7 @@ def test_the_narrowest_rule_counts(hosts: list[str], policy: str) -> None:
         f"""
         apiVersion: networking.istio.io/v1
         kind: DestinationRule
-        metadata: {{name: rule-{simple.lower()}}}
+        metadata: {{name: rule-{simple.lower().replace("_", "-")}}}
         spec: {{host: {host}, trafficPolicy: {{loadBalancer: {{simple: {simple}}}}}}}
         """
         for host, simple in zip(hosts, ("RANDOM", "ROUND_ROBIN"), strict=False)
