@@ -11,7 +11,7 @@ from .connection_pool import connection_pool_fields, http_options
 from .endpoints import Endpoint, endpoints_of, selected_workloads
 from .load_balancing import is_passthrough, lb_policy, weighs_localities
 from .outlier_detection import outlier_detection_fields
-from .protobuf_json import CLUSTER, typed
+from .protobuf_json import CLUSTER, extension, typed
 from .protocol_selection import Protocol
 from .resource_names import cluster_name, server_name
 from .scope import Scope
@@ -28,7 +28,12 @@ _TYPES: Final = {
     Resolution.DNS_ROUND_ROBIN: "LOGICAL_DNS",
 }
 #: Istio's settings of clusters that resolve names.
-_DNS_FIELDS: Final = {
+_DNS_FIELDS: Final[Mapping[str, Any]] = {
+    "typed_dns_resolver_config": extension(
+        "envoy.network.dns_resolver.cares",
+        "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+        udp_max_queries=100,
+    ),
     "dns_refresh_rate": "60s",
     "dns_jitter": "0.100s",
     "respect_dns_ttl": True,
@@ -47,9 +52,17 @@ class Cluster:
     def name(self) -> str:
         return str(self.resource["name"])
 
+    @property
+    def resolves_names(self) -> bool:
+        return str(self.resource["type"]).endswith("_DNS")
+
 
 def clusters(scope: Scope) -> Iterator[Cluster]:
     """Yield all clusters that istiod would send, including those that no route names."""
+    return (each for each in _all_clusters(scope) if each.endpoints or not each.resolves_names)
+
+
+def _all_clusters(scope: Scope) -> Iterator[Cluster]:
     for service in scope.services.values():
         for port in service.ports:
             if service.resolution in _TYPES and port.protocol is not Protocol.UDP:

@@ -19,6 +19,9 @@ from .protocol_selection import Protocol
 HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 #: Istio's default.
 _CONNECT_TIMEOUT: Final = timedelta(seconds=10)
+#: Istio's defaults of a retry budget. The percentage is 0.2 %, not 20 %.
+_BUDGET_PERCENT: Final = 0.2
+_BUDGET_RETRIES: Final = 3
 
 
 def connection_pool_fields(
@@ -54,7 +57,7 @@ def http_options(
     http = (pool and pool.http) or HttpPool()
     common = _common_options(tcp, http)
     upgrade = http.h2_upgrade_policy == "UPGRADE"
-    both = http.use_client_protocol or (detects and protocol is Protocol.DETECTED)
+    both = http.use_client_protocol or (detects and protocol is Protocol.DETECTED and not upgrade)
     http2 = protocol is Protocol.HTTP2 or upgrade
     if not (common or both or http2 or more or http.max_concurrent_streams):
         return {}
@@ -90,10 +93,10 @@ def _thresholds(tcp: TcpPool, http: HttpPool, budget: RetryBudget | None) -> dic
 
 
 def _retry_budget(budget: RetryBudget) -> dict[str, Any]:
-    least = budget.min_retry_concurrency
+    percent = _BUDGET_PERCENT if budget.percent is None else budget.percent
     return {
-        **({} if budget.percent is None else {"budget_percent": {"value": budget.percent}}),
-        **({"min_retry_concurrency": least} if least is not None else {}),
+        "budget_percent": {"value": percent},
+        "min_retry_concurrency": budget.min_retry_concurrency or _BUDGET_RETRIES,
     }
 
 

@@ -16,35 +16,33 @@ from .proxy import exported
 #: Fields that a delegate's route takes from the delegating one if it has none.
 _INHERITED: Final = (
     "rewrite",
+    "direct_response",
     "timeout",
     "retries",
     "fault",
     "mirror",
     "mirror_percent",
     "mirror_percentage",
+    "mirrors",
     "cors_policy",
     "headers",
 )
 _STRINGS: Final = ("uri", "scheme", "method", "authority")
 _MAPPINGS: Final = ("headers", "without_headers", "query_params")
+_CALLER: Final = ("port", "source_namespace", "gateways")
 
 
 def without_delegates(services: Sequence[VirtualService]) -> list[VirtualService]:
     """Return the VirtualServices with hosts, with the routes of their delegates in place.
 
-    Those that delegate come after all others. A route whose delegate does not exist, or is not
-    exported to the namespace, is left out.
+    A route whose delegate does not exist, or is not exported to the namespace, is left out.
     """
     delegates = {(each.namespace, each.name): each for each in services if not each.spec.hosts}
-    rooted = [each for each in services if each.spec.hosts]
     return [
-        *(each for each in rooted if not _delegates(each)),
-        *(_merged(each, delegates) for each in rooted if _delegates(each)),
+        _merged(each, delegates) if any(route.delegate for route in each.spec.http) else each
+        for each in services
+        if each.spec.hosts
     ]
-
-
-def _delegates(service: VirtualService) -> bool:
-    return any(each.delegate for each in service.spec.http)
 
 
 def _merged(
@@ -68,7 +66,7 @@ def _delegated(root: HttpRoute, delegate: VirtualService) -> Iterator[HttpRoute]
         if matches is None:
             continue
         fields: dict[str, Any] = {
-            name: getattr(root, name) for name in _INHERITED if getattr(route, name) is None
+            name: getattr(root, name) for name in _INHERITED if getattr(route, name) in (None, ())
         }
         fields |= {"match": matches, "name": _joined(root.name, route.name)}
         # The hosts of the delegate's own destinations belong to its namespace.
@@ -116,25 +114,32 @@ def _merge_matches(
 
 def _merge_match(root: HttpMatch, delegate: HttpMatch) -> HttpMatch:
     fields: dict[str, Any] = {
-        name: getattr(delegate, name) or getattr(root, name) for name in (*_STRINGS, "port")
+        name: getattr(delegate, name) or getattr(root, name) for name in (*_STRINGS, *_CALLER)
     }
-    fields |= {name: {**getattr(root, name), **getattr(delegate, name)} for name in _MAPPINGS}
+    fields |= {
+        name: {**getattr(root, name), **getattr(delegate, name)}
+        for name in (*_MAPPINGS, "source_labels")
+    }
     return delegate.model_copy(update={**fields, "name": _joined(root.name, delegate.name)})
 
 
 def _conflict(root: HttpMatch, delegate: HttpMatch) -> bool:
     pairs: Iterable[tuple[ValueMatch | None, ValueMatch | None]] = (
         *((getattr(root, name), getattr(delegate, name)) for name in _STRINGS),
-        *((root.headers.get(name), each) for name, each in delegate.headers.items()),
-        # As in istiod: compared with the root's headers.
-        *((root.headers.get(name), each) for name, each in delegate.without_headers.items()),
-        *((root.query_params.get(name), each) for name, each in delegate.query_params.items()),
+        *(
+            (getattr(root, name).get(key), each)
+            for name in _MAPPINGS
+            for key, each in getattr(delegate, name).items()
+        ),
     )
-    ports = root.port and delegate.port and root.port != delegate.port
+    namespace, labels = root.source_namespace, root.source_labels
     return (
         any(_excludes(one, other) for one, other in pairs)
         or root.ignore_uri_case != delegate.ignore_uri_case
-        or bool(ports)
+        or bool(root.port and delegate.port and root.port != delegate.port)
+        or bool(namespace and namespace != delegate.source_namespace)
+        or any(labels.get(key, each) != each for key, each in delegate.source_labels.items())
+        or bool(root.gateways and not set(delegate.gateways) <= set(root.gateways))
     )
 
 

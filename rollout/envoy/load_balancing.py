@@ -47,12 +47,17 @@ def hash_policy(consistent_hash: ConsistentHash | None) -> list[dict[str, Any]]:
     cookie = consistent_hash.http_cookie
     if cookie is None:
         return []
+    attributes = [
+        {"name": each.name, **({"value": each.value} if each.value else {})}
+        for each in cookie.attributes
+    ]
     return [
         {
             "cookie": {
                 "name": cookie.name,
                 **({} if cookie.ttl is None else {"ttl": duration(cookie.ttl)}),
                 **({"path": cookie.path} if cookie.path else {}),
+                **({"attributes": attributes} if attributes else {}),
             }
         }
     ]
@@ -90,7 +95,8 @@ def _slow_start(balancer: LoadBalancer) -> dict[str, Any]:
         percent = _MINIMUM_PERCENT if warmup.minimum_percent is None else warmup.minimum_percent
         return {
             "slow_start_window": duration(warmup.duration),
-            "aggression": {"default_value": aggression},
+            # istiod names no runtime setting; Envoy wants a name.
+            "aggression": {"default_value": aggression, "runtime_key": "("},
             "min_weight_percent": {"value": percent},
         }
     if balancer.warmup_duration_secs:

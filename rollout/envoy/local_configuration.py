@@ -30,6 +30,7 @@ _NOT_LOCAL: Final = frozenset(
         "dns_jitter",
         "respect_dns_ttl",
         "dns_lookup_family",
+        "typed_dns_resolver_config",
     }
 )
 #: The port of a Host header without a port.

@@ -33,12 +33,7 @@ class HttpCookie(StrictModel):
     name: Annotated[str, Field(min_length=1)]
     path: str | None = None
     ttl: DurationOrZero | None = None
-    attributes: Annotated[
-        tuple[CookieAttribute, ...],
-        NotModelled(
-            "attributes of the cookie", "when callers send it isn't checked", changes_requests=False
-        ),
-    ] = ()
+    attributes: tuple[CookieAttribute, ...] = ()
 
 
 class RingHash(StrictModel):

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from bench.frame.processes import ROOT
 from bench.istio.__main__ import main
 from bench.istio.comparison import compare
+from bench.istio.judgement import NOT_MODELLED
 from tests.rollout.envoy.test_istiod import PACKED
 
 
@@ -90,3 +92,10 @@ def test_the_packed_cases_are_equal(capsys: pytest.CaptureFixture[str]) -> None:
     last = capsys.readouterr().out.splitlines()[-1].split()
     assert last[0] == "all"
     assert last[4] == "0"
+
+
+def test_each_feature_that_is_not_modelled_is_named_where_users_read() -> None:
+    page = (ROOT / "docs" / "reference" / "istio.md").read_text()
+
+    for kind, feature, _ in NOT_MODELLED:
+        assert any(kind in row and feature in row for row in page.splitlines() if row[:1] == "|")

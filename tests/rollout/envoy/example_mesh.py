@@ -25,6 +25,7 @@ from rollout.manifests.gateway import Gateway
 from rollout.manifests.kubernetes import WORKLOADS, parse_service, parse_workload
 from rollout.manifests.metadata import IstioObject
 from rollout.manifests.parsing import is_istio, parse_manifest
+from rollout.manifests.security import PeerAuthentication
 from rollout.manifests.service_entry import ServiceEntry
 from rollout.manifests.sidecar import Sidecar
 from rollout.manifests.virtual_service import VirtualService
@@ -109,6 +110,7 @@ def read_objects(found: Iterable[Mapping[str, Any]], namespace: str = "shop") ->
         tuple(workloads),
         tuple(each for each in manifests if isinstance(each, ServiceEntry)),
         tuple(each for each in manifests if isinstance(each, Sidecar)),
+        tuple(each for each in manifests if isinstance(each, PeerAuthentication)),
     )
 
 
