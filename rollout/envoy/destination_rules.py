@@ -85,8 +85,11 @@ def _of_host(index: _Index, namespace: str, service: MeshService) -> list[Merged
 
 
 def _export_to(rule: DestinationRule) -> frozenset[str]:
-    # A rule for some callers only is never visible elsewhere.
-    return frozenset(["."] if rule.spec.workload_selector else rule.spec.export_to)
+    # A rule for some callers only is never visible elsewhere. One without exportTo is not merged
+    # with one for all namespaces.
+    spec = rule.spec
+    written = spec.export_to if spec.is_set("export_to") else ()
+    return frozenset(["."] if spec.workload_selector else written)
 
 
 def _merge(rules: list[MergedRule], rule: DestinationRule, export_to: frozenset[str]) -> None:
