@@ -10,6 +10,12 @@ from rollout.envoy.l4_routes import L4Chain
 Resource = Mapping[str, Any]
 #: Of a connection manager: what is left out of the facts.
 _NOT_FACTS = {"@type", "stat_prefix", "rds", "access_log", "upgrade_configs", "http_filters"}
+#: Of a cluster: what has a form of its own in the facts.
+_OF_THE_TRANSPORT = {
+    "transport_socket",
+    "transport_socket_matches",
+    "typed_extension_protocol_options",
+}
 
 
 def chain_facts(chain: Resource) -> dict[str, Any]:
@@ -50,12 +56,12 @@ def host_facts(hosts: Iterable[Resource]) -> dict[str, Any]:
 def cluster_facts(cluster: Resource, endpoints: Sequence[str]) -> dict[str, Any]:
     """Return the facts of a cluster and its endpoints."""
     fields = {
-        name: each
+        name: _without_types(each)
         for name, each in cluster.items()
-        if name not in {"@type", "name", "typed_extension_protocol_options"}
+        if name not in {"@type", "name", *_OF_THE_TRANSPORT}
     }
-    matches = fields.pop("transport_socket_matches", None)
-    socket = fields.pop("transport_socket", None)
+    matches = cluster.get("transport_socket_matches")
+    socket = cluster.get("transport_socket")
     options = list(cluster.get("typed_extension_protocol_options", {}).values())
     return {
         **fields,
