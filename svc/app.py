@@ -21,7 +21,7 @@ from .api.context import (
     Lifecycle,
 )
 from .api.limits import LIMITS, Limits
-from .api.middlewares import inject_faults, observe_request, render_problems
+from .api.middlewares import answer_uncached, inject_faults, observe_request, render_problems
 from .api.routes import admin_routes, traffic_routes
 from .api.strict_json import MAX_DEPTH
 from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
@@ -74,11 +74,12 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
 
 def build_admin_app(settings: Settings, traffic: web.Application) -> web.Application:
     """Build the admin application, which shows the state of the traffic application."""
-    app = web.Application(middlewares=[render_problems])
+    app = web.Application(middlewares=[answer_uncached(traffic[IDENTITY]), render_problems])
     app[STORE] = traffic[STORE]
     app[IDENTITY] = traffic[IDENTITY]
     app[LIFECYCLE] = traffic[LIFECYCLE]
     app[SIGNALS] = traffic[SIGNALS]
+    app[BUDGET] = traffic[BUDGET]
     app[admin.MODE] = mode_of(settings.store_url)
     app[admin.UPTIME] = admin.Uptime()
     app.add_routes(admin_routes())
@@ -133,6 +134,7 @@ def build_signals(settings: Settings, tracing: TracingSettings | None = None) ->
             database=describe_database(settings.store_url),
             max_queue_size=tracing.max_queue_size,
             max_batch_size=tracing.max_batch_size,
+            protocol=tracing.protocol,
             shows_keys=settings.trace_keys,
         )
         sampler = Sampler(

@@ -114,10 +114,13 @@ class Settings:
     roles: frozenset[str] = setting(
         roles, frozenset(ROLES), "which resources this process serves: kv, counters, or both"
     )
-    host: str = setting(anything, "0.0.0.0", "address that both ports are bound to")  # noqa: S104
+    host: str = setting(anything, "0.0.0.0", "address that the ports are bound to")  # noqa: S104
     port: int = setting(whole(0, 65535), 8080, "traffic port; 0 takes a free one")
     admin_port: int = setting(
         whole(0, 65535), 9102, "port of probes, metrics and version; 0 takes a free one"
+    )
+    admin_host: str = setting(
+        anything, "", "address that the admin port is bound to; default: KV_HOST"
     )
     workers: int = setting(
         whole(1, 256),
@@ -223,14 +226,16 @@ def shown_default(name: str) -> str:
     declared = FIELDS[name]
     if declared.default is dataclasses.MISSING:
         return "host name"
-    if declared.default in (None, "") and name != "version":
-        return "none"
     if isinstance(declared.default, bool):
         return "on" if declared.default else "off"
     if isinstance(declared.default, frozenset):
         return ",".join(ROLES)
     if name == "version":
         return "package"
+    if name == "admin_host":
+        return env_name("host")
+    if declared.default in (None, ""):
+        return "none"
     if isinstance(declared.default, float):
         return f"{declared.default:g}"
     return str(declared.default)

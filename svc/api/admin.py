@@ -15,6 +15,7 @@ from ..domain.model import StoreFailure
 from ..telemetry.exposition import render
 from .bodies import render_json
 from .context import IDENTITY, LIFECYCLE, SIGNALS, STORE
+from .header_lists import accepts_gzip
 
 MODE: Final = web.AppKey("mode", str)
 
@@ -75,6 +76,7 @@ async def readyz(request: web.Request) -> web.Response:
     An outage of a Redis that all pods share must not make all of them unready at once.
     """
     lifecycle = request.app[LIFECYCLE]
+    lifecycle.probed = True
     if lifecycle.draining:
         return web.Response(text="draining\n", status=503)
     state = await request.app[STORE].own_state() or "serving"
@@ -135,6 +137,6 @@ async def metrics(request: web.Request) -> web.Response:
     body, headers = await render(
         request.app[SIGNALS].metrics.registry,
         request.headers.get("Accept", ""),
-        request.headers.get("Accept-Encoding", ""),
+        "gzip" if accepts_gzip(request) else "",
     )
     return web.Response(body=body, headers=headers)

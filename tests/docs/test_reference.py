@@ -102,7 +102,7 @@ def test_an_error_has_a_row_that_says_what_it_means_for_a_retry(
 
 @pytest.mark.parametrize(("status", "code"), HTTP_CODES.items())
 def test_an_error_of_http_itself_has_a_row(status: int, code: str) -> None:
-    applied = "unknown" if status >= 500 else "no"
+    applied = "unknown" if status == 500 else "no"
 
     assert [
         row
@@ -114,6 +114,15 @@ def test_an_error_of_http_itself_has_a_row(status: int, code: str) -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_has_a_row(reason: Reason) -> None:
     assert f"`{reason}`" in first_cells(REFERENCE / "errors.md")
+
+
+def test_the_list_of_unknown_outcomes_names_every_error_that_leaves_one() -> None:
+    text = (REFERENCE / "errors.md").read_text()
+    unknown = set(re.findall(r"^\| \d+ \| `(\w+)` \| unknown \|", text, re.MULTILINE))
+    listed = text.partition("the change may have been applied:\n\n")[2].partition("\n\n")[0]
+
+    assert unknown
+    assert set(re.findall(r"`([a-z_]+)`", listed)) == unknown | {"code"}
 
 
 @pytest.mark.parametrize("limit", [field.name for field in msgspec.structs.fields(Limits)])

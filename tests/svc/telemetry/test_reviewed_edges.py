@@ -35,8 +35,8 @@ NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 KEY: Final = "sesame"
 
 
-@pytest.mark.parametrize("host", [b"a:b:c", b"t:99999", b"\xff", b"xn--a"])
-async def test_a_host_that_is_none_gets_the_same_answer_whether_traced_or_not(
+@pytest.mark.parametrize("host", [b"t:99999", b"xn--a"])
+async def test_a_host_that_can_not_be_reached_gets_the_same_answer_whether_traced_or_not(
     traced: Serve, collector: Collector, host: bytes
 ) -> None:
     async with traced() as service:
