@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from ...manifests.hosts import expand_host
@@ -78,12 +79,14 @@ def match_without_effect(context: LintContext) -> Iterator[Problem]:
 
 def no_catch_all(context: LintContext) -> Iterator[Problem]:
     services = list(context.virtual_services())
+    others = _by_host(service for _, service in services)
     for resource, service in services:
         for gateway in service.gateways if service.spec.http else ():
             unmatched = unmatched_methods(service, gateway)
-            for _, other in services:
-                if other is not service and _shares_host(service, other, gateway):
-                    unmatched &= unmatched_methods(other, gateway)
+            for host in _hosts(service) if unmatched else ():
+                for other in others[gateway, host]:
+                    if other is not service:
+                        unmatched &= unmatched_methods(other, gateway)
             if unmatched:
                 requests = "requests" if unmatched == METHODS else f"{_render(unmatched)} requests"
                 yield Problem(
@@ -95,11 +98,18 @@ def no_catch_all(context: LintContext) -> Iterator[Problem]:
                 break
 
 
-def _shares_host(one: VirtualService, other: VirtualService, gateway: str) -> bool:
-    return gateway in other.gateways and bool(
-        {expand_host(host, one.namespace) for host in one.spec.hosts}
-        & {expand_host(host, other.namespace) for host in other.spec.hosts}
-    )
+def _by_host(services: Iterable[VirtualService]) -> Mapping[tuple[str, str], list[VirtualService]]:
+    """Return the VirtualServices by gateway and host."""
+    found: defaultdict[tuple[str, str], list[VirtualService]] = defaultdict(list)
+    for service in services:
+        for gateway in service.gateways:
+            for host in _hosts(service):
+                found[gateway, host].append(service)
+    return found
+
+
+def _hosts(service: VirtualService) -> set[str]:
+    return {expand_host(host, service.namespace) for host in service.spec.hosts}
 
 
 def _render(methods: frozenset[str]) -> str:
