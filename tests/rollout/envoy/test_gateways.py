@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from rollout.envoy.proxy import Proxy
+from rollout.envoy.translation import translate
 from tests.rollout.envoy.callers import (
     EDGE,
     ELSEWHERE,
     IN_SHOP,
     NETWORKING,
     ROUTE,
+    answer,
     seen,
     virtual,
 )
-from tests.rollout.envoy.example_mesh import CANARY, WHOLE
+from tests.rollout.envoy.example_mesh import CANARY, KV_MANIFESTS, WHOLE, documents, read_objects
 
 
 class TestGateways:
@@ -118,3 +120,38 @@ def test_tcp_and_tls_ports_of_a_sidecar_have_routes_of_connections() -> None:
     assert default.chains[0].tcp_proxy["typed_config"]["cluster"] == (
         "outbound|1||db.shop.svc.cluster.local"
     )
+
+
+def test_of_two_tls_routes_for_a_name_the_first_counts() -> None:
+    service = """
+        apiVersion: v1
+        kind: Service
+        metadata: {name: db}
+        spec: {ports: [{name: tls-b, port: 2}]}
+    """
+    text = virtual(
+        "db",
+        "{hosts: [db, a.org], tls: ["
+        "{match: [{sniHosts: [a.org]}], route: [{destination: {host: one}}]},"
+        " {match: [{sniHosts: [a.org]}], route: [{destination: {host: two}}]}]}",
+    )
+
+    [tls] = seen(IN_SHOP, service, text).tcp
+
+    [chain] = tls.chains
+    assert chain.tcp_proxy["typed_config"]["cluster"] == "outbound|2||one.shop.svc.cluster.local"
+
+
+def test_a_port_whose_protocol_is_detected_has_only_its_own_routes() -> None:
+    unnamed = KV_MANIFESTS.replace("name: http, port: 8080", "name: a, port: 8080")
+    text = virtual("a", answer("said"))
+
+    found = translate(read_objects(documents(unnamed, text)), IN_SHOP)
+
+    [(port, [host])] = found.hosts.items()
+    assert (port, host["domains"]) == (8080, ["*"])
+    assert [each["name"] for each in host["routes"]] == ["said"]
+    options = found.clusters[0].resource["typed_extension_protocol_options"]
+    assert "use_downstream_protocol_config" in str(options)
+    gateway = translate(read_objects(documents(unnamed)), EDGE)
+    assert "typed_extension_protocol_options" not in gateway.clusters[0].resource
