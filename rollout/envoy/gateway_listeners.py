@@ -63,9 +63,10 @@ def _chain(
     filters: list[Any], names: tuple[str, ...] = (), terminating: GatewayServer | None = None
 ) -> dict[str, Any]:
     tls = terminating.server.tls if terminating else None
+    http = terminating is not None and bool(terminating.routes)
     specific = names and "*" not in names
     return {
         **({"filter_chain_match": {"server_names": list(names)}} if specific else {}),
-        **({"transport_socket": server_transport_socket(tls)} if tls else {}),
+        **({"transport_socket": server_transport_socket(tls, http=http)} if tls else {}),
         "filters": filters,
     }

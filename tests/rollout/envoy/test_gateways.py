@@ -96,6 +96,17 @@ class TestGateways:
         clusters = chain["filters"][0]["typed_config"]["weighted_clusters"]["clusters"]
         assert [each["weight"] for each in clusters] == [1, 3]
 
+    def test_a_tcp_port_for_sidecars_offers_to_exchange_metadata(self) -> None:
+        tls = "tls: {mode: ISTIO_MUTUAL}"
+        server = f"{{hosts: ['*'], port: {{number: 9000, name: t, protocol: TLS}}, {tls}}}"
+        edge = self.gateway("edge", "{istio: ingressgateway}", server)
+        tcp = "{hosts: ['*'], gateways: [edge], tcp: [{route: [{destination: {host: kv}}]}]}"
+
+        [chain] = seen(EDGE, edge, virtual("a", tcp)).chains[9000]
+
+        context = chain["transport_socket"]["typed_config"]["common_tls_context"]
+        assert context["alpn_protocols"] == ["istio-peer-exchange", "h2", "http/1.1"]
+
 
 def test_tcp_and_tls_ports_of_a_sidecar_have_routes_of_connections() -> None:
     service = """
