@@ -26,12 +26,13 @@ class SettingInvalid(ValueError):
     """A setting can't be used. The message names it and says what is allowed."""
 
 
-def setting(parse: Callable[[str], Any], default: Any, doc: str) -> Any:
+def setting(parse: Callable[[str], Any], default: Any, doc: str, *, is_secret: bool = False) -> Any:
     """Declare a setting: its parser, its default (or a function that returns it), and its doc.
 
-    The parser raises ValueError, whose message completes "… is not".
+    The parser raises ValueError, whose message completes "… is not". A secret has no flag: every
+    user of the machine can read the command line.
     """
-    metadata = {"parse": parse, "doc": doc}
+    metadata = {"parse": parse, "doc": doc, "is_secret": is_secret}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -100,6 +101,12 @@ class Settings:
         "embedded:",
         "where the data lives: embedded:, redis://, rediss://, unix://,"
         " redis+sentinel://host:port,host:port/service, redis+cluster://host:port,…",
+    )
+    store_password: str = setting(
+        anything, "", "the store's password, instead of one in KV_STORE_URL", is_secret=True
+    )
+    store_password_file: Path | None = setting(
+        a_path, None, "file that holds the store's password; read for each new connection"
     )
     data_dir: Path = setting(
         a_path, Path("tallykv-data"), "directory of the embedded store's append-only file"
@@ -202,6 +209,8 @@ class Settings:
 
 
 FIELDS: Final = {f.name: f for f in dataclasses.fields(Settings)}
+#: The settings that are flags, too.
+FLAGS: Final = [name for name, declared in FIELDS.items() if not declared.metadata["is_secret"]]
 
 
 def env_name(name: str) -> str:
@@ -217,6 +226,8 @@ def shown_default(name: str) -> str:
     declared = FIELDS[name]
     if declared.default is dataclasses.MISSING:
         return "host name"
+    if declared.default in (None, "") and name != "version":
+        return "none"
     if isinstance(declared.default, bool):
         return "on" if declared.default else "off"
     if isinstance(declared.default, frozenset):
@@ -251,9 +262,13 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -
             hint = ""
             if text.startswith("tcp://"):
                 hint = " (a Kubernetes Service named kv sets this: use enableServiceLinks: false)"
-            shown = "***" if "://" in text and "@" in text else repr(text)
+            # A URL in the wrong place: it may hold a password.
+            hidden = "://" in text or "@" in text or FIELDS[name].metadata["is_secret"]
+            shown = "***" if hidden else repr(text)
             raise SettingInvalid(f"{source}: {shown} is not {error}{hint}") from None
     settings = Settings(**values)
+    if settings.store_password and settings.store_password_file is not None:
+        raise SettingInvalid("KV_STORE_PASSWORD_FILE: KV_STORE_PASSWORD is set too: keep one")
     least = max(
         BATCH_BUDGET_FACTOR * settings.max_batch_bytes,
         VALUE_BUDGET_FACTOR * settings.max_value_bytes,

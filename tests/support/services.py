@@ -83,6 +83,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
                 operation_ttl_seconds=settings.idempotency_ttl,
             )
         )
+        await store.serving()
         app = build_app(settings, store)
         runner = ListenerRunner(app, settings, shutdown_seconds=1.0)
         admin = admin_runner(build_admin_app(settings, app), settings)

@@ -93,7 +93,7 @@ async def test_an_error_of_one_request_is_not_logged_with_the_trace_of_an_earlie
             )
 
     assert {answer.status for answer in answers} == {503}
-    told = Counter(line.get("trace_id") for line in lines.with_body("store refuses"))
+    told = Counter(line.get("trace_id") for line in lines.with_body("store fails"))
     told.pop(None, None)
     assert set(told.values()) <= {1}
 
