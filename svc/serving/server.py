@@ -8,17 +8,17 @@ import ctypes
 import gc
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from ..api.context import LIFECYCLE, SIGNALS
+from ..api.context import LIFECYCLE, SIGNALS, STORE
 from ..app import open_apps
 from ..settings import Settings
 from ..telemetry.logs import QueuedHandler
 from ..telemetry.settings import TracingSettings
-from .listener import TrafficRunner
+from .listener import ListenerRunner, admin_runner
 from .stop_order import SAME_ORDER_SECONDS, StopOrder
 from .worker_channel import WorkerChannel
 
@@ -50,7 +50,8 @@ async def serve(
     """Serve until SIGTERM or SIGINT, then drain. A later signal ends the process at once.
 
     With a channel, the process is a worker: it shares the traffic port with others, and drains at
-    its supervisor's command too. Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
+    its supervisor's command too. Raises ListenFailed, StoreUrlInvalid, PasswordUnreadable,
+    EmbeddedUnavailable.
     """
     stop = StopOrder()
     stop.accept_signals()
@@ -60,18 +61,16 @@ async def serve(
         lifecycle, signals = traffic[LIFECYCLE], traffic[SIGNALS]
         if logs is not None:
             logs.on_drop = signals.metrics.count_log_drop
-        admin_runner = web.AppRunner(admin, access_log=None, handle_signals=False)
-        runner = TrafficRunner(
-            traffic,
-            header_timeout_seconds=settings.header_timeout_seconds,
-            send_timeout_seconds=settings.send_timeout_seconds,
-            keepalive_seconds=settings.keepalive_seconds,
-            shutdown_seconds=settings.shutdown_seconds,
-        )
+        runner_of_admin = admin_runner(admin, settings)
+        runner = ListenerRunner(traffic, settings, shutdown_seconds=settings.shutdown_seconds)
         try:
+            admin_host = settings.admin_host or settings.host
             admin_port = await _listen(
-                admin_runner, settings.host, settings.admin_port, "KV_ADMIN_PORT"
+                runner_of_admin, admin_host, settings.admin_port, "KV_ADMIN_PORT"
             )
+            # Until then the admin port tells how far the store is.
+            if not await happens_first(traffic[STORE].serving(), stop.wait()):
+                return
             port = await _listen(
                 runner, settings.host, settings.port, "KV_PORT", shared=channel is not None
             )
@@ -93,7 +92,7 @@ async def serve(
             await runner.cleanup()
             # After the last request, so that its span is exported; metrics can still be scraped.
             await signals.close()
-            await admin_runner.cleanup()
+            await runner_of_admin.cleanup()
 
 
 def _tune_memory() -> None:
@@ -118,6 +117,20 @@ def explain_bind_error(setting: str, host: str, port: int, error: OSError) -> st
     # asyncio puts a sentence of its own around the system's.
     reason = os.strerror(error.errno) if error.errno else str(error)
     return f"{setting}: {host}:{port} can't be bound: {reason}; choose another {setting}"
+
+
+async def happens_first(first: Awaitable[object], second: Awaitable[object]) -> bool:
+    """Wait for the first of two events, and return True if it was ``first``. Raises its error."""
+    tasks = [asyncio.ensure_future(first), asyncio.ensure_future(second)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    if tasks[0] not in done:
+        return False
+    tasks[0].result()
+    return True
 
 
 async def _listen(

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from ..app import password_source
 from ..settings import Settings, flag_name
 from ..stores.embedded import EmbeddedRedis
 from ..stores.store_url import build_link, embedded_socket, mode_of
-from .server import ListenFailed, explain_bind_error
+from .server import ListenFailed, explain_bind_error, happens_first
 from .stop_order import StopOrder
 from .worker import Worker
 
@@ -47,9 +48,12 @@ async def supervise(settings: Settings, command: Sequence[str], announce: Announ
         port = stack.enter_context(reserved_port(settings.host, settings.port))
         flags = {"workers": "1", "port": str(port)}
         if mode_of(settings.store_url) != "embedded":
-            build_link(settings.store_url)  # an invalid URL is reported once, not by every worker
+            # An invalid URL or password file is reported once, not by every worker.
+            build_link(settings.store_url, password=password_source(settings))
         elif not embedded_socket(settings.store_url):
             redis = await stack.enter_async_context(EmbeddedRedis(settings.data_dir))
+            if not await happens_first(redis.serving(), stop.wait()):
+                return
             flags["store_url"] = f"embedded:{redis.socket}"
         for number in range(settings.workers):
             admin_port = settings.admin_port and settings.admin_port + number

@@ -100,6 +100,11 @@ class Metrics:
             "Round trips abandoned because no connection became free in time.",
             known=[()],
         )
+        self.store_failures = self._counter(
+            "kv_store_failures_total",
+            "Round trips to Redis that failed, by the reason.",
+            ("reason",),
+        )
 
         self.loop_lag = self._histograms(
             "kv_event_loop_lag_seconds",

@@ -51,7 +51,7 @@ async def refuses(port: int) -> bool:
     try:
         async with raw_connection(port):
             return False
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset while the listener closed
         return True
 
 
