@@ -98,6 +98,7 @@ def host_not_in_input(context: LintContext) -> Iterator[Problem]:
                 f'the linter can\'t check that "{reference.written}" exists, because the input has'
                 f" no Service of namespace {name.namespace}",
                 "pass the manifests with the Service by --with",
+                cause=name.namespace,
             )
 
 
