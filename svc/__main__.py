@@ -12,7 +12,8 @@ from pathlib import Path
 
 from . import __version__
 from .serving.server import ListenFailed, serve
-from .serving.supervisor import CANT_START, WorkersFailed, supervise
+from .serving.supervisor import supervise
+from .serving.worker import CANT_START, WorkersFailed
 from .serving.worker_channel import WorkerChannel
 from .settings import (
     FIELDS,
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     resource = _resource(settings)
     if channel is not None:
         resource["process.pid"] = str(os.getpid())
-    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=channel is not None)
+    is_shared = channel is not None or settings.workers > 1
+    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=is_shared)
     show = _log_ready if as_json else _print_ready
 
     def announce(port: int, admin_port: int) -> None:

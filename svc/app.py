@@ -134,6 +134,7 @@ def build_signals(settings: Settings, tracing: TracingSettings | None = None) ->
             database=describe_database(settings.store_url),
             max_queue_size=tracing.max_queue_size,
             max_batch_size=tracing.max_batch_size,
+            protocol=tracing.protocol,
             shows_keys=settings.trace_keys,
         )
         sampler = Sampler(

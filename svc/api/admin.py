@@ -76,6 +76,7 @@ async def readyz(request: web.Request) -> web.Response:
     An outage of a Redis that all pods share must not make all of them unready at once.
     """
     lifecycle = request.app[LIFECYCLE]
+    lifecycle.probed = True
     if lifecycle.draining:
         return web.Response(text="draining\n", status=503)
     state = await request.app[STORE].own_state() or "serving"

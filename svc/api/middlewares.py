@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 
+#: The error of a request that the shutdown ended, in log lines and spans. No answer shows it.
+CANCELLED: Final = "cancelled"
+
 TRACEPARENT: Final = istr("traceparent")
 X_REQUEST_ID: Final = istr("X-Request-Id")
 KV_VERSION: Final = istr("KV-Version")
@@ -88,6 +91,13 @@ def observe_request(
             lifecycle.in_flight += 1
             try:
                 response = await handler(request)
+            except asyncio.CancelledError:
+                # KV_SHUTDOWN_SECONDS are over. The client gets no answer, so its proxy says 503.
+                trace.error = CANCELLED
+                if telemetry is not None:
+                    request_id = read_request_id(request.headers, trace)
+                    telemetry.observe(request, 503, trace, started, request_id)
+                raise
             finally:
                 lifecycle.in_flight -= 1
                 if trace.held_bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -18,6 +19,8 @@ from .dispatch import dispatcher
 SWEEP_SECONDS: Final = 0.5
 #: Most connections of the admin port: for probes, some scrapers and people.
 ADMIN_CONNECTIONS: Final = 128
+#: How long cancelled and abandoned requests may take to end.
+CANCEL_SECONDS: Final = 1.0
 
 
 class Listener(web.Server):
@@ -119,6 +122,13 @@ class ListenerRunner(web.AppRunner):
         if self._sweeper is not None:
             self._sweeper.cancel()
         await super().cleanup()
+        # aiohttp does not wait for the end of the requests that it cancels, nor for those whose
+        # client has left. They are counted at their end, and the store must not close before.
+        lifecycle = self.app[LIFECYCLE]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                while lifecycle.active:  # noqa: ASYNC110 - an event would cost each request
+                    await asyncio.sleep(0.01)
 
 
 def admin_runner(app: web.Application, settings: Settings) -> ListenerRunner:

@@ -116,6 +116,15 @@ def test_a_reason_has_a_row(reason: Reason) -> None:
     assert f"`{reason}`" in first_cells(REFERENCE / "errors.md")
 
 
+def test_the_list_of_unknown_outcomes_names_every_error_that_leaves_one() -> None:
+    text = (REFERENCE / "errors.md").read_text()
+    unknown = set(re.findall(r"^\| \d+ \| `(\w+)` \| unknown \|", text, re.MULTILINE))
+    listed = text.partition("the change may have been applied:\n\n")[2].partition("\n\n")[0]
+
+    assert unknown
+    assert set(re.findall(r"`([a-z_]+)`", listed)) == unknown | {"code"}
+
+
 @pytest.mark.parametrize("limit", [field.name for field in msgspec.structs.fields(Limits)])
 def test_a_limit_has_a_row(limit: str) -> None:
     assert f"`{limit}`" in first_cells(REFERENCE / "limits.md")
