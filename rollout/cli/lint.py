@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Final
 
 from ..lint.custom_resources import load_custom_resources
@@ -83,8 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.paths:
         return _fail("nothing to lint: name directories or files")
     try:
+        schemas = Schemas(arguments.kubernetes_version)
         parser = ResourceParser(
-            Schemas(arguments.kubernetes_version),
+            schemas,
             arguments.namespace,
             load_custom_resources(arguments.crds),
         )
@@ -95,7 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{error.filename} can't be read: {error.strerror}; change its permissions")
     report = lint(bundles, parser, existing=given, plan=arguments.plan)
-    shown = report.above(Severity(arguments.min_severity))
+    against = (f"Kubernetes {schemas.version}", f"Istio {ISTIO_VERSION}", *arguments.crds)
+    shown = replace(report.above(Severity(arguments.min_severity)), against=against)
+    if arguments.crds:
+        sys.stderr.write(f"checked against {', '.join(against)}\n")
     sys.stdout.write(FORMATS[arguments.format](shown))
     return 1 if report.count(Severity.ERROR) else 0
 

@@ -37,6 +37,8 @@ class Report:
     objects: int
     #: Places with findings that are left out.
     hidden: int = 0
+    #: What says which fields there are: versions, and files with definitions.
+    against: tuple[str, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """Return the number of places with a finding of a severity."""

@@ -74,6 +74,7 @@ def render_json(report: Report) -> str:
         "warnings": report.count(Severity.WARNING),
         "infos": report.count(Severity.INFO),
         "hidden": report.hidden,
+        "against": list(report.against),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from rollout.lint.rules.table import RULES
+from rollout.lint.schemas import Schemas
+from rollout.manifests.kinds import ISTIO_VERSION
 from tests.rollout.lint.lint_runner import CLUSTER, FIXTURES, lint, run
 
 BAD = FIXTURES / "bad"
@@ -145,6 +147,7 @@ def test_json_has_all_fields_of_a_finding() -> None:
         "warnings": 0,
         "infos": 0,
         "hidden": 0,
+        "against": [f"Kubernetes {Schemas().version}", f"Istio {ISTIO_VERSION}"],
     }
 
 
