@@ -20,8 +20,8 @@ from ..manifests.kubernetes import (
 from ..manifests.metadata import DEFAULT_NAMESPACE
 from ..manifests.parsing import ParsedManifest, is_istio, parse_manifest
 from ..manifests.untyped import list_or_empty, mapping_or_empty
+from .argo_rollout import ARGO_GROUP
 from .findings import Location
-from .progressive_delivery import ARGO_GROUP
 from .resource import Resource, ResourceId
 from .rule import InputProblem, Problem
 from .schemas import CLUSTER_SCOPED, GROUPS, Schemas

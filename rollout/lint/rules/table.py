@@ -19,31 +19,51 @@ from typing import Final
 
 from ..rule import Rule
 from . import (
+    argo,
     conflicts,
+    flagger,
+    gateway_api,
+    gateway_servers,
     gateways,
     hosts,
+    mutual_tls,
     outlier_detection,
     ports,
+    protocols,
+    reach,
     retries_and_mirrors,
     routes,
+    sidecars,
     steps,
     subsets,
     validation,
     weights,
+    weights_reach,
+    workloads,
 )
 
 #: In the order of ``tallykv-rollout lint --rules``.
 RULES: Final[tuple[Rule, ...]] = (
     *validation.RULES,
     *hosts.RULES,
+    *reach.RULES,
+    *sidecars.RULES,
     *ports.RULES,
+    *protocols.RULES,
+    *mutual_tls.RULES,
     *subsets.RULES,
+    *workloads.RULES,
+    *weights_reach.RULES,
     *weights.RULES,
     *routes.RULES,
     *retries_and_mirrors.RULES,
     *outlier_detection.RULES,
     *gateways.RULES,
+    *gateway_servers.RULES,
+    *gateway_api.RULES,
     *conflicts.RULES,
+    *argo.RULES,
+    *flagger.RULES,
     *steps.RULES,
 )
 BY_ID: Final = {rule.id: rule for rule in RULES}
