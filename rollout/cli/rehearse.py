@@ -34,7 +34,6 @@ from .exit_codes import EXIT_CODES_HELP, UsageError, run_command
 from .rehearsed_rollout import RehearsedRollout
 
 NAME: Final = "rehearse"
-SUMMARY: Final = "roll out on this machine: the same manifests, a real Envoy, no cluster"
 _EPILOG: Final = f"""\
 Starts Redis, a process for each release, an Envoy that is configured from the manifests as Istio
 would do it, and clients. Then runs the plan's steps and compares the releases, as run does. All

@@ -82,7 +82,10 @@ def _delay(delay: Delay) -> dict[str, Any]:
     if delay.fixed_delay is None:
         return {}
     fixed = duration(delay.fixed_delay)
-    return {"delay": {"fixed_delay": fixed, "percentage": _percentage(delay.percentage)}}
+    percentage = delay.percentage
+    if percentage is None and delay.percent:
+        percentage = Percent(value=float(delay.percent))
+    return {"delay": {"fixed_delay": fixed, "percentage": _percentage(percentage)}}
 
 
 def _abort(abort: Abort) -> dict[str, Any]:

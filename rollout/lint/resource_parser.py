@@ -20,6 +20,7 @@ from ..manifests.kubernetes import (
 from ..manifests.metadata import DEFAULT_NAMESPACE
 from ..manifests.parsing import ParsedManifest, is_istio, parse_manifest
 from ..manifests.untyped import list_or_empty, mapping_or_empty
+from .api_server.validation import api_server_errors
 from .argo_rollout import ARGO_GROUP
 from .findings import Location
 from .resource import Resource, ResourceId
@@ -100,6 +101,8 @@ class ResourceParser:
         errors: tuple[FieldError, ...] = ()
         if group in GROUPS:
             errors = tuple(self.schemas.check(group, version, kind, document))
+        if not errors:
+            errors = tuple(api_server_errors(group, kind, document))
         resource = Resource(
             resource_id, file, document, source, kubernetes_object=kubernetes_object
         )

@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from ..manifests.field_errors import FieldError, Reason
+from .api_server.quantities import PATTERN
 from .structure import Schema, structure_errors
 
 #: The API groups of every cluster. Other groups come from CustomResourceDefinitions.
@@ -68,6 +69,7 @@ CLUSTER_SCOPED: Final = frozenset(
     }
 )
 
+_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _FOLDER: Final = re.compile(r"v(\d+)\.(\d+)\.\d+-local-strict")
 _KIND: Final = re.compile(r"[A-Za-z]+")
 _VERSION: Final = re.compile(r"v\d+(?:(?:alpha|beta)\d+)?")
@@ -130,7 +132,7 @@ class Schemas:
     def _definitions(self) -> dict[str, Schema]:
         loaded = _load(self._folder / "_definitions.json") or {}
         found: dict[str, Schema] = loaded["$defs"]
-        return found
+        return {**found, _QUANTITY: {"type": ["string", "number"], "pattern": PATTERN}}
 
 
 def _parse_version(text: str) -> tuple[int, int]:

@@ -5,15 +5,12 @@ https://istio.io/latest/docs/reference/config/networking/destination-rule/
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, ValidationInfo, model_validator
 
 from .field_errors import Reason, field_error
 from .field_types import ExportTo
 from .metadata import IstioObject, WorkloadSelector
 from .names import DnsLabel, Host, Labels
-from .not_modelled import NotModelled
 from .strict_model import StrictModel
 from .traffic_policy import WrittenPolicy
 
@@ -31,12 +28,8 @@ class DestinationRuleSpec(StrictModel):
     traffic_policy: WrittenPolicy | None = None
     subsets: tuple[Subset, ...] = ()
     export_to: ExportTo = ("*",)
-    workload_selector: Annotated[
-        WorkloadSelector | None,
-        NotModelled(
-            "a rule for some client workloads only", "which callers it applies to isn't checked"
-        ),
-    ] = None
+    #: The callers that the rule is for; with a selector, only callers in the rule's namespace.
+    workload_selector: WorkloadSelector | None = None
 
     @model_validator(mode="after")
     def _check_export(self, info: ValidationInfo) -> DestinationRuleSpec:

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .field_errors import Reason, field_error
 from .field_types import Duration, FaultPercent, PercentInt
-from .not_modelled import NotModelled
 from .strict_model import StrictModel
 
 #: In the order of their numeric codes: https://grpc.io/docs/guides/status-codes/
@@ -55,10 +54,8 @@ class Delay(StrictModel):
     fixed_delay: Duration | None = None
     #: None means 0 %: Envoy then delays no request.
     percentage: FaultPercent | None = None
-    percent: Annotated[
-        PercentInt | None,
-        NotModelled("the deprecated field percent", "the share of delayed requests isn't checked"),
-    ] = None
+    #: Deprecated: ``percentage`` counts before it.
+    percent: PercentInt | None = None
     exponential_delay: Annotated[Duration, AfterValidator(_refuse_exponential)] | None = None
 
 

@@ -160,7 +160,10 @@ def _check_visibility(value: tuple[str, ...], info: ValidationInfo, *, nobody: b
 
 
 _EXPORT_TO: Final = NotModelled(
-    "exportTo", "which namespaces see the object isn't checked", apart_from=("*",)
+    "exportTo",
+    "which namespaces see the object isn't checked",
+    apart_from=("*",),
+    changes_requests=False,
 )
 #: The namespaces that see an object.
 ExportTo = Annotated[tuple[str, ...], AfterValidator(_check_export_to), _EXPORT_TO]

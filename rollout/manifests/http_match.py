@@ -56,11 +56,12 @@ class HttpMatch(StrictModel):
     ignore_uri_case: bool = False
     port: Port | None = None
     gateways: tuple[GatewayName, ...] = ()
-    source_labels: Annotated[Labels, NotModelled("matching the caller's labels", _CALLER)] = Field(
-        default_factory=dict
-    )
+    source_labels: Annotated[
+        Labels, NotModelled("matching the caller's labels", _CALLER, changes_requests=False)
+    ] = Field(default_factory=dict)
     source_namespace: Annotated[
-        DnsLabel | None, NotModelled("matching the caller's namespace", _CALLER)
+        DnsLabel | None,
+        NotModelled("matching the caller's namespace", _CALLER, changes_requests=False),
     ] = None
     #: Only names Envoy's statistics.
     stat_prefix: str | None = None

@@ -133,7 +133,11 @@ class HttpRoute(StrictModel):
     direct_response: DirectResponse | None = None
     delegate: Annotated[
         Delegate | None,
-        NotModelled("delegation to another VirtualService", "the delegated routes aren't checked"),
+        NotModelled(
+            "delegation to another VirtualService",
+            "the delegated routes aren't checked",
+            changes_requests=False,
+        ),
     ] = None
     rewrite: Rewrite | None = None
     timeout: Duration | None = None

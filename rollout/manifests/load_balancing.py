@@ -33,16 +33,12 @@ class HttpCookie(StrictModel):
     name: Annotated[str, Field(min_length=1)]
     path: str | None = None
     ttl: DurationOrZero | None = None
-    attributes: Annotated[
-        tuple[CookieAttribute, ...],
-        NotModelled(
-            "attributes of the cookie", "when callers send it isn't checked", changes_requests=False
-        ),
-    ] = ()
+    attributes: tuple[CookieAttribute, ...] = ()
 
 
 class RingHash(StrictModel):
-    minimum_ring_size: Annotated[int, Field(ge=0)] = 1024
+    #: 0 means Envoy's default.
+    minimum_ring_size: Annotated[int, Field(ge=0)] = 0
 
 
 #: Envoy's limit.
@@ -77,13 +73,11 @@ class ConsistentHash(StrictModel):
 
     http_header_name: str | None = None
     http_cookie: HttpCookie | None = None
-    use_source_ip: Annotated[bool | None, _not_modelled("hashing the caller's address")] = None
-    http_query_parameter_name: Annotated[str | None, _not_modelled("hashing a query parameter")] = (
-        None
-    )
+    use_source_ip: bool | None = None
+    http_query_parameter_name: str | None = None
     minimum_ring_size: Annotated[int, Field(ge=0)] | None = None
     ring_hash: RingHash | None = None
-    maglev: Annotated[Maglev | None, _not_modelled("Maglev hashing")] = None
+    maglev: Maglev | None = None
 
     @model_validator(mode="after")
     def _check_one_of_each(self) -> ConsistentHash:
@@ -231,10 +225,9 @@ class LoadBalancer(StrictModel):
     zone_aware_lb_setting: Annotated[
         ZoneAwareLoadBalancing | None, _not_modelled("load balancing by zone")
     ] = None
-    warmup: Annotated[Warmup | None, _not_modelled("the warm-up of new pods")] = None
-    warmup_duration_secs: Annotated[
-        DurationOrZero | None, _not_modelled("the warm-up of new pods")
-    ] = None
+    warmup: Warmup | None = None
+    #: Deprecated: ``warmup`` counts before it.
+    warmup_duration_secs: DurationOrZero | None = None
 
     @model_validator(mode="after")
     def _check_one_algorithm(self) -> LoadBalancer:

@@ -13,7 +13,7 @@ class NotModelled:
     ``what`` names the feature; ``unchecked`` says what can't be checked without it. With ``values``
     only these values of the field are meant; ``apart_from`` is a value that is not meant.
     ``changes_requests`` is false if the feature never changes where a request goes, or how it is
-    answered.
+    answered, or if a rehearsal does: then only lint does not look at it.
     """
 
     what: str

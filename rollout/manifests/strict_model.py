@@ -24,7 +24,9 @@ class StrictModel(BaseModel):
     object with its path, msgspec stops at the first one.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
     _path: PathSegments = PrivateAttr(default=())
 

@@ -49,10 +49,7 @@ class HttpPool(StrictModel):
     h2_upgrade_policy: Literal["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"] = Field(
         default="DEFAULT", alias="h2UpgradePolicy"
     )
-    use_client_protocol: Annotated[
-        bool | None,
-        NotModelled("forwarding with the caller's protocol", "the version of HTTP isn't checked"),
-    ] = None
+    use_client_protocol: bool | None = None
     http2_keep_alive: Annotated[
         Http2KeepAlive | None,
         NotModelled("keepalive of HTTP/2", "when idle connections break isn't checked"),
@@ -83,11 +80,6 @@ class ConnectionPool(StrictModel):
         return self
 
 
-_LOCAL_ORIGIN: Final = NotModelled(
-    "counting locally originated errors separately", "when pods are ejected isn't checked"
-)
-
-
 class OutlierDetection(StrictModel):
     """When Envoy stops sending requests to a pod for a while (ejects it)."""
 
@@ -103,8 +95,8 @@ class OutlierDetection(StrictModel):
             "the deprecated field consecutiveErrors", "when pods are ejected isn't checked"
         ),
     ] = None
-    split_external_local_origin_errors: Annotated[bool | None, _LOCAL_ORIGIN] = None
-    consecutive_local_origin_failures: Annotated[Unsigned | None, _LOCAL_ORIGIN] = None
+    split_external_local_origin_errors: bool | None = None
+    consecutive_local_origin_failures: Unsigned | None = None
     outlier_detection_http_error_codes: Annotated[
         tuple[Annotated[int, Field(ge=100, le=599)], ...],
         NotModelled("other statuses that eject", "when pods are ejected isn't checked"),
@@ -227,11 +219,7 @@ class TrafficPolicy(StrictModel):
     connection_pool: ConnectionPool | None = None
     outlier_detection: OutlierDetection | None = None
     tls: ClientTls | None = None
-    port_level_settings: Annotated[
-        tuple[PortPolicy, ...],
-        Field(max_length=4096),
-        NotModelled("a traffic policy for each port", "it isn't checked"),
-    ] = ()
+    port_level_settings: Annotated[tuple[PortPolicy, ...], Field(max_length=4096)] = ()
     tunnel: Annotated[
         Tunnel | None, NotModelled("tunnelling", "where connections lead isn't checked")
     ] = None
@@ -239,9 +227,7 @@ class TrafficPolicy(StrictModel):
         ProxyProtocol | None,
         NotModelled("the PROXY protocol", "whether the destination speaks it isn't checked"),
     ] = None
-    retry_budget: Annotated[
-        RetryBudget | None, NotModelled("a retry budget", "the number of retries isn't checked")
-    ] = None
+    retry_budget: RetryBudget | None = None
 
     @model_validator(mode="after")
     def _check_blocks(self) -> TrafficPolicy:

@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol
 import hiredis
 
 from ..telemetry.store_meter import KNOWN_REFUSAL, StoreMeter
+from .failures import Failures
+from .reasons import reason_of, reason_of_reply
 from .scripts import Script
 from .wire import Reply, ReplyError, Wire
 
@@ -82,8 +84,13 @@ class NodeLink:
     """A pool of connections to one server, opened by ``connect`` on demand."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Wire]], meter: StoreMeter | None = None
+        self,
+        connect: Callable[[], Awaitable[Wire]],
+        meter: StoreMeter | None = None,
+        *,
+        failures: Failures | None = None,
     ) -> None:
+        self._failures = failures or Failures()
         self._connect = connect
         self._meter = meter
         self._used = 0
@@ -146,6 +153,7 @@ class NodeLink:
         except (TimeoutError, OSError, ReplyError) as error:
             if not permitted and self._meter is not None:
                 self._meter.count_wait_timeout()
+            self._failures.observe(reason_of(error))
             self._drop_idle()
             reason = str(error) or "no answer in time"
             if wire is None:
@@ -172,6 +180,8 @@ class NodeLink:
 
     def _release(self, wire: Wire, replies: list[Reply]) -> None:
         refused = "".join(map(_refusal_of, replies))
+        if refused:
+            self._failures.observe(reason_of_reply(refused))
         if "READONLY" in refused:
             # The server became a replica. Only a new connection can reach the new primary.
             self._drop_idle()

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ...manifests.kinds import ISTIO_GROUP_SUFFIX
 from ...manifests.untyped import list_or_empty, mapping_or_empty
-from ..argo_rollout import ARGO_GROUP
+from ..api_server.fields import selects
+from ..argo_rollout import rollouts
 from ..context import LintContext
 from ..findings import Severity
 from ..pod_index import PodIndex
@@ -15,7 +16,6 @@ from ..resource import Resource
 from ..rule import Problem, Rule
 from ..visibility import ROOT_NAMESPACE
 
-_SELECTING: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"})
 #: The user that Istio's sidecar runs as.
 _PROXY_USER: Final = 1337
 
@@ -27,45 +27,21 @@ def _template(workload: Resource) -> Mapping[str, Any]:
 
 
 def selector_mismatch(context: LintContext) -> Iterator[Problem]:
-    for resource in context.checked:
-        is_rollout = (resource.id.group, resource.kind) == (ARGO_GROUP, "Rollout")
-        if not is_rollout and (resource.id.group, resource.kind) not in _APPS:
-            continue
-        selector = mapping_or_empty(resource.spec.get("selector"))
+    # The API server compares the selectors of its own kinds, see lint/api_server.
+    for resource in rollouts(context.checked):
+        selector = resource.spec.get("selector")
         if not selector or "template" not in resource.spec:
             continue
         metadata = mapping_or_empty(_template(resource).get("metadata"))
         labels = mapping_or_empty(metadata.get("labels"))
-        for path, wanted in _unmet(selector, labels):
-            refuser = "the controller refuses it" if is_rollout else "the API server refuses it"
+        if not selects(selector, labels):
             yield Problem(
                 resource,
-                f"spec.selector.{path}",
-                f"the selector demands {wanted}, but the pods' template has"
-                f" {_render(labels) or 'no labels'}: {refuser}",
+                "spec.selector",
+                "the selector does not match the template, whose labels are"
+                f" {_render(labels) or 'none'}: the controller refuses the Rollout",
                 "give the template the labels of the selector",
             )
-
-
-_APPS: Final = frozenset(("apps", kind) for kind in _SELECTING)
-
-
-def _unmet(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in mapping_or_empty(selector.get("matchLabels")).items():
-        if labels.get(key) != value:
-            yield f"matchLabels.{key}", f"{key}={value}"
-    for index, each in enumerate(list_or_empty(selector.get("matchExpressions"))):
-        rule = mapping_or_empty(each)
-        key, operator = str(rule.get("key")), rule.get("operator")
-        values = list_or_empty(rule.get("values"))
-        met = {
-            "In": labels.get(key) in values,
-            "NotIn": labels.get(key) not in values,
-            "Exists": key in labels,
-            "DoesNotExist": key not in labels,
-        }.get(str(operator), True)
-        if not met:
-            yield f"matchExpressions[{index}]", f"{key} {operator} {', '.join(map(str, values))}"
 
 
 def _render(labels: Mapping[str, Any]) -> str:
@@ -170,7 +146,7 @@ RULES: Final = (
     Rule(
         "selector-mismatch",
         Severity.ERROR,
-        "the selector of a workload must match the labels of its template",
+        "the selector of a Rollout must match the labels of its template",
         selector_mismatch,
     ),
     Rule(

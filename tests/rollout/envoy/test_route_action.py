@@ -70,7 +70,10 @@ def test_an_external_name_service_leads_to_its_target() -> None:
         apiVersion: v1
         kind: Service
         metadata: {name: old}
-        spec: {type: ExternalName, externalName: kv.shop.svc.cluster.local}
+        spec:
+          type: ExternalName
+          externalName: kv.shop.svc.cluster.local
+          ports: [{port: 8080, name: http}]
     """
 
     assert action("- route: [{destination: {host: old}}]", KV_MANIFESTS, alias)["cluster"] == WHOLE

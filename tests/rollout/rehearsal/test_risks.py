@@ -39,9 +39,9 @@ ENVOY_FILTER: Final = istio_object("EnvoyFilter", "{}", "networking.istio.io/v1a
         (
             istio_object(
                 "DestinationRule",
-                "{host: kv, trafficPolicy: {loadBalancer: {warmup: {duration: 1s}}}}",
+                "{host: kv, trafficPolicy: {loadBalancer: {localityLbSetting: {enabled: true}}}}",
             ),
-            ("warmup", "spec.trafficPolicy.loadBalancer.warmup"),
+            ("localityLbSetting", "spec.trafficPolicy.loadBalancer.localityLbSetting"),
         ),
         (ENVOY_FILTER, ("EnvoyFilter",)),
     ],
@@ -62,7 +62,7 @@ def test_what_could_change_the_answer_is_refused_unless_it_is_ignored(
     [
         istio_object(
             "DestinationRule",
-            "{host: other, trafficPolicy: {loadBalancer: {warmup: {duration: 1s}}}}",
+            "{host: other, trafficPolicy: {loadBalancer: {localityLbSetting: {enabled: true}}}}",
         ),
         istio_object("ServiceEntry", "{hosts: [elsewhere.example.org]}"),
         istio_object(
@@ -83,10 +83,13 @@ def test_the_plan_s_own_routes_count() -> None:
 
 
 def test_one_ignored_risk_does_not_hide_another() -> None:
-    policy = "{loadBalancer: {warmup: {duration: 1s}}, retryBudget: {percent: 1}}"
+    policy = (
+        "{loadBalancer: {localityLbSetting: {enabled: true}},"
+        " tunnel: {targetHost: a.example.org, targetPort: 1}}"
+    )
     text = istio_object("DestinationRule", f"{{host: kv, trafficPolicy: {policy}}}")
 
-    with pytest.raises(NotRehearsable, match="retryBudget") as refused:
-        accepted_risks(documents(text), [routes()], ["warmup"])
+    with pytest.raises(NotRehearsable, match="tunnel") as refused:
+        accepted_risks(documents(text), [routes()], ["localityLbSetting"])
 
-    assert "warm-up" not in str(refused.value)
+    assert "locality" not in str(refused.value)
