@@ -67,7 +67,11 @@ def destination_rule_out_of_reach(context: LintContext) -> Iterator[Problem]:
         if resource not in seen_by:
             seen_by[resource] = list(callers.of(resource, service))
         places = seen_by[resource]
-        blind = [(at, it) for at, it in places if not _any_applies(rules, name.namespace, it)]
+        blind = [
+            (at, it)
+            for at, it in places
+            if not _any_applies(rules, name.namespace, it, resource.namespace)
+        ]
         # A gateway of unknown place may be in either of two namespaces: one that sees it is enough.
         unclear = {at for at, it in places if at != MESH and (at, it) not in blind}
         blind = [(at, it) for at, it in blind if at not in unclear]
@@ -88,17 +92,21 @@ def destination_rule_out_of_reach(context: LintContext) -> Iterator[Problem]:
 
 
 def _any_applies(
-    rules: list[tuple[Resource, DestinationRule]], service: str, caller: str | None
+    rules: list[tuple[Resource, DestinationRule]], service: str, caller: str | None, owner: str
 ) -> bool:
-    """Return True if a caller, None for one anywhere, looks up one of the rules."""
+    """Return True if a caller looks up one of the rules.
+
+    A caller of None may be anywhere in the mesh. Then it is enough that callers in the namespace
+    of the Service, or of the owner of the routes, do.
+    """
     for resource, _ in rules:
         namespace = resource.namespace
-        if namespace in {service, ROOT_NAMESPACE}:
-            exported = exported_to(resource)
-            everywhere = not exported or "*" in exported
-            if everywhere if caller is None else is_exported(resource, caller):
+        if caller is None:
+            if namespace in {service, ROOT_NAMESPACE, owner}:
                 return True
-        elif namespace == caller:
+        elif namespace == caller or (
+            namespace in {service, ROOT_NAMESPACE} and is_exported(resource, caller)
+        ):
             return True
     return False
 
