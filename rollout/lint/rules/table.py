@@ -9,8 +9,10 @@ How to add a rule:
 3. Add a manifest with exactly this defect to ``tests/rollout/lint/fixtures/bad/``. Its first line
    names the finding: ``# expect: RULE-ID KIND NAMESPACE/NAME JSON-PATH``. A test fails if a rule
    has no such fixture.
-4. Add the corrected manifest to ``tests/rollout/lint/fixtures/valid/`` unless one is there. A test
-   fails if the linter reports an error or a warning for it.
+4. Mark the correction in it: lines that end with ``#-`` are left out of the corrected manifest, and
+   lines that begin with ``#+`` are in it only. A test fails if the linter reports an error or a
+   warning for it. The documentation shows both.
+5. Add a row to ``docs/reference/lint-rules.md``.
 """
 
 from __future__ import annotations
