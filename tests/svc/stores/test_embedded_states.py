@@ -15,7 +15,7 @@ from tests.support.plain_http import fetch
 from tests.support.processes import is_running
 from tests.support.services import ServiceProcess
 from tests.support.waiting import until
-from tests.svc.stores.conftest import MakeService, redis_server_of, redis_servers_of
+from tests.svc.stores.conftest import MakeService, aof_of, redis_server_of, redis_servers_of
 
 KEYS = 4_000
 
@@ -58,12 +58,6 @@ def wait_until_loading(service: ServiceProcess) -> None:
 
     until(is_loading, what="loading")
     until(lambda: fetch(f"{service.admin_base}/readyz").body == b"loading\n", what="loading")
-
-
-def aof_of(data: Path) -> Path:
-    """Return the append-only file that grows."""
-    found = sorted(data.glob("appendonlydir/*.incr.aof")) or [data / "appendonly.aof"]
-    return found[-1]
 
 
 def end_of(service: ServiceProcess, seconds: float = 60) -> tuple[int, str]:
