@@ -208,11 +208,11 @@ def _log_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> Non
 
 
 def _print_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> None:
-    host = "localhost" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
-    where = f"http://{host}:{port}"
+    where = f"http://{_reachable(settings.host)}:{port}"
+    admin_host = _reachable(settings.admin_host or settings.host)
     version = settings.version or __version__
     workers = f" with {len(admin_ports)} workers" if len(admin_ports) > 1 else ""
-    admin = ", ".join(f"http://{host}:{each}" for each in admin_ports)
+    admin = ", ".join(f"http://{admin_host}:{each}" for each in admin_ports)
     lines = [f"tallykv {version} serves {where}{workers} (probes and metrics: {admin})"]
     if mode_of(settings.store_url) == "embedded":
         lines.append(f"data: {settings.data_dir.absolute()}")
@@ -225,6 +225,10 @@ def _print_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> N
         f"  curl -X POST {where}/v1/counters/visits/increments",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _reachable(host: str) -> str:
+    return "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104
 
 
 if __name__ == "__main__":

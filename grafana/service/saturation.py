@@ -118,8 +118,9 @@ def redis() -> Row:
             graph(
                 "Redis errors by command",
                 "Round trips that failed. unsent: not sent; lost: no answer; others: Redis's own "
-                "error. A command without failures has 0.",
+                "error. A command without failures has 0. The lines with why name the reason.",
                 query(or_zero(failed, trips, command), "{{db_operation_name}} {{error_type}}"),
+                query(total(rate("kv_store_failures_total"), "reason"), "why: {{reason}}"),
                 unit="ops",
                 width=6,
             ),
