@@ -15,7 +15,7 @@ HIDDEN: Final = "***"
 
 def hide_texts(record: logging.LogRecord) -> bool:
     """Logging filter: hide what may be a secret in other libraries' records. Return True."""
-    if record.name.partition(".")[0] not in FOREIGN:
+    if str(record.name).partition(".")[0] not in FOREIGN:
         return True
     if isinstance(record.args, tuple):
         record.args = tuple(
