@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench scale soak signals faults evidence lint-speed istio load load-web rehearse manifests generated docs wheels lock clean system-packages
+.PHONY: help run test check lint types bench scale soak memory signals faults evidence lint-speed istio load load-web rehearse manifests generated docs wheels lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ scale: $(VENV)/bench.stamp system-packages ## CPU time by workers, keys, value s
 
 soak: $(VENV)/dev.stamp system-packages ## ten minutes of load, in which no resource may grow
 	$(BIN)/python -m bench.soak $(ARGS)
+
+memory: $(VENV)/dev.stamp system-packages ## the largest requests at 64 connections: memory, and whom they hold up
+	$(BIN)/python -m bench.memory $(ARGS)
 
 signals: $(VENV)/dev.stamp system-packages ## whether metrics, traces and logs are true, and harmless under strain
 	$(BIN)/python -m bench.signals $(ARGS)

@@ -15,8 +15,9 @@ from ..manifests.kubernetes import Autoscaler, Service, Workload
 from ..manifests.metadata import IstioObject
 from ..manifests.untyped import list_or_empty
 from ..manifests.virtual_service import VirtualService
+from .argo_rollout import replicas_in_place_of
+from .flagger_canary import flagger_canaries
 from .group_index import GroupIndex
-from .progressive_delivery import argo_replicas, flagger_canaries
 from .resource import Resource
 
 Model = TypeVar("Model", bound=IstioObject)
@@ -200,7 +201,7 @@ class LintContext:
     def _argo_replicas(self) -> Mapping[tuple[str, str, str], tuple[str, int]]:
         """The Rollout that runs a workload's pods in its place, and its replicas."""
         found: dict[tuple[str, str, str], tuple[str, int]] = {}
-        for referenced, rollout, replicas in argo_replicas(self.everything):
+        for referenced, rollout, replicas in replicas_in_place_of(self.everything):
             found.setdefault(referenced, (rollout, replicas))
         return found
 

@@ -22,9 +22,9 @@ from ..manifests.not_modelled import NotModelled, NotModelledField
 from ..manifests.parsing import ParsedManifest, is_istio, parse_manifest
 from ..manifests.untyped import list_or_empty, mapping_or_empty
 from .api_server.validation import api_server_errors
+from .argo_rollout import ARGO_GROUP
 from .custom_resources import CustomResources
 from .findings import Location
-from .progressive_delivery import ARGO_GROUP
 from .resource import Resource, ResourceId
 from .rule import InputProblem, Problem
 from .schemas import CLUSTER_SCOPED, GROUPS, Schemas
