@@ -65,6 +65,7 @@ def gateway_not_in_input(context: LintContext) -> Iterator[Problem]:
                 f"the linter can't check that Gateway {qualified} exists, because the input has no"
                 f" Gateway of namespace {namespace}",
                 "pass the manifests with the Gateway by --with",
+                cause=namespace,
             )
 
 

@@ -53,7 +53,7 @@ def _meant(context: LintContext, reference: _HostReference) -> ServiceName | Non
 
 def _is_known(context: LintContext, full: str) -> bool:
     name = service_of(full)
-    return full in context.service_entry_hosts or (
+    return context.has_service_entry_of(full) or (
         name is not None and context.service(name) is not None
     )
 
@@ -127,6 +127,7 @@ def host_not_in_input(context: LintContext) -> Iterator[Problem]:
                     reference,
                     "pass the manifests with the Service by --with",
                 ),
+                cause=name.namespace,
             )
 
 
