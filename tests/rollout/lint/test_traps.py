@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.rollout.lint.cases import CASES, needs_cases
-from tests.rollout.lint.lint_runner import lint
+from tests.rollout.lint.lint_runner import CLUSTER, lint
 
 #: The finding that names each trap.
 NAMED: Final = {
@@ -33,3 +34,18 @@ def test_a_trap_is_named(name: str) -> None:
     linted = lint(CASES / "mesh" / "traps" / name)
 
     assert [each for each in linted.findings_of() if each.startswith(NAMED[name])]
+
+
+def test_a_short_host_of_another_namespace_is_completed(tmp_path: Path) -> None:
+    path = tmp_path / "route.yaml"
+    path.write_text(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+        "metadata: {name: kv, namespace: edge}\n"
+        "spec: {hosts: [kv.example.com], gateways: [shop/kv],"
+        " http: [{route: [{destination: {host: kv}}], retries: {attempts: 0}}]}\n"
+    )
+
+    [found] = [each for each in lint("--with", CLUSTER, path).findings if "host-" in each["rule"]]
+
+    assert found["rule"] == "host-not-in-input"
+    assert "write kv.shop.svc.cluster.local" in found["remedy"]
