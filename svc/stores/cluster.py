@@ -8,6 +8,7 @@ from typing import Final
 
 from ..domain.errors import StoreUnavailable
 from ..telemetry.store_meter import StoreMeter
+from .clock import ServerClock
 from .link import Command, Lost, NodeLink, Unsent, by_source
 from .names import slot_of
 from .wire import Reply, ReplyError, Wire
@@ -33,6 +34,7 @@ class ClusterLink:
         connect: Callable[[Address], Awaitable[Wire]],
         meter: StoreMeter | None = None,
     ) -> None:
+        self.clock = ServerClock()
         self._meter = meter
         self._seeds = list(seeds)
         self._connect = connect
@@ -144,7 +146,9 @@ class ClusterLink:
     def _node(self, address: Address) -> NodeLink:
         node = self._nodes.get(address)
         if node is None:
-            node = self._nodes[address] = NodeLink(lambda: self._connect(address), self._meter)
+            node = self._nodes[address] = NodeLink(
+                lambda: self._connect(address), self._meter, self.clock
+            )
         return node
 
     async def _wait_for_slots(self, deadline: float) -> None:

@@ -48,9 +48,6 @@ class RedisEntries(RedisAccess):
     ) -> list[Entry | DomainError]:
         """Read all keys, of whatever size."""
         names = [entry_name(key) for key in keys]
-        deadline = self.deadline() if deadline is None else deadline
-        if self.clock.is_stale:
-            await self._read_clock(deadline)
         replies = await self.execute_groups(
             names, lambda group: ("MGET", *[names[i] for i in group]), deadline, repeatable=True
         )
@@ -66,9 +63,6 @@ class RedisEntries(RedisAccess):
         if len(keys) == 1:
             return list(await self.mget(keys))
         names = [entry_name(key) for key in keys]
-        deadline = self.deadline()
-        if self.clock.is_stale:
-            await self._read_clock(deadline)
         replies = await self.execute_groups(
             names,
             lambda group: (
@@ -78,7 +72,7 @@ class RedisEntries(RedisAccess):
                 room * len(group) // len(names),
                 entry_codec.HEADER_BYTES,
             ),
-            deadline,
+            None,
             repeatable=True,
         )
         (_, first), *more = replies
@@ -97,11 +91,6 @@ class RedisEntries(RedisAccess):
             for i, outcome in zip(group, found, strict=True):
                 outcomes[i] = outcome
         return outcomes
-
-    async def _read_clock(self, deadline: float) -> None:
-        (time,) = await self.execute([("TIME",)], deadline, repeatable=True)
-        if not isinstance(time, Exception):
-            self.clock.observe(int(time[0]) * 1000 + int(time[1]) // 1000)
 
     def _entries_of(self, reply: Reply, size: int) -> list[Entry | DomainError]:
         if isinstance(reply, Exception):
@@ -182,7 +171,6 @@ class RedisEntries(RedisAccess):
                 for i in group:
                     outcomes[i] = domain_error_of(reply, changing=True)
                 continue
-            self.clock.observe(reply[0])
             for at, i in enumerate(group, 1):
                 ttl = drafts[i][1].ttl
                 outcomes[i] = Written(

@@ -22,7 +22,7 @@ log = logging.getLogger(f"{__package__}.refusals")
 # Redis sends each of these before the command changes anything. Redis 6 puts a script's error
 # inside a message of its own, so the code may be anywhere in the text.
 _UNAVAILABLE: Final = re.compile(
-    r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF|NOREPLICAS|BUSY"
+    r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF|NOREPLICAS|BUSY|LATE"
     r"|UNKILLABLE|NOAUTH|NOPERM|WRONGPASS|max number of clients|Protocol error)\b"
 )
 _CORRUPT: Final = re.compile(r"WRONGTYPE|not an integer")

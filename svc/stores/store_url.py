@@ -116,7 +116,10 @@ def build_link(url: str, meter: StoreMeter | None = None) -> Link:
     login = build_target(f"redis://{credentials and credentials + '@'}placeholder{query}")
     if mode == "cluster":
         return ClusterLink(
-            addresses, lambda a: open_wire(replace(login, host=a[0], port=a[1])), meter
+            # A replica redirects to its primary, and tells who has which keys.
+            addresses,
+            lambda a: open_wire(replace(login, host=a[0], port=a[1], any_role=True)),
+            meter,
         )
     service = parts.path.strip("/")
     if not service or "/" in service:

@@ -8,9 +8,6 @@
 -- 'created', 'replaced', 'refused' (version: the current one, '' without an entry) or 'reused'
 -- (another payload under the same idempotency key). A replay's outcome may also be 'missing' or
 -- 'not_json', which refuse.lua recorded.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
   if record then

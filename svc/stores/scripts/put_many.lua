@@ -2,8 +2,6 @@
 -- KEYS: the entries. ARGV, three for each entry: head, tail (see entry_codec.py), TTL in ms ('' for
 -- none).
 -- Returns the server's time in ms, then 1 (created) or 0 (replaced) for each entry.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local out = {now}
 for i, key in ipairs(KEYS) do
   local head, tail, ttl = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
