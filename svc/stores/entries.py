@@ -172,6 +172,9 @@ class RedisEntries(RedisAccess):
                     outcomes[i] = domain_error_of(reply, changing=True)
                 continue
             for at, i in enumerate(group, 1):
+                if isinstance(reply[at], Exception):
+                    outcomes[i] = domain_error_of(reply[at], changing=True)
+                    continue
                 ttl = drafts[i][1].ttl
                 outcomes[i] = Written(
                     entry_codec.etag_of(etags[i]),

@@ -14,6 +14,7 @@ from ..domain.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from .entry_codec import later_format
 from .link import Lost, Unsent
 
 # The name that log lines show stays when the module is moved.
@@ -25,6 +26,7 @@ _UNAVAILABLE: Final = re.compile(
     r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF|NOREPLICAS|BUSY|LATE"
     r"|UNKILLABLE|NOAUTH|NOPERM|WRONGPASS|max number of clients|Protocol error)\b"
 )
+_LATER: Final = re.compile(r"\bFORMAT ([0-9]{1,3})")
 _CORRUPT: Final = re.compile(r"WRONGTYPE|not an integer")
 
 
@@ -46,6 +48,8 @@ def domain_error_of(reply: Exception, *, changing: bool) -> DomainError:
         return StoreUnavailable("the store refuses for now; nothing was applied")
     if "overflow" in text:
         return CounterOverflow()
+    if later := _LATER.search(text):
+        return later_format(int(later[1]))
     if _CORRUPT.search(text):
         return StoreCorrupt("the store holds something else under this name")
     log.error("store answered with an unexpected error", extra={"reason": _without_data(text)})

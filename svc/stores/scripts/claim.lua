@@ -2,6 +2,7 @@
 -- ARGV: 1 proposed id, 2 fingerprint, 3 record TTL in ms. Returns {outcome, id}.
 local record = redis.call('GET', KEYS[1])
 if record then
+  if string.byte(record) > 1 then return redis.error_reply('FORMAT ' .. string.byte(record)) end
   if string.sub(record, 2, 17) ~= ARGV[2] then return {'reused', ''} end
   return {'bound', string.sub(record, 18)}
 end
