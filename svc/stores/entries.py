@@ -23,7 +23,7 @@ from ..domain.model import (
 from . import entry_codec, listing, scripts
 from .access import RedisAccess, idempotency_mismatch, ttl_argument
 from .link import Link
-from .names import claim_name, entry_name, operation_name
+from .names import claim_name, entry_name, member_beside_claim, operation_name
 from .redis_errors import domain_error_of
 from .wire import Reply
 
@@ -221,17 +221,17 @@ class RedisEntries(RedisAccess):
         )
         return _written(reply)
 
-    async def claim(self, collection: str, operation: Operation, proposal: str) -> str:
+    async def claim(self, collection: str, operation: Operation, proposal: str) -> tuple[str, bool]:
         outcome, bound = await self.call(
             scripts.CLAIM,
-            claim_name(collection, operation.id),
+            claim_name(operation.id),
             (),
-            proposal,
+            member_beside_claim(collection, operation.id, proposal),
             *self.record_arguments(operation),
         )
         if outcome == b"reused":
             raise idempotency_mismatch()
-        return str(bound, "ascii")
+        return str(bound, "ascii"), outcome == b"replayed"
 
     async def list_entries(self, prefix: str, limit: int, cursor: str | None) -> Page[EntrySummary]:
         return await listing.list_entries(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -178,7 +179,7 @@ async def test_an_operation_record_in_a_later_format_is_not_taken_for_one_of_our
     served_on_either: Service, direct_client: redis.Redis
 ) -> None:
     headers = {"Idempotency-Key": "once"}
-    changes = [
+    changes: list[tuple[str, str, dict[str, Any]]] = [
         ("PUT", "/v1/kv/k", {"data": b"v"}),
         ("PATCH", "/v1/kv/k", {"data": b"{}"}),
         ("DELETE", "/v1/kv/k", {}),
