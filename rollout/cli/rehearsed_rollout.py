@@ -14,6 +14,7 @@ from typing import Final
 import aiohttp
 
 from ..plan.model import Plan
+from ..rehearsal.client_results import is_failure, name_of
 from ..rehearsal.rehearsal import Rehearsal
 from ..rehearsal.samples import SampleRecorder
 from ..report.html_report import render_html
@@ -74,6 +75,7 @@ class RehearsedRollout:
                         self._write_reports(events, about)
         if keep:
             sys.stdout.write(f"report: {self.directory / 'report.html'}\n")
+        self._print_client_results()
         correct = await self._check_counters()
         sys.stdout.flush()
         return VERDICT_CODES[verdict] if correct else ERROR
@@ -102,6 +104,19 @@ class RehearsedRollout:
         page, document = render_html(events, samples, about), render_json(events, samples, about)
         (self.directory / "report.html").write_text(page, encoding="utf-8")
         (self.directory / "report.json").write_text(document, encoding="utf-8")
+
+    def _print_client_results(self) -> None:
+        """Say what the clients saw: also failures that reached neither release."""
+        results = self.rehearsal.load_generator.results
+        failed = {
+            status: count
+            for status, count in sorted(results.by_status.items())
+            if is_failure(status)
+        }
+        line = f"clients: {results.requests} requests, {sum(failed.values())} failed"
+        if failed:
+            line += f" ({', '.join(f'{name_of(each)}: {n}' for each, n in failed.items())})"
+        sys.stdout.write(line + "\n")
 
     async def _check_counters(self) -> bool:
         """Compare the service's counters with the requests; return False if one is wrong."""

@@ -13,6 +13,15 @@ UNKNOWN: Final = ""
 NO_RESPONSE: Final = 0
 
 
+def is_failure(status: int) -> bool:
+    """Return True for 5xx, and for no response."""
+    return status >= 500 or status == NO_RESPONSE
+
+
+def name_of(status: int) -> str:
+    return "no response" if status == NO_RESPONSE else str(status)
+
+
 @dataclass(frozen=True, slots=True)
 class ClientResponse:
     """A response; ``track`` and ``version`` are the values of its headers."""
@@ -23,7 +32,7 @@ class ClientResponse:
 
     @property
     def failed(self) -> bool:
-        return self.status >= 500 or self.status == NO_RESPONSE
+        return is_failure(self.status)
 
 
 @dataclass(slots=True)

@@ -17,9 +17,10 @@ from .decisions import (
     Verdict,
     decide,
     has_requests_for_every_arm,
+    is_outage,
 )
 from .ports import ManagedByOther, Ports, SourceFailed, TargetFailed
-from .reasons import describe_canary_traffic
+from .reasons import describe_canary_traffic, explain_missing_proof
 from .rollout_state import RolloutState
 from .state_store import ControlCommand
 
@@ -103,6 +104,8 @@ class Controller:
                 detail = smoke_test_failure
             elif decision.reason is Reason.NO_DATA:
                 detail = self._ports.explain_missing_data()
+            elif decision.reason is Reason.NOT_PROVEN:
+                detail = explain_missing_proof(self._plan, state.evidence)
         await self._ports.recorder.record_hold(state, reason, detail)
         await self._save(state)
         await self._wait()
@@ -141,6 +144,8 @@ class Controller:
         state.evidence.observe(window, share, split=split)
         if has_requests_for_every_arm(step, window):
             state.data_at = window.until
+        if is_outage(step, window):
+            state.outage_at = window.until
         await self._ports.recorder.record_window(state, window, share)
         return ""
 
@@ -184,6 +189,7 @@ class Controller:
             step_since=state.step_since,
             since=state.since,
             data_at=state.data_at,
+            outage_at=state.outage_at,
             paused=state.paused,
             aborted=state.aborted,
             smoke_tests_passed=state.smoke_tests_passed,

@@ -20,6 +20,12 @@ from ..plan.model import Plan, Step, Strategy
 FRESH_SECONDS: Final = 30.0
 FRESH_POLLS: Final = 3
 
+#: Each release that should get requests fails more than this ratio of them: an outage of what they
+#: share. A rollout holds meanwhile. Far above the noise of a release that meets its objective.
+OUTAGE_RATIO: Final = 0.1
+#: The fewest failures of the stable release in a window that are an outage.
+OUTAGE_FAILURES: Final = 5
+
 
 class Verdict(StrEnum):
     """How a rollout ends."""
@@ -60,6 +66,9 @@ class Reason(StrEnum):
     STEP_TIME = "step-time"
     SMOKE_TESTS = "unchecked"
     NOT_PROVEN = "not-proven"
+    OUTAGE = "both-fail"
+    #: Nothing shows that the canary is worse; it is not proven to be good either.
+    NOT_WORSE = "not-worse"
     GOOD = "good"
 
 
@@ -68,13 +77,15 @@ class Progress:
     """The part of a rollout's state that a decision depends on; times in Unix seconds.
 
     ``step`` is the index of the step in force. ``data_at`` is the end of the last window with
-    requests for every arm of that step, None if there was none.
+    requests for every arm of that step, None if there was none. ``outage_at`` is the end of the
+    last window in which every release failed (``is_outage``), None if there was none.
     """
 
     step: int
     step_since: float
     since: float
     data_at: float | None = None
+    outage_at: float | None = None
     paused: bool = False
     aborted: bool = False
     smoke_tests_passed: bool = False
@@ -98,6 +109,17 @@ def has_requests_for_every_arm(step: Step, window: Window) -> bool:
     return window.stable.requests > 0 and window.canary.requests > 0
 
 
+def is_outage(step: Step, window: Window) -> bool:
+    """Return True if all releases that the step gives requests failed many in this window.
+
+    With all requests on the canary this is never known: there is nothing to compare it with.
+    """
+    if step.share == 1 or window.stable.failures < OUTAGE_FAILURES:
+        return False
+    arms = (window.stable,) if step.share == 0 else (window.stable, window.canary)
+    return all(each.failures > OUTAGE_RATIO * each.requests for each in arms)
+
+
 def decide(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> Decision:
     """Decide what to do next; ``now`` is Unix time in seconds. The first matching rule wins.
 
@@ -111,12 +133,18 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> De
     why = next(_hold_reasons(plan, progress, evidence, now), None)
     last = progress.step == len(plan.steps) - 1
     if why is None and last:
-        return Decision(Action.PROMOTE, Reason.GOOD, progress.step)
+        return Decision(Action.PROMOTE, _verdict_reason(plan, evidence), progress.step)
     if now - progress.since >= plan.deadline_seconds:
         return Decision(Action.INCONCLUSIVE, Reason.DEADLINE, 0)
     if why is not None:
         return Decision(Action.HOLD, why, progress.step)
-    return Decision(Action.ADVANCE, Reason.GOOD, progress.step + 1)
+    return Decision(Action.ADVANCE, _verdict_reason(plan, evidence), progress.step + 1)
+
+
+def _verdict_reason(plan: Plan, evidence: Evidence) -> Reason:
+    if plan.strategy is Strategy.WALK:
+        return Reason.STEP_TIME
+    return Reason.GOOD if evidence.proven else Reason.NOT_WORSE
 
 
 def _rollback_reason(progress: Progress, evidence: Evidence) -> Reason | None:
@@ -139,6 +167,8 @@ def _hold_reasons(
         return
     if not _is_fresh(plan, progress, now):
         yield Reason.NO_DATA
+    if progress.outage_at is not None and progress.outage_at > now - _fresh_seconds(plan):
+        yield Reason.OUTAGE
     if evidence.mismatched:
         yield Reason.MISMATCH
     if _needs_smoke_tests(plan) and progress.step == 0 and not progress.smoke_tests_passed:
@@ -149,8 +179,12 @@ def _hold_reasons(
 
 def _is_fresh(plan: Plan, progress: Progress, now: float) -> bool:
     # Data from before this step doesn't show that requests arrive at this step.
-    oldest = now - max(FRESH_SECONDS, FRESH_POLLS * plan.poll_seconds)
+    oldest = now - _fresh_seconds(plan)
     return progress.data_at is not None and progress.data_at > max(oldest, progress.step_since)
+
+
+def _fresh_seconds(plan: Plan) -> float:
+    return max(FRESH_SECONDS, FRESH_POLLS * plan.poll_seconds)
 
 
 def _needs_smoke_tests(plan: Plan) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..evidence import Evidence
+from ..evidence.counts import Counts
 from ..plan.model import Plan, Strategy
 from .decisions import Reason
 
@@ -17,6 +19,10 @@ _HOLDS: Final = {
         " sessions, for other routes, and for clients that are not counted"
     ),
     Reason.SMOKE_TESTS.value: "the plan's smoke tests have not passed yet",
+    Reason.OUTAGE.value: (
+        "both releases fail many of their requests: something that they share fails, or both are"
+        " broken; this says nothing about the canary"
+    ),
     Reason.NOT_PROVEN.value: "there are too few requests yet to prove that the canary meets the"
     " objective",
 }
@@ -25,6 +31,28 @@ _HOLDS: Final = {
 def explain_hold(reason: str) -> str:
     """Return one sentence, or an empty text where the reason needs none (``step-time``)."""
     return _HOLDS.get(reason, "")
+
+
+def explain_missing_proof(plan: Plan, evidence: Evidence) -> str:
+    """Return why the canary is not proven to meet the objective; empty if requests are too few."""
+    allowed = plan.objective.error_ratio
+    stable, canary = evidence.stable, evidence.canary
+    if canary.failures <= allowed * canary.requests:
+        return ""
+    reason = (
+        f"the canary failed {_percent(canary)} of its requests, and the objective allows"
+        f" {allowed * 100:.3g} %"
+    )
+    if stable.failures > allowed * stable.requests:
+        reason += (
+            f"; the stable release failed {_percent(stable)} too: no release can be promoted while"
+            " both fail"
+        )
+    return reason
+
+
+def _percent(counts: Counts) -> str:
+    return f"{counts.failures / counts.requests * 100:.3g} %"
 
 
 def explain_verdict(reason: str, plan: Plan, last_hold: str = "") -> str:

@@ -36,6 +36,7 @@ class RolloutState:
     intended: int = 0
     previous: CounterSnapshot | None = None
     data_at: float | None = None
+    outage_at: float | None = None
     paused: bool = False
     aborted: bool = False
     smoke_tests_passed: bool = False
@@ -55,6 +56,7 @@ class RolloutState:
             "evidence": self.evidence.dump(),
             "baseline": None if self.previous is None else _dump_snapshot(self.previous),
             "data_at": self.data_at,
+            "outage_at": self.outage_at,
             "paused": self.paused,
             "aborted": self.aborted,
             "checked": self.smoke_tests_passed,
@@ -81,6 +83,7 @@ class RolloutState:
             evidence=_load_evidence(plan.objective, saved["evidence"]),
             previous=None if previous is None else _load_snapshot(previous),
             data_at=saved["data_at"],
+            outage_at=saved.get("outage_at"),  # absent in states of earlier versions
             paused=saved["paused"],
             aborted=saved["aborted"],
             smoke_tests_passed=saved["checked"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,11 +165,9 @@ def test_the_limits_are_those_of_the_alert() -> None:
     assert "+ 0.005" in alert
     for metric in canary["spec"]["analysis"]["metrics"]:
         assert metric["thresholdRange"] == {"max": 0.005}
-    for each in of_kind(render(ARGO), "AnalysisTemplate"):
-        [metric] = each["spec"]["metrics"]
-        assert metric["successCondition"] == "len(result) > 0 && result[0] <= 0.005"
+    for name in ("kv-errors", "kv-latency"):
+        [metric] = the(render(ARGO), "AnalysisTemplate", name)["spec"]["metrics"]
         assert metric["failureCondition"] == "len(result) > 0 && result[0] > 0.005"
-        assert metric["inconclusiveLimit"] > 0
 
 
 def test_flagger_alone_has_service_and_routes() -> None:
@@ -273,15 +272,60 @@ def test_argo_has_the_pods_and_the_deployment_is_its_template() -> None:
 def test_argos_analyses_exist_and_get_what_they_need() -> None:
     rendered = render(ARGO)
     canary = the(rendered, "Rollout", "kv")["spec"]["strategy"]["canary"]
-    given = {each["name"] for each in canary["analysis"]["args"]}
+    analyses = [
+        canary["analysis"],
+        *(step["analysis"] for step in canary["steps"] if "analysis" in step),
+    ]
     shares = [step["setWeight"] for step in canary["steps"] if "setWeight" in step]
 
-    for used in canary["analysis"]["templates"]:
-        template: Any = the(rendered, "AnalysisTemplate", used["templateName"])
-        assert {each["name"] for each in template["spec"]["args"]} <= given
+    for analysis in analyses:
+        given = {each["name"] for each in analysis["args"]}
+        for used in analysis["templates"]:
+            template: Any = the(rendered, "AnalysisTemplate", used["templateName"])
+            assert {each["name"] for each in template["spec"]["args"]} <= given
     assert shares == sorted(shares)
     # No canary is promoted without a person.
     assert canary["steps"][-1] == {"pause": {}}
+
+
+def test_argo_cannot_continue_a_rollout_that_nothing_was_measured_of() -> None:
+    rendered = render(ARGO)
+    canary = the(rendered, "Rollout", "kv")["spec"]["strategy"]["canary"]
+
+    # The end of a timed pause also ends the pause of an inconclusive analysis.
+    assert not [step for step in canary["steps"] if "duration" in step.get("pause", {})]
+    for used in canary["analysis"]["templates"]:
+        [metric] = the(rendered, "AnalysisTemplate", used["templateName"])["spec"]["metrics"]
+        # With one condition only, a measurement is never inconclusive.
+        assert "successCondition" not in metric
+        assert metric["failureCondition"]
+    for weight, after in pairwise(canary["steps"]):
+        if "setWeight" in weight:
+            [used] = after["analysis"]["templates"]
+            [metric] = the(rendered, "AnalysisTemplate", used["templateName"])["spec"]["metrics"]
+            # No value is neither success nor failure, and more than none is too many.
+            assert metric["successCondition"].startswith("len(result) > 0 && ")
+            assert metric["failureCondition"] == "false"
+            assert "inconclusiveLimit" not in metric
+            # Without a count, the analysis never ends.
+            assert metric["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "value"),
+    [(10, 100, 200), (10, 0, None), (10, None, None), (None, 100, None), (0, 100, 0)],
+)
+def test_argo_counts_the_requests_of_the_canary_where_stable_had_some(
+    tmp_path: Path, canary: int | None, stable: int | None, value: int | None
+) -> None:
+    series = [
+        counted(track, 200, each)
+        for track, each in (("canary", canary), ("stable", stable))
+        if each is not None
+    ]
+    expected = [] if value is None else [{"labels": BARE, "value": value}]
+
+    evaluated(tmp_path, f"round({queries()['argo kv-requests']})", series, expected)
 
 
 def test_the_weights_in_git_are_those_of_rest() -> None:

@@ -42,9 +42,25 @@ def test_a_good_release_leaves_with_0_and_its_counters_are_right(
     steps = re.findall(r"step  (\d+) ", said.out)
     assert steps == ["50", "100"]
     assert "promoted  100" in said.out
+    assert re.search(r"^clients: \d+ requests, 0 failed$", said.out, re.MULTILINE)
     # No wrong counters, and none that can't be read.
     assert said.err == ""
     assert said.children() == {}
+
+
+def test_releases_that_fail_everything_are_not_called_good(plan: Path, tmp_path: Path) -> None:
+    failing: list[str | Path] = [*ANOTHER[:-1], "GET /fail", "--deadline", "6s"]
+
+    said = finished(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK, *failing)
+
+    assert said.process.returncode == 3, said.out + said.err
+    assert "both-fail: both releases fail many of their requests" in said.out
+    assert "good" not in said.out
+    requests, failed, by_status = re.findall(
+        r"clients: (\d+) requests, (\d+) failed (.*)", said.out
+    )[0]
+    assert int(requests) == int(failed) > 0
+    assert by_status == f"(503: {failed})"
 
 
 def test_a_bad_release_leaves_with_1_and_a_report(plan: Path, tmp_path: Path) -> None:

@@ -46,6 +46,18 @@ async def test_a_good_canary_goes_step_by_step_to_everything(
     assert service.recorded[-1] == "promoted: good"
 
 
+async def test_releases_that_both_fail_are_held_and_never_called_good(
+    service: SimulatedService, store: DirectoryStateStore
+) -> None:
+    service.errors = {"stable": 1.0, "canary": 1.0}
+
+    assert await run(CANARY, service, store) is Verdict.INCONCLUSIVE
+
+    assert service.history == ["0"]
+    assert "hold both-fail" in service.recorded
+    assert not [each for each in service.recorded if "good" in each]
+
+
 async def test_a_bad_canary_goes_back_at_once(
     service: SimulatedService, store: DirectoryStateStore
 ) -> None:
@@ -75,8 +87,8 @@ async def test_an_outage_of_both_is_no_fault_of_the_canary(
     assert await run(plan_of(0.0, 0.1, 1.0, deadline_seconds=600), service, store) is (
         Verdict.INCONCLUSIVE
     )
-    # It was never proven good, either.
-    assert service.history == ["0", "1", "0"]
+    # No step is taken meanwhile.
+    assert service.history == ["0"]
 
 
 async def test_without_requests_nothing_is_promoted_and_it_goes_on_when_they_come(

@@ -18,6 +18,7 @@ from rollout.runner.decisions import (
     Reason,
     decide,
     has_requests_for_every_arm,
+    is_outage,
 )
 
 OBJECTIVE = Objective(slow_seconds=())
@@ -77,9 +78,10 @@ def test_the_evidence_here_is_what_it_is_called() -> None:
 
 def test_a_step_whose_time_is_over_is_followed_by_the_next() -> None:
     for step in (0, 1):
-        assert decide(CANARY, progress(step), NOTHING, NOW) == Decision(
-            Action.ADVANCE, Reason.GOOD, step + 1
-        )
+        for known, reason in ((NOTHING, Reason.NOT_WORSE), (PROVEN, Reason.GOOD)):
+            assert decide(CANARY, progress(step), known, NOW) == Decision(
+                Action.ADVANCE, reason, step + 1
+            )
 
 
 def test_a_step_has_its_time() -> None:
@@ -191,11 +193,11 @@ def test_blue_green_needs_its_smoke_tests_and_no_proof_before_the_switch() -> No
 
     passed = replace(progress(0), smoke_tests_passed=True)
 
-    assert decide(BLUE_GREEN, passed, NOTHING, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+    assert decide(BLUE_GREEN, passed, NOTHING, NOW) == Decision(Action.ADVANCE, Reason.NOT_WORSE, 1)
 
 
 def test_ab_begins_without_proof_or_smoke_tests() -> None:
-    assert decide(AB, progress(0), NOTHING, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+    assert decide(AB, progress(0), NOTHING, NOW) == Decision(Action.ADVANCE, Reason.NOT_WORSE, 1)
 
 
 @pytest.mark.parametrize("step", [0, 1, LAST])
@@ -211,6 +213,37 @@ def test_what_is_ready_at_the_deadline_is_promoted() -> None:
     late = replace(progress(LAST), since=NOW - CANARY.deadline_seconds)
 
     assert decide(CANARY, late, PROVEN, NOW).action is Action.PROMOTE
+
+
+@pytest.mark.parametrize(
+    ("step", "stable", "canary", "expected"),
+    [
+        (0, (100, 100), (0, 0), True),
+        (0, (100, 9), (0, 0), False),
+        (1, (100, 100), (10, 10), True),
+        (1, (100, 20), (10, 2), True),
+        (1, (100, 20), (10, 0), False),
+        (1, (100, 1), (10, 10), False),
+        # One failed request of few is no outage.
+        (1, (4, 4), (1, 1), False),
+        (LAST, (0, 0), (100, 100), False),
+    ],
+)
+def test_an_outage_is_where_all_releases_with_a_share_fail_many(
+    step: int, stable: tuple[int, int], canary: tuple[int, int], expected: bool
+) -> None:
+    window = Window(0.0, 5.0, Counts(*stable), Counts(*canary))
+
+    assert is_outage(CANARY.steps[step], window) is expected
+
+
+def test_no_step_is_taken_while_both_releases_fail() -> None:
+    failing = replace(progress(1), outage_at=NOW - 1)
+    assert decide(CANARY, failing, PROVEN, NOW) == hold(1, Reason.OUTAGE)
+    assert decide(CANARY, failing, HARMFUL, NOW) == ROLL_BACK[Reason.HARM]
+
+    over = replace(progress(1), outage_at=NOW - 31)
+    assert decide(CANARY, over, PROVEN, NOW).action is Action.ADVANCE
 
 
 @pytest.mark.parametrize(
@@ -245,8 +278,8 @@ def test_a_walk_takes_each_step_when_its_time_is_over_and_asks_for_no_evidence(
     walk = replace(AB, strategy=Strategy.WALK)
     quiet = replace(progress(0), data_at=None)
 
-    assert decide(walk, quiet, known, NOW) == Decision(Action.ADVANCE, Reason.GOOD, 1)
+    assert decide(walk, quiet, known, NOW) == Decision(Action.ADVANCE, Reason.STEP_TIME, 1)
     early = replace(quiet, step_since=NOW - 1)
     assert decide(walk, early, known, NOW) == hold(0, Reason.STEP_TIME)
     last = replace(quiet, step=1)
-    assert decide(walk, last, known, NOW) == Decision(Action.PROMOTE, Reason.GOOD, 1)
+    assert decide(walk, last, known, NOW) == Decision(Action.PROMOTE, Reason.STEP_TIME, 1)

@@ -112,7 +112,7 @@ async def test_an_abort_is_heard_while_nothing_can_be_changed(
 async def test_a_command_during_a_rollback_does_not_shorten_the_waits(
     store: DirectoryStateStore,
 ) -> None:
-    service = SimulatedService(unchangeable=(62, 400), errors={"canary": 0.3})
+    service = SimulatedService(unchangeable=(62, 4000), errors={"canary": 0.3})
 
     async def pause() -> None:
         await until(lambda: service.seconds >= 200)

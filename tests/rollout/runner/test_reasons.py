@@ -7,8 +7,15 @@ from typing import Final
 
 import pytest
 
+from rollout.evidence import Evidence, Objective
+from rollout.evidence.counts import Counts, Window
 from rollout.runner.decisions import Reason
-from rollout.runner.reasons import describe_canary_traffic, explain_hold, explain_verdict
+from rollout.runner.reasons import (
+    describe_canary_traffic,
+    explain_hold,
+    explain_missing_proof,
+    explain_verdict,
+)
 from tests.rollout.runner.simulated_service import plan_of
 
 PLAN: Final = plan_of(0.0, 0.5, 1.0)
@@ -31,10 +38,46 @@ def test_each_verdict_has_its_sentence(reason: str, sentence: str) -> None:
 
 @pytest.mark.parametrize(
     "reason",
-    [Reason.PAUSED, Reason.NO_DATA, Reason.MISMATCH, Reason.SMOKE_TESTS, Reason.NOT_PROVEN],
+    [
+        Reason.PAUSED,
+        Reason.NO_DATA,
+        Reason.MISMATCH,
+        Reason.SMOKE_TESTS,
+        Reason.NOT_PROVEN,
+        Reason.OUTAGE,
+    ],
 )
 def test_each_hold_says_what_it_waits_for(reason: Reason) -> None:
     assert len(explain_hold(reason.value).split()) > 5
+
+
+@pytest.mark.parametrize(
+    ("stable", "canary", "sentence"),
+    [
+        ((1000, 0), (100, 1), ""),
+        ((1000, 0), (0, 0), ""),
+        (
+            (1000, 0),
+            (100, 5),
+            "the canary failed 5 % of its requests, and the objective allows 1 %",
+        ),
+        (
+            (1000, 1000),
+            (100, 100),
+            (
+                "the canary failed 100 % of its requests, and the objective allows 1 %; the stable"
+                " release failed 100 % too: no release can be promoted while both fail"
+            ),
+        ),
+    ],
+)
+def test_a_missing_proof_names_the_failures_and_whose_they_are(
+    stable: tuple[int, int], canary: tuple[int, int], sentence: str
+) -> None:
+    evidence = Evidence(Objective(slow_seconds=()))
+    evidence.observe(Window(0.0, 5.0, Counts(*stable), Counts(*canary)), None)
+
+    assert explain_missing_proof(PLAN, evidence) == sentence
 
 
 def test_a_pause_names_the_command_that_ends_it_and_a_step_s_time_needs_no_sentence() -> None:
