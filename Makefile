@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench scale soak signals faults evidence load load-web rehearse manifests generated docs wheels lock clean system-packages
+.PHONY: help run test check lint types bench scale soak signals faults evidence istio load load-web rehearse manifests generated docs wheels lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ faults: $(VENV)/dev.stamp system-packages ## inject faults under load, and count
 
 evidence: $(VENV)/dev.stamp ## simulated rollouts: how often the verdicts are wrong, and how soon they come
 	$(BIN)/python -m bench.evidence $(ARGS)
+
+istio: $(VENV)/dev.stamp ## compare our translation with what istiod programmed, fact by fact (ARGS=DIR)
+	$(BIN)/python -m bench.istio $(ARGS)
 
 load: $(VENV)/dev.stamp system-packages ## half a minute of Locust, by route and by version; wrong answers fail (ARGS='--host URL')
 	$(BIN)/python -m loadtest.load $(ARGS)

@@ -8,7 +8,7 @@ compile() {
   "$uv" pip compile --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --quiet --upgrade -o "requirements/$out.txt" "$@"
 }
-dev="svc/pyproject.toml rollout/pyproject.toml --extra embedded --group dev --group docs --group load"
+dev="svc/pyproject.toml rollout/pyproject.toml --extra embedded --extra grpc --group dev --group docs --group load"
 # $dev is a list of arguments.
 # shellcheck disable=SC2086
 compile bench $dev --group bench

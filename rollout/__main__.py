@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from . import __version__
 
 
 class Command(Protocol):
-    """The interface of a subcommand's module."""
-
-    @property
-    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
-
-    @property
-    def SUMMARY(self) -> str: ...  # noqa: N802
+    """The interface of a subcommand: a module of cli, or an object in one."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
@@ -26,44 +22,68 @@ class Command(Protocol):
         """Run the subcommand; return the exit code."""
 
 
-def load_commands() -> tuple[Command, ...]:
-    """Import and return the subcommands."""
-    # Imported here, so that ``main`` can name a dependency that is not installed.
-    from .cli import control_commands, lint, rehearse, run, status  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What ``--help`` says about a subcommand, and where it is: a module, or an object in it."""
 
-    controls = (control_commands.PAUSE, control_commands.RESUME, control_commands.ABORT)
-    return (lint, rehearse, run, status, *controls)
+    summary: str
+    module: str
+    attribute: str = ""
+
+    def load(self) -> Command:
+        # Imported only to be used: what one subcommand needs takes the others a second to load.
+        module = importlib.import_module(f"{__package__}.cli.{self.module}")
+        command: Command = getattr(module, self.attribute) if self.attribute else module
+        return command
 
 
-def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
-    """Build the parser of all subcommands."""
+COMMANDS: Final = {
+    "lint": _Entry("find mistakes in Kubernetes and Istio manifests", "lint"),
+    "rehearse": _Entry(
+        "roll out on this machine: the same manifests, a real Envoy, no cluster", "rehearse"
+    ),
+    "run": _Entry("roll out a release in a cluster, and roll back if the canary is worse", "run"),
+    "status": _Entry("show the step, the requests and the evidence of a rollout", "status"),
+    "pause": _Entry(
+        "stay at the current step; a bad canary is still rolled back", "control_commands", "PAUSE"
+    ),
+    "resume": _Entry("continue after a pause", "control_commands", "RESUME"),
+    "abort": _Entry("roll back to stable now", "control_commands", "ABORT"),
+}
+
+
+def build_parser(*used: str) -> argparse.ArgumentParser:
+    """Build the parser; only the subcommands ``used`` have their arguments."""
     parser = argparse.ArgumentParser(
         prog="tallykv-rollout",
         description="lint, rehearse and run a rollout over Istio",
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in commands:
-        subparser = subparsers.add_parser(
-            command.NAME, help=command.SUMMARY, description=f"{command.SUMMARY}."
-        )
-        command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+    for name, entry in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=entry.summary, description=f"{entry.summary}.")
+        if name in used:
+            command = entry.load()
+            command.add_arguments(subparser)
+            subparser.set_defaults(run=command.run)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; return its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    # The first word that is no flag is the subcommand: no flag before it takes a value.
+    named = next((each for each in arguments if not each.startswith("-")), "")
     try:
-        commands = load_commands()
+        parser = build_parser(named)
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"tallykv-rollout needs {error.name}: pip install tallykv-rollout,"
             " or ./rollout in a checkout\n"
         )
         return 2
-    arguments = build_parser(commands).parse_args(argv)
-    code: int = arguments.run(arguments)
+    parsed = parser.parse_args(arguments)
+    code: int = parsed.run(parsed)
     return code
 
 

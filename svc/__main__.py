@@ -12,10 +12,12 @@ from pathlib import Path
 
 from . import __version__
 from .serving.server import ListenFailed, serve
-from .serving.supervisor import CANT_START, WorkersFailed, supervise
+from .serving.supervisor import supervise
+from .serving.worker import CANT_START, WorkersFailed
 from .serving.worker_channel import WorkerChannel
 from .settings import (
     FIELDS,
+    FLAGS,
     SettingInvalid,
     Settings,
     env_name,
@@ -24,6 +26,7 @@ from .settings import (
     shown_default,
 )
 from .stores.embedded import EmbeddedUnavailable
+from .stores.reasons import PasswordUnreadable
 from .stores.store_url import StoreUrlInvalid, mode_of
 from .telemetry.logs import set_up_logs
 from .telemetry.settings import TracingSettingInvalid, load_tracing, service_name
@@ -34,7 +37,8 @@ log = logging.getLogger(__package__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code.
 
-    0 after a drain, 1 if the workers kept ending, 2 if the service could not start.
+    0 after a drain, 1 if the workers or the embedded Redis kept ending, 2 if the service could not
+    start.
     """
     arguments = vars(build_parser().parse_args(argv))
     channel = (
@@ -52,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     resource = _resource(settings)
     if channel is not None:
         resource["process.pid"] = str(os.getpid())
-    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=channel is not None)
+    is_shared = channel is not None or settings.workers > 1
+    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=is_shared)
     show = _log_ready if as_json else _print_ready
 
     def announce(port: int, admin_port: int) -> None:
@@ -73,11 +78,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.code != CANT_START:  # else the worker has printed the reason
             print(f"tallykv: {error}", file=sys.stderr)
         return error.code
-    except (ListenFailed, EmbeddedUnavailable) as error:
+    except ListenFailed as error:
         print(f"tallykv: {error}", file=sys.stderr)
         return 2
+    except EmbeddedUnavailable as error:
+        print(f"tallykv: {error}", file=sys.stderr)
+        return 1 if error.has_served else 2
     except StoreUrlInvalid as error:
         print(f"tallykv: KV_STORE_URL: {error}", file=sys.stderr)
+        return 2
+    except PasswordUnreadable as error:
+        print(f"tallykv: KV_STORE_PASSWORD_FILE: {error}", file=sys.stderr)
         return 2
     finally:
         logs.close()
@@ -92,7 +103,7 @@ def _worker_command(arguments: Mapping[str, str | None]) -> list[str]:
     # python -m looks into the current directory first. Unless this package is in it, -P keeps
     # another one of the same name there from being started instead.
     found_here = Path(__file__).parents[1] == Path.cwd()
-    flags = [f"{flag_name(name)}={text}" for name in FIELDS if (text := arguments[name])]
+    flags = [f"{flag_name(name)}={text}" for name in FLAGS if (text := arguments[name])]
     python = [sys.executable] if found_here else [sys.executable, "-P"]
     return [*python, "-m", str(__package__), "worker", f"--parent={os.getpid()}", *flags]
 
@@ -146,7 +157,8 @@ def _program() -> str:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    for name, declared in FIELDS.items():
+    for name in FLAGS:
+        declared = FIELDS[name]
         parser.add_argument(
             flag_name(name),
             dest=name,

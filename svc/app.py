@@ -21,13 +21,14 @@ from .api.context import (
     Lifecycle,
 )
 from .api.limits import LIMITS, Limits
-from .api.middlewares import inject_faults, observe_request, render_problems
+from .api.middlewares import answer_uncached, inject_faults, observe_request, render_problems
 from .api.routes import admin_routes, traffic_routes
 from .api.strict_json import MAX_DEPTH
 from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
 from .domain.store import Store
 from .settings import Settings
 from .stores.measured import MeasuredStore
+from .stores.passwords import PasswordSource, password_in
 from .stores.store_url import describe_database, mode_of, open_store
 from .telemetry.metrics import Metrics
 from .telemetry.sampling import Sampler
@@ -73,11 +74,12 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
 
 def build_admin_app(settings: Settings, traffic: web.Application) -> web.Application:
     """Build the admin application, which shows the state of the traffic application."""
-    app = web.Application(middlewares=[render_problems])
+    app = web.Application(middlewares=[answer_uncached(traffic[IDENTITY]), render_problems])
     app[STORE] = traffic[STORE]
     app[IDENTITY] = traffic[IDENTITY]
     app[LIFECYCLE] = traffic[LIFECYCLE]
     app[SIGNALS] = traffic[SIGNALS]
+    app[BUDGET] = traffic[BUDGET]
     app[admin.MODE] = mode_of(settings.store_url)
     app[admin.UPTIME] = admin.Uptime()
     app.add_routes(admin_routes())
@@ -90,7 +92,7 @@ async def open_apps(
 ) -> AsyncIterator[tuple[web.Application, web.Application]]:
     """Open the store, and yield the traffic and the admin application over it.
 
-    Close the store at the end. Raises StoreUrlInvalid, EmbeddedUnavailable.
+    Close the store at the end. Raises StoreUrlInvalid, PasswordUnreadable, EmbeddedUnavailable.
     """
     signals = build_signals(settings, tracing)
     async with open_store(
@@ -99,10 +101,18 @@ async def open_apps(
         timeout_seconds=settings.store_timeout_ms / 1000,
         operation_ttl_seconds=settings.idempotency_ttl,
         meter=signals.store_meter if settings.telemetry else None,
+        password=password_source(settings),
     ) as store:
         signals.metrics.watch_connections(store.link.connections)
         traffic = build_app(settings, store, signals)
         yield traffic, build_admin_app(settings, traffic)
+
+
+def password_source(settings: Settings) -> PasswordSource | None:
+    """Return where the store's password comes from; None: from its URL, if it has one."""
+    if settings.store_password_file is not None:
+        return password_in(settings.store_password_file)
+    return (lambda: settings.store_password) if settings.store_password else None
 
 
 def build_signals(settings: Settings, tracing: TracingSettings | None = None) -> Signals:
@@ -124,6 +134,7 @@ def build_signals(settings: Settings, tracing: TracingSettings | None = None) ->
             database=describe_database(settings.store_url),
             max_queue_size=tracing.max_queue_size,
             max_batch_size=tracing.max_batch_size,
+            protocol=tracing.protocol,
             shows_keys=settings.trace_keys,
         )
         sampler = Sampler(

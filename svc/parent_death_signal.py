@@ -30,5 +30,6 @@ def set_parent_death_signal(parent: int, number: signal.Signals) -> None:
 
 if __name__ == "__main__":
     command = sys.argv[2:]
+    os.umask(0o077)  # what the command writes is private
     set_parent_death_signal(int(sys.argv[1]), signal.SIGTERM)
     os.execv(command[0], command)  # noqa: S606 - replaces this program with the command

@@ -26,12 +26,13 @@ class SettingInvalid(ValueError):
     """A setting can't be used. The message names it and says what is allowed."""
 
 
-def setting(parse: Callable[[str], Any], default: Any, doc: str) -> Any:
+def setting(parse: Callable[[str], Any], default: Any, doc: str, *, is_secret: bool = False) -> Any:
     """Declare a setting: its parser, its default (or a function that returns it), and its doc.
 
-    The parser raises ValueError, whose message completes "… is not".
+    The parser raises ValueError, whose message completes "… is not". A secret has no flag: every
+    user of the machine can read the command line.
     """
-    metadata = {"parse": parse, "doc": doc}
+    metadata = {"parse": parse, "doc": doc, "is_secret": is_secret}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -101,16 +102,25 @@ class Settings:
         "where the data lives: embedded:, redis://, rediss://, unix://,"
         " redis+sentinel://host:port,host:port/service, redis+cluster://host:port,…",
     )
+    store_password: str = setting(
+        anything, "", "the store's password, instead of one in KV_STORE_URL", is_secret=True
+    )
+    store_password_file: Path | None = setting(
+        a_path, None, "file that holds the store's password; read for each new connection"
+    )
     data_dir: Path = setting(
         a_path, Path("tallykv-data"), "directory of the embedded store's append-only file"
     )
     roles: frozenset[str] = setting(
         roles, frozenset(ROLES), "which resources this process serves: kv, counters, or both"
     )
-    host: str = setting(anything, "0.0.0.0", "address that both ports are bound to")  # noqa: S104
+    host: str = setting(anything, "0.0.0.0", "address that the ports are bound to")  # noqa: S104
     port: int = setting(whole(0, 65535), 8080, "traffic port; 0 takes a free one")
     admin_port: int = setting(
         whole(0, 65535), 9102, "port of probes, metrics and version; 0 takes a free one"
+    )
+    admin_host: str = setting(
+        anything, "", "address that the admin port is bound to; default: KV_HOST"
     )
     workers: int = setting(
         whole(1, 256),
@@ -199,6 +209,8 @@ class Settings:
 
 
 FIELDS: Final = {f.name: f for f in dataclasses.fields(Settings)}
+#: The settings that are flags, too.
+FLAGS: Final = [name for name, declared in FIELDS.items() if not declared.metadata["is_secret"]]
 
 
 def env_name(name: str) -> str:
@@ -214,12 +226,16 @@ def shown_default(name: str) -> str:
     declared = FIELDS[name]
     if declared.default is dataclasses.MISSING:
         return "host name"
+    if declared.default in (None, "") and name != "version":
+        return "none"
     if isinstance(declared.default, bool):
         return "on" if declared.default else "off"
     if isinstance(declared.default, frozenset):
         return ",".join(ROLES)
     if name == "version":
         return "package"
+    if name == "admin_host":
+        return env_name("host")
     if isinstance(declared.default, float):
         return f"{declared.default:g}"
     return str(declared.default)
@@ -246,9 +262,13 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -
             hint = ""
             if text.startswith("tcp://"):
                 hint = " (a Kubernetes Service named kv sets this: use enableServiceLinks: false)"
-            shown = "***" if "://" in text and "@" in text else repr(text)
+            # A URL in the wrong place: it may hold a password.
+            hidden = "://" in text or "@" in text or FIELDS[name].metadata["is_secret"]
+            shown = "***" if hidden else repr(text)
             raise SettingInvalid(f"{source}: {shown} is not {error}{hint}") from None
     settings = Settings(**values)
+    if settings.store_password and settings.store_password_file is not None:
+        raise SettingInvalid("KV_STORE_PASSWORD_FILE: KV_STORE_PASSWORD is set too: keep one")
     least = max(
         BATCH_BUDGET_FACTOR * settings.max_batch_bytes,
         VALUE_BUDGET_FACTOR * settings.max_value_bytes,

@@ -47,7 +47,7 @@ def telemetry() -> Row:
             graph(
                 "Log records dropped",
                 "Log lines that were not written. queue_full: stderr is too slow; rate_limited: "
-                "too many lines about requests.",
+                "too many lines about requests; unwritten: stderr is closed or its disk full.",
                 query(total(rate("kv_log_records_dropped_total"), "reason"), "{{reason}}"),
                 unit="cps",
                 width=12,

@@ -17,7 +17,6 @@ class ControlSubcommand:
     """Sends a control command to the runner of a rollout."""
 
     NAME: str
-    SUMMARY: str
     command: ControlCommand
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -47,8 +46,6 @@ class ControlSubcommand:
         return 0
 
 
-PAUSE: Final = ControlSubcommand(
-    "pause", "stay at the current step; a bad canary is still rolled back", ControlCommand.PAUSE
-)
-RESUME: Final = ControlSubcommand("resume", "continue after a pause", ControlCommand.RESUME)
-ABORT: Final = ControlSubcommand("abort", "roll back to stable now", ControlCommand.ABORT)
+PAUSE: Final = ControlSubcommand("pause", ControlCommand.PAUSE)
+RESUME: Final = ControlSubcommand("resume", ControlCommand.RESUME)
+ABORT: Final = ControlSubcommand("abort", ControlCommand.ABORT)

@@ -15,8 +15,6 @@ from ..lint.rules.table import RULES
 from ..lint.schemas import Schemas, VersionUnknown
 from ..lint.sources import collect, collect_steps
 
-NAME: Final = "lint"
-SUMMARY: Final = "find mistakes in Kubernetes and Istio manifests"
 _EPILOG: Final = """\
 A directory with a kustomization is built with kubectl or kustomize. Other directories are searched:
 every kustomization in them is built and linted separately, and objects that it only refers to are

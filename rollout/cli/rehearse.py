@@ -34,7 +34,6 @@ from .exit_codes import EXIT_CODES_HELP, UsageError, run_command
 from .rehearsed_rollout import RehearsedRollout
 
 NAME: Final = "rehearse"
-SUMMARY: Final = "roll out on this machine: the same manifests, a real Envoy, no cluster"
 _EPILOG: Final = f"""\
 Starts Redis, a process for each release, an Envoy that is configured from the manifests as Istio
 would do it, and clients. Then runs the plan's steps and compares the releases, as run does. All
@@ -101,6 +100,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--deadline", 300.0, "longest time of the rollout (default: 5m)"),
     ):
         add(name, type=parse_seconds, default=seconds, metavar="TIME", help=text)
+    add(
+        "--ignore",
+        dest="ignored",
+        metavar="FIELD",
+        action="append",
+        default=[],
+        help="a field or a kind that could change the answer and can't be rehearsed: leave it out,"
+        " and say so in the report (repeatable)",
+    )
     add("--report", metavar="DIR", help="write report.html, report.json and events.jsonl there")
     add("--serve", action="store_true", help="keep running after the verdict, until Ctrl-C")
     add("--no-prometheus", action="store_true", help="do not start Prometheus")
@@ -132,6 +140,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
         prometheus=not arguments.no_prometheus,
         registry=metrics.registry,
         observers=(seconds.observe,),
+        ignored=tuple(arguments.ignored),
     )
     with _open_directory(arguments.report) as directory:
         documents = [each.document for each in loaded.resources]

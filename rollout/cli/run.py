@@ -38,7 +38,6 @@ from .arguments import (
 from .exit_codes import EXIT_CODES_HELP, VERDICT_CODES, UsageError, run_command
 
 NAME: Final = "run"
-SUMMARY: Final = "roll out a release in a cluster, and roll back if the canary is worse"
 _EPILOG: Final = f"""\
 Changes only weights, destinations and, for A/B, the plan's own rules in the VirtualService of the
 plan. Refuses to start if Flagger, Argo Rollouts or another controller manages them. If the command

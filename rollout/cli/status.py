@@ -17,7 +17,6 @@ from .arguments import add_plan_arguments, add_state_arguments, load_plan_of, op
 from .exit_codes import ERROR, run_command
 
 NAME: Final = "status"
-SUMMARY: Final = "show the step, the requests and the evidence of a rollout"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
 from ..manifests.kubernetes import Service, Workload
+from ..manifests.security import PeerAuthentication
+from ..manifests.service_entry import ServiceEntry
+from ..manifests.sidecar import Sidecar
 from ..manifests.virtual_service import VirtualService
 
 #: A message in protobuf's JSON format.
@@ -37,6 +40,9 @@ class Objects:
     gateways: tuple[Gateway, ...]
     services: tuple[Service, ...]
     workloads: tuple[Workload, ...]
+    service_entries: tuple[ServiceEntry, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
+    peer_authentications: tuple[PeerAuthentication, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,14 @@ _RESPONSE_CODES: Final = {
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def redirect_action(redirect: Redirect, listener_port: int, *, tls: bool) -> dict[str, Any]:
+def redirect_action(redirect: Redirect, listener_port: int, *, tls: bool) -> dict[str, Any] | None:
     """Return Envoy's RedirectAction; it omits the default port of the scheme.
 
-    ``tls`` is True if the listener terminates TLS.
+    ``tls`` is True if the listener terminates TLS. None for a code that Envoy can't send: as from
+    istiod, the route then has no action, and Envoy rejects it.
     """
+    if redirect.redirect_code not in _RESPONSE_CODES:
+        return None
     port = redirect.port
     if redirect.derive_port == "FROM_REQUEST_PORT":
         port = listener_port

@@ -1,40 +1,43 @@
-"""The endpoints of a cluster: pods that the Service selects and that have the subset's labels."""
+"""The endpoints of a cluster: pods that the service selects and that have the subset's labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..manifests.kubernetes import Service, ServicePort, Workload
+from ..manifests.kubernetes import Workload
 from .configuration import Address, LocalAddresses, Objects, PodPort
 from .protobuf_json import LOAD_ASSIGNMENT, socket_address, typed
+from .services import MeshPort, MeshService, Resolution
+
+#: A port of a workload's pods, or an address that a ServiceEntry lists.
+Endpoint = PodPort | Address
 
 
-def load_assignment(
-    cluster: str,
-    service: Service,
-    port: ServicePort,
-    labels: Mapping[str, str],
-    objects: Objects,
-    local: LocalAddresses,
-) -> dict[str, Any]:
-    """Return the endpoints of a cluster; there are none if no pod has all the labels."""
-    addresses = [
-        address
-        for workload, number in _selected(service, port, labels, objects)
-        for address in local.pods.get(PodPort(workload.namespace, workload.name, number), ())
-    ]
-    return typed(
-        LOAD_ASSIGNMENT,
-        cluster_name=cluster,
-        endpoints=[{"lb_endpoints": [_endpoint(each) for each in addresses]}] if addresses else [],
-    )
+def endpoints_of(
+    service: MeshService, port: MeshPort, labels: Mapping[str, str], objects: Objects
+) -> Iterator[Endpoint]:
+    """Yield the endpoints that have all the labels of a subset."""
+    for workload in selected_workloads(service, labels, objects):
+        if isinstance(port.target, int):
+            yield PodPort(workload.namespace, workload.name, port.target)
+        elif (number := _port_named(workload, port.target)) is not None:
+            yield PodPort(workload.namespace, workload.name, number)
+    resolves = service.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}
+    if resolves and not service.addresses and not service.selector:
+        # A name without endpoints is resolved itself.
+        yield Address(service.host, _number(port))
+    if service.resolution is Resolution.ORIGINAL_ADDRESS:
+        return
+    for each in service.addresses:
+        if each.address and all(each.labels.get(key) == value for key, value in labels.items()):
+            yield Address(each.address, each.ports.get(port.name, _number(port)))
 
 
-def _selected(
-    service: Service, port: ServicePort, labels: Mapping[str, str], objects: Objects
-) -> Iterator[tuple[Workload, int]]:
-    """Yield each selected workload with the container port that is the Service's target port."""
+def selected_workloads(
+    service: MeshService, labels: Mapping[str, str], objects: Objects
+) -> Iterator[Workload]:
+    """Yield the workloads whose pods are endpoints of a service and have all the labels."""
     if not service.selector:
         # Without a selector, Kubernetes creates no endpoints.
         return
@@ -44,14 +47,31 @@ def _selected(
             and workload.has_labels(service.selector)
             and workload.has_labels(labels)
         ):
-            if isinstance(port.target, int):
-                yield workload, port.target
-            elif (number := _port_named(workload, port.target)) is not None:
-                yield workload, number
+            yield workload
+
+
+def load_assignment(
+    cluster: str, endpoints: Iterable[Endpoint], local: LocalAddresses
+) -> dict[str, Any]:
+    """Return the endpoints of a cluster, with the addresses of the pods that are ready."""
+    addresses = [
+        address
+        for each in endpoints
+        for address in (local.pods.get(each, ()) if isinstance(each, PodPort) else (each,))
+    ]
+    return typed(
+        LOAD_ASSIGNMENT,
+        cluster_name=cluster,
+        endpoints=[{"lb_endpoints": [_endpoint(each) for each in addresses]}] if addresses else [],
+    )
 
 
 def _port_named(workload: Workload, name: str) -> int | None:
     return next((number for number, each in workload.ports.items() if each == name), None)
+
+
+def _number(port: MeshPort) -> int:
+    return port.target if isinstance(port.target, int) else port.number
 
 
 def _endpoint(address: Address) -> dict[str, Any]:

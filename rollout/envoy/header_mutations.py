@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..manifests.http_route import HeaderOperations, Headers
+from ..manifests.header_operations import HeaderOperations, Headers
 
 _HOST: Final = frozenset({":authority", "host"})
 

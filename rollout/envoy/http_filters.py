@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..manifests.cors import CorsPolicy
 from ..manifests.faults import GRPC_STATUSES, Abort, Delay, Fault
 from ..manifests.field_types import Percent
-from ..manifests.http_route import CorsPolicy, HttpRoute
+from ..manifests.http_route import HttpRoute
 from .protobuf_json import (
     duration,
     extension,
@@ -46,8 +47,8 @@ def fault_config(fault: Fault) -> dict[str, Any]:
     """Return the settings of the fault filter; without a percentage, as in Istio, it is 0 %."""
     return typed(
         _FAULT_MESSAGE,
-        **({"delay": _delay(fault.delay)} if fault.delay else {}),
-        **({"abort": _abort(fault.abort)} if fault.abort else {}),
+        **(_delay(fault.delay) if fault.delay else {}),
+        **(_abort(fault.abort) if fault.abort else {}),
     )
 
 
@@ -78,16 +79,24 @@ def cors_config(policy: CorsPolicy) -> dict[str, Any]:
 
 
 def _delay(delay: Delay) -> dict[str, Any]:
-    return {"fixed_delay": duration(delay.fixed_delay), "percentage": _percentage(delay.percentage)}
+    if delay.fixed_delay is None:
+        return {}
+    fixed = duration(delay.fixed_delay)
+    percentage = delay.percentage
+    if percentage is None and delay.percent:
+        percentage = Percent(value=float(delay.percent))
+    return {"delay": {"fixed_delay": fixed, "percentage": _percentage(percentage)}}
 
 
 def _abort(abort: Abort) -> dict[str, Any]:
+    if abort.http_status is None and abort.grpc_status is None:
+        return {}
     status = (
         {"http_status": abort.http_status}
         if abort.grpc_status is None
         else {"grpc_status": GRPC_STATUSES.index(abort.grpc_status)}
     )
-    return {**status, "percentage": _percentage(abort.percentage)}
+    return {"abort": {**status, "percentage": _percentage(abort.percentage)}}
 
 
 def _percentage(percentage: Percent | None) -> dict[str, Any]:

@@ -17,22 +17,32 @@ _CONNECTION_MANAGER: Final = (
 
 
 def gateway_listener(port: int, address: Address) -> dict[str, Any]:
-    """Return the listener of a Gateway port. It treats callers as external.
-
-    Envoy removes internal headers of such callers, for example ``x-envoy-upstream-rq-timeout-ms``.
-    """
-    return _listener(
-        listener_name(port),
-        address,
-        routes_name(port),
-        use_remote_address=True,
-        server_name="istio-envoy",
-    )
+    """Return the listener of a Gateway port for plaintext, with the routes of all its servers."""
+    name = listener_name(port)
+    return _listener(name, address, gateway_manager(port, routes_name(port)))
 
 
 def mesh_listener(address: Address) -> dict[str, Any]:
     """Return the listener for callers inside the mesh, whose headers Envoy trusts."""
-    return _listener(MESH_LISTENER, address, MESH_ROUTES, use_remote_address=False)
+    manager = _manager(MESH_LISTENER, MESH_ROUTES, use_remote_address=False)
+    return _listener(MESH_LISTENER, address, manager)
+
+
+def gateway_manager(port: int, routes: str) -> dict[str, Any]:
+    """Return a gateway's connection manager. It treats callers as external.
+
+    Envoy removes internal headers of such callers, for example ``x-envoy-upstream-rq-timeout-ms``.
+    """
+    return _manager(
+        listener_name(port),
+        routes,
+        use_remote_address=True,
+        server_name="istio-envoy",
+        path_with_escaped_slashes_action="KEEP_UNCHANGED",
+        forward_client_cert_details="SANITIZE_SET",
+        http_protocol_options={},
+        proxy_100_continue=True,
+    )
 
 
 def with_routes(listener: Resource, find: Callable[[str], Resource]) -> dict[str, Any]:
@@ -52,30 +62,27 @@ def with_routes(listener: Resource, find: Callable[[str], Resource]) -> dict[str
     }
 
 
-def _listener(name: str, address: Address, routes: str, **manager: Any) -> dict[str, Any]:
+def _listener(name: str, address: Address, manager: Resource) -> dict[str, Any]:
     return typed(
         LISTENER,
         name=name,
         address=socket_address(address),
         traffic_direction="OUTBOUND",
-        filter_chains=[
-            {
-                "name": name,
-                "filters": [
-                    extension(
-                        "envoy.filters.network.http_connection_manager",
-                        _CONNECTION_MANAGER,
-                        stat_prefix=name,
-                        # ``with_routes`` adds the source.
-                        rds={"route_config_name": routes},
-                        normalize_path=True,
-                        stream_idle_timeout="0s",
-                        upgrade_configs=[{"upgrade_type": "websocket"}],
-                        access_log=access_log(),
-                        http_filters=http_filters(),
-                        **manager,
-                    )
-                ],
-            }
-        ],
+        filter_chains=[{"name": name, "filters": [manager]}],
+    )
+
+
+def _manager(name: str, routes: str, **more: Any) -> dict[str, Any]:
+    return extension(
+        "envoy.filters.network.http_connection_manager",
+        _CONNECTION_MANAGER,
+        stat_prefix=name,
+        # ``with_routes`` adds the source.
+        rds={"route_config_name": routes},
+        normalize_path=True,
+        stream_idle_timeout="0s",
+        upgrade_configs=[{"upgrade_type": "websocket"}],
+        access_log=access_log(),
+        http_filters=http_filters(),
+        **more,
     )

@@ -8,36 +8,34 @@ from ..manifests.traffic_policy import OutlierDetection
 from .protobuf_json import duration
 
 
-def outlier_detection_fields(outliers: OutlierDetection | None) -> dict[str, Any]:
-    """Return the fields of a cluster, none without outlier detection.
-
-    Envoy counts only the kinds of errors that the rule names. It sends requests to ejected pods
-    only if fewer than ``minHealthPercent`` of all pods are left.
-    """
-    if outliers is None:
-        return {}
-    consecutive = {
+def outlier_detection_fields(outliers: OutlierDetection) -> dict[str, Any]:
+    """Return Envoy's OutlierDetection. It counts only the kinds of errors that the rule names."""
+    return {
+        "enforcing_success_rate": 0,
         **_consecutive("consecutive_5xx", outliers.consecutive_5xx_errors),
         **_consecutive("consecutive_gateway_failure", outliers.consecutive_gateway_errors),
+        **({"interval": duration(outliers.interval)} if outliers.interval else {}),
+        **(
+            {"base_ejection_time": duration(outliers.base_ejection_time)}
+            if outliers.base_ejection_time
+            else {}
+        ),
+        # As in Istio, 0 means Envoy's default.
+        **(
+            {"max_ejection_percent": outliers.max_ejection_percent}
+            if outliers.max_ejection_percent
+            else {}
+        ),
+        **(_local_origin(outliers) if outliers.split_external_local_origin_errors else {}),
     }
+
+
+def _local_origin(outliers: OutlierDetection) -> dict[str, Any]:
+    failures = outliers.consecutive_local_origin_failures
     return {
-        "common_lb_config": {"healthy_panic_threshold": {"value": outliers.min_health_percent}},
-        "outlier_detection": {
-            "enforcing_success_rate": 0,
-            **consecutive,
-            **({"interval": duration(outliers.interval)} if outliers.interval else {}),
-            **(
-                {"base_ejection_time": duration(outliers.base_ejection_time)}
-                if outliers.base_ejection_time
-                else {}
-            ),
-            # As in Istio, 0 means Envoy's default.
-            **(
-                {"max_ejection_percent": outliers.max_ejection_percent}
-                if outliers.max_ejection_percent
-                else {}
-            ),
-        },
+        "split_external_local_origin_errors": True,
+        **(_consecutive("consecutive_local_origin_failure", failures) if failures else {}),
+        "enforcing_local_origin_success_rate": 0,
     }
 
 

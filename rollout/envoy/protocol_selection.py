@@ -1,4 +1,4 @@
-"""The protocol of a Service port, as Istio selects it from ``appProtocol`` or the port's name.
+"""The protocol of a port, as Istio selects it from ``appProtocol`` or the port's name.
 
 https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
 """
@@ -12,44 +12,65 @@ from ..manifests.kubernetes import ServicePort
 
 
 class Protocol(StrEnum):
-    """The protocols that the translation distinguishes.
-
-    HTTP includes ports whose protocol Istio would detect from the first bytes.
-    """
+    """The protocols that the translation distinguishes; DETECTED is told by the first bytes."""
 
     HTTP = "http"
     HTTP2 = "http2"
-    OTHER = "other"
+    DETECTED = "detected"
+    TLS = "tls"
+    TCP = "tcp"
+    UDP = "udp"
+
+    @property
+    def has_routes(self) -> bool:
+        """Return True if HTTP routes apply to the port."""
+        return self in {Protocol.HTTP, Protocol.HTTP2, Protocol.DETECTED}
+
+    @property
+    def is_http(self) -> bool:
+        return self in {Protocol.HTTP, Protocol.HTTP2}
 
 
 _GRPC_WEB: Final = "grpc-web"
 _PROTOCOLS: Final = {
     "http": Protocol.HTTP,
     "http_proxy": Protocol.HTTP,
-    "kubernetes.io/ws": Protocol.HTTP,
     "http2": Protocol.HTTP2,
     "grpc": Protocol.HTTP2,
     _GRPC_WEB: Protocol.HTTP2,
+    "https": Protocol.TLS,
+    "tls": Protocol.TLS,
+    "tcp": Protocol.TCP,
+    "mongo": Protocol.TCP,
+    "mysql": Protocol.TCP,
+    "redis": Protocol.TCP,
+    "udp": Protocol.UDP,
+}
+_APP_PROTOCOLS: Final = {
+    **_PROTOCOLS,
+    "kubernetes.io/ws": Protocol.HTTP,
     "kubernetes.io/h2c": Protocol.HTTP2,
-    "https": Protocol.OTHER,
-    "kubernetes.io/wss": Protocol.OTHER,
-    "tcp": Protocol.OTHER,
-    "tls": Protocol.OTHER,
-    "mongo": Protocol.OTHER,
-    "mysql": Protocol.OTHER,
-    "redis": Protocol.OTHER,
-    "udp": Protocol.OTHER,
+    "kubernetes.io/wss": Protocol.TLS,
 }
 #: Ports of server-first protocols, which can't be detected: SMTP, DNS, MySQL, MongoDB.
 _NOT_DETECTED: Final = frozenset({25, 53, 3306, 27017})
 
 
 def protocol_of(port: ServicePort) -> Protocol:
-    """Return the protocol of a port; ``appProtocol`` overrides the name."""
+    """Return the protocol of a Service's port; ``appProtocol`` overrides the name."""
+    if port.protocol == "UDP":
+        return Protocol.UDP
     if port.protocol != "TCP":
-        return Protocol.OTHER
-    name = (port.app_protocol or port.name or "").lower()
-    if not port.app_protocol:
+        return Protocol.TCP
+    if port.app_protocol:
+        found = _APP_PROTOCOLS.get(port.app_protocol.lower())
+    else:
+        name = (port.name or "").lower()
         name = _GRPC_WEB if name.startswith(_GRPC_WEB) else name.partition("-")[0]
-    default = Protocol.OTHER if port.number in _NOT_DETECTED else Protocol.HTTP
-    return _PROTOCOLS.get(name, default)
+        found = _PROTOCOLS.get(name)
+    return found or (Protocol.TCP if port.number in _NOT_DETECTED else Protocol.DETECTED)
+
+
+def parse_protocol(name: str | None) -> Protocol:
+    """Return the protocol that a Gateway's server or a ServiceEntry's port names, in any case."""
+    return _PROTOCOLS.get((name or "").lower(), Protocol.DETECTED)

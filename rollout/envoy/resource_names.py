@@ -33,6 +33,11 @@ def cluster_name(host: str, port: int, subset: str | None = None) -> str:
     return f"outbound|{port}|{subset or ''}|{host}"
 
 
+def server_name(host: str, port: int, subset: str | None = None) -> str:
+    """Return the name of a cluster in TLS handshakes (SNI), which can't have a ``|``."""
+    return f"outbound_.{port}_.{subset or ''}_.{host}"
+
+
 def stat_name(cluster: str) -> str:
     """Return the name of a cluster in statistics, ``outbound_8080_stable_kv_shop``.
 
@@ -49,6 +54,11 @@ def stat_name(cluster: str) -> str:
 def routes_name(port: int) -> str:
     """Return the name of the route configuration of a Gateway port, ``http.80``."""
     return f"http.{port}"
+
+
+def secure_routes_name(port: int, port_name: str, gateway: str, namespace: str) -> str:
+    """Return the name of an HTTPS server's routes, ``https.443.https.edge.shop``."""
+    return f"https.{port}.{port_name}.{gateway}.{namespace}"
 
 
 def listener_name(port: int) -> str:

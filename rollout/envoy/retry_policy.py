@@ -53,6 +53,7 @@ def retry_policy(retries: Retries | None, *, hashed: bool) -> dict[str, Any] | N
         **_conditions(retries.retry_on),
         "host_selection_retry_max_attempts": _HOST_SELECTION_ATTEMPTS,
         **({"retry_host_predicate": [_previous_hosts()]} if other_host else {}),
+        **({"retry_priority": _other_localities()} if retries.retry_remote_localities else {}),
         **(
             {"per_try_timeout": duration(retries.per_try_timeout)}
             if retries.per_try_timeout
@@ -81,6 +82,14 @@ def _conditions(retry_on: str | None) -> dict[str, Any]:
 
 def _is_status(condition: str) -> bool:
     return condition.isdecimal() and int(condition) in _STATUSES
+
+
+def _other_localities() -> dict[str, Any]:
+    return extension(
+        "envoy.retry_priorities.previous_priorities",
+        "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        update_frequency=2,
+    )
 
 
 def _previous_hosts() -> dict[str, Any]:

@@ -6,24 +6,31 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from ..manifests.destinations import Destination, WeightedDestination
 from ..manifests.hosts import expand_host
-from ..manifests.http_route import Destination, HttpRoute, Rewrite, WeightedDestination
-from ..manifests.traffic_policy import TrafficPolicy
+from ..manifests.http_route import HttpRoute, Rewrite
+from ..manifests.load_balancing import ConsistentHash
 from .header_mutations import header_mutations
 from .load_balancing import hash_policy
 from .protobuf_json import duration, fractional_percent
+from .resource_names import cluster_name
 from .retry_policy import retry_policy
 from .route_match import route_match
-from .service_registry import ServiceRegistry
+from .scope import Scope
+from .traffic_policies import destination_hash
 
 
 class RouteActions:
     """Translates routes of one namespace for one listener port."""
 
-    def __init__(self, registry: ServiceRegistry, namespace: str, listener_port: int) -> None:
-        self._registry = registry
+    def __init__(
+        self, scope: Scope, namespace: str, listener_port: int, *, only_port: bool = False
+    ) -> None:
+        """``only_port`` is True for sidecars: they look for services at the listener's port."""
+        self._scope = scope
         self._namespace = namespace
         self._listener_port = listener_port
+        self._only_port = only_port
 
     def fields(self, route: HttpRoute) -> dict[str, Any]:
         """Return the fields of an Envoy route: the action and the header mutations.
@@ -55,7 +62,7 @@ class RouteActions:
         return {
             "route": {
                 **destinations,
-                "timeout": duration(route.timeout or timedelta()),
+                **timeouts(route.timeout),
                 **_rewrite(route.rewrite),
                 **({"host_rewrite_literal": mutations.authority} if mutations.authority else {}),
                 **({"retry_policy": retries} if retries else {}),
@@ -66,7 +73,23 @@ class RouteActions:
         }
 
     def _cluster(self, destination: Destination) -> str:
-        return self._registry.cluster(destination, self._namespace, self._listener_port)
+        """Return the name of a destination's cluster, which may not exist.
+
+        A short host belongs to the namespace. A destination without a port means the service's only
+        port; of a service with several ports, the listener's.
+        """
+        host = expand_host(destination.host, self._namespace)
+        service = self._scope.services.get(host)
+        if service and self._only_port and service.port(self._listener_port) is None:
+            service = None
+        port = self._listener_port
+        if destination.port:
+            port = destination.port.number
+        elif service and len(service.ports) == 1 and not self._only_port:
+            port = service.ports[0].number
+        if service and service.external_name:
+            host = service.external_name
+        return cluster_name(host, port, destination.subset)
 
     def _weighted_cluster(self, destination: WeightedDestination) -> dict[str, Any]:
         mutations = header_mutations(destination.headers)
@@ -78,8 +101,9 @@ class RouteActions:
         }
 
     def _hash_policy(self, destination: Destination) -> list[dict[str, Any]]:
-        host = expand_host(destination.host, self._namespace)
-        return hash_policy(self._registry.policy(host, destination.subset).load_balancer)
+        rule = self._scope.rule(expand_host(destination.host, self._namespace))
+        port = destination.port.number if destination.port else None
+        return hash_policy(destination_hash(rule, destination.subset, port))
 
     def _mirror_policy(self, destination: Destination, percent: float) -> dict[str, Any]:
         return {
@@ -91,19 +115,25 @@ class RouteActions:
         }
 
 
-def default_route(cluster: str, policy: TrafficPolicy) -> dict[str, Any]:
+def default_route(cluster: str, consistent_hash: ConsistentHash | None) -> dict[str, Any]:
     """Return the route to a Service without a VirtualService."""
-    hash_policies = hash_policy(policy.load_balancer)
+    hash_policies = hash_policy(consistent_hash)
     return {
         "name": "default",
         "match": route_match(None),
         "route": {
             "cluster": cluster,
-            "timeout": duration(timedelta()),
+            **timeouts(None),
             "retry_policy": retry_policy(None, hashed=False),
             **({"hash_policy": hash_policies} if hash_policies else {}),
         },
     }
+
+
+def timeouts(timeout: timedelta | None) -> dict[str, str]:
+    """Return the timeout of a route, and the largest one that ``grpc-timeout`` may ask for."""
+    text = duration(timeout or timedelta())
+    return {"timeout": text, "max_grpc_timeout": text}
 
 
 def _rewrite(rewrite: Rewrite | None) -> dict[str, Any]:

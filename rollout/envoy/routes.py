@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +14,9 @@ from .direct_response import direct_response, redirect_action
 from .header_mutations import header_mutations
 from .http_filters import per_route_config
 from .protobuf_json import ROUTE_CONFIGURATION, typed
+from .proxy import Proxy
 from .route_action import RouteActions
 from .route_match import is_catch_all, route_match
-from .service_registry import ServiceRegistry
 
 #: 1 MiB, the limit of Istio's webhook. Envoy's default is 4 KiB.
 _MAX_DIRECT_RESPONSE_BYTES: Final = 1024 * 1024
@@ -61,12 +61,12 @@ def virtual_host(
 
 
 def routes(
-    service: VirtualService, gateway_port: GatewayPort, registry: ServiceRegistry
+    service: VirtualService, gateway_port: GatewayPort, actions: RouteActions, proxy: Proxy
 ) -> tuple[Resource, ...]:
     """Return the routes for one port, one for each match; like istiod, end at a catch-all."""
     found = []
-    for route, match in _matches(service, gateway_port):
-        found.append(_route(route, match, service, gateway_port, registry))
+    for route, match in _matches(service, gateway_port, proxy):
+        found.append(_route(route, match, gateway_port, actions))
         if is_catch_all(found[-1]["match"]):
             break
     return tuple(found)
@@ -78,32 +78,41 @@ def catch_alls_last(routes: Iterable[Resource]) -> tuple[Resource, ...]:
 
 
 def _matches(
-    service: VirtualService, gateway_port: GatewayPort
+    service: VirtualService, gateway_port: GatewayPort, proxy: Proxy
 ) -> Iterator[tuple[HttpRoute, HttpMatch | None]]:
-    """Yield the routes with each of their matches that applies to this port."""
+    """Yield the routes with each of their matches that applies to this port and caller."""
     for route in service.spec.http:
         if not route.match:
             yield route, None
         for match in route.match:
-            gateways = [service.qualify(each) for each in match.gateways]
-            applies = not gateways or gateway_port.gateway in gateways
-            if applies and match.port in {None, gateway_port.port}:
+            if match.port in {None, gateway_port.port} and _applies(
+                match, [service.qualify(each) for each in match.gateways], gateway_port, proxy
+            ):
                 yield route, match
 
 
+def _applies(
+    match: HttpMatch, gateways: Sequence[str], gateway_port: GatewayPort, proxy: Proxy
+) -> bool:
+    if gateways:
+        # As in istiod: a match that names gateways does not look at the caller.
+        return gateway_port.gateway in gateways
+    return proxy.has_labels(match.source_labels) and match.source_namespace in {
+        None,
+        "",
+        proxy.namespace,
+    }
+
+
 def _route(
-    route: HttpRoute,
-    match: HttpMatch | None,
-    service: VirtualService,
-    gateway_port: GatewayPort,
-    registry: ServiceRegistry,
+    route: HttpRoute, match: HttpMatch | None, gateway_port: GatewayPort, actions: RouteActions
 ) -> dict[str, Any]:
     name = _name(route, match)
     filters = per_route_config(route)
     return {
         **({"name": name} if name else {}),
         "match": route_match(match),
-        **_action(route, service, gateway_port, registry),
+        **_action(route, gateway_port, actions),
         **({"typed_per_filter_config": filters} if filters else {}),
     }
 
@@ -113,13 +122,11 @@ def _name(route: HttpRoute, match: HttpMatch | None) -> str:
     return f"{name}.{match.name}" if match and match.name else name
 
 
-def _action(
-    route: HttpRoute, service: VirtualService, gateway_port: GatewayPort, registry: ServiceRegistry
-) -> dict[str, Any]:
+def _action(route: HttpRoute, gateway_port: GatewayPort, actions: RouteActions) -> dict[str, Any]:
     mutations = header_mutations(route.headers).fields
     if route.redirect:
         redirect = redirect_action(route.redirect, gateway_port.port, tls=gateway_port.tls)
-        return {"redirect": redirect, **mutations}
+        return {**({"redirect": redirect} if redirect else {}), **mutations}
     if route.direct_response:
         return {"direct_response": direct_response(route.direct_response), **mutations}
-    return RouteActions(registry, service.namespace, gateway_port.port).fields(route)
+    return actions.fields(route)

@@ -1,40 +1,53 @@
-"""Translates the applied objects to Envoy's resources, as istiod would send them."""
+"""Translates the applied objects to what istiod would send to one proxy."""
 
 from __future__ import annotations
 
-from .clusters import cluster_resource, clusters
-from .configuration import Configuration, LocalAddresses, Objects
-from .endpoints import load_assignment
-from .gateway_routes import gateway_routes, has_servers
-from .listeners import gateway_listener, mesh_listener
-from .mesh_routes import mesh_routes
-from .service_registry import ServiceRegistry
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .clusters import Cluster, clusters
+from .configuration import Objects, Resource
+from .gateway_listeners import filter_chains
+from .gateway_routes import gateway_routes
+from .gateway_servers import gateways_of, merge_servers
+from .proxy import Proxy
+from .scope import Scope
+from .sidecar_listeners import TcpListener, sidecar_listeners
 
 
-def translate(objects: Objects, local: LocalAddresses) -> Configuration:
-    """Return Envoy's resources; the same input gives the same resources in the same order.
+@dataclass(frozen=True, slots=True)
+class ProxyConfiguration:
+    """What istiod would send to a proxy, without the addresses of pods.
 
-    A listener is created for each port that a Gateway has and that has a local address. Ports that
-    terminate TLS in the mesh are plaintext here.
+    ``chains`` has a gateway's filter chains by port; ``routes`` its route configurations by name.
+    ``hosts`` has a sidecar's virtual hosts by port, ``tcp`` its listeners without HTTP.
     """
-    registry = ServiceRegistry(objects)
-    ports = [each for each in local.listeners if has_servers(each, objects.gateways)]
-    listeners = [gateway_listener(port, local.listeners[port]) for port in ports]
-    configurations = [gateway_routes(port, objects, registry) for port in ports]
-    if local.mesh:
-        listeners.append(mesh_listener(local.mesh))
-        configurations.append(mesh_routes(objects, registry))
-    known = tuple(clusters(registry))
-    return Configuration(
-        listeners=tuple(listeners),
-        route_configurations=tuple(configurations),
-        clusters=tuple(
-            cluster_resource(each, registry.policy(each.host, each.subset)) for each in known
-        ),
-        load_assignments={
-            each.name: load_assignment(
-                each.name, each.service, each.port, each.labels, objects, local
-            )
-            for each in known
-        },
-    )
+
+    clusters: tuple[Cluster, ...]
+    chains: Mapping[int, list[Resource]]
+    routes: Mapping[str, Resource]
+    hosts: Mapping[int, list[Resource]]
+    tcp: tuple[TcpListener, ...]
+
+
+def translate(objects: Objects, proxy: Proxy) -> ProxyConfiguration:
+    """Return a proxy's configuration; the same input gives the same resources in the same order.
+
+    The order of the objects does not matter, as in a cluster.
+    """
+    scope = Scope(objects, proxy)
+    known = tuple(clusters(scope))
+    if proxy.is_gateway:
+        merged = merge_servers(gateways_of(proxy, objects.gateways))
+        chains: dict[int, list[Resource]] = {}
+        for listener in merged.listeners:
+            if found := filter_chains(listener, scope):
+                chains.setdefault(listener.port, []).extend(found)
+        routes = {
+            name: gateway_routes(name, servers, scope)
+            for name, servers in merged.by_routes.items()
+            if name
+        }
+        return ProxyConfiguration(known, chains, routes, {}, ())
+    sidecar = sidecar_listeners(scope)
+    return ProxyConfiguration(known, {}, {}, sidecar.routes, tuple(sidecar.tcp))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -15,6 +15,7 @@ from ..manifests.kubernetes import Autoscaler, Service, Workload
 from ..manifests.metadata import IstioObject
 from ..manifests.untyped import list_or_empty
 from ..manifests.virtual_service import VirtualService
+from .group_index import GroupIndex
 from .progressive_delivery import argo_replicas, flagger_canaries
 from .resource import Resource
 
@@ -61,6 +62,14 @@ class LintContext:
         """The objects in the cluster after ``checked`` is applied; ``checked`` comes first."""
         return (*self.checked, *self._unchanged)
 
+    def is_checked(self, resource: Resource) -> bool:
+        """Return True for one of ``checked``."""
+        return resource in self._checked
+
+    @cached_property
+    def _checked(self) -> frozenset[Resource]:
+        return frozenset(self.checked)
+
     @cached_property
     def oldest_first(self) -> tuple[Resource, ...]:
         """The same objects; those that were in the cluster before come first."""
@@ -94,7 +103,11 @@ class LintContext:
 
     def has_services_of(self, namespace: str) -> bool:
         """Return True if any Service of the namespace is known; an unknown one is then missing."""
-        return any(name.namespace == namespace for name in self._services)
+        return namespace in self._namespaces_with_services
+
+    @cached_property
+    def _namespaces_with_services(self) -> frozenset[str]:
+        return frozenset(name.namespace for name in self._services)
 
     @cached_property
     def _services(self) -> Mapping[ServiceName, Service]:
@@ -119,15 +132,18 @@ class LintContext:
 
     def destination_rules_of(self, host: str) -> tuple[DestinationRule, ...]:
         """Return the DestinationRules of a full host, from the nearest group that has any."""
-        for group in self.lookup_order:
-            found = tuple(
-                rule
-                for _, rule in istio_objects(group, DestinationRule)
-                if expand_host(rule.spec.host, rule.namespace) == host
-            )
-            if found:
-                return found
-        return ()
+        found = (index.destination_rules.get(host) for index in self._indexes)
+        return next(filter(None, found), ())
+
+    @cached_property
+    def _indexes(self) -> tuple[GroupIndex, ...]:
+        """The indexes of the groups of ``lookup_order``."""
+        return tuple(map(GroupIndex, self.lookup_order))
+
+    @cached_property
+    def _index(self) -> GroupIndex:
+        """The index of ``everything``."""
+        return GroupIndex(self.everything)
 
     def subsets(self, host: str) -> Mapping[str, Subset]:
         """Return the subsets of a full host by name."""
@@ -139,67 +155,78 @@ class LintContext:
 
     def has_invalid_destination_rule(self, host: str) -> bool:
         """Return True if the host has a DestinationRule that could not be parsed."""
-        return any(
-            resource.kind == "DestinationRule"
-            and resource.istio_object is None
-            and expand_host(str(resource.spec.get("host")), resource.namespace) == host
+        return host in self._hosts_of_invalid_rules
+
+    @cached_property
+    def _hosts_of_invalid_rules(self) -> frozenset[str]:
+        return frozenset(
+            expand_host(str(resource.spec.get("host")), resource.namespace)
             for resource in self.everything
+            if resource.kind == "DestinationRule" and resource.istio_object is None
         )
 
     def pods(self, namespace: str, labels: Mapping[str, str]) -> tuple[Workload, ...]:
         """Return the workloads whose pods have all the labels, from the nearest group with any."""
-        for group in self.lookup_order:
-            found = tuple(
-                workload
-                for _, workload in kubernetes_objects(group, Workload)
-                if workload.namespace == namespace and workload.has_labels(labels)
-            )
-            if found:
-                return found
-        return ()
+        found = (index.workloads(namespace, labels) for index in self._indexes)
+        return next(filter(None, found), ())
 
     def has_workloads_of(self, namespace: str) -> bool:
         """Return True if any workload of the namespace is known."""
-        return any(
-            workload.namespace == namespace
-            for _, workload in kubernetes_objects(self.everything, Workload)
-        )
+        return self._index.has_workloads_of(namespace)
 
     def min_replicas(self, workload: Workload) -> int:
         """Return the least number of pods: an autoscaler's minimum, else the replicas."""
         scaled = (workload.namespace, workload.kind, workload.name)
         least = 1 if workload.replicas is None else workload.replicas
+        if scaled in self._argo_replicas:
+            # The Rollout runs the pods, from the template of the workload.
+            rollout, least = self._argo_replicas[scaled]
+            scaled = (workload.namespace, "Rollout", rollout)
+        scalers = self.autoscalers_of(scaled)
+        return scalers[0].min_replicas if scalers else least
+
+    def autoscalers_of(self, target: tuple[str, str, str]) -> Sequence[Autoscaler]:
+        """Return the autoscalers of a workload: its namespace, kind and name."""
+        return self._index.autoscalers.get(target, ())
+
+    @cached_property
+    def _argo_replicas(self) -> Mapping[tuple[str, str, str], tuple[str, int]]:
+        """The Rollout that runs a workload's pods in its place, and its replicas."""
+        found: dict[tuple[str, str, str], tuple[str, int]] = {}
         for referenced, rollout, replicas in argo_replicas(self.everything):
-            if referenced == scaled:
-                # The Rollout runs the pods, from the template of the workload.
-                scaled, least = (workload.namespace, "Rollout", rollout), replicas
-                break
-        for _, scaler in kubernetes_objects(self.everything, Autoscaler):
-            if scaler.target == scaled:
-                return scaler.min_replicas
-        return least
+            found.setdefault(referenced, (rollout, replicas))
+        return found
 
     def gateway(self, qualified: str) -> Gateway | None:
         """Return the Gateway ``namespace/name``, None if it is unknown or could not be parsed."""
+        return self._gateways.get(qualified)
+
+    @cached_property
+    def _gateways(self) -> Mapping[str, Gateway]:
+        found: dict[str, Gateway] = {}
         for _, gateway in istio_objects(self.everything, Gateway):
-            if f"{gateway.namespace}/{gateway.name}" == qualified:
-                return gateway
-        return None
+            found.setdefault(f"{gateway.namespace}/{gateway.name}", gateway)
+        return found
 
     def has_gateway(self, qualified: str) -> bool:
         """Return True if the Gateway ``namespace/name`` is known, parsed or not."""
-        return any(f"{each.namespace}/{each.name}" == qualified for each in self._all_gateways())
+        return qualified in self._gateway_names
 
     def has_gateways_of(self, namespace: str) -> bool:
         """Return True if any Gateway of the namespace is known."""
-        return any(resource.namespace == namespace for resource in self._all_gateways())
+        return namespace in self._gateway_namespaces
 
-    def _all_gateways(self) -> Iterator[Resource]:
-        return (
-            each
+    @cached_property
+    def _gateway_names(self) -> frozenset[str]:
+        return frozenset(
+            f"{each.namespace}/{each.name}"
             for each in self.everything
             if each.kind == "Gateway" and each.id.group.endswith(ISTIO_GROUP_SUFFIX)
         )
+
+    @cached_property
+    def _gateway_namespaces(self) -> frozenset[str]:
+        return frozenset(name.partition("/")[0] for name in self._gateway_names)
 
 
 def istio_objects(

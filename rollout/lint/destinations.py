@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..manifests.destinations import Destination
 from ..manifests.hosts import expand_host, service_of
-from ..manifests.http_route import Destination
 from ..manifests.kubernetes import Service
 from ..manifests.virtual_service import VirtualService
 from .context import LintContext

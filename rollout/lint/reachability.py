@@ -21,8 +21,9 @@ OTHER: Final = "another method"
 METHODS: Final = WRITES | {"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT", OTHER}
 
 _ANY_STRING: Final = frozenset({".*", "^.*$", "(.*)", ".+"})
-_ANY_PATH: Final = (None, Prefix("/"), Regex("/.*"), Regex("^/.*$"), Regex("/(.*)"))
+_ANY_PATH: Final = (None, Prefix(""), Prefix("/"), Regex("/.*"), Regex("^/.*$"), Regex("/(.*)"))
 _METHOD_LIST: Final = re.compile(r"\^?\(?([A-Z]+(?:\|[A-Z]+)*)\)?\$?")
+_DELEGATED: Final = ""
 _EVERY_REQUEST: Final = HttpMatch()
 
 
@@ -84,7 +85,8 @@ def gateways_of(match: HttpMatch, service: VirtualService) -> frozenset[str]:
     """Return the gateways that a match applies to; ``mesh`` may be one of them."""
     if match.gateways:
         return frozenset(service.qualify(each) for each in match.gateways)
-    return frozenset(service.gateways)
+    # What a delegate is included in isn't known: it counts as one gateway.
+    return frozenset(service.gateways or (_DELEGATED,))
 
 
 def methods_of(match: HttpMatch) -> frozenset[str]:
@@ -121,6 +123,7 @@ def _covers(earlier: HttpMatch, later: HttpMatch) -> bool:
     """Return True if ``earlier`` matches every request that ``later`` does, methods aside."""
     return (
         _covers_path(earlier, later)
+        and _selects_callers_of(earlier, later)
         and _implies(later.authority, earlier.authority)
         and _implies(later.scheme, earlier.scheme)
         and earlier.port in {None, later.port}
@@ -136,6 +139,14 @@ def _covers(earlier: HttpMatch, later: HttpMatch) -> bool:
             later.without_headers.get(name) == match
             for name, match in earlier.without_headers.items()
         )
+    )
+
+
+def _selects_callers_of(earlier: HttpMatch, later: HttpMatch) -> bool:
+    """Return True if ``earlier`` applies to every caller that ``later`` does."""
+    return (
+        earlier.source_labels.items() <= later.source_labels.items()
+        and earlier.source_namespace in {None, later.source_namespace}
     )
 
 

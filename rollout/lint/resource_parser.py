@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from ..manifests.field_errors import FieldError, Reason
@@ -19,6 +20,7 @@ from ..manifests.kubernetes import (
 from ..manifests.metadata import DEFAULT_NAMESPACE
 from ..manifests.parsing import ParsedManifest, is_istio, parse_manifest
 from ..manifests.untyped import list_or_empty, mapping_or_empty
+from .api_server.validation import api_server_errors
 from .findings import Location
 from .progressive_delivery import ARGO_GROUP
 from .resource import Resource, ResourceId
@@ -63,9 +65,9 @@ class ResourceParser:
                     if problem := _not_an_object(text, value, source):
                         problems.append(problem)
                     else:
-                        resource, errors = self._resource(text.file, value, source)
+                        resource, found = self._resource(text.file, value, source)
                         resources.append(resource)
-                        problems += _problems_of(resource, errors)
+                        problems += found
         except YamlInvalid as error:
             what = f"the file is not valid YAML: {error}"
             problem_at = Problem(Location(text.file), "", what, "correct the file", line=error.line)
@@ -74,7 +76,7 @@ class ResourceParser:
 
     def _resource(
         self, file: str, document: Mapping[str, Any], source: YamlDocument | None
-    ) -> tuple[Resource, tuple[FieldError, ...]]:
+    ) -> tuple[Resource, Iterator[InputProblem]]:
         group, version = _split(document["apiVersion"])
         kind = document["kind"]
         metadata = document["metadata"]
@@ -92,15 +94,19 @@ class ResourceParser:
                 istio_object=parsed.partial,
                 checkable=_is_checkable(parsed),
             )
-            return resource, parsed.errors
+            return resource, chain(
+                _problems_of(resource, parsed.errors), _not_modelled(resource, parsed)
+            )
         kubernetes_object = _kubernetes_object(resource_id, document)
         errors: tuple[FieldError, ...] = ()
         if group in GROUPS:
             errors = tuple(self.schemas.check(group, version, kind, document))
-        return (
-            Resource(resource_id, file, document, source, kubernetes_object=kubernetes_object),
-            errors,
+        if not errors:
+            errors = tuple(api_server_errors(group, kind, document))
+        resource = Resource(
+            resource_id, file, document, source, kubernetes_object=kubernetes_object
         )
+        return resource, _problems_of(resource, errors)
 
 
 def _objects(value: Any) -> Iterator[Any]:
@@ -168,6 +174,14 @@ def _problems_of(resource: Resource, errors: tuple[FieldError, ...]) -> Iterator
         yield InputProblem("not-checked", Problem(resource, "", what, remedy))
 
 
+def _not_modelled(resource: Resource, parsed: ParsedManifest) -> Iterator[InputProblem]:
+    """Yield a problem for each feature that nothing interprets, where it is used first."""
+    first = {field.marker: field for field in reversed(parsed.not_modelled)}
+    for field in reversed(first.values()):
+        remedy = "nothing to do: Istio accepts it; check by hand what depends on it"
+        yield InputProblem("not-modelled", Problem(resource, field.path, str(field), remedy))
+
+
 def _split(api_version: str) -> tuple[str, str]:
     group, slash, version = api_version.rpartition("/")
     return (group, version) if slash else ("", api_version)
@@ -183,7 +197,7 @@ def _is_checkable(parsed: ParsedManifest) -> bool:
 
     Without an invalid condition, a match would match more requests than intended.
     """
-    harmless = {Reason.UNKNOWN_FIELD, Reason.UNSUPPORTED_FIELD}
+    harmless = {Reason.UNKNOWN_FIELD}
     return parsed.partial is not None and all(
         each.reason in harmless and ".match" not in each.path for each in parsed.errors
     )

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-# The package has no type annotations.
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from referencing import Registry, Resource
-
 from ..manifests.field_errors import FieldError, Reason
-from ..manifests.parsing import bad_value, missing_field, unknown_field, wrong_type
+from .api_server.quantities import PATTERN
+from .structure import Schema, structure_errors
 
 #: The API groups of every cluster. Other groups come from CustomResourceDefinitions.
 GROUPS: Final = frozenset(
@@ -72,6 +69,7 @@ CLUSTER_SCOPED: Final = frozenset(
     }
 )
 
+_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _FOLDER: Final = re.compile(r"v(\d+)\.(\d+)\.\d+-local-strict")
 _KIND: Final = re.compile(r"[A-Za-z]+")
 _VERSION: Final = re.compile(r"v\d+(?:(?:alpha|beta)\d+)?")
@@ -103,6 +101,7 @@ class Schemas:
             )
         self.version: Final = ".".join(map(str, max(usable)))
         self._folder: Final = folders[max(usable)]
+        self._loaded: Final[dict[str, Schema | None]] = {}
 
     def check(self, group: str, version: str, kind: str, document: Any) -> Iterator[FieldError]:
         """Yield the field errors of an object of one of Kubernetes' own kinds."""
@@ -115,23 +114,25 @@ class Schemas:
                 "look up the kind and its apiVersion with kubectl api-resources",
             )
             return
-        validator = Draft202012Validator(schema, registry=self._registry)
-        errors = sorted(
-            validator.iter_errors(document), key=lambda error: list(map(str, error.path))
-        )
-        for error in errors:
-            yield from _field_errors(error)
+        yield from structure_errors(document, schema, self._resolve)
 
-    def _schema(self, group: str, version: str, kind: str) -> Any:
+    def _schema(self, group: str, version: str, kind: str) -> Schema | None:
         if not _KIND.fullmatch(kind) or not _VERSION.fullmatch(version):
             return None
         middle = f"{group.partition('.')[0]}-" if group else ""
-        return _load(self._folder / f"{kind.lower()}-{middle}{version}.json")
+        name = f"{kind.lower()}-{middle}{version}.json"
+        if name not in self._loaded:
+            self._loaded[name] = _load(self._folder / name)
+        return self._loaded[name]
+
+    def _resolve(self, reference: str) -> Schema:
+        return self._definitions[reference.rpartition("/")[2]]
 
     @cached_property
-    def _registry(self) -> Registry[Any]:
-        definitions = Resource.from_contents(_load(self._folder / "_definitions.json"))
-        return definitions @ Registry()
+    def _definitions(self) -> dict[str, Schema]:
+        loaded = _load(self._folder / "_definitions.json") or {}
+        found: dict[str, Schema] = loaded["$defs"]
+        return {**found, _QUANTITY: {"type": ["string", "number"], "pattern": PATTERN}}
 
 
 def _parse_version(text: str) -> tuple[int, int]:
@@ -141,35 +142,9 @@ def _parse_version(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _load(file: Traversable) -> Any:
+def _load(file: Traversable) -> Schema | None:
     try:
-        return json.loads(file.read_text())
+        loaded: Schema = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-
-
-def _field_errors(error: Any) -> Iterator[FieldError]:
-    path = tuple(error.absolute_path)
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", ()))
-        for name in sorted(set(map(str, error.instance)) - set(known)):
-            yield unknown_field((*path, name), known)
-    elif error.validator == "required":
-        instance: Mapping[str, Any] = error.instance
-        name = next(name for name in error.validator_value if f"'{name}'" in error.message)
-        if name not in instance:
-            yield missing_field((*path, name))
-    elif error.validator == "type":
-        yield wrong_type(path, f"it must be of type {_joined(error.validator_value)}")
-    elif error.validator in {"oneOf", "anyOf"}:
-        yield wrong_type(path, "look up the types of the field with kubectl explain")
-    elif error.validator == "enum":
-        yield bad_value(path, f"it must be {_joined(error.validator_value)}")
-    else:
-        yield bad_value(path, f"it must satisfy {error.validator}: {error.validator_value}")
-
-
-def _joined(expected: Any) -> str:
-    if isinstance(expected, list):
-        return " or ".join(str(each) for each in expected if each not in {"null", None})
-    return str(expected)
+    return loaded

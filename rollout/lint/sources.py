@@ -19,6 +19,8 @@ from .rule import InputProblem, Problem
 
 STDIN: Final = "-"
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
+#: What makes a directory a Helm chart.
+_CHART: Final = "Chart.yaml"
 _PARALLEL_BUILDS: Final = 4
 _DIGITS: Final = re.compile(r"(\d+)")
 
@@ -89,7 +91,7 @@ def _bundles_in(directory: Path) -> Iterator[Bundle]:
         yield _built(kustomization, None)
         return
     tree = _Tree.of(directory)
-    if not (tree.kustomizations or tree.plain_files):
+    if not (tree.kustomizations or tree.plain_files or tree.charts):
         raise CouldNotRun(f"{directory} holds no manifests: no file ends in .yaml or .yml")
     # A component is incomplete on its own. It is checked with the kustomizations that use it.
     components = [each for each in tree.kustomizations if is_component(each)]
@@ -103,6 +105,7 @@ def _bundles_in(directory: Path) -> Iterator[Bundle]:
     problems = tuple(
         _unused_component(each) for each in components if each.parent.resolve() not in used
     )
+    problems += tuple(map(_chart, tree.charts))
     if texts or problems:
         yield Bundle(str(directory), texts, problems, str(directory))
 
@@ -113,24 +116,35 @@ def _unused_component(component: Path) -> InputProblem:
     return InputProblem("not-checked", Problem(Location(str(component)), "", what, remedy))
 
 
+def _chart(chart: Path) -> InputProblem:
+    what = "a Helm chart is not checked: its templates are no manifests"
+    remedy = f"check its output: helm template {chart.parent} | tallykv-rollout lint -"
+    return InputProblem("not-checked", Problem(Location(str(chart)), "", what, remedy))
+
+
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """The kustomizations of a directory tree, and the YAML files in its other directories."""
+    """The kustomizations and Helm charts of a directory tree, and its other YAML files."""
 
     kustomizations: tuple[Path, ...]
+    charts: tuple[Path, ...]
     plain_files: tuple[Path, ...]
 
     @classmethod
     def of(cls, directory: Path) -> _Tree:
         kustomizations: list[Path] = []
+        charts: list[Path] = []
         plain_files: list[Path] = []
-        for folder, folders, _ in os.walk(directory, onerror=_raise_unreadable):
+        for folder, folders, files in os.walk(directory, onerror=_raise_unreadable):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
-            if kustomization := find_kustomization(Path(folder)):
+            if _CHART in files:
+                charts.append(Path(folder, _CHART))
+                folders.clear()
+            elif kustomization := find_kustomization(Path(folder)):
                 kustomizations.append(kustomization)
             else:
                 plain_files += _manifest_files(Path(folder))
-        return cls(tuple(kustomizations), tuple(plain_files))
+        return cls(tuple(kustomizations), tuple(charts), tuple(plain_files))
 
 
 def _manifest_files(directory: Path) -> list[Path]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from datetime import timedelta
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
 from .field_errors import Reason, field_error
-from .field_types import Duration, Percent
-from .strict_model import StrictModel, unsupported
+from .field_types import Duration, FaultPercent, PercentInt
+from .strict_model import StrictModel
 
 #: In the order of their numeric codes: https://grpc.io/docs/guides/status-codes/
 GRPC_STATUSES: Final = (
@@ -30,9 +31,6 @@ GRPC_STATUSES: Final = (
     "DATA_LOSS",
     "UNAUTHENTICATED",
 )
-_DEPRECATED_PERCENT: Final = unsupported(
-    "the deprecated field percent", "write percentage: {value: …}"
-)
 
 
 def _check_grpc_status(value: str) -> str:
@@ -43,32 +41,41 @@ def _check_grpc_status(value: str) -> str:
     return value
 
 
+def _refuse_exponential(_: timedelta) -> timedelta:
+    raise field_error(Reason.BAD_VALUE, "Istio has no exponential delays", "use fixedDelay")
+
+
+def _refuse_http2(_: str) -> str:
+    raise field_error(Reason.BAD_VALUE, "Istio has no HTTP/2 aborts", "use httpStatus")
+
+
 class Delay(StrictModel):
-    fixed_delay: Duration
+    #: None means that Envoy delays no request.
+    fixed_delay: Duration | None = None
     #: None means 0 %: Envoy then delays no request.
-    percentage: Percent | None = None
-    percent: Annotated[Any, _DEPRECATED_PERCENT] = None
-    exponential_delay: Annotated[
-        Any, unsupported("exponentialDelay, which Istio never implemented,", "use fixedDelay")
-    ] = None
+    percentage: FaultPercent | None = None
+    #: Deprecated: ``percentage`` counts before it.
+    percent: PercentInt | None = None
+    exponential_delay: Annotated[Duration, AfterValidator(_refuse_exponential)] | None = None
 
 
 class Abort(StrictModel):
-    http_status: Annotated[int, Field(ge=200, le=599)] | None = None
+    """Without a status, Envoy aborts no request."""
+
+    http_status: Annotated[int, Field(ge=200, le=600)] | None = None
     grpc_status: Annotated[str, AfterValidator(_check_grpc_status)] | None = None
     #: None means 0 %: Envoy then aborts no request.
-    percentage: Percent | None = None
-    percent: Annotated[Any, _DEPRECATED_PERCENT] = None
-    http2_error: Annotated[
-        Any, unsupported("http2Error, which Istio never implemented,", "use httpStatus")
-    ] = Field(default=None, alias="http2Error")
+    percentage: FaultPercent | None = None
+    http2_error: Annotated[str, AfterValidator(_refuse_http2)] | None = Field(
+        default=None, alias="http2Error"
+    )
 
     @model_validator(mode="after")
     def _check_one_status(self) -> Abort:
-        if (self.http_status is None) == (self.grpc_status is None):
+        if self.http_status is not None and self.grpc_status is not None:
             raise field_error(
                 Reason.BAD_VALUE,
-                "an abort needs exactly one status",
+                "an abort can't have two statuses",
                 "set either httpStatus or grpcStatus",
             )
         return self

@@ -7,15 +7,14 @@ from enum import StrEnum
 
 from pydantic_core import PydanticCustomError
 
+from .json_path import PathSegments
+
 
 class Reason(StrEnum):
     """Why a field is invalid. Each value is the id of a lint rule."""
 
     UNKNOWN_FIELD = "unknown-field"
-    UNSUPPORTED_FIELD = "unsupported-field"
-    UNSUPPORTED_VALUE = "unsupported-value"
     UNKNOWN_KIND = "unknown-kind"
-    UNSUPPORTED_KIND = "unsupported-kind"
     MISSING_FIELD = "missing-field"
     WRONG_TYPE = "wrong-type"
     BAD_VALUE = "bad-value"
@@ -38,6 +37,12 @@ class FieldError:
     remedy: str
 
 
-def field_error(reason: Reason, what: str, remedy: str) -> PydanticCustomError:
-    """Build the exception that a pydantic validator raises; pydantic adds the path."""
-    return PydanticCustomError(reason.value, "{what}", {"what": what, "remedy": remedy})
+def field_error(
+    reason: Reason, what: str, remedy: str, at: PathSegments = ()
+) -> PydanticCustomError:
+    """Build the exception that a pydantic validator raises; pydantic adds the path.
+
+    ``at`` leads from the validated value to the field that is meant.
+    """
+    context = {"what": what, "remedy": remedy, "at": at}
+    return PydanticCustomError(reason.value, "{what}", context)

@@ -47,10 +47,11 @@ def half_qualified(host: str) -> ServiceName | None:
 
 def overlap(one: str, other: str) -> bool:
     """Return True if some name matches both; each is a name or a wildcard domain."""
-    return _matches(one, other) or _matches(other, one)
+    return covers_host(one, other) or covers_host(other, one)
 
 
-def _matches(name: str, pattern: str) -> bool:
+def covers_host(pattern: str, name: str) -> bool:
+    """Return True if a name or a wildcard domain matches all that ``name`` does."""
     if pattern.startswith("*"):
         return name.endswith(pattern[1:])
     return name == pattern

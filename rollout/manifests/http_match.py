@@ -2,55 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
 from .field_errors import Reason, field_error
 from .field_types import Port
-from .strict_model import StrictModel, unsupported
+from .names import DnsLabel, GatewayName, Labels, is_header_name
+from .not_modelled import NotModelled, NotModelledField
+from .strict_model import StrictModel
 from .string_match import HeaderMatchField, StringMatchField
 
 #: Istio ignores these names among ``headers``: each has a field of its own.
-_NOT_HEADERS: Final = frozenset({"uri", "scheme", "method", "authority"})
-_MATCH_A_HEADER: Final = "match a header that callers send"
+IGNORED_HEADERS: Final = frozenset({"uri", "scheme", "method", "authority"})
+_CLAIMS: Final = ("@request.auth.claims.", "@request.auth.claims[")
+
+
+def is_jwt_claim(header: str) -> bool:
+    """Return True if a name among ``headers`` stands for a claim of a verified JWT."""
+    return header.startswith(_CLAIMS)
 
 
 def _check_header(name: str) -> str:
-    if name in _NOT_HEADERS:
+    if not (is_header_name(name) or is_jwt_claim(name)):
         raise field_error(
             Reason.BAD_VALUE,
-            f'Istio ignores "{name}" under headers',
-            f"use the field {name} next to headers",
-        )
-    if name.startswith("@request.auth."):
-        raise field_error(
-            Reason.UNSUPPORTED_FIELD, "routing by claims of a JWT", "match a request header"
+            f'"{name}" is not the name of a header',
+            "use letters, digits, - and _",
         )
     return name
 
 
-HeaderName = Annotated[str, AfterValidator(_check_header)]
+MatchedHeader = Annotated[str, AfterValidator(_check_header)]
+_CALLER: Final = "which callers a route applies to isn't checked"
+
+_CLAIM: Final = NotModelled(
+    "routing by claims of a JWT", "which requests a route applies to isn't checked"
+)
 
 
 class HttpMatch(StrictModel):
     """A request must meet all conditions; without conditions, every request matches."""
 
     name: str | None = None
-    uri: StringMatchField | None = None
-    scheme: StringMatchField | None = None
-    method: StringMatchField | None = None
-    authority: StringMatchField | None = None
-    headers: dict[HeaderName, HeaderMatchField] = Field(default_factory=dict)
-    without_headers: dict[HeaderName, HeaderMatchField] = Field(default_factory=dict)
+    uri: StringMatchField = None
+    scheme: StringMatchField = None
+    method: StringMatchField = None
+    authority: StringMatchField = None
+    headers: dict[MatchedHeader, HeaderMatchField] = Field(default_factory=dict)
+    without_headers: dict[str, HeaderMatchField] = Field(default_factory=dict)
     query_params: dict[str, HeaderMatchField] = Field(default_factory=dict)
     ignore_uri_case: bool = False
     port: Port | None = None
-    gateways: tuple[str, ...] = ()
-    source_labels: Annotated[Any, unsupported("matching the caller's labels", _MATCH_A_HEADER)] = (
-        None
-    )
+    gateways: tuple[GatewayName, ...] = ()
+    source_labels: Annotated[
+        Labels, NotModelled("matching the caller's labels", _CALLER, changes_requests=False)
+    ] = Field(default_factory=dict)
     source_namespace: Annotated[
-        Any, unsupported("matching the caller's namespace", _MATCH_A_HEADER)
+        DnsLabel | None,
+        NotModelled("matching the caller's namespace", _CALLER, changes_requests=False),
     ] = None
-    stat_prefix: Annotated[Any, unsupported("statPrefix", "remove it")] = None
+    #: Only names Envoy's statistics.
+    stat_prefix: str | None = None
+
+    def not_modelled(self) -> Iterator[NotModelledField]:
+        """Yield the conditions that nothing interprets."""
+        yield from super().not_modelled()
+        if self.jwt_claims:
+            yield NotModelledField(self.json_path("headers"), _CLAIM)
+
+    @property
+    def jwt_claims(self) -> tuple[str, ...]:
+        """Return the names among the headers that stand for claims of a JWT."""
+        return tuple(filter(is_jwt_claim, (*self.headers, *self.without_headers)))
+
+    @property
+    def selects_callers(self) -> bool:
+        """Return True if the match applies only to some callers, or to some verified tokens."""
+        return bool(self.source_labels or self.source_namespace or self.jwt_claims)

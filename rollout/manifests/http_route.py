@@ -5,68 +5,22 @@ https://istio.io/latest/docs/reference/config/networking/virtual-service/
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
+from .cors import CorsPolicy
+from .destinations import Destination, WeightedDestination, check_weights
 from .faults import Fault
 from .field_errors import Reason, field_error
-from .field_types import (
-    ConcreteHost,
-    DnsLabel,
-    Duration,
-    DurationOrZero,
-    Percent,
-    Port,
-    PortSelector,
-)
+from .field_types import Duration, Percent, PercentInt, Port
+from .header_operations import Headers
 from .http_match import HttpMatch
+from .names import ObjectName
+from .not_modelled import NotModelled
 from .retries import Retries
-from .strict_model import StrictModel, unsupported
-from .string_match import Re2Pattern, StringMatchField
-
-
-class Destination(StrictModel):
-    """A Service, or one subset of its pods."""
-
-    host: ConcreteHost
-    subset: DnsLabel | None = None
-    port: PortSelector | None = None
-
-
-class HeaderOperations(StrictModel):
-    set: dict[str, str] = Field(default_factory=dict)
-    add: dict[str, str] = Field(default_factory=dict)
-    remove: tuple[str, ...] = ()
-
-
-class Headers(StrictModel):
-    request: HeaderOperations | None = None
-    response: HeaderOperations | None = None
-
-
-def _check_weight(value: int) -> int:
-    if value < 0:
-        raise field_error(Reason.NEGATIVE_WEIGHT, f"the weight is {value}", "set it to 0 or more")
-    return value
-
-
-class WeightedDestination(StrictModel):
-    """A destination and its weight; a route's only destination gets all requests."""
-
-    destination: Destination
-    weight: Annotated[int, AfterValidator(_check_weight), Field(le=2**31 - 1)] = 0
-    headers: Headers | None = None
-
-
-def _check_weights(value: tuple[WeightedDestination, ...]) -> tuple[WeightedDestination, ...]:
-    if len(value) > 1 and not sum(each.weight for each in value):
-        raise field_error(
-            Reason.ZERO_WEIGHTS,
-            "all weights of the route are 0; Istio's webhook rejects that",
-            "set weights that sum to 100",
-        )
-    return value
+from .strict_model import StrictModel
+from .string_match import Re2Pattern
 
 
 class Mirror(StrictModel):
@@ -77,8 +31,8 @@ class Mirror(StrictModel):
 
 
 class RegexRewrite(StrictModel):
-    match: Re2Pattern
-    rewrite: str
+    match: Annotated[Re2Pattern, Field(min_length=1)]
+    rewrite: Annotated[str, Field(min_length=1)]
 
 
 class Rewrite(StrictModel):
@@ -109,15 +63,20 @@ class Redirect(StrictModel):
     """The response redirects the caller; a part of the URL that is None stays as requested."""
 
     uri: str | None = None
+    prefix_rewrite: Annotated[
+        str | None,
+        NotModelled("redirecting with another prefix", "where it leads to isn't checked"),
+    ] = None
     authority: str | None = None
     port: Port | None = None
     derive_port: Literal["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"] | None = None
-    scheme: Literal["http", "https"] | None = None
-    redirect_code: Literal[301, 302, 303, 307, 308] = 301
+    scheme: Literal["http", "https", ""] | None = None
+    redirect_code: Annotated[int, Field(ge=300, le=399)] = 301
 
     @model_validator(mode="after")
     def _check_target(self) -> Redirect:
-        if not (self.uri or self.authority or self.port or self.derive_port or self.scheme):
+        to = (self.uri, self.authority, self.port, self.derive_port, self.scheme)
+        if not any((*to, self.prefix_rewrite)):
             raise field_error(
                 Reason.BAD_VALUE,
                 "the redirect leads to the requested URL itself",
@@ -130,37 +89,34 @@ class Redirect(StrictModel):
         return self
 
 
+_MAX_BODY_BYTES: Final = 1024 * 1024
+
+
 class Body(StrictModel):
-    string: str | None = None
-    bytes: str | None = None
+    string: Annotated[str, Field(max_length=_MAX_BODY_BYTES)] | None = None
+    bytes: Annotated[str, Field(max_length=_MAX_BODY_BYTES * 4 // 3 + 4)] | None = None
+
+    @model_validator(mode="after")
+    def _check_one_body(self) -> Body:
+        if self.string is not None and self.bytes is not None:
+            raise field_error(
+                Reason.BAD_VALUE, "string and bytes both set the body", "keep one of the two"
+            )
+        return self
 
 
 class DirectResponse(StrictModel):
     """Envoy answers the request itself."""
 
-    status: Annotated[int, Field(ge=200, le=599)]
+    status: Annotated[int, Field(ge=200, le=600)]
     body: Body | None = None
 
 
-Method = Literal[
-    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"
-]
+class Delegate(StrictModel):
+    """Another VirtualService, without hosts, whose routes stand in place of this one."""
 
-
-class CorsPolicy(StrictModel):
-    """How Envoy answers cross-origin requests of browsers."""
-
-    allow_origins: tuple[StringMatchField, ...] = ()
-    allow_methods: tuple[Method, ...] = ()
-    allow_headers: tuple[str, ...] = ()
-    expose_headers: tuple[str, ...] = ()
-    max_age: Duration | None = None
-    allow_credentials: bool | None = None
-    unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
-    allow_origin: Annotated[
-        Any,
-        unsupported("the deprecated field allowOrigin", "write allowOrigins: [{exact: …}]"),
-    ] = None
+    name: ObjectName | None = None
+    namespace: str | None = None
 
 
 _ACTIONS: Final = ("route", "redirect", "direct_response")
@@ -172,30 +128,41 @@ class HttpRoute(StrictModel):
 
     name: str | None = None
     match: tuple[HttpMatch, ...] = ()
-    route: Annotated[tuple[WeightedDestination, ...], AfterValidator(_check_weights)] = ()
+    route: Annotated[tuple[WeightedDestination, ...], check_weights] = ()
     redirect: Redirect | None = None
     direct_response: DirectResponse | None = None
+    delegate: Annotated[
+        Delegate | None,
+        NotModelled(
+            "delegation to another VirtualService",
+            "the delegated routes aren't checked",
+            changes_requests=False,
+        ),
+    ] = None
     rewrite: Rewrite | None = None
-    timeout: DurationOrZero | None = None
+    timeout: Duration | None = None
     retries: Retries | None = None
     fault: Fault | None = None
     mirror: Destination | None = None
     mirror_percentage: Percent | None = None
+    #: The deprecated form of ``mirror_percentage``.
+    mirror_percent: PercentInt | None = Field(
+        default=None, validation_alias=AliasChoices("mirrorPercent", "mirror_percent")
+    )
     mirrors: tuple[Mirror, ...] = ()
     cors_policy: CorsPolicy | None = None
     headers: Headers | None = None
-    delegate: Annotated[
-        Any, unsupported("delegation to another VirtualService", "write the routes here")
-    ] = None
-    mirror_percent: Annotated[
-        Any,
-        unsupported("the deprecated field mirrorPercent", "write mirrorPercentage: {value: …}"),
-    ] = None
 
     @model_validator(mode="after")
     def _check_one_action(self) -> HttpRoute:
         actions = [name for name in _ACTIONS if getattr(self, name)]
-        if not actions:
+        if self.delegate and actions:
+            raise field_error(
+                Reason.ROUTE_ACTIONS,
+                "the route delegates, so it can't have an action of its own",
+                "keep either delegate or the action",
+            )
+        if not actions and not self.delegate:
             raise field_error(
                 Reason.ROUTE_ACTIONS,
                 "the route has no action",
@@ -207,7 +174,8 @@ class HttpRoute(StrictModel):
                 "the route has more than one action",
                 "keep one of route, redirect and directResponse",
             )
-        if not self.route and (extra := [it for it in _WITH_ROUTE_ONLY if getattr(self, it)]):
+        extra = [it for it in _WITH_ROUTE_ONLY if getattr(self, it)]
+        if extra and (self.redirect or self.direct_response):
             raise field_error(
                 Reason.ROUTE_ACTIONS,
                 f"the route forwards no request, so it can't have {' or '.join(extra)}",
@@ -221,11 +189,26 @@ class HttpRoute(StrictModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_one_authority(self) -> HttpRoute:
+        rewritten = [self.rewrite.authority] if self.rewrite and self.rewrite.authority else []
+        headers = [*self.headers.authorities()] if self.headers else []
+        if len(rewritten) + len(headers) > 1:
+            raise field_error(
+                Reason.BAD_VALUE,
+                "the host of the request is set more than once",
+                "keep one of rewrite.authority and the headers host and :authority",
+                ("headers",),
+            )
+        return self
+
     @property
     def mirror_destinations(self) -> tuple[tuple[Destination, float], ...]:
         """Return each mirror of ``mirror`` or ``mirrors`` with the percentage of requests."""
         if self.mirror:
-            percent = 100.0 if self.mirror_percentage is None else self.mirror_percentage.value
+            percent = 100.0 if self.mirror_percent is None else float(self.mirror_percent)
+            if self.mirror_percentage is not None:
+                percent = self.mirror_percentage.value
             return ((self.mirror, percent),)
         return tuple(
             (each.destination, 100.0 if each.percentage is None else each.percentage.value)

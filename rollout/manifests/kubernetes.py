@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .untyped import list_or_empty, mapping_or_empty, text_or_none
@@ -34,6 +34,9 @@ class Service:
     #: Empty if something other than Kubernetes writes the endpoints.
     selector: Mapping[str, str]
     external_name: str | None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    #: True for a Service without an address of its own (``clusterIP: None``).
+    headless: bool = False
 
     def port(self, number: int) -> ServicePort | None:
         return next((each for each in self.ports if each.number == number), None)
@@ -73,13 +76,16 @@ class Autoscaler:
 def parse_service(document: Mapping[str, Any], namespace: str) -> Service:
     """Parse a Service; ignore malformed fields."""
     spec = mapping_or_empty(document.get("spec"))
+    metadata = mapping_or_empty(document.get("metadata"))
     external = spec.get("externalName") if spec.get("type") == "ExternalName" else None
     return Service(
         namespace=namespace,
-        name=str(mapping_or_empty(document.get("metadata")).get("name")),
+        name=str(metadata.get("name")),
         ports=tuple(_service_ports(spec)),
         selector=_labels(spec.get("selector")),
         external_name=external if isinstance(external, str) else None,
+        annotations=_labels(metadata.get("annotations")),
+        headless=spec.get("clusterIP") == "None",
     )
 
 

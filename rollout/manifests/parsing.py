@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .field_errors import FieldError, Reason
 from .json_path import PathSegments, render_path
-from .kinds import ISTIO_GROUP_SUFFIX, SUPPORTED, UNSUPPORTED, SupportedKind
+from .kinds import ISTIO_GROUP_SUFFIX, OTHERS, SUPPORTED, SupportedKind
 from .metadata import DEFAULT_NAMESPACE, IstioObject
-from .strict_model import ConvertedFrom, StrictModel, Unsupported
+from .not_modelled import NotModelledField
+from .strict_model import ConvertedFrom, StrictModel, models_of
 
 _REASONS: Final = {reason.value: reason for reason in Reason}
 #: The beginnings or ends of pydantic's error types for a value of the right type, out of range.
@@ -46,11 +47,13 @@ class ParsedManifest:
 
     ``manifest`` is None if there are errors. ``partial`` is the object without the invalid fields,
     so that other rules can still check it; it is None if a required field is invalid.
+    ``not_modelled`` are its valid fields that nothing interprets.
     """
 
     errors: tuple[FieldError, ...]
     manifest: IstioObject | None = None
     partial: IstioObject | None = None
+    not_modelled: tuple[NotModelledField, ...] = ()
 
 
 def is_istio(api_version: str) -> bool:
@@ -64,17 +67,38 @@ def parse_manifest(
     """Parse an object of Istio's. An object without a namespace gets ``default_namespace``."""
     group, _, version = str(document["apiVersion"]).partition("/")
     kind = str(document["kind"])
+    if other := OTHERS.get((group, kind)):
+        return ParsedManifest((), not_modelled=(NotModelledField("", other),))
     supported = SUPPORTED.get((group, kind))
     if supported is None or version not in supported.versions:
         return ParsedManifest((_kind_error(group, version, kind, supported),))
     namespaced = _with_namespace(document, default_namespace)
     try:
-        manifest = supported.model.model_validate_json(json.dumps(namespaced)).with_paths()
+        manifest = _validated(supported.model, namespaced)
     except ValidationError as error:
         details = _without_consequences(error.errors(include_url=False, include_input=False))
         errors = tuple(_field_error(supported.model, each) for each in details)
-        return ParsedManifest(errors, partial=_parse_rest(supported.model, namespaced, details))
-    return ParsedManifest((), manifest, manifest)
+        partial = _parse_rest(supported.model, namespaced, details)
+        return ParsedManifest(errors, None, partial, _not_modelled(supported, partial))
+    return ParsedManifest((), manifest, manifest, _not_modelled(supported, manifest))
+
+
+def _validated(model: type[IstioObject], document: Mapping[str, Any]) -> IstioObject:
+    metadata = document.get("metadata")
+    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    return model.model_validate_json(
+        json.dumps(document), context={"namespace": namespace}
+    ).with_paths()
+
+
+def _not_modelled(
+    supported: SupportedKind, manifest: IstioObject | None
+) -> tuple[NotModelledField, ...]:
+    kind = supported.not_modelled
+    return (
+        *([NotModelledField("", kind)] if kind else ()),
+        *(manifest.not_modelled() if manifest else ()),
+    )
 
 
 def _kind_error(group: str, version: str, kind: str, supported: SupportedKind | None) -> FieldError:
@@ -85,9 +109,7 @@ def _kind_error(group: str, version: str, kind: str, supported: SupportedKind | 
             f"{group} has no version {version} of {kind}",
             f"write {group}/{supported.versions[0]}",
         )
-    if remedy := UNSUPPORTED.get((group, kind)):
-        return FieldError(Reason.UNSUPPORTED_KIND, "kind", f"{kind} is not supported", remedy)
-    known = (*SUPPORTED, *UNSUPPORTED)
+    known = (*SUPPORTED, *OTHERS)
     if elsewhere := [its_group for its_group, its_kind in known if its_kind == kind]:
         remedy = f"did you mean the group {elsewhere[0]}?"
     else:
@@ -116,7 +138,8 @@ def _without_consequences(errors: list[ErrorDetails]) -> list[ErrorDetails]:
 
 def _segments(error: ErrorDetails) -> PathSegments:
     # pydantic appends "[key]" to the path of an invalid key; the path already names the key.
-    return tuple(segment for segment in error["loc"] if segment != "[key]")
+    path = tuple(segment for segment in error["loc"] if segment != "[key]")
+    return (*path, *error.get("ctx", {}).get("at", ()))
 
 
 def _field_error(model: type[StrictModel], error: ErrorDetails) -> FieldError:
@@ -124,9 +147,7 @@ def _field_error(model: type[StrictModel], error: ErrorDetails) -> FieldError:
     path = render_path(segments)
     kind = error["type"]
     if reason := _REASONS.get(kind):
-        names_feature = reason in {Reason.UNSUPPORTED_FIELD, Reason.UNSUPPORTED_VALUE}
-        what = f"{error['msg']} is not supported" if names_feature else error["msg"]
-        return FieldError(reason, path, what, error["ctx"]["remedy"])
+        return FieldError(reason, path, error["msg"], error["ctx"]["remedy"])
     if kind == "extra_forbidden":
         return unknown_field(segments, _fields_at(model, segments[:-1]))
     if kind == "missing":
@@ -175,7 +196,7 @@ def _did_you_mean(written: str, known: Sequence[str]) -> str:
 
 
 def _fields_at(model: type[StrictModel], path: PathSegments) -> list[str]:
-    """Return the names of the supported fields of the model at ``path``."""
+    """Return the names of the fields of the model at ``path``."""
     models = [model]
     for segment in path:
         below: list[type[StrictModel]] = []
@@ -183,24 +204,10 @@ def _fields_at(model: type[StrictModel], path: PathSegments) -> list[str]:
             for name, field in one.model_fields.items():
                 if segment in (field.alias, name):
                     converted = [it.model for it in field.metadata if isinstance(it, ConvertedFrom)]
-                    below += converted or list(_models_of(field.annotation))
+                    below += converted or list(models_of(field.annotation))
         # An index of a list or a key of a mapping leads to the models that were found already.
         models = below or models
-    return [
-        field.alias or name
-        for one in models
-        for name, field in one.model_fields.items()
-        if not any(isinstance(each, Unsupported) for each in field.metadata)
-    ]
-
-
-def _models_of(annotation: Any) -> Iterator[type[StrictModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
-        yield annotation
-    elif isinstance(annotation, ConvertedFrom):
-        yield annotation.model
-    for inner in (*get_args(annotation), *getattr(annotation, "__metadata__", ())):
-        yield from _models_of(inner)
+    return [field.alias or name for one in models for name, field in one.model_fields.items()]
 
 
 def _parse_rest(
@@ -214,7 +221,7 @@ def _parse_rest(
             return None
         _remove(rest, path, last)
     try:
-        return model.model_validate_json(json.dumps(rest)).with_paths()
+        return _validated(model, rest)
     except ValidationError:
         return None
 

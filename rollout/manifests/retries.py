@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
 from .field_errors import Reason, field_error
 from .field_types import Duration
-from .strict_model import StrictModel, unsupported
+from .not_modelled import NotModelled
+from .strict_model import StrictModel
 
 #: Envoy's retry conditions; Istio's webhook accepts these names and HTTP statuses.
 #: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter
@@ -32,6 +33,15 @@ CONDITIONS: Final = frozenset(
         "unavailable",
     }
 )
+#: The HTTP statuses that have a name.
+_STATUSES: Final = frozenset(
+    str(status)
+    for first, last in (
+        (100, 103), (200, 208), (226, 226), (300, 305), (307, 308), (400, 418), (421, 426),
+        (428, 429), (431, 431), (451, 451), (500, 508), (510, 511),
+    )
+    for status in range(first, last + 1)
+)  # fmt: skip
 #: Istio's defaults for a route without ``retries``.
 DEFAULT_ATTEMPTS: Final = 2
 DEFAULT_CONDITIONS: Final = ("connect-failure", "refused-stream", "unavailable", "cancelled")
@@ -39,8 +49,7 @@ DEFAULT_CONDITIONS: Final = ("connect-failure", "refused-stream", "unavailable",
 
 def _check_conditions(value: str) -> str:
     for condition in value.split(","):
-        status = condition.isdecimal() and 100 <= int(condition) <= 599
-        if condition not in CONDITIONS and not status:
+        if condition not in CONDITIONS and condition not in _STATUSES:
             raise field_error(
                 Reason.BAD_VALUE,
                 f'"{condition}" is not a retry condition',
@@ -58,12 +67,15 @@ class Retries(StrictModel):
     backoff: Duration | None = None
     retry_ignore_previous_hosts: bool | None = None
     retry_remote_localities: Annotated[
-        Any, unsupported("retrying in other localities", "remove retryRemoteLocalities")
+        bool | None,
+        NotModelled("retrying in other localities", "the localities of retries aren't checked"),
     ] = None
 
     @model_validator(mode="after")
     def _check_attempts(self) -> Retries:
-        configured = self.per_try_timeout or self.retry_on or self.backoff
+        configured = (
+            self.per_try_timeout or self.retry_on or self.retry_remote_localities is not None
+        )
         if self.attempts == 0 and configured:
             raise field_error(
                 Reason.RETRIES_CONTRADICT,

@@ -1,76 +1,79 @@
-"""The kinds of security.istio.io: AuthorizationPolicy, PeerAuthentication, RequestAuthentication.
+"""AuthorizationPolicy and PeerAuthentication of security.istio.io.
 
 https://istio.io/latest/docs/reference/config/security/
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from .field_types import Duration
-from .metadata import IstioObject, PolicyTargetReference, WorkloadSelector
-from .strict_model import StrictModel, unsupported
+from .authorization_rules import AccessRule
+from .field_errors import Reason, field_error
+from .metadata import IstioObject, ProviderReference, TargetedSpec, WorkloadSelector
+from .not_modelled import NotModelled
+from .strict_model import StrictModel
 
-
-class Source(StrictModel):
-    principals: tuple[str, ...] = ()
-    not_principals: tuple[str, ...] = ()
-    request_principals: tuple[str, ...] = ()
-    not_request_principals: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-    not_namespaces: tuple[str, ...] = ()
-    service_accounts: tuple[str, ...] = ()
-    not_service_accounts: tuple[str, ...] = ()
-    ip_blocks: tuple[str, ...] = ()
-    not_ip_blocks: tuple[str, ...] = ()
-    remote_ip_blocks: tuple[str, ...] = ()
-    not_remote_ip_blocks: tuple[str, ...] = ()
+#: What the authorizer behind action CUSTOM is never asked about.
+_NOT_CUSTOM: Final = (
+    "namespaces",
+    "not_namespaces",
+    "principals",
+    "not_principals",
+    "request_principals",
+    "not_request_principals",
+)
 
 
-class Operation(StrictModel):
-    hosts: tuple[str, ...] = ()
-    not_hosts: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()
-    not_ports: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    not_methods: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    not_paths: tuple[str, ...] = ()
-
-
-class Condition(StrictModel):
-    key: str
-    values: tuple[str, ...] = ()
-    not_values: tuple[str, ...] = ()
-
-
-class RuleFrom(StrictModel):
-    source: Source
-
-
-class RuleTo(StrictModel):
-    operation: Operation
-
-
-class AccessRule(StrictModel):
-    from_: tuple[RuleFrom, ...] = Field(default=(), alias="from")
-    to: tuple[RuleTo, ...] = ()
-    when: tuple[Condition, ...] = ()
-
-
-class AuthorizationPolicySpec(StrictModel):
+class AuthorizationPolicySpec(TargetedSpec):
     """Without rules a policy matches no request, so an ALLOW policy then denies all requests."""
 
-    selector: WorkloadSelector | None = None
-    target_ref: PolicyTargetReference | None = None
-    target_refs: tuple[PolicyTargetReference, ...] = ()
-    rules: tuple[AccessRule, ...] = ()
-    action: Literal["ALLOW", "DENY", "AUDIT"] = "ALLOW"
-    provider: Annotated[
-        Any, unsupported("a custom authorization provider", "use ALLOW or DENY with rules")
-    ] = None
+    rules: Annotated[tuple[AccessRule, ...], Field(max_length=512)] = ()
+    action: Annotated[
+        Literal["ALLOW", "DENY", "AUDIT", "CUSTOM"],
+        NotModelled(
+            "an external authorizer",
+            "which requests it allows isn't checked",
+            frozenset({"CUSTOM"}),
+        ),
+    ] = "ALLOW"
+    provider: ProviderReference | None = None
+
+    @model_validator(mode="after")
+    def _check_action(self) -> AuthorizationPolicySpec:
+        if self.action in {"DENY", "CUSTOM"} and not self.rules:
+            raise field_error(
+                Reason.MISSING_FIELD,
+                f"a {self.action} policy without rules matches no request; Istio rejects it",
+                "add rules, or rules: [{}] for every request",
+                ("rules",),
+            )
+        if (self.action == "CUSTOM") != (self.provider is not None):
+            raise field_error(
+                Reason.BAD_VALUE if self.provider else Reason.MISSING_FIELD,
+                "the action CUSTOM needs a provider, and only CUSTOM can have one",
+                "set both, or neither",
+                ("provider",),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_custom_rules(self) -> AuthorizationPolicySpec:
+        for index, rule in enumerate(self.rules if self.action == "CUSTOM" else ()):
+            sources = (each.source for each in rule.from_)
+            keys = (each.key for each in rule.when)
+            if any(getattr(source, name) for source in sources for name in _NOT_CUSTOM) or any(
+                key in {"source.namespace", "source.principal"} or key.startswith("request.auth.")
+                for key in keys
+            ):
+                raise field_error(
+                    Reason.BAD_VALUE,
+                    "rules of the action CUSTOM can't ask for the caller's identity",
+                    "remove principals and namespaces; the provider gets them",
+                    ("rules", index),
+                )
+        return self
 
 
 class AuthorizationPolicy(IstioObject):
@@ -88,48 +91,27 @@ class PeerAuthenticationSpec(StrictModel):
     mtls: Mtls | None = None
     port_level_mtls: dict[str, Mtls] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _check_ports(self) -> PeerAuthenticationSpec:
+        if self.port_level_mtls and not (self.selector and self.selector.match_labels):
+            raise field_error(
+                Reason.BAD_VALUE,
+                "a policy for all pods can't have other modes for single ports",
+                "add a selector with labels, or remove it",
+                ("portLevelMtls",),
+            )
+        for port in self.port_level_mtls:
+            if not port.isdecimal() or not 1 <= int(port) <= 65535:
+                raise field_error(
+                    Reason.BAD_VALUE,
+                    f'"{port}" is not a port',
+                    "write a number from 1 to 65535",
+                    ("portLevelMtls", port),
+                )
+        return self
+
 
 class PeerAuthentication(IstioObject):
     """Whether a workload requires mutual TLS of its callers."""
 
     spec: PeerAuthenticationSpec = Field(default_factory=PeerAuthenticationSpec)
-
-
-class JwtHeader(StrictModel):
-    name: str
-    prefix: str | None = None
-
-
-class ClaimToHeader(StrictModel):
-    header: str
-    claim: str
-
-
-class JwtRule(StrictModel):
-    issuer: str
-    audiences: tuple[str, ...] = ()
-    jwks_uri: str | None = None
-    jwks: str | None = None
-    from_headers: tuple[JwtHeader, ...] = ()
-    from_params: tuple[str, ...] = ()
-    from_cookies: tuple[str, ...] = ()
-    output_payload_to_header: str | None = None
-    output_claim_to_headers: tuple[ClaimToHeader, ...] = ()
-    forward_original_token: bool = False
-    timeout: Duration | None = None
-    space_delimited_claims: tuple[str, ...] = ()
-
-
-class RequestAuthenticationSpec(StrictModel):
-    """Requests without a token pass; only an AuthorizationPolicy can require a token."""
-
-    selector: WorkloadSelector | None = None
-    target_ref: PolicyTargetReference | None = None
-    target_refs: tuple[PolicyTargetReference, ...] = ()
-    jwt_rules: tuple[JwtRule, ...] = ()
-
-
-class RequestAuthentication(IstioObject):
-    """Which issuers' tokens a workload accepts."""
-
-    spec: RequestAuthenticationSpec = Field(default_factory=RequestAuthenticationSpec)

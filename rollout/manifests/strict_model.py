@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from functools import cache
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, PrivateAttr
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
-from .field_errors import Reason, field_error
 from .json_path import PathSegments, render_path
+from .not_modelled import NotModelled, NotModelledField
 
 
 class StrictModel(BaseModel):
     """A mapping of a manifest. Its fields are written in camelCase; other fields are errors.
 
+    A model has every field that Istio has. Those that nothing here interprets are annotated with
+    ``NotModelled``, and ``not_modelled`` finds them.
+
     The models use pydantic, where the service uses msgspec: pydantic reports every error of an
     object with its path, msgspec stops at the first one.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, defer_build=True, extra="forbid", frozen=True, strict=True
+    )
 
     _path: PathSegments = PrivateAttr(default=())
 
@@ -34,8 +40,7 @@ class StrictModel(BaseModel):
 
     def children(self) -> Iterator[tuple[PathSegments, StrictModel]]:
         """Yield the models directly below this one, each with its path relative to this one."""
-        for name, field in type(self).model_fields.items():
-            alias = field.alias or name
+        for name, alias in _fields_with_models(type(self)):
             value = getattr(self, name)
             if isinstance(value, StrictModel):
                 yield (alias,), value
@@ -47,6 +52,14 @@ class StrictModel(BaseModel):
                 for key, each in value.items():
                     if isinstance(each, StrictModel):
                         yield (alias, key), each
+
+    def not_modelled(self) -> Iterator[NotModelledField]:
+        """Yield the fields, of this model and below, that are valid and that nothing interprets."""
+        for name, alias, marker in _marked_fields(type(self)):
+            if marker.applies_to(getattr(self, name)):
+                yield NotModelledField(self.json_path(alias), marker)
+        for _, model in self.children():
+            yield from model.not_modelled()
 
     def with_paths(self, path: PathSegments = ()) -> Self:
         """Set the path of this model and of all models below it; return this model."""
@@ -82,14 +95,31 @@ class ConvertedFrom:
         )
 
 
-class Unsupported(BeforeValidator):
-    """Annotates a field that Istio has and these models do not support."""
+@cache
+def _fields_with_models(model: type[StrictModel]) -> tuple[tuple[str, str], ...]:
+    """Return the name and the alias of each field that models can be in."""
+    return tuple(
+        (name, field.alias or name)
+        for name, field in model.model_fields.items()
+        if any(True for _ in models_of(field.annotation))
+    )
 
 
-def unsupported(what: str, remedy: str) -> Unsupported:
-    """Annotate a field so that any value of it is an error; ``what`` names the feature."""
+@cache
+def _marked_fields(model: type[StrictModel]) -> tuple[tuple[str, str, NotModelled], ...]:
+    return tuple(
+        (name, field.alias or name, marker)
+        for name, field in model.model_fields.items()
+        for marker in field.metadata
+        if isinstance(marker, NotModelled)
+    )
 
-    def reject(_: Any) -> Any:
-        raise field_error(Reason.UNSUPPORTED_FIELD, what, remedy)
 
-    return Unsupported(reject)
+def models_of(annotation: Any) -> Iterator[type[StrictModel]]:
+    """Yield the models in the type of a field; for a converted field, the model as written."""
+    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
+        yield annotation
+    elif isinstance(annotation, ConvertedFrom):
+        yield annotation.model
+    for inner in (*get_args(annotation), *getattr(annotation, "__metadata__", ())):
+        yield from models_of(inner)

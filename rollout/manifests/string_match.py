@@ -102,16 +102,16 @@ class StringMatchManifest(StrictModel):
     regex: Re2Pattern | None = None
 
     def to_match(self) -> StringMatch | None:
-        """Return the match, None if no field is set; raise a field error for two, or for ""."""
+        """Return the match, None if no field is set; raise a field error for two."""
         kinds = [kind for kind in ("exact", "prefix", "regex") if getattr(self, kind) is not None]
         if len(kinds) > 1:
             raise field_error(
                 Reason.MATCH_KINDS,
-                f"the match has {' and '.join(kinds)}, but Istio would use only one of them",
+                f"the match has {' and '.join(kinds)}, but Istio accepts only one of them",
                 "keep one of exact, prefix and regex",
             )
-        if self.prefix == "" or self.regex == "":
-            raise field_error(Reason.BAD_VALUE, f"the {kinds[0]} is empty", "set what it matches")
+        if self.regex == "":
+            raise field_error(Reason.BAD_VALUE, "the regex is empty", "set what it matches")
         if self.exact is not None:
             return Exact(self.exact)
         if self.prefix is not None:
@@ -129,13 +129,8 @@ class HeaderMatchManifest(StringMatchManifest):
     regex: Annotated[str, AfterValidator(_check_regex_or_star)] | None = None
 
 
-def _string_match(written: StringMatchManifest) -> StringMatch:
-    match = written.to_match()
-    if match is None:
-        raise field_error(
-            Reason.MATCH_KINDS, "the match is empty", "set one of exact, prefix and regex"
-        )
-    return match
+def _string_match(written: StringMatchManifest | None) -> StringMatch | None:
+    return None if written is None else written.to_match()
 
 
 def _header_match(written: HeaderMatchManifest) -> ValueMatch:
@@ -143,9 +138,22 @@ def _header_match(written: HeaderMatchManifest) -> ValueMatch:
     return Present() if match is None or match == Regex("*") else match
 
 
-#: For a path, a method or a host: exactly one of the fields is set.
+def _origin_match(written: StringMatchManifest) -> StringMatch:
+    match = written.to_match()
+    if match is None or match in (Exact(""), Prefix("")):
+        raise field_error(
+            Reason.MATCH_KINDS, "the match is empty", "set one of exact, prefix and regex"
+        )
+    return match
+
+
+#: For a path, a method or a host. None, like an empty mapping, matches everything.
 StringMatchField = Annotated[
-    Exact | Prefix | Regex, ConvertedFrom(StringMatchManifest, _string_match)
+    Exact | Prefix | Regex | None, ConvertedFrom(StringMatchManifest, _string_match)
+]
+#: For an origin of a cross-origin request: exactly one of the fields is set, and not empty.
+OriginMatchField = Annotated[
+    Exact | Prefix | Regex, ConvertedFrom(StringMatchManifest, _origin_match)
 ]
 #: For a header or a query parameter: an empty match means that it is present.
 HeaderMatchField = Annotated[

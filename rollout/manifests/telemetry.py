@@ -7,30 +7,41 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from .field_errors import Reason, field_error
 from .field_types import Duration
-from .metadata import IstioObject, PolicyTargetReference, ProviderReference, WorkloadSelector
+from .metadata import IstioObject, ProviderReference, TargetedSpec
 from .strict_model import StrictModel
+
+Text = Annotated[str, Field(min_length=1)]
 
 
 class TracingSelector(StrictModel):
     mode: Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"] = "CLIENT_AND_SERVER"
 
 
-class LiteralTag(StrictModel):
-    value: str
+class TextTag(StrictModel):
+    value: Text
 
 
 class NamedTag(StrictModel):
-    name: str
+    name: Text
     default_value: str | None = None
 
 
 class CustomTag(StrictModel):
-    literal: LiteralTag | None = None
+    literal: TextTag | None = None
+    formatter: TextTag | None = None
     environment: NamedTag | None = None
     header: NamedTag | None = None
+
+    @model_validator(mode="after")
+    def _check_one_source(self) -> CustomTag:
+        sources = (self.literal, self.formatter, self.environment, self.header)
+        if sum(each is not None for each in sources) > 1:
+            raise field_error(Reason.BAD_VALUE, "a tag has one source", "keep one of them")
+        return self
 
 
 class Tracing(StrictModel):
@@ -38,20 +49,55 @@ class Tracing(StrictModel):
     providers: tuple[ProviderReference, ...] = ()
     random_sampling_percentage: Annotated[float, Field(ge=0, le=100)] | None = None
     disable_span_reporting: bool | None = None
-    custom_tags: dict[str, CustomTag] = Field(default_factory=dict)
+    disable_context_propagation: bool | None = None
+    custom_tags: dict[Text, CustomTag] = Field(default_factory=dict)
     use_request_id_for_trace_sampling: bool | None = None
     enable_istio_tags: bool | None = None
 
 
 class MetricSelector(StrictModel):
-    metric: str | None = None
-    custom_metric: str | None = None
+    metric: (
+        Literal[
+            "ALL_METRICS",
+            "REQUEST_COUNT",
+            "REQUEST_DURATION",
+            "REQUEST_SIZE",
+            "RESPONSE_SIZE",
+            "TCP_OPENED_CONNECTIONS",
+            "TCP_CLOSED_CONNECTIONS",
+            "TCP_SENT_BYTES",
+            "TCP_RECEIVED_BYTES",
+            "GRPC_REQUEST_MESSAGES",
+            "GRPC_RESPONSE_MESSAGES",
+        ]
+        | None
+    ) = None
+    custom_metric: Text | None = None
     mode: Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"] = "CLIENT_AND_SERVER"
+
+    @model_validator(mode="after")
+    def _check_one_metric(self) -> MetricSelector:
+        if self.metric and self.custom_metric:
+            raise field_error(
+                Reason.BAD_VALUE, "metric and customMetric exclude each other", "keep one of them"
+            )
+        return self
 
 
 class TagOverride(StrictModel):
     operation: Literal["UPSERT", "REMOVE"] = "UPSERT"
     value: str | None = None
+
+    @model_validator(mode="after")
+    def _check_value(self) -> TagOverride:
+        if (self.operation == "UPSERT") != bool(self.value):
+            raise field_error(
+                Reason.BAD_VALUE,
+                "UPSERT needs a value, and REMOVE can't have one",
+                "add or remove the value",
+                ("value",),
+            )
+        return self
 
 
 class MetricsOverride(StrictModel):
@@ -67,7 +113,7 @@ class Metrics(StrictModel):
 
 
 class LogFilter(StrictModel):
-    expression: str
+    expression: str | None = None
 
 
 class AccessLogging(StrictModel):
@@ -77,10 +123,7 @@ class AccessLogging(StrictModel):
     filter: LogFilter | None = None
 
 
-class TelemetrySpec(StrictModel):
-    selector: WorkloadSelector | None = None
-    target_ref: PolicyTargetReference | None = None
-    target_refs: tuple[PolicyTargetReference, ...] = ()
+class TelemetrySpec(TargetedSpec):
     tracing: tuple[Tracing, ...] = ()
     metrics: tuple[Metrics, ...] = ()
     access_logging: tuple[AccessLogging, ...] = ()

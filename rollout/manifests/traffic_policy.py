@@ -5,103 +5,25 @@ https://istio.io/latest/docs/reference/config/networking/destination-rule/
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from .field_errors import Reason, field_error
-from .field_types import Count, Duration, DurationOrZero, PercentInt
-from .strict_model import StrictModel, unsupported
+from .field_types import Count, Duration, DurationOrZero, PercentInt, Port, PortSelector, Unsigned
+from .load_balancing import LoadBalancer
+from .names import is_address, is_domain
+from .not_modelled import NotModelled
+from .strict_model import StrictModel
 
 #: Envoy's default.
 DEFAULT_MAX_EJECTION_PERCENT: Final = 10
-_ALGORITHMS: Final = frozenset({"UNSPECIFIED", "LEAST_REQUEST", "RANDOM", "ROUND_ROBIN"})
-_UNSUPPORTED_ALGORITHMS: Final = frozenset({"PASSTHROUGH", "LEAST_CONN"})
-
-
-def _check_algorithm(value: str) -> str:
-    if value in _UNSUPPORTED_ALGORITHMS:
-        raise field_error(
-            Reason.UNSUPPORTED_VALUE,
-            f"the load balancing algorithm {value}",
-            "use LEAST_REQUEST, ROUND_ROBIN or RANDOM",
-        )
-    if value not in _ALGORITHMS:
-        raise field_error(
-            Reason.BAD_VALUE,
-            f'"{value}" is not a load balancing algorithm',
-            "use LEAST_REQUEST, ROUND_ROBIN or RANDOM",
-        )
-    return value
-
-
-class HttpCookie(StrictModel):
-    """A cookie without ``ttl`` is a session cookie."""
-
-    name: str
-    path: str | None = None
-    ttl: DurationOrZero | None = None
-    attributes: Annotated[
-        Any, unsupported("setting attributes of the cookie", "remove attributes")
-    ] = None
-
-
-class RingHash(StrictModel):
-    minimum_ring_size: Annotated[int, Field(ge=0)] = 1024
-
-
-class ConsistentHash(StrictModel):
-    """Sends the same caller to the same pod of a subset. The weights still choose the subset."""
-
-    http_header_name: str | None = None
-    http_cookie: HttpCookie | None = None
-    minimum_ring_size: Annotated[int, Field(ge=0)] | None = None
-    ring_hash: RingHash | None = None
-    use_source_ip: Annotated[
-        Any, unsupported("hashing the caller's IP address", "hash a header or a cookie")
-    ] = None
-    http_query_parameter_name: Annotated[
-        Any, unsupported("hashing a query parameter", "hash a header or a cookie")
-    ] = None
-    maglev: Annotated[Any, unsupported("Maglev hashing", "use ringHash")] = None
-
-    @model_validator(mode="after")
-    def _check_one_key(self) -> ConsistentHash:
-        if (self.http_header_name is None) == (self.http_cookie is None):
-            raise field_error(
-                Reason.BAD_VALUE,
-                "consistentHash needs exactly one key",
-                "set either httpHeaderName or httpCookie",
-            )
-        return self
-
-
-class LoadBalancer(StrictModel):
-    simple: Annotated[str, AfterValidator(_check_algorithm)] | None = None
-    consistent_hash: ConsistentHash | None = None
-    locality_lb_setting: Annotated[
-        Any, unsupported("load balancing by locality", "remove localityLbSetting")
-    ] = None
-    warmup: Annotated[Any, unsupported("warm-up of new pods", "remove warmup")] = None
-    warmup_duration_secs: Annotated[
-        Any, unsupported("warm-up of new pods", "remove warmupDurationSecs")
-    ] = None
-
-    @model_validator(mode="after")
-    def _check_one_algorithm(self) -> LoadBalancer:
-        if self.simple and self.consistent_hash:
-            raise field_error(
-                Reason.BAD_VALUE,
-                "simple and consistentHash both choose the load balancing algorithm",
-                "keep one of the two",
-            )
-        return self
 
 
 class TcpKeepalive(StrictModel):
-    probes: Annotated[int, Field(ge=0)] | None = None
-    time: Duration | None = None
-    interval: Duration | None = None
+    probes: Unsigned | None = None
+    time: DurationOrZero | None = None
+    interval: DurationOrZero | None = None
 
 
 class TcpPool(StrictModel):
@@ -110,6 +32,11 @@ class TcpPool(StrictModel):
     tcp_keepalive: TcpKeepalive | None = None
     max_connection_duration: Duration | None = None
     idle_timeout: DurationOrZero | None = None
+
+
+class Http2KeepAlive(StrictModel):
+    interval: DurationOrZero | None = None
+    timeout: DurationOrZero | None = None
 
 
 class HttpPool(StrictModel):
@@ -122,9 +49,22 @@ class HttpPool(StrictModel):
     h2_upgrade_policy: Literal["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"] = Field(
         default="DEFAULT", alias="h2UpgradePolicy"
     )
-    use_client_protocol: Annotated[
-        Any, unsupported("forwarding with the caller's protocol", "remove useClientProtocol")
-    ] = None
+    use_client_protocol: bool | None = None
+    http2_keep_alive: Annotated[
+        Http2KeepAlive | None,
+        NotModelled("keepalive of HTTP/2", "when idle connections break isn't checked"),
+    ] = Field(default=None, alias="http2KeepAlive")
+
+    @model_validator(mode="after")
+    def _check_protocol(self) -> HttpPool:
+        if self.h2_upgrade_policy == "UPGRADE" and self.use_client_protocol:
+            raise field_error(
+                Reason.BAD_VALUE,
+                "h2UpgradePolicy: UPGRADE and useClientProtocol exclude each other",
+                "keep one of them",
+                ("useClientProtocol",),
+            )
+        return self
 
 
 class ConnectionPool(StrictModel):
@@ -133,56 +73,143 @@ class ConnectionPool(StrictModel):
     tcp: TcpPool | None = None
     http: HttpPool | None = None
 
-
-_LOCAL_ORIGIN: Final = unsupported(
-    "counting locally originated errors separately",
-    "remove splitExternalLocalOriginErrors and consecutiveLocalOriginFailures",
-)
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> ConnectionPool:
+        if self.tcp is None and self.http is None:
+            raise field_error(Reason.MISSING_FIELD, "connectionPool is empty", "add tcp or http")
+        return self
 
 
 class OutlierDetection(StrictModel):
     """When Envoy stops sending requests to a pod for a while (ejects it)."""
 
-    consecutive_5xx_errors: Count | None = Field(default=None, alias="consecutive5xxErrors")
-    consecutive_gateway_errors: Count | None = None
+    consecutive_5xx_errors: Unsigned | None = Field(default=None, alias="consecutive5xxErrors")
+    consecutive_gateway_errors: Unsigned | None = None
     interval: Duration | None = None
     base_ejection_time: Duration | None = None
     max_ejection_percent: PercentInt = DEFAULT_MAX_EJECTION_PERCENT
     min_health_percent: PercentInt = 0
     consecutive_errors: Annotated[
-        Any, unsupported("the deprecated field consecutiveErrors", "use consecutive5xxErrors")
+        int | None,
+        NotModelled(
+            "the deprecated field consecutiveErrors", "when pods are ejected isn't checked"
+        ),
     ] = None
-    split_external_local_origin_errors: Annotated[Any, _LOCAL_ORIGIN] = None
-    consecutive_local_origin_failures: Annotated[Any, _LOCAL_ORIGIN] = None
+    split_external_local_origin_errors: bool | None = None
+    consecutive_local_origin_failures: Unsigned | None = None
+    outlier_detection_http_error_codes: Annotated[
+        tuple[Annotated[int, Field(ge=100, le=599)], ...],
+        NotModelled("other statuses that eject", "when pods are ejected isn't checked"),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _check_local_origin(self) -> OutlierDetection:
+        if self.consecutive_local_origin_failures and not self.split_external_local_origin_errors:
+            raise field_error(
+                Reason.BAD_VALUE,
+                "it has no effect without splitExternalLocalOriginErrors; Istio rejects that",
+                "add splitExternalLocalOriginErrors: true",
+                ("consecutiveLocalOriginFailures",),
+            )
+        return self
 
 
-_TLS_REMEDY: Final = "use ISTIO_MUTUAL or DISABLE, or remove tls so that the mesh decides"
-
-
-def _check_tls_mode(value: str) -> str:
-    if value in {"SIMPLE", "MUTUAL"}:
-        raise field_error(
-            Reason.UNSUPPORTED_VALUE, f"TLS mode {value} to a destination", _TLS_REMEDY
-        )
-    if value not in {"ISTIO_MUTUAL", "DISABLE"}:
-        raise field_error(Reason.BAD_VALUE, f'"{value}" is not a TLS mode', _TLS_REMEDY)
-    return value
-
-
-def _custom_tls(what: str) -> Any:
-    return unsupported(what, _TLS_REMEDY)
+_HANDSHAKE: Final = "the TLS handshake with the destination isn't checked"
+_CUSTOM: Final = NotModelled("a custom TLS handshake", _HANDSHAKE)
 
 
 class ClientTls(StrictModel):
-    mode: Annotated[str, AfterValidator(_check_tls_mode)] = "DISABLE"
-    client_certificate: Annotated[Any, _custom_tls("a custom client certificate")] = None
-    private_key: Annotated[Any, _custom_tls("a custom client certificate")] = None
-    ca_certificates: Annotated[Any, _custom_tls("a custom CA certificate")] = None
-    ca_crl: Annotated[Any, _custom_tls("a revocation list")] = None
-    credential_name: Annotated[Any, _custom_tls("a custom client certificate")] = None
-    subject_alt_names: Annotated[Any, _custom_tls("verifying subject alternative names")] = None
-    sni: Annotated[Any, _custom_tls("a custom server name (SNI)")] = None
-    insecure_skip_verify: Annotated[Any, _custom_tls("TLS without verification")] = None
+    mode: Annotated[
+        Literal["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"],
+        NotModelled(
+            "TLS to a destination outside the mesh", _HANDSHAKE, frozenset({"SIMPLE", "MUTUAL"})
+        ),
+    ] = "DISABLE"
+    client_certificate: Annotated[str | None, _CUSTOM] = None
+    private_key: Annotated[str | None, _CUSTOM] = None
+    ca_certificates: Annotated[str | None, _CUSTOM] = None
+    ca_crl: Annotated[str | None, _CUSTOM] = None
+    credential_name: Annotated[str | None, _CUSTOM] = None
+    subject_alt_names: Annotated[tuple[str, ...], _CUSTOM] = ()
+    sni: Annotated[str | None, _CUSTOM] = None
+    insecure_skip_verify: Annotated[bool | None, _CUSTOM] = None
+
+    @model_validator(mode="after")
+    def _check_certificates(self) -> ClientTls:
+        files = (self.client_certificate, self.private_key, self.ca_certificates, self.ca_crl)
+        custom = self.mode in {"SIMPLE", "MUTUAL"}
+        verified = bool(self.ca_certificates) or self.is_set("subject_alt_names")
+        if self.mode == "SIMPLE":
+            verified = verified or bool(self.credential_name)
+        if custom and self.insecure_skip_verify and verified:
+            raise field_error(
+                Reason.BAD_VALUE,
+                "insecureSkipVerify excludes what the certificate is verified by",
+                "remove insecureSkipVerify, or the certificates and names",
+                ("insecureSkipVerify",),
+            )
+        if custom and self.credential_name and any(files):
+            raise field_error(
+                Reason.BAD_VALUE,
+                "credentialName stands beside certificate files",
+                "keep one of the two",
+                ("credentialName",),
+            )
+        missing = not (self.client_certificate and self.private_key)
+        if self.mode == "MUTUAL" and not self.credential_name and missing:
+            raise field_error(
+                Reason.MISSING_FIELD,
+                "mutual TLS needs a client certificate and its private key",
+                "add credentialName, or clientCertificate and privateKey",
+                ("credentialName",),
+            )
+        return self
+
+
+class PortPolicy(StrictModel):
+    """The policy of one port; it replaces the policy of the host or the subset for that port."""
+
+    port: PortSelector
+    load_balancer: LoadBalancer | None = None
+    connection_pool: ConnectionPool | None = None
+    outlier_detection: OutlierDetection | None = None
+    tls: ClientTls | None = None
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> PortPolicy:
+        blocks = (self.load_balancer, self.connection_pool, self.outlier_detection, self.tls)
+        if not any(each is not None for each in blocks):
+            raise field_error(
+                Reason.MISSING_FIELD, "the policy of the port is empty", "add what it changes"
+            )
+        return self
+
+
+class Tunnel(StrictModel):
+    protocol: Literal["CONNECT", "POST", ""] | None = None
+    target_host: str
+    target_port: Port
+
+    @model_validator(mode="after")
+    def _check_host(self) -> Tunnel:
+        if not (is_domain(self.target_host) or is_address(self.target_host)):
+            raise field_error(
+                Reason.BAD_VALUE,
+                f'"{self.target_host}" is not a host',
+                "write a domain name or an IP address",
+                ("targetHost",),
+            )
+        return self
+
+
+class ProxyProtocol(StrictModel):
+    version: Literal["V1", "V2"] | None = None
+
+
+class RetryBudget(StrictModel):
+    percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    budget_interval: DurationOrZero | None = None
+    min_retry_concurrency: Unsigned | None = None
 
 
 class TrafficPolicy(StrictModel):
@@ -192,11 +219,34 @@ class TrafficPolicy(StrictModel):
     connection_pool: ConnectionPool | None = None
     outlier_detection: OutlierDetection | None = None
     tls: ClientTls | None = None
-    port_level_settings: Annotated[
-        Any, unsupported("a traffic policy per port", "use one policy for the host or the subset")
+    port_level_settings: Annotated[tuple[PortPolicy, ...], Field(max_length=4096)] = ()
+    tunnel: Annotated[
+        Tunnel | None, NotModelled("tunnelling", "where connections lead isn't checked")
     ] = None
-    tunnel: Annotated[Any, unsupported("tunnelling", "remove tunnel")] = None
-    proxy_protocol: Annotated[Any, unsupported("the PROXY protocol", "remove proxyProtocol")] = None
-    retry_budget: Annotated[
-        Any, unsupported("a retry budget", "set connectionPool.http.maxRetries")
+    proxy_protocol: Annotated[
+        ProxyProtocol | None,
+        NotModelled("the PROXY protocol", "whether the destination speaks it isn't checked"),
     ] = None
+    retry_budget: RetryBudget | None = None
+
+    @model_validator(mode="after")
+    def _check_blocks(self) -> TrafficPolicy:
+        if self.tunnel and self.proxy_protocol:
+            raise field_error(
+                Reason.BAD_VALUE, "tunnel and proxyProtocol exclude each other", "keep one of them"
+            )
+        return self
+
+
+def _check_not_empty(policy: TrafficPolicy) -> TrafficPolicy:
+    if not policy.model_fields_set:
+        raise field_error(
+            Reason.MISSING_FIELD,
+            "the traffic policy is empty; Istio's webhook rejects that",
+            "add what it changes, or remove it",
+        )
+    return policy
+
+
+#: A policy in a manifest. Only code may make an empty one.
+WrittenPolicy = Annotated[TrafficPolicy, AfterValidator(_check_not_empty)]

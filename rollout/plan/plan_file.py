@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ..manifests.field_errors import Reason, field_error
-from ..manifests.field_types import DnsLabel, Duration
+from ..manifests.field_types import Duration
 from ..manifests.json_path import render_path
+from ..manifests.names import DnsLabel
 from ..manifests.strict_model import StrictModel
 from .model import Strategy
 

@@ -12,6 +12,9 @@ from ..manifests.gateway import Gateway
 from ..manifests.kubernetes import WORKLOADS, Service, Workload, parse_service, parse_workload
 from ..manifests.metadata import DEFAULT_NAMESPACE, IstioObject
 from ..manifests.parsing import is_istio, parse_manifest
+from ..manifests.security import PeerAuthentication
+from ..manifests.service_entry import ServiceEntry
+from ..manifests.sidecar import Sidecar
 from ..manifests.virtual_service import VirtualService
 from .errors import ManifestsInvalid
 
@@ -50,6 +53,9 @@ def read_applied_manifests(documents: Iterable[Document]) -> AppliedManifests:
         gateways=_of_kind(models, Gateway),
         services=_services(latest),
         workloads=_workloads(latest),
+        service_entries=_of_kind(models, ServiceEntry),
+        sidecars=_of_kind(models, Sidecar),
+        peer_authentications=_of_kind(models, PeerAuthentication),
     )
     return AppliedManifests(objects, latest)
 

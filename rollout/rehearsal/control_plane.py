@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..envoy.configuration import Address, Configuration, LocalAddresses, Objects, PodPort
-from ..envoy.translation import translate
+from ..envoy.local_configuration import gateway_configuration
+from ..envoy.proxy import Proxy
 from ..manifests.virtual_service import VirtualService
 from ..plan.model import Step
 from ..runner.ports import TargetFailed
@@ -24,10 +25,15 @@ class ControlPlane:
     """Holds the applied objects and publishes their configuration, one change at a time."""
 
     def __init__(
-        self, objects: Objects, listeners: Mapping[int, Address], publisher: XdsPublisher
+        self,
+        objects: Objects,
+        proxy: Proxy,
+        listeners: Mapping[int, Address],
+        publisher: XdsPublisher,
     ) -> None:
-        """``listeners`` has the local address of each Gateway port."""
+        """``listeners`` has the local address of each port of the gateway ``proxy``."""
         self._objects = objects
+        self._proxy = proxy
         self._endpoints: Endpoints = {}
         self._listeners = listeners
         self._publisher = publisher
@@ -72,7 +78,8 @@ class ControlPlane:
             self._endpoints = endpoints
 
     def _translate(self, objects: Objects, endpoints: Endpoints) -> Configuration:
-        return translate(objects, LocalAddresses(endpoints, self._listeners))
+        local = LocalAddresses(endpoints, self._listeners)
+        return gateway_configuration(objects, local, self._proxy)
 
 
 class RehearsalTarget:

@@ -13,6 +13,10 @@ class ManifestsInvalid(RehearsalFailed):
     """Istio would refuse some of the objects; the message names each object and field."""
 
 
+class NotRehearsable(RehearsalFailed):
+    """A feature that a rehearsal can't imitate could change its answer; the message names it."""
+
+
 class NoIngress(RehearsalFailed):
     """No Gateway accepts requests for the VirtualService; the message says what is missing."""
 

@@ -21,7 +21,12 @@ _WITHOUT_EFFECT: Final = {
     ),
     ("security.istio.io", "RequestAuthentication"): "tokens are not checked",
     ("telemetry.istio.io", "Telemetry"): ("the rehearsal has an access log and metrics of its own"),
-    ("networking.istio.io", "Sidecar"): "every caller sees every Service",
+    ("networking.istio.io", "Sidecar"): (
+        "it narrows what sidecars reach, and requests come through the gateway"
+    ),
+    ("networking.istio.io", "ServiceEntry"): (
+        "hosts outside the manifests have no endpoints: requests to them fail with 503"
+    ),
     ("networking.k8s.io", "NetworkPolicy"): (
         "all processes are on the loopback interface, where every connection is allowed"
     ),

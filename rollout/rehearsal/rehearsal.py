@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from ..envoy.bootstrap import bootstrap
 from ..envoy.configuration import Objects
+from ..envoy.local_configuration import http_ports
 from ..evidence.counts import Arm
 from ..plan.model import Plan
 from ..runner.ports import Source, Target
@@ -29,7 +30,7 @@ from .envoy_process import running_envoy
 from .envoy_validation import EnvoyValidator
 from .errors import ConfigurationInvalid, RehearsalFailed
 from .executables import find_envoy
-from .ingress import find_ingress, ports_of
+from .ingress import Ingress, find_ingress
 from .istio_metrics import IstioMetrics, serving_metrics
 from .kubelet import Kubelet
 from .load_generator import LoadGenerator
@@ -39,6 +40,7 @@ from .pod_specs import PodOptions, build_pod_specs
 from .prometheus_process import running_prometheus
 from .redis_process import PrivateRedis, running_redis
 from .request_mix import KeyValueMix, RequestMix
+from .risks import Risk, accepted_risks
 from .source import ArmCounts, RehearsalSource
 from .xds_publisher import XdsPublisher
 
@@ -61,7 +63,8 @@ class RehearsalOptions:
 
     ``rate`` is in requests per second, 0 for none. ``mix`` is what they request, None for
     tallykv's keys and counters. The metrics of ``registry`` are served together with the gateway's.
-    ``observers`` are called with each request that the gateway completed.
+    ``observers`` are called with each request that the gateway completed. ``ignored`` names fields
+    and kinds that the rehearsal leaves out, although they could change its answers.
     """
 
     pods: PodOptions = field(default_factory=PodOptions)
@@ -70,6 +73,7 @@ class RehearsalOptions:
     prometheus: bool = True
     registry: CollectorRegistry | None = None
     observers: tuple[Callable[[AccessLogEntry], None], ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,17 +116,19 @@ async def rehearsing(
     options = options or RehearsalOptions()
     find_envoy()  # fail before anything starts
     manifests = read_applied_manifests(documents)
+    routes = [step.routes for step in plan.steps]
+    risks = accepted_risks(manifests.documents, routes, options.ignored)
     objects = _with_first_step(manifests.objects, plan)
-    port, host = find_ingress(objects, plan.steps[0].routes)
+    ingress = find_ingress(objects, plan.steps[0].routes)
     for attempts_left in reversed(range(_ATTEMPTS)):
         async with AsyncExitStack() as stack:
             temporary = tempfile.TemporaryDirectory(
                 prefix="tallykv-rehearsal-", ignore_cleanup_errors=True
             )
             directory = Path(stack.enter_context(temporary))
-            startup = _Startup(directory, plan, manifests, options)
+            startup = _Startup(directory, plan, manifests, options, risks)
             try:
-                rehearsal = await startup.run(stack, objects, port, host)
+                rehearsal = await startup.run(stack, objects, ingress)
             except RehearsalFailed as failed:
                 # A port was free when it was chosen, and another process took it since.
                 if attempts_left and _PORT_IN_USE in str(failed).lower():
@@ -145,17 +151,23 @@ class _Startup:
     """Starts the parts of a rehearsal."""
 
     def __init__(
-        self, directory: Path, plan: Plan, manifests: AppliedManifests, options: RehearsalOptions
+        self,
+        directory: Path,
+        plan: Plan,
+        manifests: AppliedManifests,
+        options: RehearsalOptions,
+        risks: tuple[Risk, ...],
     ) -> None:
         self._directory = directory
         self._plan = plan
         self._manifests = manifests
         self._options = options
+        self._risks = risks
         self._subsets = {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY}
         self._events: list[tuple[float, str]] = []
         self._seconds: dict[str, float] = {}
 
-    async def run(self, stack: AsyncExitStack, objects: Objects, port: int, host: str) -> Rehearsal:
+    async def run(self, stack: AsyncExitStack, objects: Objects, ingress: Ingress) -> Rehearsal:
         """Start everything; the stack stops it in reverse order."""
         options, directory = self._options, self._directory
         started = time.perf_counter()
@@ -165,7 +177,7 @@ class _Startup:
             raise RehearsalFailed(
                 "no pods: give commands with --stable and --canary, or add Deployments of tallykv"
             )
-        ports = ports_of(objects.gateways)
+        ports = http_ports(objects, ingress.proxy)
         admin_address, *addresses = free_addresses(1 + len(ports))
         listeners = dict(zip(ports, addresses, strict=True))
         admin = EnvoyAdmin(admin_address, client)
@@ -179,7 +191,7 @@ class _Startup:
             directory / "xds", admin, EnvoyValidator(directory), directory / ENVOY_LOG
         )
         publisher.directory.mkdir()
-        control_plane = ControlPlane(objects, listeners, publisher)
+        control_plane = ControlPlane(objects, ingress.proxy, listeners, publisher)
         control_plane.write_initial()
 
         # The pods take longest to start. Everything else starts meanwhile.
@@ -202,18 +214,21 @@ class _Startup:
             await kubelet.wait_ready()
         kubelet.readiness_changed = lambda: self._update_endpoints(control_plane, kubelet)
         await control_plane.update_endpoints(kubelet.ready())
-        gateway = url_of(listeners[port])
-        load_generator = LoadGenerator(gateway, host, options.mix or KeyValueMix(), options.rate)
+        gateway = url_of(listeners[ingress.port])
+        load_generator = LoadGenerator(
+            gateway, ingress.host, options.mix or KeyValueMix(), options.rate
+        )
         if options.rate > 0:
             await stack.enter_async_context(load_generator.running())
         self._seconds["all"] = time.perf_counter() - started
         missing = (f"not rehearsed: {each}" for each in not_rehearsed(self._manifests.documents))
+        ignored = dict.fromkeys(f"left out by --ignore: {each}" for each in self._risks)
         return Rehearsal(
             target=RehearsalTarget(control_plane),
             source=RehearsalSource(counts, access_log, admin),
             control_plane=control_plane,
             gateway=gateway,
-            host=host,
+            host=ingress.host,
             admin=admin,
             metrics=f"{url_of(metrics)}/metrics",
             prometheus=prometheus,
@@ -221,7 +236,7 @@ class _Startup:
             directory=directory,
             counts=counts,
             load_generator=load_generator,
-            notes=(*_NOTES, *missing, *specs.notes, *([_REDIS_NOTE] if redis else [])),
+            notes=(*ignored, *_NOTES, *missing, *specs.notes, *([_REDIS_NOTE] if redis else [])),
             events=self._events,
             startup_seconds=self._seconds,
         )

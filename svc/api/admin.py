@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from ..domain.errors import DomainError
+from ..domain.model import StoreFailure
 from ..telemetry.exposition import render
 from .bodies import render_json
 from .context import IDENTITY, LIFECYCLE, SIGNALS, STORE
+from .header_lists import accepts_gzip
 
 MODE: Final = web.AppKey("mode", str)
 
 
 class StoreStatus(msgspec.Struct, frozen=True):
+    """``state`` is starting, loading, serving, or failing if the store does not answer.
+
+    ``loaded_ratio`` is there while the store loads its data from disk.
+    """
+
     mode: str
+    state: str
     answers: bool
     redis_version: str | None
     ping_ms: float | None
     error: str | None
+    loaded_ratio: float | None
+    failures: Sequence[StoreFailure]
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -60,12 +71,18 @@ async def livez(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Readiness: the lifecycle only. An outage of Redis must not make all pods unready at once."""
+    """Readiness: the lifecycle, and a store of its own, which only this pod uses.
+
+    An outage of a Redis that all pods share must not make all of them unready at once.
+    """
     lifecycle = request.app[LIFECYCLE]
+    lifecycle.probed = True
     if lifecycle.draining:
         return web.Response(text="draining\n", status=503)
-    if not lifecycle.ready:
-        return web.Response(text="starting\n", status=503)
+    state = await request.app[STORE].own_state() or "serving"
+    if state != "serving" or not lifecycle.ready:
+        state = "starting" if state == "serving" else state
+        return web.Response(text=f"{state}\n", status=503)
     return web.Response(text="ok\n")
 
 
@@ -74,14 +91,27 @@ async def statusz(request: web.Request) -> web.Response:
     app = request.app
     who, lifecycle = app[IDENTITY], app[LIFECYCLE]
     started = time.perf_counter()
-    version = error = None
+    info = error = None
     try:
-        version = await app[STORE].ping()
+        info = await app[STORE].ping()
     except DomainError as failure:
         error = failure.slug
     took = round((time.perf_counter() - started) * 1000, 3)
-    store = StoreStatus(app[MODE], error is None, version, took if error is None else None, error)
-    status = "draining" if lifecycle.draining else "ok" if error is None else "degraded"
+    is_loading = info is not None and info.loaded_ratio < 1
+    state = "failing" if info is None else "loading" if is_loading else "serving"
+    own = await app[STORE].own_state()
+    store = StoreStatus(
+        mode=app[MODE],
+        state=state if own in {None, "serving"} else str(own),
+        answers=info is not None,
+        redis_version=None if info is None else info.version,
+        ping_ms=None if info is None else took,
+        error=error,
+        loaded_ratio=info.loaded_ratio if info is not None and is_loading else None,
+        failures=app[STORE].failures(),
+    )
+    is_fine = info is not None and not is_loading
+    status = "draining" if lifecycle.draining else "ok" if is_fine else "degraded"
     return render_json(
         Status(
             status=status,
@@ -107,6 +137,6 @@ async def metrics(request: web.Request) -> web.Response:
     body, headers = await render(
         request.app[SIGNALS].metrics.registry,
         request.headers.get("Accept", ""),
-        request.headers.get("Accept-Encoding", ""),
+        "gzip" if accepts_gzip(request) else "",
     )
     return web.Response(body=body, headers=headers)

@@ -25,6 +25,8 @@ class Lifecycle:
     def __init__(self) -> None:
         self.ready = False
         self.draining = False
+        #: True once anybody asked ``/readyz``, and so may wait for it to fail.
+        self.probed = False
         #: Requests that are being served; this is what ``max_in_flight`` limits.
         self.in_flight = 0
         #: Requests whose bodies are still arriving, and those whose answers are not yet sent.

@@ -56,8 +56,16 @@ def prefers_json(request: web.Request) -> bool:
     return 0 < weights["application/json"] >= weights["text/plain"]
 
 
+def accepts_gzip(request: web.Request) -> bool:
+    """Return True if ``Accept-Encoding`` names gzip, or else ``*``, with a weight above 0."""
+    weights: dict[str, float] = {}
+    for element in list_elements(request, hdrs.ACCEPT_ENCODING):
+        weights[element.partition(";")[0].strip().lower()] = _weight(element)
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
 def _weight(element: str) -> float:
-    """Return the weight ``q`` of an element of Accept: 1 without one, 0 for one that is none."""
+    """Return the weight ``q`` of an element of a header: 1 without one, 0 for one that is none."""
     found = _WEIGHT.search(element)
     if found is None:
         return 1.0

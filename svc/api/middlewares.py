@@ -1,4 +1,4 @@
-"""The middlewares around every handler of the traffic port, outermost first."""
+"""The middlewares around every handler, outermost first."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ from .problems import http_problem, render_domain_error, render_problem
 log = logging.getLogger(__name__)
 
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+
+#: The error of a request that the shutdown ended, in log lines and spans. No answer shows it.
+CANCELLED: Final = "cancelled"
 
 TRACEPARENT: Final = istr("traceparent")
 X_REQUEST_ID: Final = istr("X-Request-Id")
@@ -72,7 +75,10 @@ def observe_request(
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = now()
-        trace = decide(request.headers.get(TRACEPARENT))
+        parent = request.headers.get(TRACEPARENT)
+        if parent is not None and len(request.headers.getall(TRACEPARENT)) > 1:
+            parent = None  # W3C Trace Context §3.2: invalid, so the caller has no trace
+        trace = decide(parent)
         if trace.sampled and telemetry is not None:
             telemetry.exclude(request, trace)
         TRACE.set(trace)
@@ -85,6 +91,13 @@ def observe_request(
             lifecycle.in_flight += 1
             try:
                 response = await handler(request)
+            except asyncio.CancelledError:
+                # KV_SHUTDOWN_SECONDS are over. The client gets no answer, so its proxy says 503.
+                trace.error = CANCELLED
+                if telemetry is not None:
+                    request_id = read_request_id(request.headers, trace)
+                    telemetry.observe(request, 503, trace, started, request_id)
+                raise
             finally:
                 lifecycle.in_flight -= 1
                 if trace.held_bytes:
@@ -98,6 +111,21 @@ def observe_request(
         return response
 
     return observe
+
+
+def answer_uncached(identity: Identity) -> Middleware:
+    """Return the outermost middleware of the admin port, whose answers are of this moment only."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        trace = NoSampler().decide(None)
+        TRACE.set(trace)
+        response = await handler(request)
+        name_responder(response, identity, read_request_id(request.headers, trace))
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        return response
+
+    return answer
 
 
 @web.middleware
@@ -137,6 +165,8 @@ def _render_router_error(request: web.Request, error: web.HTTPException) -> web.
         detail = "there is no such route here"
     elif error.status == 405:
         detail = f"this route does not answer {request.method}; Allow lists what it does"
+    elif error.status == 417:
+        detail = "Expect: only 100-continue is understood"
     else:
         detail = error.reason
     response = render_problem(http_problem(error.status, detail))

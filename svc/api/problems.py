@@ -54,6 +54,7 @@ HTTP_CODES: Final[dict[int, str]] = {
     417: "expectation_unknown",
     431: "header_too_long",
     500: "internal_error",
+    505: "http_version_unsupported",
 }
 
 TITLES: Final[dict[str, str]] = {
@@ -122,7 +123,7 @@ def http_problem(status: int, detail: str) -> Problem:
         status=status,
         detail=detail,
         code=code,
-        applied="unknown" if status >= 500 else "no",
+        applied="unknown" if status in {500, 504} else "no",
         retryable=False,
         type=f"urn:tallykv:problem:{code}",
         trace_id=TRACE.get().trace_id,

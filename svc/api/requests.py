@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
 
 from ..domain.errors import BodyTimeout, BodyTooLarge, KeyInvalid, Overloaded, QueryInvalid
 from ..domain.model import CounterName, Key
@@ -33,8 +34,6 @@ def raw_rest(request: web.Request, segments: int) -> str:
     ``match_info`` is not suitable: it decodes the path, and so confuses ``%FF`` with ``%25FF``.
     """
     path = request.raw_path.partition("?")[0]
-    if not path.startswith("/"):  # the absolute form, which clients send to a proxy
-        path = "/" + path.partition("://")[2].partition("/")[2]
     return path.split("/", segments + 1)[segments + 1]
 
 
@@ -113,8 +112,17 @@ async def read_bytes(request: web.Request, limit: int, what: str = "value") -> b
         return body
     request.app[BUDGET].check(declared or 0)
     take_bytes(request, RECEIVING_BYTES)
+    if hdrs.EXPECT in request.headers:
+        _let_send(request)
     with _receiving(request):
         return await _receive(request, limit, what, decompress)
+
+
+def _let_send(request: web.Request) -> None:
+    """Tell a client that waits with its body to send it (RFC 9110 §10.1.1)."""
+    transport = request.transport
+    if request.version == HttpVersion11 and not request.content.total_bytes and transport:
+        transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def _receive(

@@ -206,6 +206,21 @@ class Added(msgspec.Struct, frozen=True, gc=False):
     replayed: bool = False
 
 
+class StoreInfo(msgspec.Struct, frozen=True):
+    """What a store answers to a ping. ``loaded_ratio`` is below 1 while it loads its data."""
+
+    version: str
+    loaded_ratio: float
+
+
+class StoreFailure(msgspec.Struct, frozen=True):
+    """Recent failures of a store for one reason: how long ago the first and the last was."""
+
+    reason: str
+    since_seconds: float
+    last_seconds: float
+
+
 class Page(msgspec.Struct, Generic[Item], frozen=True):
     """One page of a listing. ``next_cursor`` is None on the last page."""
 

@@ -33,6 +33,8 @@ from .model import (
     Operation,
     Page,
     Precondition,
+    StoreFailure,
+    StoreInfo,
     Unread,
     Written,
 )
@@ -164,5 +166,17 @@ class Store(Protocol):
         Increments of one counter are applied in order.
         """
 
-    def ping(self) -> Awaitable[str]:
-        """Return the store's version, to show that it answers."""
+    def ping(self) -> Awaitable[StoreInfo]:
+        """Ask the store for its version, and whether it has loaded its data."""
+
+    def failures(self) -> Sequence[StoreFailure]:
+        """Return why the store failed lately, by reason, the latest first."""
+
+    def own_state(self) -> Awaitable[str | None]:
+        """Return what a store that nobody else uses does: starting, loading, serving or failed.
+
+        Return None for a store that other services share: their readiness must not depend on it.
+        """
+
+    def serving(self) -> Awaitable[None]:
+        """Wait until a store that this process starts has loaded its data."""

@@ -1,8 +1,8 @@
 """The private attributes of aiohttp that this package uses, checked once, at import.
 
 aiohttp's public API has no deadline for a request's head, and its way from the socket to a handler
-and back takes longer than a handler of this service does. Therefore `connection.py`, `dispatch.py`
-and `listener.py` use private attributes of aiohttp. No other file does.
+and back takes longer than a handler of this service does. Therefore `connection.py`, `reading.py`,
+`dispatch.py` and `listener.py` use private attributes of aiohttp. No other file does.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ from aiohttp import http_writer, web, web_protocol
 #: pipelines requests and reads no answers makes the process hold gibibytes. The last version passed
 #: all tests in tests/svc, the others those of connections, dispatch and the drain:
 #: api/test_dispatch, api/test_malformed_http, faults/test_unusual_http, faults/test_slow_clients,
-#: faults/test_large_bodies and serving/test_drain.
+#: faults/test_large_bodies, serving/test_connection_ends, serving/test_drain and
+#: serving/test_http_dialects.
 CHECKED_VERSIONS: Final = ("3.14.1", "3.14.2", "3.14.3", "3.14.4", "3.14.5")
 
-#: Each owner and the private attributes that the three files use.
+#: Each owner and the private attributes that the four files use.
 PRIVATE_ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
     (
         web_protocol.RequestHandler,
         (
-            *("_current_request", "_drain_helper", "_handler_waiter", "_loop", "_messages"),
-            *("_paused", "_request_in_progress", "_upgraded", "_waiter"),
+            *("_close", "_current_request", "_drain_helper", "_force_close", "_handler_waiter"),
+            *("_keepalive_handle", "_loop", "_max_msg_queue_size", "_messages"),
+            *("_next_keepalive_close_time", "_parser", "_paused", "_process_keepalive"),
+            *("_reading_paused", "_request_count", "_request_in_progress", "_waiter"),
         ),
     ),
+    (web_protocol, ("_ErrInfo",)),
     (web.Request, ("_match_info",)),
     (web.StreamResponse, ("_keep_alive",)),
     (web.AppRunner, ("_make_server",)),
@@ -59,6 +63,9 @@ def check_private_attributes(
 
 
 check_private_attributes()
+
+#: ``ErrInfo(status, error, message)`` stands in the queue of requests for one that is refused.
+ErrInfo: Final = web_protocol._ErrInfo  # noqa: SLF001
 
 #: ``serialize_headers(status_line, headers)`` returns the head of a response as bytes.
 serialize_headers: Final[Callable[..., bytes]] = http_writer._serialize_headers  # noqa: SLF001

@@ -1,8 +1,9 @@
-"""One client connection: aiohttp's protocol, with a deadline for heads and a fast way to respond.
+"""One client connection: deadlines, a fast way to respond, and an end that loses no answer.
 
 aiohttp limits how long a connection may be idle, but not how long a client may take to send a
-request's head. Its general code for responses handles streaming, compression and cookies; this
-service sends only complete bodies, and sending those directly takes half the time.
+request's head, or to receive its answer. Its general code for responses handles streaming,
+compression and cookies; this service sends only complete bodies, and sending those directly takes
+half the time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import fcntl
 import logging
 import sys
 import termios
-import time
 from collections.abc import Coroutine
 from types import NoneType
 from typing import Any, Final, cast
@@ -20,39 +20,35 @@ from typing import Any, Final, cast
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
 from ..api.budget import ByteBudget
 from ..api.context import Identity, Lifecycle
-from ..api.middlewares import TRACEPARENT, name_responder, read_request_id
+from ..api.middlewares import name_responder
 from ..api.problems import http_problem, render_problem
 from ..telemetry.sampling import NoSampler
 from ..telemetry.signals import Signals
-from ..telemetry.trace import TRACE, RequestTrace
+from ..telemetry.trace import TRACE
 from .aiohttp_internals import serialize_headers
+from .heads import DETAILS, FAILED, HeadRefused, status_of
+from .reading import RequestReader
 
 #: From this size on, the body is written beside its head. A smaller one is copied behind it.
 LARGE_BODY_BYTES: Final = 16_384
 #: A client must receive this much of an answer, or the rest of it, within KV_SEND_TIMEOUT_SECONDS.
 PROGRESS_BYTES: Final = 65_536
 
-DETAILS: Final = {
-    400: "the request is not well-formed HTTP/1.1",
-    414: "the request line is too long",
-    417: "Expect: only 100-continue is understood",
-    431: "a header is too long, or there are too many",
-    500: "the service failed; the log says more",
-    504: "the service failed; the log says more",
-}
+#: How long to read, and drop, what a client sends after the last answer. Closed sooner, the system
+#: would answer those bytes by a reset, at which clients drop the answer. A connection is also kept
+#: this long beyond KV_KEEPALIVE_SECONDS: a client that knows the timeout may use it until then.
+LINGER_SECONDS: Final = 2.0
 
 # The name that log lines show stays when the module is moved.
 log = logging.getLogger(f"{__name__.partition('.')[0]}.listener")
 
 
-class Connection(RequestHandler):
+class Connection(RequestReader):
     """A client's connection."""
 
     def __init__(
@@ -70,33 +66,21 @@ class Connection(RequestHandler):
         self.budget = budget
         self.identity = identity
         self.signals = signals
-        #: Loop time since which the client is sending a request's head; None between requests.
-        self.head_since: float | None = None
         # aiohttp forgets its own reference before everything is sent.
         self._client: asyncio.Transport | None = None
         #: The bytes that the client had not received, and the loop time since when.
         self._unsent = 0
         self._unsent_since = 0.0
+        self._refusing = False
+        self._lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
         self._client = cast("asyncio.Transport", transport)
-        self.head_since = self._loop.time()
+        super().connection_made(transport)
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # A request is parsed or being served, so what arrives is its body or the next head.
-        if self._messages or self._current_request is not None:
-            self.head_since = None
-            # The parsed request has no body. If the data goes on after it, a new head has begun.
-            if (
-                self._messages
-                and self._messages[-1][1] is EMPTY_PAYLOAD
-                and not data.endswith(b"\r\n\r\n")
-            ):
-                self.head_since = self._loop.time()
-        elif self.head_since is None and self._waiter is not None:
-            self.head_since = self._loop.time()
+    def is_busy(self) -> bool:
+        """Return True while a request is being served, or its answer sent."""
+        return self._request_in_progress or bool(self._messages)
 
     def head_began_before(self, when: float) -> bool:
         """Return True if a head began before ``when``, is incomplete, and no request is served."""
@@ -112,7 +96,7 @@ class Connection(RequestHandler):
         if client is None or not (buffered := client.get_write_buffer_size()):
             self._unsent = 0
             return False
-        unsent = buffered + _unacknowledged(client)
+        unsent = buffered + _kernel_bytes(client, termios.TIOCOUTQ)
         # More than before: the next answer has begun, so the one before was nearly sent.
         if not self._unsent or unsent > self._unsent or unsent <= self._unsent - PROGRESS_BYTES:
             self._unsent = unsent
@@ -124,6 +108,46 @@ class Connection(RequestHandler):
         """Close at once, without sending what is still buffered."""
         if self._client is not None:
             self._client.abort()
+
+    def half_close(self) -> None:
+        """Send nothing more. Drop what still arrives until the client closes, or LINGER_SECONDS."""
+        client = self._client
+        if client is None or client.is_closing():
+            return
+        # aiohttp drops what arrives then, and leaves the transport to us.
+        self._force_close = True
+        self.head_since = None
+        if self._waiter is not None:
+            self._waiter.cancel()
+        if self.saw_eof:
+            client.close()
+            return
+        try:
+            client.write_eof()
+        except OSError:  # the client is gone
+            client.close()
+            return
+        client.resume_reading()
+        self._lingering = self._loop.call_later(LINGER_SECONDS, client.close)
+
+    def has_unread(self) -> bool:
+        """Return True if bytes have arrived that the event loop has not read yet."""
+        return self._client is not None and _kernel_bytes(self._client, termios.FIONREAD) > 0
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._lingering is not None:
+            self._lingering.cancel()
+
+    def _process_keepalive(self) -> None:
+        now, waiter = self._loop.time(), self._waiter
+        if waiter is None or waiter.done() or now < self._next_keepalive_close_time:
+            super()._process_keepalive()
+        elif self.has_unread():
+            self._next_keepalive_close_time = now + LINGER_SECONDS
+            super()._process_keepalive()
+        else:
+            self.half_close()
 
     # On close() and shutdown(), aiohttp drops the data that still arrives, even the rest of an
     # upload. During a drain every response closes its connection anyway, so these two let the
@@ -147,14 +171,11 @@ class Connection(RequestHandler):
     def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        # The application's own errors are rendered as problems already. aiohttp raises this one
-        # before it calls the application.
-        if isinstance(resp, web.HTTPExpectationFailed):
-            trace = NoSampler().decide(request.headers.get(TRACEPARENT))
-            request_id = read_request_id(request.headers, trace)
-            resp = self._problem(417, trace, request_id)
-            if isinstance(request, web.Request):
-                self.signals.requests.observe(request, 417, trace, time.perf_counter(), request_id)
+        if not self._messages:
+            if self.ended:
+                resp.force_close()
+            if self._body is not None and not self._body.is_eof():
+                self._unwanted = self._body
         if type(resp) is web.Response and type(resp.body) in {bytes, NoneType}:
             return self._send(request, resp)
         return super().finish_response(request, resp, start_time)
@@ -163,8 +184,6 @@ class Connection(RequestHandler):
         self, request: BaseRequest, resp: web.Response
     ) -> tuple[web.StreamResponse, bool]:
         """Send a response with a complete, uncompressed body and no cookies."""
-        if self._upgraded:  # the client asked for another protocol: aiohttp handles that
-            return await super().finish_response(request, resp, None)
         status, headers = resp.status, resp.headers
         body: bytes = resp.body or b""  # type: ignore[assignment]
         shows_body = status not in {204, 304} and request.method != hdrs.METH_HEAD
@@ -177,11 +196,11 @@ class Connection(RequestHandler):
         if keep_alive is None:
             keep_alive = request.keep_alive
             resp._keep_alive = keep_alive  # noqa: SLF001
-        version = request.version
-        if keep_alive != (version == HttpVersion11):
+        # For a refused head, aiohttp makes up a request of HTTP/1.0.
+        version = "HTTP/1.1" if request.version is HttpVersion11 or self._refusing else "HTTP/1.0"
+        if keep_alive != (version == "HTTP/1.1"):
             headers[hdrs.CONNECTION] = "keep-alive" if keep_alive else "close"
-        line = f"HTTP/{version.major}.{version.minor} {status} {resp.reason}"
-        head = serialize_headers(line, headers)
+        head = serialize_headers(f"{version} {status} {resp.reason}", headers)
         transport = self.transport
         if transport is None or transport.is_closing():
             return resp, True
@@ -191,8 +210,10 @@ class Connection(RequestHandler):
             transport.write(head + body)
         else:
             transport.writelines((head, body))
-        if self._paused:
-            return resp, not await self._sent(transport.get_write_buffer_size())
+        if self._paused and not await self._sent(transport.get_write_buffer_size()):
+            return resp, True
+        if not keep_alive:
+            self.half_close()
         return resp, False
 
     async def _sent(self, unsent: int) -> bool:
@@ -219,38 +240,30 @@ class Connection(RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Return a problem when a request could not be parsed or failed inside aiohttp."""
-        if status == 400:
-            status = _status_of(exc)
-        if status >= 500:
-            log.error("request failed outside the application", exc_info=exc)
-        if status < 500:
+        detail = FAILED
+        if isinstance(exc, HttpProcessingError):
+            status = status_of(exc)
+            detail = exc.message if isinstance(exc, HeadRefused) else DETAILS[status]
             self.signals.metrics.rejected["malformed",] += 1
+            self._refusing = True
+        else:
+            log.error("request failed outside the application", exc_info=exc)
         trace = NoSampler().decide(None)
-        response = self._problem(status, trace, trace.trace_id)
-        response.force_close()
-        # aiohttp sends this response as HTTP/1.0, and would leave the header out.
-        response.headers["Connection"] = "close"
-        return response
-
-    def _problem(self, status: int, trace: RequestTrace, request_id: str) -> web.Response:
         TRACE.set(trace)
-        response = render_problem(http_problem(status, DETAILS.get(status, DETAILS[500])))
-        name_responder(response, self.identity, request_id)
+        response = render_problem(http_problem(status, detail))
+        name_responder(response, self.identity, trace.trace_id)
+        response.force_close()
         return response
 
 
-def _unacknowledged(transport: asyncio.Transport) -> int:
-    """Return the bytes that the kernel holds for the client; 0 where it can't be asked."""
+def _kernel_bytes(transport: asyncio.Transport, request: int) -> int:
+    """Return what an ioctl of tty_ioctl(4) counts: TIOCOUTQ: unsent, FIONREAD: unread bytes.
+
+    Return 0 where it can't be asked.
+    """
     size = bytearray(4)
     try:
-        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, size)
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), request, size)
     except OSError:
         return 0
     return int.from_bytes(size, sys.byteorder)
-
-
-def _status_of(exc: BaseException | None) -> int:
-    if isinstance(exc, LineTooLong):
-        # aiohttp's parser keeps the request line as a bytearray, and header lines as bytes.
-        return 414 if isinstance(exc.args[0], bytearray) else 431
-    return 431 if "Too many headers" in str(exc) else 400

@@ -3,6 +3,9 @@
 That dispatcher takes as long as parsing the whole request. The routes in ``api.routes.BUSY`` are
 recognised by one regular expression instead; every other path takes aiohttp's way. Both ways lead
 to the same handler: tests/svc/api/test_dispatch.py compares them.
+
+Requests with Expect take a way of their own. aiohttp would let the client send its body before the
+handler has had a look at the head; here read_bytes does that, once the body is wanted.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from functools import partial, update_wrapper
 from typing import Any, Final
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
 from aiohttp.typedefs import Handler
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
@@ -44,13 +48,14 @@ def dispatcher(app: web.Application, handle: Handle) -> Handle:
             shortcuts.append(_Shortcut(app, resource, busy.variable))
             characters = "/" + _PLAIN if busy.may_have_slashes else _PLAIN
             patterns.append(f"{busy.before}([{characters}]+){busy.after}")
-    if not shortcuts:
-        return handle
-    match = re.compile("|".join(patterns)).fullmatch
+    # Without shortcuts, a pattern that matches nothing.
+    match = re.compile("|".join(patterns) or r"(?!)").fullmatch
 
     async def dispatch(request: web.Request) -> web.StreamResponse:
+        if hdrs.EXPECT in request.headers:
+            return await _expecting(app, request)
         found = match(request.raw_path)
-        if found is not None and hdrs.EXPECT not in request.headers:
+        if found is not None:
             index: int = found.lastindex  # type: ignore[assignment]
             shortcut = shortcuts[index - 1]
             if (taken := shortcut.routes.get(request.method)) is not None:
@@ -63,6 +68,27 @@ def dispatcher(app: web.Application, handle: Handle) -> Handle:
         return await handle(request)
 
     return dispatch
+
+
+async def _expecting(app: web.Application, request: web.Request) -> web.StreamResponse:
+    match_info = await app.router.resolve(request)
+    match_info.add_app(app)
+    match_info.freeze()
+    request._match_info = match_info  # noqa: SLF001
+    handler: Handler = match_info.handler
+    # RFC 9110 §10.1.1: HTTP/1.0 has no expectations.
+    expected = request.headers[hdrs.EXPECT].lower()
+    if request.version == HttpVersion11 and expected != "100-continue":
+        handler = _refuse_expectation
+    response = await _wrapped(app, handler)(request)
+    if request.body_exists and (response.status >= 400 or not request.content.is_eof()):
+        # The client may send its body or not, now that it knows the answer.
+        response.force_close()
+    return response
+
+
+async def _refuse_expectation(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPExpectationFailed
 
 
 def _wrapped(app: web.Application, handler: Handler) -> Handler:

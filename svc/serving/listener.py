@@ -1,34 +1,49 @@
-"""The traffic port's listener: one Connection for each client, and the sweep of slow clients."""
+"""The listener of a port: one Connection for each client, and the sweep of slow clients."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+import contextlib
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from ..api.budget import BUDGET
 from ..api.context import IDENTITY, LIFECYCLE, SIGNALS
-from .connection import Connection
+from ..settings import Settings
+from .connection import LINGER_SECONDS, Connection
 from .dispatch import dispatcher
 
 #: How often to look for slow clients, in seconds.
 SWEEP_SECONDS: Final = 0.5
-#: How long to keep reading after a response that was sent before the whole body had arrived.
-LINGER_SECONDS: Final = 2.0
+#: Most connections of the admin port: for probes, some scrapers and people.
+ADMIN_CONNECTIONS: Final = 128
+#: How long cancelled and abandoned requests may take to end.
+CANCEL_SECONDS: Final = 1.0
 
 
-class TrafficServer(web.Server):
-    """Makes a Connection for each client, and closes those of clients that are too slow."""
+class Listener(web.Server):
+    """Makes a Connection for each client, and closes those of clients that are too slow.
 
-    def __init__(self, server: web.Server, app: web.Application, **options: Any) -> None:
+    Beyond ``max_connections``, if given, the oldest connection that serves no request makes room.
+    """
+
+    def __init__(
+        self,
+        server: web.Server,
+        app: web.Application,
+        *,
+        max_connections: int | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(
             dispatcher(app, server.request_handler),
             request_factory=server.request_factory,
             **options,
         )
         self._signals = app[SIGNALS]
+        self._max_connections = max_connections
         self._options = {
             **options,
             "identity": app[IDENTITY],
@@ -39,6 +54,14 @@ class TrafficServer(web.Server):
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._options)
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if self._max_connections is not None:
+            connections = cast("list[Connection]", self.connections)
+            if len(connections) > self._max_connections:
+                idle = (each for each in connections if not each.is_busy())
+                next(idle, cast("Connection", handler)).abort()
 
     async def sweep(self, header_timeout_seconds: float, send_timeout_seconds: float) -> None:
         """Close connections whose head takes longer than the timeout. Run until cancelled.
@@ -54,43 +77,60 @@ class TrafficServer(web.Server):
                 if not isinstance(connection, Connection):
                     continue
                 if connection.head_began_before(now - header_timeout_seconds):
-                    metrics.rejected["header_timeout",] += 1
-                    connection.force_close()
+                    # The rest may have arrived while the event loop was busy.
+                    if not connection.has_unread():
+                        metrics.rejected["header_timeout",] += 1
+                        connection.half_close()
                 elif connection.send_stalled(now, send_timeout_seconds):
                     metrics.sends_aborted[()] += 1
                     connection.abort()
 
 
-class TrafficRunner(web.AppRunner):
-    """An AppRunner whose server is a TrafficServer."""
+class ListenerRunner(web.AppRunner):
+    """An AppRunner whose server is a Listener."""
 
     def __init__(
         self,
         app: web.Application,
+        settings: Settings,
         *,
-        header_timeout_seconds: float,
-        send_timeout_seconds: float,
-        keepalive_seconds: float,
         shutdown_seconds: float,
+        max_connections: int | None = None,
     ) -> None:
         super().__init__(app, handle_signals=False, shutdown_timeout=shutdown_seconds)
-        self._timeouts = header_timeout_seconds, send_timeout_seconds
-        self._keepalive_seconds = keepalive_seconds
+        self._settings = settings
+        self._max_connections = max_connections
         self._sweeper: asyncio.Task[None] | None = None
 
     async def _make_server(self) -> web.Server:
-        server = TrafficServer(
+        settings = self._settings
+        server = Listener(
             await super()._make_server(),
             self.app,
+            max_connections=self._max_connections,
             access_log=None,
-            keepalive_timeout=self._keepalive_seconds,
+            keepalive_timeout=settings.keepalive_seconds + LINGER_SECONDS,
             lingering_time=LINGER_SECONDS,
             auto_decompress=False,  # api/decompression.py bounds the size of the result
         )
-        self._sweeper = asyncio.create_task(server.sweep(*self._timeouts))
+        self._sweeper = asyncio.create_task(
+            server.sweep(settings.header_timeout_seconds, settings.send_timeout_seconds)
+        )
         return server
 
     async def cleanup(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await super().cleanup()
+        # aiohttp does not wait for the end of the requests that it cancels, nor for those whose
+        # client has left. They are counted at their end, and the store must not close before.
+        lifecycle = self.app[LIFECYCLE]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                while lifecycle.active:  # noqa: ASYNC110 - an event would cost each request
+                    await asyncio.sleep(0.01)
+
+
+def admin_runner(app: web.Application, settings: Settings) -> ListenerRunner:
+    """Return the runner of the admin port."""
+    return ListenerRunner(app, settings, shutdown_seconds=1.0, max_connections=ADMIN_CONNECTIONS)

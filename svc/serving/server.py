@@ -8,24 +8,26 @@ import ctypes
 import gc
 import logging
 import os
-import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from ..api.context import LIFECYCLE, SIGNALS
+from ..api.context import LIFECYCLE, SIGNALS, STORE
 from ..app import open_apps
 from ..settings import Settings
 from ..telemetry.logs import QueuedHandler
 from ..telemetry.settings import TracingSettings
-from .listener import TrafficRunner
+from .listener import ListenerRunner, admin_runner
+from .stop_order import SAME_ORDER_SECONDS, StopOrder
 from .worker_channel import WorkerChannel
 
 BACKLOG: Final = 1024
 #: mallopt's parameter, from glibc's malloc.h.
 M_MMAP_THRESHOLD: Final = -3
 MAPPED_BYTES: Final = 262_144
+
+DRAINING: Final = f"draining; a signal after {SAME_ORDER_SECONDS:g} s ends the process at once"
 
 #: Called once both ports accept connections, with the traffic port and the admin port.
 Announce = Callable[[int, int], None]
@@ -45,31 +47,30 @@ async def serve(
     logs: QueuedHandler | None = None,
     channel: WorkerChannel | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. A second signal ends the process at once.
+    """Serve until SIGTERM or SIGINT, then drain. A later signal ends the process at once.
 
     With a channel, the process is a worker: it shares the traffic port with others, and drains at
-    its supervisor's command too. Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable.
+    its supervisor's command too. Raises ListenFailed, StoreUrlInvalid, PasswordUnreadable,
+    EmbeddedUnavailable.
     """
-    stop = asyncio.Event()
-    stop_on_signals(stop)
+    stop = StopOrder()
+    stop.accept_signals()
     if channel is not None:
-        channel.on_drain(stop.set)
+        channel.on_drain(stop)
     async with open_apps(settings, tracing) as (traffic, admin):
         lifecycle, signals = traffic[LIFECYCLE], traffic[SIGNALS]
         if logs is not None:
             logs.on_drop = signals.metrics.count_log_drop
-        admin_runner = web.AppRunner(admin, access_log=None, handle_signals=False)
-        runner = TrafficRunner(
-            traffic,
-            header_timeout_seconds=settings.header_timeout_seconds,
-            send_timeout_seconds=settings.send_timeout_seconds,
-            keepalive_seconds=settings.keepalive_seconds,
-            shutdown_seconds=settings.shutdown_seconds,
-        )
+        runner_of_admin = admin_runner(admin, settings)
+        runner = ListenerRunner(traffic, settings, shutdown_seconds=settings.shutdown_seconds)
         try:
+            admin_host = settings.admin_host or settings.host
             admin_port = await _listen(
-                admin_runner, settings.host, settings.admin_port, "KV_ADMIN_PORT"
+                runner_of_admin, admin_host, settings.admin_port, "KV_ADMIN_PORT"
             )
+            # Until then the admin port tells how far the store is.
+            if not await happens_first(traffic[STORE].serving(), stop.wait()):
+                return
             port = await _listen(
                 runner, settings.host, settings.port, "KV_PORT", shared=channel is not None
             )
@@ -82,16 +83,16 @@ async def serve(
             # Fail the readiness probe first, and keep serving until Kubernetes and Envoy have
             # removed this pod from their endpoints. Closing the listeners comes last.
             lifecycle.draining = True
-            log.info(
-                "draining; a second signal ends the process at once",
-                extra={"seconds": settings.drain_seconds},
-            )
-            await asyncio.sleep(settings.drain_seconds)
+            # After Ctrl-C, if no probe ever came and nothing is under way, nobody needs the time.
+            skips = stop.is_interrupt and not lifecycle.probed and not lifecycle.active
+            seconds = 0.0 if skips else settings.drain_seconds
+            log.info(DRAINING, extra={"seconds": seconds})
+            await asyncio.sleep(seconds)
         finally:
             await runner.cleanup()
             # After the last request, so that its span is exported; metrics can still be scraped.
             await signals.close()
-            await admin_runner.cleanup()
+            await runner_of_admin.cleanup()
 
 
 def _tune_memory() -> None:
@@ -118,6 +119,20 @@ def explain_bind_error(setting: str, host: str, port: int, error: OSError) -> st
     return f"{setting}: {host}:{port} can't be bound: {reason}; choose another {setting}"
 
 
+async def happens_first(first: Awaitable[object], second: Awaitable[object]) -> bool:
+    """Wait for the first of two events, and return True if it was ``first``. Raises its error."""
+    tasks = [asyncio.ensure_future(first), asyncio.ensure_future(second)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    if tasks[0] not in done:
+        return False
+    tasks[0].result()
+    return True
+
+
 async def _listen(
     runner: web.AppRunner, host: str, port: int, setting: str, *, shared: bool = False
 ) -> int:
@@ -128,21 +143,3 @@ async def _listen(
         raise ListenFailed(explain_bind_error(setting, host, port, error)) from None
     bound: int = runner.addresses[0][1]
     return bound
-
-
-def stop_on_signals(stop: asyncio.Event, last: Callable[[], None] | None = None) -> None:
-    """Set ``stop`` at the first SIGTERM or SIGINT. At the second, call ``last`` and exit."""
-    loop = asyncio.get_running_loop()
-    # Counted apart from the event, which a worker's supervisor sets too.
-    received: list[int] = []
-
-    def on_signal(number: int) -> None:
-        received.append(number)
-        stop.set()
-        if len(received) > 1:
-            if last is not None:
-                last()
-            os._exit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)

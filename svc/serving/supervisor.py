@@ -1,4 +1,4 @@
-"""``serve --workers N``: worker processes that share one port, restarted when they end.
+"""``serve --workers N``: worker processes that share one port, restarted when they end or hang.
 
 Each worker is a new interpreter, not a fork, so it inherits no threads, event loop or random state.
 A restarted worker starts in the same state as the first one. The kernel distributes new connections
@@ -9,67 +9,51 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
 import socket
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from ..app import password_source
 from ..settings import Settings, flag_name
 from ..stores.embedded import EmbeddedRedis
 from ..stores.store_url import build_link, embedded_socket, mode_of
-from .server import ListenFailed, explain_bind_error, stop_on_signals
+from .server import ListenFailed, explain_bind_error, happens_first
+from .stop_order import StopOrder
+from .worker import Worker
 
-#: A worker that runs for less than this counts towards a crash loop.
-MIN_UPTIME_SECONDS: Final = 10.0
-#: This many short runs of one worker in a row end the supervisor.
-MAX_SHORT_RUNS: Final = 5
-#: The pause before a restart, doubled after each further short run.
-BACK_OFF_SECONDS: Final = 0.1
 #: The time that a worker has after its drain and shutdown, to flush spans and log lines.
 FLUSH_SECONDS: Final = 10.0
-#: The exit code of a process that could not start and has printed the reason.
-CANT_START: Final = 2
 
 #: Called once all workers serve, with the traffic port and the admin ports.
 AnnounceAll = Callable[[int, Sequence[int]], None]
-
-# The name that log lines show stays when the module is moved.
-log = logging.getLogger(f"{__name__.partition('.')[0]}.supervisor")
-
-
-class WorkersFailed(RuntimeError):
-    """The workers can't be kept running; ``code`` is the exit code to use."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 async def supervise(settings: Settings, command: Sequence[str], announce: AnnounceAll) -> None:
     """Keep ``settings.workers`` workers serving until SIGTERM or SIGINT, then drain them together.
 
-    ``command`` starts a worker; each worker's own flags are appended. A second signal kills all.
+    ``command`` starts a worker; each worker's own flags are appended. A later signal kills all.
     Raises ListenFailed, StoreUrlInvalid, EmbeddedUnavailable, WorkersFailed.
     """
     workers: list[Worker] = []
-    stop = asyncio.Event()
+    stop = StopOrder()
 
     def kill_all() -> None:
         for worker in workers:
             worker.kill()
 
-    stop_on_signals(stop, kill_all)
+    stop.accept_signals(kill_all)
     _check_admin_ports(settings)
     async with AsyncExitStack() as stack:
         port = stack.enter_context(reserved_port(settings.host, settings.port))
         flags = {"workers": "1", "port": str(port)}
         if mode_of(settings.store_url) != "embedded":
-            build_link(settings.store_url)  # an invalid URL is reported once, not by every worker
+            # An invalid URL or password file is reported once, not by every worker.
+            build_link(settings.store_url, password=password_source(settings))
         elif not embedded_socket(settings.store_url):
             redis = await stack.enter_async_context(EmbeddedRedis(settings.data_dir))
+            if not await happens_first(redis.serving(), stop.wait()):
+                return
             flags["store_url"] = f"embedded:{redis.socket}"
         for number in range(settings.workers):
             admin_port = settings.admin_port and settings.admin_port + number
@@ -80,7 +64,7 @@ async def supervise(settings: Settings, command: Sequence[str], announce: Announ
 
 
 async def _run_all(
-    settings: Settings, workers: Sequence[Worker], stop: asyncio.Event, announce: Callable[[], None]
+    settings: Settings, workers: Sequence[Worker], stop: StopOrder, announce: Callable[[], None]
 ) -> None:
     async def announce_when_serving() -> None:
         for worker in workers:
@@ -95,7 +79,7 @@ async def _run_all(
     for task in (announcing, stopping):
         task.cancel()
     for worker in workers:
-        worker.drain()
+        worker.drain(is_interrupt=stop.is_interrupt)
     _, late = await asyncio.wait(
         runs, timeout=settings.drain_seconds + settings.shutdown_seconds + FLUSH_SECONDS
     )
@@ -108,101 +92,6 @@ async def _run_all(
     causes = [failure for run in runs if run in ended and (failure := run.exception())]
     for failure in (*causes, *failures):
         raise failure
-
-
-class Worker:
-    """One worker, number 1 to N: its process, restarted when it ends."""
-
-    def __init__(self, number: int, command: Sequence[str]) -> None:
-        self.number = number
-        self.admin_port = 0
-        #: Set once its first process serves.
-        self.serving = asyncio.Event()
-        self._command = command
-        self._process: asyncio.subprocess.Process | None = None
-        self._channel: asyncio.StreamWriter | None = None
-        self._draining = asyncio.Event()
-
-    async def run(self) -> None:
-        """Run and restart the process until drain() is called. Raises WorkersFailed."""
-        loop = asyncio.get_running_loop()
-        short_runs = 0
-        while True:
-            started = loop.time()
-            code = await self._run_once()
-            if self._draining.is_set():
-                if code != 0:
-                    raise WorkersFailed(f"worker {self.number} ended with {code} in the drain", 1)
-                return
-            if code == CANT_START and not self.serving.is_set():
-                raise WorkersFailed(f"worker {self.number} can't start", CANT_START)
-            short_runs = short_runs + 1 if loop.time() - started < MIN_UPTIME_SECONDS else 0
-            if short_runs == MAX_SHORT_RUNS:
-                raise WorkersFailed(
-                    f"worker {self.number} ended {MAX_SHORT_RUNS} times in a row within"
-                    f" {MIN_UPTIME_SECONDS:g} s of its start, the last time with {code}",
-                    1,
-                )
-            delay = BACK_OFF_SECONDS * 2 ** max(0, short_runs - 1)
-            log.error(
-                "worker ended, starting another",
-                extra={"worker": self.number, "code": code, "in_seconds": delay},
-            )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await self._draining.wait()
-                return
-
-    async def _run_once(self) -> int:
-        """Start a process and wait for its end. Return its exit code, negative after a signal."""
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                self._process = await asyncio.create_subprocess_exec(
-                    *self._command,
-                    f"--channel={theirs.fileno()}",
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    # Ctrl-C in a terminal signals the whole process group; only this process is to
-                    # receive it, and drains the workers.
-                    start_new_session=True,
-                )
-            reader, self._channel = await asyncio.open_unix_connection(sock=ours)
-        except OSError as error:  # out of processes or memory, which may pass
-            ours.close()
-            log.warning("worker can't be started", extra={"reason": str(error)})
-            return os.EX_OSERR
-        if self._draining.is_set():
-            self._channel.close()
-        if line := await _line_of(reader):
-            self.admin_port = int(line)
-            if self.serving.is_set():
-                log.info(
-                    "worker serves again",
-                    extra={"worker": self.number, "admin_port": self.admin_port},
-                )
-            self.serving.set()
-        code = await self._process.wait()
-        self._channel.close()
-        return code
-
-    def drain(self) -> None:
-        """Tell the process to drain and end, and start no other."""
-        self._draining.set()
-        if self._channel is not None:
-            self._channel.close()
-
-    def kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-
-
-async def _line_of(reader: asyncio.StreamReader) -> bytes:
-    """Return the line that a worker sends; b"" if it ends or has to drain before it sends one."""
-    with contextlib.suppress(OSError):
-        return await reader.readline()
-    return b""
 
 
 @contextlib.contextmanager

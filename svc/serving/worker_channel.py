@@ -1,7 +1,7 @@
-"""The channel between a worker and its supervisor: "I serve" one way, "drain" the other.
+"""The channel between a worker and its supervisor: "I serve" and beats one way, "drain" the other.
 
-It is a socket pair. Signals are not suitable: after a signal to the whole process group, the worker
-would get a second one from the supervisor, and a second signal means "end at once".
+It is a socket pair. Signals are not suitable: a worker can't tell whether its supervisor sent one,
+or somebody who signals all processes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,15 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable
+from typing import Final
 
 from ..parent_death_signal import set_parent_death_signal
+from .stop_order import StopOrder
+
+#: How often a serving worker's event loop says that it still turns.
+BEAT_SECONDS: Final = 1.0
+#: What the supervisor sends before it closes its end, if Ctrl-C is the reason.
+INTERRUPT: Final = b"interrupt\n"
 
 
 class WorkerChannel:
@@ -26,17 +32,28 @@ class WorkerChannel:
         self._socket.setblocking(False)
 
     def send_serving(self, admin_port: int) -> None:
-        """Tell the supervisor that the worker serves, and its admin port."""
-        with contextlib.suppress(OSError):  # the supervisor has already told it to drain
-            self._socket.send(b"%d\n" % admin_port)
+        """Tell the supervisor that the worker serves, and its admin port. Begin to beat."""
+        self._send(b"%d\n" % admin_port)
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
 
-    def on_drain(self, call: Callable[[], None]) -> None:
-        """Call ``call`` on the running loop once the supervisor closes its end."""
+    def _beat(self) -> None:
+        self._send(b"\n")
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
+
+    def _send(self, line: bytes) -> None:
+        # An OSError: the supervisor has told it to drain, or does not read.
+        with contextlib.suppress(OSError):
+            self._socket.send(line)
+
+    def on_drain(self, stop: StopOrder) -> None:
+        """Give the order on the running loop once the supervisor closes its end."""
         loop = asyncio.get_running_loop()
 
         def readable() -> None:
             loop.remove_reader(self._socket)
-            call()
+            received = b""
+            with contextlib.suppress(OSError):
+                received = self._socket.recv(len(INTERRUPT))
+            stop.give(is_interrupt=received == INTERRUPT)
 
-        # The supervisor sends nothing, so "readable" means "closed".
         loop.add_reader(self._socket, readable)

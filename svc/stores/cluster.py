@@ -9,6 +9,7 @@ from typing import Final
 from ..domain.errors import StoreUnavailable
 from ..telemetry.store_meter import StoreMeter
 from .clock import ServerClock
+from .failures import Failures
 from .link import Command, Lost, NodeLink, Unsent, by_source
 from .names import slot_of
 from .wire import Reply, ReplyError, Wire
@@ -33,8 +34,11 @@ class ClusterLink:
         seeds: Sequence[Address],
         connect: Callable[[Address], Awaitable[Wire]],
         meter: StoreMeter | None = None,
+        *,
+        failures: Failures | None = None,
     ) -> None:
         self.clock = ServerClock()
+        self._failures = failures
         self._meter = meter
         self._seeds = list(seeds)
         self._connect = connect
@@ -147,7 +151,10 @@ class ClusterLink:
         node = self._nodes.get(address)
         if node is None:
             node = self._nodes[address] = NodeLink(
-                lambda: self._connect(address), self._meter, self.clock
+                lambda: self._connect(address),
+                self._meter,
+                clock=self.clock,
+                failures=self._failures,
             )
         return node
 

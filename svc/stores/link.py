@@ -16,6 +16,8 @@ import hiredis
 
 from ..telemetry.store_meter import KNOWN_REFUSAL, StoreMeter
 from .clock import ServerClock
+from .failures import Failures
+from .reasons import reason_of, reason_of_reply
 from .scripts import Script
 from .wire import Reply, ReplyError, Wire
 
@@ -96,9 +98,12 @@ class NodeLink:
         self,
         connect: Callable[[], Awaitable[Wire]],
         meter: StoreMeter | None = None,
+        *,
         clock: ServerClock | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self.clock = clock or ServerClock()
+        self._failures = failures or Failures()
         self._connect = connect
         self._meter = meter
         self._used = 0
@@ -168,6 +173,7 @@ class NodeLink:
         except (TimeoutError, OSError, ReplyError) as error:
             if not permitted and self._meter is not None:
                 self._meter.count_wait_timeout()
+            self._failures.observe(reason_of(error))
             self._drop_idle()
             reason = str(error) or "no answer in time"
             if wire is None:
@@ -217,6 +223,8 @@ class NodeLink:
 
     def _release(self, wire: Wire, replies: list[Reply]) -> None:
         refused = "".join(map(_refusal_of, replies))
+        if refused:
+            self._failures.observe(reason_of_reply(refused))
         if "READONLY" in refused:
             # The server became a replica. Only a new connection can reach the new primary.
             self._drop_idle()

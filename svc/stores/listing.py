@@ -8,6 +8,7 @@ process has gone. Otherwise the listing could skip keys silently.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
@@ -15,7 +16,7 @@ from typing import Final
 import msgspec
 
 from ..domain.errors import CursorInvalid, StoreCorrupt
-from ..domain.model import CounterSummary, EntrySummary, Page
+from ..domain.model import INT64_MAX, INT64_MIN, CounterSummary, EntrySummary, Page
 from . import entry_codec
 from .clock import ServerClock
 from .link import Command, Link, NodeLink
@@ -28,6 +29,9 @@ MAX_ROUNDS: Final = 8
 SPARSE_COUNT: Final = 1000
 #: SCAN returns whole hash buckets, so it may return more keys than COUNT: leave room for these.
 BUCKET_SLACK: Final = 8
+
+#: What Redis writes and reads as an integer: no sign of plus, spaces, leading zeros or underscores.
+_INTEGER: Final = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 
 #: PTTL's reply for a key that does not exist.
 GONE: Final = -2
@@ -81,11 +85,10 @@ def parse_info(info: bytes) -> dict[str, str]:
 
 
 def parse_counter(raw: bytes) -> int:
-    """Parse a counter's digits. Raises StoreCorrupt."""
-    try:
-        return int(raw)
-    except ValueError:
-        raise StoreCorrupt("the store holds something else than a counter there") from None
+    """Parse a counter's digits, exactly as INCRBY does. Raises StoreCorrupt."""
+    if _INTEGER.fullmatch(raw) and INT64_MIN <= (value := int(raw)) <= INT64_MAX:
+        return value
+    raise StoreCorrupt("the store holds something else than a counter there")
 
 
 class PageScan:

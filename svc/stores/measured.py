@@ -32,6 +32,8 @@ from ..domain.model import (
     Operation,
     Page,
     Precondition,
+    StoreFailure,
+    StoreInfo,
     Unread,
     Written,
 )
@@ -242,8 +244,17 @@ class MeasuredStore:
     ) -> Awaitable[tuple[str, bool]]:
         return self._store.claim(collection, operation, proposal)
 
-    def ping(self) -> Awaitable[str]:
+    def ping(self) -> Awaitable[StoreInfo]:
         return self._store.ping()
+
+    def failures(self) -> Sequence[StoreFailure]:
+        return self._store.failures()
+
+    def own_state(self) -> Awaitable[str | None]:
+        return self._store.own_state()
+
+    def serving(self) -> Awaitable[None]:
+        return self._store.serving()
 
 
 def _record_error(span: SpanRecord, outcome: object) -> None:

@@ -21,6 +21,8 @@ from ..domain.model import (
     Key,
     Operation,
     Precondition,
+    StoreFailure,
+    StoreInfo,
     Unread,
     Written,
 )
@@ -28,8 +30,10 @@ from ..telemetry.store_meter import StoreMeter
 from . import listing
 from .batcher import MAX_ANSWER_BYTES, Batcher
 from .counters import RedisCounters
+from .embedded import EmbeddedRedis
 from .entries import RedisEntries
-from .link import Link
+from .failures import Failures
+from .link import Command, Link
 from .redis_errors import checked
 
 
@@ -43,7 +47,14 @@ class RedisStore(RedisEntries, RedisCounters):
         timeout_seconds: float,
         operation_ttl_seconds: int,
         meter: StoreMeter | None = None,
+        failures: Failures | None = None,
+        embedded: EmbeddedRedis | None = None,
+        is_own: bool = False,
     ) -> None:
+        """``embedded``: what this process started. ``is_own``: nobody else uses the store."""
+        self._failures = failures or Failures()
+        self._embedded = embedded
+        self._is_own = is_own
         super().__init__(
             link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
         )
@@ -92,10 +103,34 @@ class RedisStore(RedisEntries, RedisCounters):
             return self._adds.submit((name, increment.by))
         return self.increment(name, increment, operation, precondition)
 
-    async def ping(self) -> str:
-        """Ask one of the servers for its version."""
-        (reply,) = await self.execute([("INFO", "server")], repeatable=True)
-        return listing.parse_info(checked(reply, changing=False))["redis_version"]
+    async def ping(self) -> StoreInfo:
+        """Ask one of the servers. It answers this while it loads its data, too."""
+        commands: list[Command] = [("INFO", "server"), ("INFO", "persistence")]
+        replies = await self.execute(commands, repeatable=True)
+        server, persistence = (
+            listing.parse_info(checked(reply, changing=False)) for reply in replies
+        )
+        loaded = 1.0
+        if persistence["loading"] != "0":
+            loaded = min(float(persistence.get("loading_loaded_perc", 0)) / 100, 0.9999)
+        return StoreInfo(server["redis_version"], loaded)
+
+    def failures(self) -> Sequence[StoreFailure]:
+        return self._failures.recent()
+
+    async def own_state(self) -> str | None:
+        if self._embedded is not None:
+            return self._embedded.state
+        if not self._is_own:
+            return None
+        try:
+            return "serving" if (await self.ping()).loaded_ratio == 1 else "loading"
+        except DomainError:
+            return "starting"
+
+    async def serving(self) -> None:
+        if self._embedded is not None:
+            await self._embedded.serving()
 
     async def mget(
         self, keys: Sequence[Key], deadline: float | None = None

@@ -14,18 +14,19 @@ from ..domain.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from ..telemetry.token_bucket import TokenBucket
 from .entry_codec import later_format
 from .link import Lost, Unsent
+from .reasons import reason_of_reply
 
 # The name that log lines show stays when the module is moved.
 log = logging.getLogger(f"{__package__}.refusals")
 
 # Redis sends each of these before the command changes anything. Redis 6 puts a script's error
 # inside a message of its own, so the code may be anywhere in the text.
-_UNAVAILABLE: Final = re.compile(
-    r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|MISCONF|NOREPLICAS|BUSY|LATE"
-    r"|UNKILLABLE|NOAUTH|NOPERM|WRONGPASS|max number of clients|Protocol error)\b"
-)
+_AGAIN: Final = re.compile(r"\b(TRYAGAIN|ASK|LATE)\b")
+#: Log lines a second about errors that nobody expected.
+_log_limit: Final = TokenBucket(10.0)
 _LATER: Final = re.compile(r"\bFORMAT ([0-9]{1,3})")
 _CORRUPT: Final = re.compile(r"WRONGTYPE|not an integer")
 
@@ -43,8 +44,7 @@ def domain_error_of(reply: Exception, *, changing: bool) -> DomainError:
     text = str(reply)
     if "OOM" in text:
         return StoreFull("the store is out of memory; nothing was applied")
-    if _UNAVAILABLE.search(text):
-        log.warning("store refuses", extra={"reason": _without_data(text)})
+    if reason_of_reply(text) or _AGAIN.search(text):
         return StoreUnavailable("the store refuses for now; nothing was applied")
     if "overflow" in text:
         return CounterOverflow()
@@ -52,7 +52,8 @@ def domain_error_of(reply: Exception, *, changing: bool) -> DomainError:
         return later_format(int(later[1]))
     if _CORRUPT.search(text):
         return StoreCorrupt("the store holds something else under this name")
-    log.error("store answered with an unexpected error", extra={"reason": _without_data(text)})
+    if _log_limit.take():
+        log.error("store answered with an unexpected error", extra={"reason": _without_data(text)})
     if changing:
         return OutcomeUnknown("the store failed in the middle; the change may be applied")
     return StoreCorrupt("the store answered with an unexpected error")

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from .reasons import NoPrimary
+
 #: The timeout of a connection to one Sentinel, and again of its answer.
 ANSWER_SECONDS: Final = 0.2
 
@@ -31,7 +33,7 @@ class Sentinels:
         self._asking: asyncio.Task[tuple[str, int]] | None = None
 
     async def primary(self) -> tuple[str, int]:
-        """Return the primary's host and port. Raises ConnectionError.
+        """Return the primary's host and port. Raises NoPrimary.
 
         Concurrent callers share one query. Each query closes its connections at the end, which
         would break another query in progress.
@@ -47,8 +49,8 @@ class Sentinels:
 
         try:
             host, port = await self._sentinel.discover_master(self._service)
-        except RedisError as error:
-            raise ConnectionError(str(error)) from None
+        except RedisError:
+            raise NoPrimary("no Sentinel names a primary") from None
         finally:
             # There is one query for each new connection, so keeping these open is of no use.
             for each in self._sentinel.sentinels:

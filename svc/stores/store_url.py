@@ -2,32 +2,42 @@
 
 ``embedded:``, ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://h:p,h:p/service``,
 ``redis+cluster://h:p,h:p``. The query may hold ``db`` and, with ``rediss://`` only, TLS options.
+
+A URL may hold a password, and a malformed one anywhere. So no message repeats any part of a URL.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ..telemetry.store_meter import StoreMeter
 from .cluster import Address, ClusterLink
 from .embedded import EmbeddedRedis
+from .failures import Failures
 from .link import Link, NodeLink
+from .passwords import PasswordSource
+from .reasons import Reason
 from .redis import RedisStore
 from .sentinel import Sentinels
+from .tls_mismatch import is_mismatch
 from .wire import Target, Wire, open_wire
 
 SCHEMES: Final = ("embedded", "redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+#: What to do if a password makes the URL mean something else.
+PERCENT: Final = "write / ? # @ and % in user and password as %2F %3F %23 %40 %25"
 
 
 class StoreUrlInvalid(ValueError):
-    """The store URL can't be used. The message says what is wrong with it."""
+    """The store URL can't be used. The message says why, and repeats no part of the URL."""
 
 
 def mode_of(url: str) -> str:
@@ -73,70 +83,114 @@ async def open_store(
     timeout_seconds: float,
     operation_ttl_seconds: int,
     meter: StoreMeter | None = None,
+    password: PasswordSource | None = None,
 ) -> AsyncIterator[RedisStore]:
-    """Open the store, without waiting for a remote one to answer.
+    """Open the store, without waiting until a remote one answers or an embedded one has started.
 
-    ``operation_ttl_seconds`` is how long operation records last. Raises StoreUrlInvalid,
-    EmbeddedUnavailable.
+    ``operation_ttl_seconds`` is how long operation records last. ``password`` replaces the URL's.
+    Raises StoreUrlInvalid, PasswordUnreadable, EmbeddedUnavailable.
     """
+    failures = Failures(
+        None if meter is None else meter.failures,
+        ignored=frozenset({Reason.IS_CLUSTER} if mode_of(url) == "cluster" else ()),
+    )
+    embedded: EmbeddedRedis | None = None
     async with AsyncExitStack() as stack:
+        stack.callback(failures.close)
         if mode_of(url) == "embedded":
             socket = embedded_socket(url)
             if not socket:
-                server = await stack.enter_async_context(EmbeddedRedis(data_dir))
-                socket = str(server.socket)
+                embedded = await stack.enter_async_context(EmbeddedRedis(data_dir))
+                socket = str(embedded.socket)
             target = Target(path=socket)
-            link: Link = NodeLink(lambda: open_wire(target), meter)
+            link: Link = NodeLink(lambda: open_wire(target), meter, failures=failures)
         else:
-            link = build_link(url, meter)
+            link = build_link(url, meter, password=password, failures=failures)
         stack.push_async_callback(link.close)
         yield RedisStore(
             link,
             timeout_seconds=timeout_seconds,
             operation_ttl_seconds=operation_ttl_seconds,
             meter=meter,
+            failures=failures,
+            embedded=embedded,
+            is_own=mode_of(url) == "embedded",
         )
 
 
-def build_link(url: str, meter: StoreMeter | None = None) -> Link:
-    """Return the link that the URL describes, without connecting. Raises StoreUrlInvalid."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise StoreUrlInvalid(str(error)) from None
+def build_link(
+    url: str,
+    meter: StoreMeter | None = None,
+    *,
+    password: PasswordSource | None = None,
+    failures: Failures | None = None,
+) -> Link:
+    """Return the link that the URL describes, without connecting.
+
+    Raises StoreUrlInvalid, and PasswordUnreadable if ``password`` can't be read now.
+    """
+    parts, _ = _split(url)
     mode = mode_of(url)
     if parts.scheme not in SCHEMES:
         raise StoreUrlInvalid(f"its scheme must be one of {', '.join(SCHEMES)}")
+    if password is not None:
+        password()
+    failures = failures or Failures()
+
+    async def open_to(target: Target) -> Wire:
+        if password is not None:
+            target = replace(target, password=password())
+        try:
+            return await open_wire(target)
+        except (ConnectionError, asyncio.CancelledError):  # cancelled: no answer in time
+            failures.suspect_tls(lambda: is_mismatch(target))
+            raise
+
     if mode == "standalone":
-        target = build_target(url)
-        return NodeLink(lambda: open_wire(target), meter)
+        target = _without_second(build_target(url), password)
+        return NodeLink(lambda: open_to(target), meter, failures=failures)
     credentials, _, hosts = parts.netloc.rpartition("@")
     addresses = [_address(host, 26379 if mode == "sentinel" else 6379) for host in hosts.split(",")]
     query = f"?{parts.query}" if parts.query else ""
     login = build_target(f"redis://{credentials and credentials + '@'}placeholder{query}")
+    login = _without_second(login, password)
     if mode == "cluster":
         return ClusterLink(
-            # A replica redirects to its primary, and tells who has which keys.
             addresses,
-            lambda a: open_wire(replace(login, host=a[0], port=a[1], any_role=True)),
+            # A replica redirects to its primary, and tells who has which keys.
+            lambda a: open_to(replace(login, host=a[0], port=a[1], any_role=True)),
             meter,
+            failures=failures,
         )
     service = parts.path.strip("/")
     if not service or "/" in service:
         raise StoreUrlInvalid("after the Sentinels it must name one service, as in …/mymaster")
-    return NodeLink(_sentinel_connector(addresses, service, login), meter)
-
-
-def _sentinel_connector(
-    addresses: list[Address], service: str, login: Target
-) -> Callable[[], Awaitable[Wire]]:
     sentinels = Sentinels(addresses, service)
 
     async def connect_primary() -> Wire:
         host, port = await sentinels.primary()
-        return await open_wire(replace(login, host=host, port=port))
+        return await open_to(replace(login, host=host, port=port))
 
-    return connect_primary
+    return NodeLink(connect_primary, meter, failures=failures)
+
+
+def _without_second(target: Target, password: PasswordSource | None) -> Target:
+    if password is not None and target.password is not None:
+        raise StoreUrlInvalid("it holds a password, and another is set beside it: keep one")
+    return target
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    """Return the URL's parts and its port."""
+    try:
+        parts = urlsplit(url)
+        # Only one server has a single port; the lists of the others are parsed elsewhere.
+        port = None if "+" in parts.scheme else parts.port
+    except ValueError:
+        raise StoreUrlInvalid(f"its host or port is malformed; {PERCENT}") from None
+    if parts.fragment:
+        raise StoreUrlInvalid(f"it must not have a #; {PERCENT}")
+    return parts, port
 
 
 def build_target(url: str) -> Target:
@@ -145,12 +199,13 @@ def build_target(url: str) -> Target:
     ``scheme://[user[:password]@]host[:port][/db]`` or ``unix://[user[:password]@]path``; the query
     may hold ``db``, ``username``, ``password`` and the ``ssl_…`` options.
     """
+    parts, port = _split(url)
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise StoreUrlInvalid(str(error)) from None
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
+    except ValueError:
+        options = {}
+        if parts.query:
+            raise StoreUrlInvalid(f"its query is malformed; {PERCENT}") from None
     tls = {name: options.pop(name) for name in list(options) if name.startswith("ssl_")}
     path = unquote(parts.path)
     is_unix = parts.scheme == "unix"
@@ -158,13 +213,13 @@ def build_target(url: str) -> Target:
         raise StoreUrlInvalid("after unix:// it must name the socket's path")
     db = options.pop("db", "" if is_unix else path.strip("/")) or "0"
     if not re.fullmatch(r"[0-9]{1,9}", db):
-        raise StoreUrlInvalid(f"db: {db!r} is not a whole number")
+        raise StoreUrlInvalid(f"the database is not a whole number; {PERCENT}")
     username = options.pop("username", unquote(parts.username or "")) or None
     password = options.pop("password", unquote(parts.password or "")) or None
     if options or (tls and parts.scheme != "rediss"):
-        raise StoreUrlInvalid(f"unknown option: {', '.join(sorted({**options, **tls}))}")
+        raise StoreUrlInvalid(f"unknown option in its query; {PERCENT}")
     return Target(
-        host=unquote(parts.hostname or "localhost"),
+        host=_host(unquote(parts.hostname or "localhost")),
         port=6379 if port is None else port,
         path=path if is_unix else None,
         db=int(db),
@@ -179,7 +234,8 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=authorities)
     except OSError as error:
-        raise StoreUrlInvalid(f"ssl_ca_certs: {authorities}: {error.strerror or error}") from None
+        reason = os.strerror(error.errno) if error.errno else "no certificates"
+        raise StoreUrlInvalid(f"ssl_ca_certs: {reason}") from None
     requirement = options.pop("ssl_cert_reqs", "required")
     if requirement not in {"required", "none"}:
         raise StoreUrlInvalid("ssl_cert_reqs: it must be required or none")
@@ -192,10 +248,10 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
         try:
             context.load_cert_chain(certificate, key)
         except OSError as error:
-            reason = error.strerror or error
-            raise StoreUrlInvalid(f"ssl_certfile: {certificate}: {reason}") from None
+            reason = os.strerror(error.errno) if error.errno else "no certificate with its key"
+            raise StoreUrlInvalid(f"ssl_certfile, ssl_keyfile: {reason}") from None
     if options:
-        raise StoreUrlInvalid(f"unknown option: {', '.join(sorted(options))}")
+        raise StoreUrlInvalid(f"unknown option in its query; {PERCENT}")
     return context
 
 
@@ -204,5 +260,14 @@ def _address(text: str, default_port: int) -> Address:
     if not colon:
         host, port = text, str(default_port)
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise StoreUrlInvalid(f"{text!r} is not host:port")
-    return host.strip("[]"), int(port)
+        raise StoreUrlInvalid(f"one of its servers is not host:port; {PERCENT}")
+    return _host(host.strip("[]")), int(port)
+
+
+def _host(name: str) -> str:
+    """Return the name if the resolver can take it. Raises StoreUrlInvalid."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        raise StoreUrlInvalid(f"its host is malformed; {PERCENT}") from None
+    return name

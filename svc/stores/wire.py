@@ -38,7 +38,10 @@ class ReplyError(Exception):
 
 
 class WireBroken(ConnectionError):
-    """The connection ended before all replies arrived."""
+    """The connection ended before all replies arrived. Its cause tells why, if that is known.
+
+    The cause is a WireBroken if the server sent something else than replies to the commands.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +151,9 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.close()
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(WireBroken(str(exc or "the server closed the connection")))
+            broken = WireBroken("the server closed the connection")
+            broken.__cause__ = exc
+            self._waiter.set_exception(broken)
 
 
 #: INFO, because the users of existing stores may not call ROLE. TIME last: its reply must be fresh.

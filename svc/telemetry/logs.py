@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import msgspec
 
+from .log_output import writer_to
 from .trace import TRACE
 
 #: Lines that may wait to be written. Further ones are dropped and counted.
 MAX_QUEUED: Final = 10_000
 #: How long a line may wait, so that more lines are written together.
 GATHER_SECONDS: Final = 0.05
-#: The most bytes that one write to a pipe keeps together (PIPE_BUF on Linux).
-PIPE_BYTES: Final = 4096
 #: How long close() waits for the last lines to be written.
 FLUSH_SECONDS: Final = 2.0
 
@@ -100,9 +98,10 @@ class QueuedHandler(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self.addFilter(add_trace)
-        #: Called for each dropped line, in the thread that logs.
-        self.on_drop: Callable[[], None] | None = None
-        self._put = _writer_to(stream, is_shared=is_shared)
+        #: Called with a reason and the number of lines that are lost: ``queue_full`` in the thread
+        #: that logs, ``unwritten`` in the one that writes.
+        self.on_drop: Callable[[str, int], None] = lambda _reason, _lines: None
+        self._put = writer_to(stream, is_shared=is_shared)
         self._waiting: deque[logging.LogRecord] = deque()
         self._some = threading.Event()
         self._closing = threading.Event()
@@ -111,8 +110,7 @@ class QueuedHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if len(self._waiting) >= MAX_QUEUED:
-            if self.on_drop is not None:
-                self.on_drop()
+            self.on_drop("queue_full", 1)
             return
         self._waiting.append(record)
         if not self._some.is_set():
@@ -136,10 +134,11 @@ class QueuedHandler(logging.Handler):
                     lines.append(self.format(record) + "\n")
                 except Exception:  # noqa: BLE001 - as in every logging.Handler: go on after a bad record
                     self.handleError(record)
+                    self.on_drop("unwritten", 1)
             try:
                 self._put("".join(lines))
-            except OSError:
-                return  # the reader of stderr has gone
+            except OSError:  # the reader of stderr has gone, or its disk is full
+                self.on_drop("unwritten", len(lines))
 
     def close(self) -> None:
         """Write what is queued, within FLUSH_SECONDS."""
@@ -151,43 +150,6 @@ class QueuedHandler(logging.Handler):
         super().close()
 
 
-def _writer_to(stream: TextIO, *, is_shared: bool) -> Callable[[str], object]:
-    """Return a function that writes to the stream, to its file descriptor if it has one.
-
-    A thread that is blocked in a buffered write holds the buffer's lock. Python flushes the buffer
-    at exit, and would wait for that lock forever.
-    """
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError):
-
-        def write(text: str) -> None:
-            stream.write(text)
-            stream.flush()
-
-        return write
-
-    def write_through(text: str) -> None:
-        data = text.encode("utf-8", "backslashreplace")
-        for left in _whole_lines(data, PIPE_BYTES) if is_shared else [data]:
-            while left:
-                left = left[os.write(descriptor, left) :]  # noqa: PLW2901 - the unwritten rest
-
-    return write_through
-
-
-def _whole_lines(data: bytes, max_bytes: int) -> Iterator[bytes]:
-    """Split at line ends into pieces of at most ``max_bytes``; a longer line is its own piece."""
-    start = 0
-    while start < len(data):
-        end = len(data)
-        if end - start > max_bytes:
-            last = data.rfind(b"\n", start, start + max_bytes) + 1
-            end = last or data.find(b"\n", start) + 1 or end
-        yield data[start:end]
-        start = end
-
-
 def set_up_logs(
     *,
     as_json: bool,
@@ -197,7 +159,7 @@ def set_up_logs(
 ) -> QueuedHandler:
     """Log to stderr, as JSON or as text. Return the handler, which must be closed at the end.
 
-    ``is_shared``: other processes write to the same stream, so each write is of whole lines.
+    ``is_shared``: other processes of the service write to the same stream.
     """
     formatter = JsonFormatter(resource) if as_json else TextFormatter()
     output = sys.stderr if stream is None else stream

@@ -100,6 +100,11 @@ class Metrics:
             "Round trips abandoned because no connection became free in time.",
             known=[()],
         )
+        self.store_failures = self._counter(
+            "kv_store_failures_total",
+            "Round trips to Redis that failed, by the reason.",
+            ("reason",),
+        )
 
         self.loop_lag = self._histograms(
             "kv_event_loop_lag_seconds",
@@ -123,9 +128,9 @@ class Metrics:
         )
         self.log_records_dropped = self._counter(
             "kv_log_records_dropped_total",
-            "Log lines dropped: the queue was full, or too many access lines in a second.",
+            "Log lines lost: full queue, too many access lines in a second, or not writable.",
             ("reason",),
-            [("queue_full",), ("rate_limited",)],
+            [("queue_full",), ("rate_limited",), ("unwritten",)],
         )
         self._gauge(
             "kv_build_info",
@@ -139,9 +144,9 @@ class Metrics:
         """Return the names of the service's own metrics, as in a scrape."""
         return self._instruments.names
 
-    def count_log_drop(self) -> None:
-        """Count a log line dropped because the queue was full. Called in the thread that logs."""
-        self.log_records_dropped["queue_full",] += 1
+    def count_log_drop(self, reason: str, lines: int) -> None:
+        """Count lost log lines. Each reason is counted by one thread."""
+        self.log_records_dropped[reason,] += lines
 
     def watch_lifecycle(
         self,

@@ -2,7 +2,8 @@
 
 OpenTelemetry's SDK reads the rest itself: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
 OTEL_EXPORTER_OTLP_*, OTEL_BSP_*, OTEL_SPAN_*. A value that the service does not support is refused
-at start; otherwise missing traces would be noticed only when somebody needs them.
+at start; otherwise missing traces would be noticed only when somebody needs them. An exception is
+the protocol, which is often set for all programs of a namespace: OTLP over HTTP is tried instead.
 
 Source: the OpenTelemetry specification, "Environment Variable Specification".
 """
@@ -17,6 +18,9 @@ from urllib.parse import unquote
 
 #: The ratio of requests to sample when no variable sets one.
 DEFAULT_RATIO: Final = 0.01
+
+HTTP_PROTOBUF: Final = "http/protobuf"
+GRPC: Final = "grpc"
 
 PROPAGATORS: Final = frozenset(("tracecontext", "baggage"))
 
@@ -46,6 +50,8 @@ class TracingSettings:
     max_queue_size: int = 2048
     #: The most spans in one request to the collector.
     max_batch_size: int = 512
+    #: Of OTLP. span_export.py warns of one that it does not support.
+    protocol: str = HTTP_PROTOBUF
 
 
 def load_tracing(environ: Mapping[str, str]) -> TracingSettings | None:
@@ -60,8 +66,11 @@ def load_tracing(environ: Mapping[str, str]) -> TracingSettings | None:
         environ.get(name) for name in endpoints
     ):
         return None
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        _one_of(environ, name, ("http/protobuf",), "http/protobuf")
+    protocol = (
+        environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        or HTTP_PROTOBUF
+    )
     # The sampler reads traceparent itself, before any propagator runs.
     propagators = (environ.get("OTEL_PROPAGATORS") or "tracecontext").split(",")
     if not {"tracecontext"} <= {each.strip() for each in propagators} <= PROPAGATORS:
@@ -74,7 +83,10 @@ def load_tracing(environ: Mapping[str, str]) -> TracingSettings | None:
         default = 1.0 if sampler else DEFAULT_RATIO
         ratio = _ratio("OTEL_TRACES_SAMPLER_ARG", argument) if argument else default
     for name in endpoints:
-        if environ.get(name) and not environ[name].startswith(("http://", "https://")):
+        # For gRPC, an address without a scheme is valid.
+        if environ.get(name) and not (
+            protocol == GRPC or environ[name].startswith(("http://", "https://"))
+        ):
             raise TracingSettingInvalid(
                 f"{name}: {environ[name]!r} is no http:// or https:// address"
             )
@@ -91,6 +103,7 @@ def load_tracing(environ: Mapping[str, str]) -> TracingSettings | None:
         parent_based=parent_based,
         max_queue_size=queued,
         max_batch_size=min(queued, batched),
+        protocol=protocol,
     )
 
 

@@ -33,6 +33,7 @@ class StoreMeter:
         #: By future: the trace and span of each sampled operation that waits in a batcher.
         self.waiting: dict[asyncio.Future[Any], tuple[RequestTrace, SpanRecord]] = {}
         self.connection_waits = metrics.connection_waits
+        self.failures = metrics.store_failures
         self._round_trips = metrics.round_trips
 
     def batcher(self, name: str) -> BatcherMeter:

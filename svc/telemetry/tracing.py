@@ -12,23 +12,22 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from opentelemetry import trace as otel
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation import aiohttp_server
 from opentelemetry.instrumentation._semconv import _StabilityMode
 from opentelemetry.propagate import extract
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.util.http import get_excluded_urls
 
 from .metrics import Metrics
+from .span_export import SCHEMA_URL, BoundedProcessor, CountedExporter, build_exporter
 from .trace import RequestTrace, SpanRecord
 
 #: How long close() waits for the queued spans to be exported.
@@ -59,58 +58,6 @@ class AssignedIds(RandomIdGenerator):
         return self.span_id
 
 
-class CountedExporter(SpanExporter):
-    """Counts spans as exported or dropped. It runs in the processor's thread."""
-
-    def __init__(self, exporter: SpanExporter, metrics: Metrics) -> None:
-        self._exporter = exporter
-        self._metrics = metrics
-        #: Spans exported or dropped so far.
-        self.finished = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = SpanExportResult.FAILURE
-        try:
-            result = self._exporter.export(spans)
-        finally:
-            self.finished += len(spans)
-            if result is SpanExportResult.SUCCESS:
-                self._metrics.spans_exported[()] += len(spans)
-            else:
-                self._metrics.spans_dropped["export_failed",] += len(spans)
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
-
-
-class BoundedProcessor(BatchSpanProcessor):
-    """Drops and counts new spans when its queue is full. The SDK's own drops old ones silently."""
-
-    def __init__(
-        self, exporter: CountedExporter, metrics: Metrics, max_queue_size: int, max_batch_size: int
-    ) -> None:
-        super().__init__(
-            exporter, max_queue_size=max_queue_size, max_export_batch_size=max_batch_size
-        )
-        self._counted = exporter
-        self._metrics = metrics
-        self._max = max_queue_size
-        self.ended = 0
-
-    @property
-    def outstanding(self) -> int:
-        """Spans that are queued or being exported."""
-        return self.ended - self._counted.finished
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if self.outstanding >= self._max:
-            self._metrics.spans_dropped["queue_full",] += 1
-            return
-        self.ended += 1
-        super().on_end(span)
-
-
 class Served(NamedTuple):
     """An answered, sampled request whose spans are not made yet."""
 
@@ -136,6 +83,7 @@ class OtelTracing:
         database: Mapping[str, str | int],
         max_queue_size: int,
         max_batch_size: int,
+        protocol: str,
         shows_keys: bool,
     ) -> None:
         self._metrics = metrics
@@ -151,10 +99,10 @@ class OtelTracing:
             resource=_resource(resource),
             shutdown_on_exit=False,  # it could wait for 30 s; close() waits FLUSH_SECONDS
         )
-        exporter = CountedExporter(OTLPSpanExporter(), metrics)
+        exporter = CountedExporter(build_exporter(protocol), metrics)
         self._processor = BoundedProcessor(exporter, metrics, max_queue_size, max_batch_size)
         self._provider.add_span_processor(self._processor)
-        self._tracer = self._provider.get_tracer("tallykv")
+        self._tracer = self._provider.get_tracer("tallykv", schema_url=SCHEMA_URL)
         self._excluded = get_excluded_urls("AIOHTTP_SERVER")
         self._captures_headers = CAPTURE_HEADERS in os.environ
 
@@ -289,7 +237,7 @@ def _resource(attributes: Mapping[str, str]) -> Resource:
     resource = Resource.create()
     if str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: "tallykv"}))
-    return resource.merge(Resource(attributes))
+    return resource.merge(Resource(attributes, SCHEMA_URL))
 
 
 def _context(trace_id: str, span_id: str) -> otel.SpanContext:

@@ -16,7 +16,8 @@ from svc.api.problems import HTTP_CODES, STATUS
 from svc.api.routes import admin_routes, traffic_routes
 from svc.domain import errors
 from svc.domain.errors import DomainError
-from svc.settings import FIELDS, env_name, flag_name, shown_default
+from svc.settings import FIELDS, FLAGS, env_name, flag_name, shown_default
+from svc.stores.reasons import Reason
 from svc.telemetry.metrics import Metrics
 from tests.docs.pages import ROOT
 
@@ -33,7 +34,8 @@ def first_cells(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_setting_has_a_row_with_its_flag_and_default(name: str) -> None:
-    start = f"| `{env_name(name)}` | `{flag_name(name)}` | `{shown_default(name)}` | "
+    flag = f"`{flag_name(name)}`" if name in FLAGS else "none"
+    start = f"| `{env_name(name)}` | {flag} | `{shown_default(name)}` | "
 
     assert [row for row in rows_of(REFERENCE / "settings.md") if row.startswith(start)]
 
@@ -100,13 +102,27 @@ def test_an_error_has_a_row_that_says_what_it_means_for_a_retry(
 
 @pytest.mark.parametrize(("status", "code"), HTTP_CODES.items())
 def test_an_error_of_http_itself_has_a_row(status: int, code: str) -> None:
-    applied = "unknown" if status >= 500 else "no"
+    applied = "unknown" if status == 500 else "no"
 
     assert [
         row
         for row in rows_of(REFERENCE / "errors.md")
         if row.startswith(f"| {status} | `{code}` | {applied} | ")
     ]
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_has_a_row(reason: Reason) -> None:
+    assert f"`{reason}`" in first_cells(REFERENCE / "errors.md")
+
+
+def test_the_list_of_unknown_outcomes_names_every_error_that_leaves_one() -> None:
+    text = (REFERENCE / "errors.md").read_text()
+    unknown = set(re.findall(r"^\| \d+ \| `(\w+)` \| unknown \|", text, re.MULTILINE))
+    listed = text.partition("the change may have been applied:\n\n")[2].partition("\n\n")[0]
+
+    assert unknown
+    assert set(re.findall(r"`([a-z_]+)`", listed)) == unknown | {"code"}
 
 
 @pytest.mark.parametrize("limit", [field.name for field in msgspec.structs.fields(Limits)])

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
-from rollout.__main__ import build_parser, load_commands
+from rollout.__main__ import COMMANDS, build_parser
 from rollout.cli import exit_codes
 from rollout.lint.rule import Rule
 from rollout.lint.rules.table import RULES
@@ -42,7 +42,7 @@ def first_cells(name: str, heading: str | None = None) -> set[str]:
 
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    for action in build_parser(load_commands())._actions:
+    for action in build_parser(*COMMANDS)._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     raise AssertionError("there are no subcommands")

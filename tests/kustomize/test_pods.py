@@ -19,7 +19,6 @@ from tests.support.manifests import (
     components,
     compose,
     containers,
-    is_selected,
     kustomizations,
     of_kind,
     render,
@@ -36,6 +35,8 @@ SPARE_SECONDS: Final = 5
 MIB: Final = 2**20
 #: Memory of the process without any request body.
 IDLE_BYTES: Final = 128 * MIB
+#: What the kubelet keeps of a container's log by default: five files of 10 MiB.
+LOG_BYTES: Final = 5 * 10 * MIB
 #: How often a byte of the budget is in memory while it is parsed and sent on.
 COPIES: Final = 5
 
@@ -237,8 +238,23 @@ def test_every_container_has_requests_and_limits_and_its_memory_to_itself(
     for _, template in templates(objects):
         for container in containers(template):
             requests, limits = (container["resources"][name] for name in ("requests", "limits"))
-            assert requests.keys() == limits.keys() == {"cpu", "memory"}
+            assert requests.keys() == limits.keys() == {"cpu", "memory", "ephemeral-storage"}
             assert requests["memory"] == limits["memory"]
+
+
+def test_a_pods_log_and_its_scratch_files_fit_into_its_ephemeral_storage(objects: Objects) -> None:
+    """The kubelet counts both, and evicts a pod that goes beyond its limits."""
+    for owner, template in templates(objects):
+        limits = [each["resources"]["limits"] for each in containers(template)]
+        files = sum(
+            bytes_of(volume["emptyDir"]["sizeLimit"])
+            for volume in template["spec"].get("volumes", [])
+            if "emptyDir" in volume
+        )
+
+        needed = len(limits) * LOG_BYTES + files
+
+        assert sum(bytes_of(each["ephemeral-storage"]) for each in limits) > needed, title(owner)
 
 
 def test_no_pod_gets_a_token_links_or_the_namespaces_own_account(objects: Objects) -> None:
@@ -290,42 +306,6 @@ def test_a_deployment_that_scales_itself_has_no_number_of_replicas(objects: Obje
             (container,) = containers(template)
             assert resource["container"] == container["name"]
             assert resource["name"] in container["resources"]["requests"]
-
-
-def test_pods_are_spread_over_zones_release_by_release() -> None:
-    deployment = the(render("kustomize/overlays/prod"), "Deployment", "kv")
-    ((_, template),) = templates([deployment])
-
-    spread = {each["topologyKey"]: each for each in template["spec"]["topologySpreadConstraints"]}
-
-    assert spread.keys() == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
-    for each in spread.values():
-        assert each["matchLabelKeys"] == ["pod-template-hash"]
-        assert is_selected(template["metadata"]["labels"], each["labelSelector"])
-
-
-def test_a_disruption_takes_one_pod_of_a_kind_at_a_time() -> None:
-    objects = render("kustomize/overlays/prod")
-    budgets = of_kind(objects, "PodDisruptionBudget")
-
-    assert {each["spec"]["maxUnavailable"] for each in budgets} == {1}
-    for owner, template in templates(objects):
-        labels = template["metadata"]["labels"]
-        over = [each for each in budgets if is_selected(labels, each["spec"]["selector"])]
-        assert len(over) == 1, title(owner)
-
-
-def test_staging_and_production_share_all_but_what_they_are_meant_not_to() -> None:
-    staging, prod = (
-        the(render(f"kustomize/overlays/{name}"), "Deployment", "kv")["spec"]
-        for name in ("staging", "prod")
-    )
-    for spec in (staging, prod):
-        spec["template"]["spec"].pop("topologySpreadConstraints", None)
-        (container,) = containers(spec["template"])
-        container["image"] = container["image"].partition("@")[0]
-
-    assert staging == prod
 
 
 def test_recreate_never_runs_two_releases_and_ramped_never_lacks_a_pod() -> None:

@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from svc.api.context import SIGNALS, STORE
 from svc.app import open_apps
-from svc.serving.listener import TrafficRunner
+from svc.serving.listener import ListenerRunner, admin_runner
 from svc.serving.server import BACKLOG
 from svc.settings import Settings
 from svc.stores.measured import MeasuredStore
@@ -43,17 +43,11 @@ async def instrumented_service(
     """Serve in this process until the block ends. At the end, export every span."""
     async with contextlib.AsyncExitStack() as stack:
         traffic, admin = await stack.enter_async_context(open_apps(settings, tracing))
-        runner = TrafficRunner(
-            traffic,
-            header_timeout_seconds=settings.header_timeout_seconds,
-            send_timeout_seconds=settings.send_timeout_seconds,
-            keepalive_seconds=settings.keepalive_seconds,
-            shutdown_seconds=1.0,
-        )
+        runner = ListenerRunner(traffic, settings, shutdown_seconds=1.0)
         traffic[SIGNALS].start()
         stack.push_async_callback(traffic[SIGNALS].close)
         bases = []
-        for each in (runner, web.AppRunner(admin, access_log=None)):
+        for each in (runner, admin_runner(admin, settings)):
             await each.setup()
             stack.push_async_callback(each.cleanup)
             await web.TCPSite(each, "127.0.0.1", 0, backlog=BACKLOG).start()

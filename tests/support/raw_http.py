@@ -37,6 +37,11 @@ class RawConnection:
         with contextlib.suppress(ConnectionError):
             await self.writer.drain()
 
+    def end(self) -> None:
+        """Close our side of the connection, and leave the other open."""
+        with contextlib.suppress(OSError):
+            self.writer.write_eof()
+
     async def answer(self, *, seconds: float = 5.0, head_only: bool = False) -> RawResponse:
         async with asyncio.timeout(seconds):
             head = await self.reader.readuntil(b"\r\n\r\n")

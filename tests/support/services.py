@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from svc.app import build_admin_app, build_app
-from svc.serving.listener import TrafficRunner
+from svc.serving.listener import ListenerRunner, admin_runner
 from svc.serving.server import BACKLOG
 from svc.settings import Settings
 from svc.stores.redis import RedisStore
@@ -83,15 +83,10 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
                 operation_ttl_seconds=settings.idempotency_ttl,
             )
         )
+        await store.serving()
         app = build_app(settings, store)
-        runner = TrafficRunner(
-            app,
-            header_timeout_seconds=settings.header_timeout_seconds,
-            send_timeout_seconds=settings.send_timeout_seconds,
-            keepalive_seconds=settings.keepalive_seconds,
-            shutdown_seconds=1.0,
-        )
-        admin = web.AppRunner(build_admin_app(settings, app), access_log=None)
+        runner = ListenerRunner(app, settings, shutdown_seconds=1.0)
+        admin = admin_runner(build_admin_app(settings, app), settings)
         ports = []
         for each in (runner, admin):
             await each.setup()

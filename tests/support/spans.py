@@ -43,6 +43,8 @@ class Span:
     events: tuple[Event, ...]
     resource: dict[str, Any]
     scope: str
+    #: The schema URLs of the resource and of the scope.
+    schemas: tuple[str, str]
 
     @property
     def seconds(self) -> float:
@@ -51,16 +53,26 @@ class Span:
 
 def decode(body: bytes) -> list[Span]:
     """Decode a serialised ExportTraceServiceRequest. Raises DecodeError."""
-    request = ExportTraceServiceRequest.FromString(body)
+    return spans_of(ExportTraceServiceRequest.FromString(body))
+
+
+def spans_of(request: ExportTraceServiceRequest) -> list[Span]:
     return [
-        _span(span, _attributes(group.resource.attributes), scoped.scope.name)
+        _span(
+            span,
+            _attributes(group.resource.attributes),
+            scoped.scope.name,
+            (group.schema_url, scoped.schema_url),
+        )
         for group in request.resource_spans
         for scoped in group.scope_spans
         for span in scoped.spans
     ]
 
 
-def _span(span: trace_pb2.Span, resource: dict[str, Any], scope: str) -> Span:
+def _span(
+    span: trace_pb2.Span, resource: dict[str, Any], scope: str, schemas: tuple[str, str]
+) -> Span:
     return Span(
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
@@ -80,6 +92,7 @@ def _span(span: trace_pb2.Span, resource: dict[str, Any], scope: str) -> Span:
         events=tuple(Event(event.name, _attributes(event.attributes)) for event in span.events),
         resource=resource,
         scope=scope,
+        schemas=schemas,
     )
 
 

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from svc.__main__ import build_parser
-from svc.settings import FIELDS, SettingInvalid, Settings, env_name, flag_name, load_settings
+from svc.settings import FIELDS, FLAGS, SettingInvalid, Settings, env_name, flag_name, load_settings
 
 
 def refusal(environ: dict[str, str], flags: dict[str, str | None] | None = None) -> str:
@@ -32,7 +32,28 @@ def test_without_settings_the_defaults_hold() -> None:
     assert not settings.injects_faults
 
 
-@pytest.mark.parametrize("name", FIELDS)
+SECRETS = {"store_password"}
+
+
+def test_every_setting_but_a_secret_is_a_flag() -> None:
+    # Every user of the machine can read a command line.
+    assert set(FLAGS) == set(FIELDS) - SECRETS
+
+
+def test_a_secret_is_a_variable_and_is_not_repeated() -> None:
+    assert load_settings({"KV_STORE_PASSWORD": "x"}, {}) != Settings()
+    assert "''" not in refusal({"KV_STORE_PASSWORD": ""})
+
+
+def test_two_passwords_are_refused() -> None:
+    said = refusal({"KV_STORE_PASSWORD": "hunter2", "KV_STORE_PASSWORD_FILE": "/secret"})
+
+    assert said.startswith("KV_STORE_PASSWORD_FILE: ")
+    assert "hunter2" not in said
+    assert "/secret" not in said
+
+
+@pytest.mark.parametrize("name", FLAGS)
 def test_every_setting_is_a_variable_and_a_flag(name: str) -> None:
     default = getattr(Settings(), name)
     text = {int: "7", float: "2.5", str: "redis://x", frozenset: "counters"}.get(
@@ -158,6 +179,6 @@ def test_help_tells_every_setting_with_its_default(capsys: pytest.CaptureFixture
         build_parser().parse_args(["serve", "--help"])
 
     text = re.sub(r"\s+", " ", capsys.readouterr().out)
-    for name in FIELDS:
+    for name in FLAGS:
         assert flag_name(name) in text
         assert f"{env_name(name)}=" in text.replace("_ ", "_").replace("- ", "-")

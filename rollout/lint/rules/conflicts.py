@@ -7,10 +7,9 @@ from typing import Final
 
 from ...manifests.hosts import expand_host
 from ...manifests.http_route import HttpRoute
-from ...manifests.kubernetes import Autoscaler
 from ...manifests.untyped import list_or_empty
 from ...manifests.virtual_service import MESH, VirtualService
-from ..context import LintContext, istio_objects, kubernetes_objects
+from ..context import LintContext, istio_objects
 from ..findings import Severity
 from ..progressive_delivery import ArgoRollout, argo_rollouts, flagger_canaries
 from ..resource import Resource
@@ -53,7 +52,7 @@ def _shared_hosts(context: LintContext, *, mesh: bool) -> Iterator[tuple[Resourc
             for gateway in service.gateways:
                 first = seen.setdefault((gateway, full), service)
                 is_shared = first is not service and (gateway == MESH) == mesh
-                if is_shared and resource in context.checked:
+                if is_shared and context.is_checked(resource):
                     name = f"{first.namespace}/{first.name}"
                     yield resource, service.spec.json_path("hosts", index), host, name
                     break
@@ -152,15 +151,15 @@ def replicas_two_owners(context: LintContext) -> Iterator[Problem]:
     for resource, workload in context.workloads():
         if workload.replicas is None:
             continue
-        for _, scaler in kubernetes_objects(context.everything, Autoscaler):
-            if scaler.target == (workload.namespace, workload.kind, workload.name):
-                yield Problem(
-                    resource,
-                    "spec.replicas",
-                    f"HorizontalPodAutoscaler {scaler.name} sets the replicas; the next apply of"
-                    f" this manifest resets them to {workload.replicas}, even under load",
-                    "remove spec.replicas",
-                )
+        scaled = (workload.namespace, workload.kind, workload.name)
+        for scaler in context.autoscalers_of(scaled):
+            yield Problem(
+                resource,
+                "spec.replicas",
+                f"HorizontalPodAutoscaler {scaler.name} sets the replicas; the next apply of"
+                f" this manifest resets them to {workload.replicas}, even under load",
+                "remove spec.replicas",
+            )
 
 
 RULES: Final = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from ...manifests.hosts import expand_host
+from ...manifests.http_match import IGNORED_HEADERS
 from ...manifests.string_match import Prefix
 from ...manifests.virtual_service import VirtualService
 from ..context import LintContext
@@ -44,7 +46,7 @@ def prefix_splits_segment(context: LintContext) -> Iterator[Problem]:
     for resource, service in context.virtual_services():
         for route in service.spec.http:
             for match in route.match:
-                if isinstance(match.uri, Prefix) and not match.uri.value.endswith("/"):
+                if isinstance(match.uri, Prefix) and match.uri.value[-1:] not in {"", "/"}:
                     prefix = match.uri.value
                     yield Problem(
                         resource,
@@ -55,14 +57,36 @@ def prefix_splits_segment(context: LintContext) -> Iterator[Problem]:
                     )
 
 
+def match_without_effect(context: LintContext) -> Iterator[Problem]:
+    for resource, service in context.virtual_services():
+        for match in (match for route in service.spec.http for match in route.match):
+            for name in sorted(IGNORED_HEADERS):
+                if name in match.headers:
+                    yield Problem(
+                        resource,
+                        match.json_path("headers", name),
+                        f'Istio ignores "{name}" under headers',
+                        f"use the field {name} next to headers",
+                    )
+                elif match.is_set(name) and getattr(match, name) is None:
+                    yield Problem(
+                        resource,
+                        match.json_path(name),
+                        "the match is empty, so it matches everything",
+                        "set one of exact, prefix and regex, or remove it",
+                    )
+
+
 def no_catch_all(context: LintContext) -> Iterator[Problem]:
     services = list(context.virtual_services())
+    others = _by_host(service for _, service in services)
     for resource, service in services:
-        for gateway in service.gateways:
+        for gateway in service.gateways if service.spec.http else ():
             unmatched = unmatched_methods(service, gateway)
-            for _, other in services:
-                if other is not service and _shares_host(service, other, gateway):
-                    unmatched &= unmatched_methods(other, gateway)
+            for host in _hosts(service) if unmatched else ():
+                for other in others[gateway, host]:
+                    if other is not service:
+                        unmatched &= unmatched_methods(other, gateway)
             if unmatched:
                 requests = "requests" if unmatched == METHODS else f"{_render(unmatched)} requests"
                 yield Problem(
@@ -74,11 +98,18 @@ def no_catch_all(context: LintContext) -> Iterator[Problem]:
                 break
 
 
-def _shares_host(one: VirtualService, other: VirtualService, gateway: str) -> bool:
-    return gateway in other.gateways and bool(
-        {expand_host(host, one.namespace) for host in one.spec.hosts}
-        & {expand_host(host, other.namespace) for host in other.spec.hosts}
-    )
+def _by_host(services: Iterable[VirtualService]) -> Mapping[tuple[str, str], list[VirtualService]]:
+    """Return the VirtualServices by gateway and host."""
+    found: defaultdict[tuple[str, str], list[VirtualService]] = defaultdict(list)
+    for service in services:
+        for gateway in service.gateways:
+            for host in _hosts(service):
+                found[gateway, host].append(service)
+    return found
+
+
+def _hosts(service: VirtualService) -> set[str]:
+    return {expand_host(host, service.namespace) for host in service.spec.hosts}
 
 
 def _render(methods: frozenset[str]) -> str:
@@ -97,6 +128,12 @@ RULES: Final = (
         Severity.WARNING,
         "the prefix of a path should end with a slash",
         prefix_splits_segment,
+    ),
+    Rule(
+        "match-without-effect",
+        Severity.WARNING,
+        "a condition of a match should have an effect",
+        match_without_effect,
     ),
     Rule(
         "no-catch-all",

@@ -79,7 +79,7 @@ def destination_rules_overlap(context: LintContext) -> Iterator[Problem]:
     seen: dict[tuple[str, str], str] = {}
     for resource, rule in istio_objects(context.oldest_first, DestinationRule):
         key = (rule.namespace, expand_host(rule.spec.host, rule.namespace))
-        if key in seen and resource in context.checked:
+        if key in seen and context.is_checked(resource):
             yield Problem(
                 resource,
                 rule.spec.json_path("host"),

@@ -30,15 +30,13 @@ RULES: Final = (
         "reports files and objects that the linter can't check",
         Severity.INFO,
     ),
+    _rule(
+        "not-modelled",
+        "reports what is valid in Istio and not interpreted here, and what that leaves unchecked",
+        Severity.INFO,
+    ),
     _rule(Reason.UNKNOWN_KIND, "the kind and its apiVersion must exist"),
-    Rule("unsupported-kind", _ERROR, "an Istio object must be of a kind that this tool supports"),
     _rule(Reason.UNKNOWN_FIELD, "every field must exist in its kind"),
-    Rule(
-        "unsupported-field", _ERROR, "an Istio object must have only fields that this tool supports"
-    ),
-    Rule(
-        "unsupported-value", _ERROR, "an Istio object must have only values that this tool supports"
-    ),
     _rule(Reason.MISSING_FIELD, "every required field must be set"),
     _rule(Reason.WRONG_TYPE, "every value must have the type of its field"),
     _rule(Reason.BAD_VALUE, "every value must be one that its field allows"),

@@ -1,10 +1,12 @@
-"""The embedded store's data directory: created, checked and locked for one service at a time."""
+"""The embedded store's data directory: created, locked for one service at a time, and checked."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,23 +14,61 @@ from .binary import EmbeddedUnavailable, server_version
 
 #: How long to wait for the lock while the redis-server of a killed service still shuts down.
 LOCK_SECONDS: Final = 10.0
+#: Redis 7's directory of append-only files. Redis 6 has one file, ``appendonly.aof``.
+AOF_DIRECTORY: Final = "appendonlydir"
+#: How the names begin that this service and redis-server open in the directory.
+_OURS: Final = ("appendonly", "dump.", "lock", "redis.", "temp-")
 
 
-def prepare(data_dir: Path, binary: str) -> None:
-    """Create the directory, and check that this redis-server can read the data in it.
+async def take(data_dir: Path, binary: str) -> int:
+    """Create, lock and check the directory. Return the lock file's descriptor.
 
+    redis-server inherits the descriptor, so the lock lasts until both processes have ended.
     Raises EmbeddedUnavailable.
     """
+    _make(data_dir)
+    descriptor = _open_lock(data_dir)
+    try:
+        await _lock(descriptor, data_dir)
+        _check_version(data_dir, binary)
+        _make_private(data_dir)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def aof_sizes(data_dir: Path) -> dict[str, int]:
+    """Return the sizes of the append-only files, in bytes, by name."""
+    return {
+        path.name: path.stat().st_size
+        for path in _files(data_dir)
+        if path.suffix == ".aof" and path.is_file()
+    }
+
+
+def _make(data_dir: Path) -> None:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EmbeddedUnavailable(
             f"KV_DATA_DIR: {data_dir} can't be made: {error.strerror}"
         ) from None
-    # Redis 7 keeps its append-only file in a directory. Redis 6 would ignore that directory and
-    # start without the data.
+
+
+def _files(data_dir: Path) -> Iterator[Path]:
+    """Return the files in the directory that the service or redis-server opens."""
+    for path in data_dir.iterdir():
+        if path.name.startswith(_OURS):
+            yield path
+            if path.name == AOF_DIRECTORY and path.is_dir() and not path.is_symlink():
+                yield from path.iterdir()
+
+
+def _check_version(data_dir: Path, binary: str) -> None:
+    # Redis 6 would ignore Redis 7's directory, and start without the data.
     version = server_version(binary)
-    if (data_dir / "appendonlydir").is_dir() and version and version < (7,):
+    if (data_dir / AOF_DIRECTORY).is_dir() and version and version < (7,):
         raise EmbeddedUnavailable(
             f"the data in {data_dir} was written by Redis 7 or later, and {binary}"
             f" is {'.'.join(map(str, version))}: install redis-server 7, or choose another"
@@ -36,36 +76,56 @@ def prepare(data_dir: Path, binary: str) -> None:
         )
 
 
-async def lock(data_dir: Path) -> int:
-    """Lock the directory and return the lock file's descriptor; closing it releases the lock.
+def _make_private(data_dir: Path) -> None:
+    """Take the files' permissions from all others: the directory may be open to them.
 
-    redis-server inherits the descriptor, so the lock lasts until both processes have ended. If the
-    process that took the lock has ended, wait up to LOCK_SECONDS. Raises EmbeddedUnavailable.
+    Refuse symbolic links: whoever made one could have the service overwrite a file elsewhere.
     """
+    for path in _files(data_dir):
+        if path.is_symlink() and path.name != "redis.sock":  # which is unlinked
+            raise EmbeddedUnavailable(f"KV_DATA_DIR: {path} is a symbolic link: remove it")
+        with contextlib.suppress(PermissionError):  # somebody else's, and made readable for us
+            if path.is_file():
+                path.chmod(0o600)
+            elif path.is_dir():
+                path.chmod(0o700)
+
+
+def _open_lock(data_dir: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(data_dir / "lock", flags, 0o600)
     except OSError as error:
         raise EmbeddedUnavailable(
             f"KV_DATA_DIR: {data_dir} can't be written to: {error.strerror}"
         ) from None
+
+
+async def _lock(descriptor: int, data_dir: Path) -> None:
+    """Lock the file. Closing the descriptor releases the lock.
+
+    If the process that took the lock has ended, wait up to LOCK_SECONDS.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            if _is_alive(owner) or loop.time() > deadline:
-                os.close(descriptor)
-                raise EmbeddedUnavailable(
-                    f"the data directory {data_dir} is in use by another tallykv"
-                    f" (process {owner or 'unknown'}): stop it, or choose another KV_DATA_DIR"
-                ) from None
-            await asyncio.sleep(0.05)
+    while not _try_lock(descriptor):
+        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        if _is_alive(owner) or loop.time() > deadline:
+            raise EmbeddedUnavailable(
+                f"the data directory {data_dir} is in use by another tallykv"
+                f" (process {owner or 'unknown'}): stop it, or choose another KV_DATA_DIR"
+            )
+        await asyncio.sleep(0.05)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    return descriptor
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_alive(pid: str) -> bool:

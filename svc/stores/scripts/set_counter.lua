@@ -12,7 +12,11 @@ if KEYS[2] then
   end
 end
 local previous = redis.call('GET', KEYS[1]) or ''
-if previous ~= '' and not string.match(previous, '^-?%d+$') then
+-- The same integers as INCRBY's: canonical, and of 64 bits. Compared as text: see add.lua.
+local digits = string.match(previous, '^-?([1-9]%d*)$')
+local largest = string.sub(previous, 1, 1) == '-' and '9223372036854775808' or '9223372036854775807'
+local fits = digits and (#digits < 19 or (#digits == 19 and digits <= largest))
+if previous ~= '' and previous ~= '0' and not fits then
   return redis.error_reply('ERR value is not an integer')
 end
 

@@ -15,9 +15,9 @@ import pytest
 from rollout.envoy.bootstrap import bootstrap, static_bootstrap
 from rollout.envoy.configuration import Address, Configuration, LocalAddresses, Objects
 from rollout.envoy.discovery import discovery
-from rollout.envoy.translation import translate
 from rollout.rehearsal.errors import ProgramMissing
 from rollout.rehearsal.executables import find_envoy
+from tests.rollout.envoy.example_mesh import configured
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.waiting import until
@@ -65,7 +65,7 @@ def running_envoy(objects: Objects, directory: Path) -> Iterator[LocalAddresses]
     local = LocalAddresses({}, {80: edge}, mesh)
     xds = directory / "xds"
     xds.mkdir()
-    for name, document in discovery(translate(objects, local), "1", str(xds)).items():
+    for name, document in discovery(configured(objects, local), "1", str(xds)).items():
         (xds / name).write_text(json.dumps(document))
     boot = directory / "boot.json"
     boot.write_text(json.dumps(bootstrap(admin, str(xds))))

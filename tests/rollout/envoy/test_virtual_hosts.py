@@ -7,11 +7,11 @@ from typing import Any, Final
 import pytest
 
 from rollout.envoy.configuration import Resource
-from rollout.envoy.translation import translate
 from tests.rollout.envoy.example_mesh import (
     EDGE_GATEWAY,
     KV_MANIFESTS,
     WHOLE,
+    configured,
     documents,
     local_addresses,
     read_objects,
@@ -151,7 +151,7 @@ def test_only_ports_with_a_local_address_have_a_listener() -> None:
     objects = read_objects(documents(KV_MANIFESTS, text))
 
     def listening(*ports: int) -> list[str]:
-        found = translate(objects, local_addresses(objects, *ports))
+        found = configured(objects, local_addresses(objects, *ports))
         assert [each["name"] for each in found.route_configurations][:-1] == [
             f"http.{each['name'].removeprefix('gateway_')}" for each in found.listeners[:-1]
         ]
@@ -176,7 +176,7 @@ def test_a_derived_scheme_is_https_where_tls_ends() -> None:
     rules = "- redirect: {uri: /a, derivePort: FROM_REQUEST_PORT}"
     objects = read_objects(documents(KV_MANIFESTS, text, bound("kv", "[a.org]", rules)))
 
-    hosts = virtual_hosts(translate(objects, local_addresses(objects, 443)), "http.443")
+    hosts = virtual_hosts(configured(objects, local_addresses(objects, 443)), "http.443")
 
     assert "port_redirect" not in hosts["a.org"]["routes"][0]["redirect"]
 
@@ -201,7 +201,13 @@ def test_external_callers_are_not_trusted() -> None:
         ]
 
 
-NAMES: Final = ("kv", "kv.shop", "kv.shop.svc", "kv.shop.svc.cluster.local")
+NAMES: Final = (
+    "kv",
+    "kv.shop",
+    "kv.shop.svc",
+    "kv.shop.svc.cluster.local",
+    "kv.shop.svc.cluster.local.",
+)
 
 
 def test_a_service_is_reached_by_all_its_names() -> None:
@@ -237,7 +243,7 @@ def test_a_name_without_a_port_is_port_80_or_the_first(ports: str, bare: int) ->
     assert route["route"]["cluster"] == f"outbound|{bare}||kv.shop.svc.cluster.local"
 
 
-def test_a_short_name_of_two_namespaces_is_omitted() -> None:
+def test_a_short_name_means_a_service_of_the_caller_s_namespace() -> None:
     other = KV_MANIFESTS.replace(
         "{name: kv}\nspec:\n  selector", "{name: kv, namespace: two}\nspec:\n  selector"
     )
@@ -245,7 +251,7 @@ def test_a_short_name_of_two_namespaces_is_omitted() -> None:
     hosts = inside(KV_MANIFESTS, other)
 
     assert {"kv.shop", "kv.two"} <= hosts.keys()
-    assert not {"kv", "kv:8080"} & hosts.keys()
+    assert hosts["kv"] is hosts["kv:8080"] is hosts["kv.shop"]
 
 
 def test_a_virtual_service_applies_in_the_mesh_only_if_bound_to_it() -> None:
@@ -302,6 +308,6 @@ def test_without_an_address_there_is_no_mesh_listener() -> None:
     objects = read_objects(documents(KV_MANIFESTS))
     found = local_addresses(objects)
 
-    configuration = translate(objects, type(found)(found.pods, found.listeners))
+    configuration = configured(objects, type(found)(found.pods, found.listeners))
 
     assert configuration.listeners == configuration.route_configurations == ()

@@ -181,22 +181,6 @@ def test_objects_without_a_namespace_get_the_namespace_of_the_option(tmp_path: P
     ]
 
 
-def test_an_unsupported_kind_can_be_allowed(tmp_path: Path) -> None:
-    text = (BAD / "kind-envoyfilter.yaml").read_text()
-    allowed = tmp_path / "filter.yaml"
-    allowed.write_text(
-        text.replace(
-            "namespace: shop",
-            "namespace: shop, annotations: {tallykv-rollout/allow: unsupported-kind}",
-        )
-    )
-
-    linted = lint(allowed)
-
-    assert linted.code == 0
-    assert linted.findings_of("info") == ["unsupported-kind EnvoyFilter shop/kv kind"]
-
-
 def test_existing_manifests_must_be_readable(tmp_path: Path) -> None:
     linted = lint("--with", BAD / "yaml-broken.yaml", "--with", CLUSTER, CLEAN)
 

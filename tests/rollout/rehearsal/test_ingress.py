@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rollout.envoy.configuration import Objects
+from rollout.envoy.proxy import Proxy
 from rollout.manifests.gateway import Gateway
+from rollout.manifests.kubernetes import Workload
 from rollout.manifests.parsing import parse_manifest
 from rollout.rehearsal.errors import NoIngress
-from rollout.rehearsal.ingress import find_ingress, ports_of
+from rollout.rehearsal.ingress import Ingress, find_ingress
 from tests.rollout.rehearsal.plans import read_routes
 
 HTTP = {"number": 80, "name": "http", "protocol": "HTTP"}
@@ -30,7 +33,7 @@ def gateway(*servers: dict[str, Any]) -> Objects:
     return Objects((), (), (parsed.manifest,), (), ())
 
 
-def ingress_of(objects: Objects, *hosts: str, gateways: tuple[str, ...] = ("edge",)) -> Any:
+def ingress_of(objects: Objects, *hosts: str, gateways: tuple[str, ...] = ("edge",)) -> Ingress:
     routes = read_routes(
         {
             "apiVersion": "networking.istio.io/v1",
@@ -46,6 +49,10 @@ def ingress_of(objects: Objects, *hosts: str, gateways: tuple[str, ...] = ("edge
     return find_ingress(objects, routes)
 
 
+def found(objects: Objects) -> Ingress:
+    return ingress_of(objects, "kv.example.com")
+
+
 @pytest.mark.parametrize(
     ("domain", "host", "sent"),
     [
@@ -59,13 +66,13 @@ def ingress_of(objects: Objects, *hosts: str, gateways: tuple[str, ...] = ("edge
     ],
 )
 def test_the_host_is_one_that_both_have(domain: str, host: str, sent: str) -> None:
-    assert ingress_of(gateway({"port": HTTP, "hosts": [domain]}), host) == (80, sent)
+    assert ingress_of(gateway({"port": HTTP, "hosts": [domain]}), host)[1:] == (80, sent)
 
 
 def test_of_several_domains_the_one_that_matches_is_used() -> None:
     objects = gateway({"port": HTTP, "hosts": ["*.example.org", "kv.example.com"]})
 
-    assert ingress_of(objects, "*.example.com") == (80, "kv.example.com")
+    assert ingress_of(objects, "*.example.com")[1:] == (80, "kv.example.com")
 
 
 def test_a_port_that_only_redirects_is_not_used() -> None:
@@ -74,14 +81,13 @@ def test_a_port_that_only_redirects_is_not_used() -> None:
         {"port": HTTPS, "hosts": ["*"], "tls": {"mode": "SIMPLE", "credentialName": "kv"}},
     )
 
-    assert ingress_of(objects, "kv.example.com") == (443, "kv.example.com")
-    assert ports_of(objects.gateways) == (80, 443)
+    assert ingress_of(objects, "kv.example.com")[1:] == (443, "kv.example.com")
 
 
 def test_hosts_that_no_gateway_has_are_skipped() -> None:
     objects = gateway({"port": HTTP, "hosts": ["other.example.com", "*.kv.example.com"]})
 
-    assert ingress_of(objects, "kv", "a.kv.example.com") == (80, "a.kv.example.com")
+    assert ingress_of(objects, "kv", "a.kv.example.com")[1:] == (80, "a.kv.example.com")
 
 
 @pytest.mark.parametrize("gateways", [("mesh",), ("elsewhere/edge",), ("edge",)])
@@ -90,3 +96,19 @@ def test_without_ingress_the_error_names_the_virtual_service(gateways: tuple[str
 
     with pytest.raises(NoIngress, match="shop/kv"):
         ingress_of(objects, "kv.example.com", gateways=gateways)
+
+
+def test_the_gateway_is_the_one_that_the_selector_selects() -> None:
+    objects = gateway({"port": HTTP, "hosts": ["*"]})
+    pod = Workload("edge", "in", "Deployment", {"istio": "gateway", "app": "in"}, 1, {})
+
+    assert found(objects).proxy == Proxy.gateway({"istio": "gateway"})
+    assert found(replace(objects, workloads=(pod,))).proxy == Proxy.gateway(pod.labels, "edge")
+
+
+def test_a_port_that_forwards_connections_is_not_used() -> None:
+    passing = {"port": HTTPS, "hosts": ["*"], "tls": {"credentialName": "kv"}}
+
+    with pytest.raises(NoIngress, match="at a port for HTTP"):
+        found(gateway(passing))
+    assert found(gateway(passing, {"port": HTTP, "hosts": ["*"]})).port == 80

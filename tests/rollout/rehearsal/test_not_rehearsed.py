@@ -60,7 +60,15 @@ def test_objects_that_do_nothing_here_are_named(api: str, kind: str) -> None:
 def test_what_routes_requests_is_not_named() -> None:
     rules = "- route: [{destination: {host: kv}}]"
 
-    assert listed(KV_MANIFESTS, EDGE_GATEWAY, virtual_service(rules), destination_rule("{}")) == []
+    assert (
+        listed(
+            KV_MANIFESTS,
+            EDGE_GATEWAY,
+            virtual_service(rules),
+            destination_rule("{loadBalancer: {simple: RANDOM}}"),
+        )
+        == []
+    )
 
 
 def test_tls_is_named_by_its_path() -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from rollout.envoy.configuration import Configuration, LocalAddresses, Objects
-from rollout.envoy.translation import translate
+from rollout.envoy.configuration import Configuration, Objects
 from rollout.rehearsal.control_plane import ControlPlane, with_virtual_service
 from rollout.rehearsal.errors import ConfigurationInvalid, NotApplied
 from rollout.rehearsal.rehearsal import Rehearsal
@@ -36,7 +35,7 @@ def without_canary(objects: Objects) -> Objects:
 
 
 def configuration_of(plane: ControlPlane, objects: Objects) -> Configuration:
-    return translate(objects, LocalAddresses(plane._endpoints, plane._listeners))
+    return plane._translate(objects, plane._endpoints)
 
 
 async def test_updates_are_applied_in_time(echoes: Rehearsal) -> None:

@@ -12,7 +12,6 @@ from tests.svc.api.client import PROBLEM_FIELDS, Answer, Api
 HOST = b"Host: kv\r\n"
 MALFORMED = {
     "no request line": b"garbage\r\n\r\n",
-    "another version": b"GET /v1/limits HTTP/9.9\r\n" + HOST + b"\r\n",
     "no host": b"GET /v1/limits HTTP/1.1\r\n\r\n",
     "a method in lower case": b"get /v1/limits HTTP/1.1\r\n" + HOST + b"\r\n",
     "a target without slash": b"GET limits HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -70,6 +69,12 @@ async def test_broken_chunks_are_a_problem_and_nothing_is_kept(api: Api, chunk: 
     assert answer.status == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert await api.keys() == []
+
+
+async def test_another_version_is_505(api: Api) -> None:
+    answer = await api.raw(b"GET /v1/limits HTTP/9.9\r\n" + HOST + b"\r\n")
+
+    assert refused(answer, 505)["code"] == "http_version_unsupported"
 
 
 async def test_a_request_line_too_long_is_414(api: Api) -> None:

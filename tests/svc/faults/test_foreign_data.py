@@ -96,6 +96,46 @@ async def test_text_under_a_counters_name_is_store_corrupt(
     assert_problem(answer, 500, "store_corrupt")
 
 
+FOREIGN_INTEGERS = (b"1_000", b" 5 ", b"+5", b"05", b"-0", b"1" * 20, b"9223372036854775808")
+
+
+@pytest.mark.parametrize("raw", FOREIGN_INTEGERS, ids=bytes.decode)
+async def test_what_incrby_does_not_read_as_an_integer_is_store_corrupt_for_every_verb(
+    served_on_either: Service, direct_client: redis.Redis, raw: bytes
+) -> None:
+    direct_client.set(COUNTER, raw)
+    path = "/v1/counters/foreign"
+
+    for method, rest, options in (
+        ("GET", "", {}),
+        ("POST", "/increments", {}),
+        ("POST", "/increments", {"json": {"max": 9}}),
+        ("POST", "/increments", {"headers": {"Idempotency-Key": "once"}}),
+        ("POST", "/increments", {"headers": {"If-Match": '"1"'}}),
+        ("PUT", "", {"json": {"value": 1}}),
+        ("PUT", "", {"json": {"value": 1}, "headers": {"If-Match": '"1"'}}),
+        ("DELETE", "", {"headers": {"If-Match": '"1"'}}),
+    ):
+        answer = await ask(served_on_either, method, path + rest, **options)
+
+        assert_problem(answer, 500, "store_corrupt")
+    assert direct_client.get(COUNTER) == raw
+    assert (await ask(served_on_either, "GET", "/v1/counters")).json["items"] == []
+
+
+@pytest.mark.parametrize("raw", [b"9223372036854775807", b"-9223372036854775808", b"-1", b"0"])
+async def test_every_64_bit_integer_is_a_counter_whoever_wrote_it(
+    served_on_either: Service, direct_client: redis.Redis, raw: bytes
+) -> None:
+    direct_client.set(COUNTER, raw)
+
+    read = await ask(served_on_either, "GET", "/v1/counters/foreign")
+    replaced = await ask(served_on_either, "PUT", "/v1/counters/foreign", json={"value": 1})
+
+    assert read.json["value"] == int(raw)
+    assert replaced.status == 200
+
+
 async def test_a_foreign_counter_hides_no_other_of_the_same_batch(
     served_on_either: Service, direct_client: redis.Redis
 ) -> None:

@@ -8,8 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
 from tests.support.plain_http import PlainAnswer, fetch
 from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.redis_servers import RedisServer
@@ -53,7 +51,7 @@ async def refuses(port: int) -> bool:
     try:
         async with raw_connection(port):
             return False
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset while the listener closed
         return True
 
 
@@ -182,20 +180,3 @@ async def test_idle_connections_do_not_hold_the_end_up(redis_server: RedisServer
         assert await ended(service, 5) == 0
         assert await fresh.closed()
         assert await used.closed()
-
-
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_ends_it_at_once(
-    redis_server: RedisServer, second: signal.Signals
-) -> None:
-    async with service_on(redis_server, KV_DRAIN_SECONDS="30") as service:
-        service.signal(signal.SIGTERM)
-        await eventually(lambda: _drains(service), what="not ready")
-
-        service.signal(second)
-
-        assert await ended(service, 2) == 128 + second
-
-
-async def _drains(service: ServiceProcess) -> bool:
-    return await readiness(service) == 503

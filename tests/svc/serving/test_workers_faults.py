@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+from svc.serving.stop_order import SAME_ORDER_SECONDS
 from tests.support.plain_http import fetch
 from tests.support.processes import children_of, is_running
 from tests.support.raw_http import RawConnection, raw_connection
@@ -150,11 +151,12 @@ async def refuses(port: int) -> bool:
         return True
 
 
-async def test_a_second_signal_ends_all_at_once(redis_server: RedisServer) -> None:
+async def test_a_later_signal_ends_all_at_once(redis_server: RedisServer) -> None:
     async with running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="60") as service:
         workers = service.workers()
         service.signal(signal.SIGTERM)
         await service.none_ready()
+        await asyncio.sleep(SAME_ORDER_SECONDS)
 
         service.signal(signal.SIGINT)
 

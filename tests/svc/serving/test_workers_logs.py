@@ -7,29 +7,12 @@ import json
 import signal
 from typing import Final
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from svc.telemetry.logs import _whole_lines
 from tests.support.plain_http import fetch
 from tests.support.redis_servers import RedisServer
 from tests.support.worker_services import running_workers
 
-MOST: Final = 64
 #: All of these lines fit into the pipe, which the test reads at the end.
 REQUESTS: Final = 80
-
-
-@given(st.lists(st.integers(min_value=0, max_value=200)))
-def test_lines_are_cut_behind_their_ends_only(lengths: list[int]) -> None:
-    data = b"".join(b"x" * length + b"\n" for length in lengths)
-
-    pieces = list(_whole_lines(data, MOST))
-
-    assert b"".join(pieces) == data
-    for piece in pieces:
-        assert piece.endswith(b"\n")
-        assert len(piece) <= MOST or piece.count(b"\n") == 1
 
 
 async def test_the_lines_of_all_workers_are_whole_and_name_their_process(

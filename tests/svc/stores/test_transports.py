@@ -2,90 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import redis
-import trustme
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from svc.settings import Settings
-from tests.conftest import need_redis_7
 from tests.support.answers import ask_admin, assert_refused, get, increment, put
-from tests.support.ports import free_port
 from tests.support.redis_servers import running_redis
 from tests.support.services import running_service
-from tests.support.waiting import until
-
-
-@dataclass
-class TlsRedis:
-    port: int
-    authority: Path
-    certificate: Path
-
-    def url(self, **options: str) -> str:
-        query = "&".join(f"{name}={value}" for name, value in options.items())
-        return f"rediss://localhost:{self.port}?{query}"
-
-
-def _need_tls() -> str:
-    binary = need_redis_7()
-    answer = subprocess.run(
-        [binary, "--tls-port", "-1"], capture_output=True, text=True, check=False, timeout=10
-    )
-    if "Bad directive" in answer.stdout + answer.stderr:
-        pytest.skip("needs a redis-server built with TLS (Debian package redis-server)")
-    return binary
-
-
-@pytest.fixture
-def tls_redis(tmp_path: Path) -> Iterator[TlsRedis]:
-    """A Redis that accepts only TLS with a client certificate."""
-    binary = _need_tls()
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    authority_file, certificate_file = tmp_path / "ca.pem", tmp_path / "both.pem"
-    authority.cert_pem.write_to_path(authority_file)
-    certificate.private_key_and_cert_chain_pem.write_to_path(certificate_file)
-    port = free_port()
-    process = subprocess.Popen(
-        [
-            *(binary, "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1"),
-            *("--tls-cert-file", str(certificate_file), "--tls-key-file", str(certificate_file)),
-            *("--tls-ca-cert-file", str(authority_file), "--tls-auth-clients", "yes"),
-            *("--dir", str(tmp_path), "--save", "", "--logfile", str(tmp_path / "redis.log")),
-        ],
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        until(lambda: _answers(port, authority_file, certificate_file), what="Redis with TLS")
-        yield TlsRedis(port, authority_file, certificate_file)
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def _answers(port: int, authority: Path, certificate: Path) -> bool:
-    options: dict[str, Any] = {
-        "ssl_certfile": certificate,
-        "ssl_keyfile": certificate,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    client = redis.Redis(
-        host="localhost", port=port, ssl=True, ssl_ca_certs=str(authority), **options
-    )
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
-    finally:
-        client.close()
+from tests.svc.stores.conftest import TlsRedis
 
 
 async def test_it_works_over_tls_with_a_clients_certificate(tls_redis: TlsRedis) -> None:

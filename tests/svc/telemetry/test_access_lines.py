@@ -203,7 +203,7 @@ async def test_a_line_from_within_a_request_has_its_trace_too(
             )
 
     assert refused.status == 503
-    assert [line["body"] for line in lines.read] == ["store refuses", "request"]
+    assert [line["body"] for line in lines.read] == ["store fails", "request"]
     assert {line["trace_id"] for line in lines.read} == {trace_id(9)}
 
 

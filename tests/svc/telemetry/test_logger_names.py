@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from svc.serving import connection, server, supervisor
+from svc.serving import connection, server, worker
 from svc.stores import redis_errors
 from svc.stores.embedded import process
 
@@ -13,7 +13,7 @@ from svc.stores.embedded import process
     ("module", "name"),
     [
         (server, "svc.server"),
-        (supervisor, "svc.supervisor"),
+        (worker, "svc.supervisor"),
         (connection, "svc.listener"),
         (redis_errors, "svc.stores.refusals"),
         (process, "svc.stores.embedded"),

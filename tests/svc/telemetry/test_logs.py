@@ -210,14 +210,14 @@ def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pytest.Mo
     monkeypatch.setattr(logs, "MAX_QUEUED", 10)
     stream, dropped = BlockedStream(), []
     handler = handler_on(stream)
-    handler.on_drop = lambda: dropped.append(1)
+    handler.on_drop = lambda reason, lines: dropped.append((reason, lines))
     handler.handle(record("taken along"))
     assert stream.entered.wait(10)
 
     for n in range(25):
         handler.handle(record(str(n)))
 
-    assert len(dropped) == 15
+    assert dropped == [("queue_full", 1)] * 15
     stream.let_go.set()
     until(lambda: stream.getvalue().count("\n") == 11, what="the lines")
     handler.handle(record("there is room again"))

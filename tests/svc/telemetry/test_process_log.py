@@ -17,6 +17,7 @@ from typing import Any, Final
 import pytest
 import redis
 
+from svc.serving.server import DRAINING
 from tests.support.instrumented_service import OPENMETRICS, Scrape, trace_id, traceparent
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
@@ -47,7 +48,7 @@ def test_every_line_is_an_object_with_the_resource(shared_redis: RedisServer) ->
     assert [line["body"] for line in service.lines] == [
         "serving",
         "request",
-        "draining; a second signal ends the process at once",
+        DRAINING,
     ]
     for line in service.lines:
         assert set(line) >= REQUIRED

@@ -159,7 +159,7 @@ async def test_one_too_many_is_counted_as_rejected_and_as_what_it_was_answered(
     [
         (f"{GET}Bad Name: x\r\n\r\n", 400),
         ("MADEUP /v1/limits HTTP/1.1\r\nHost: t\r\n\r\n", 400),
-        ("GET /v1/limits HTTP/9.9\r\nHost: t\r\n\r\n", 400),
+        ("GET /v1/limits HTTP/9.9\r\nHost: t\r\n\r\n", 505),
         (f"GET /{'x' * 9000} HTTP/1.1\r\nHost: t\r\n\r\n", 414),
         (f"{GET}X-Long: {'x' * 9000}\r\n\r\n", 431),
     ],

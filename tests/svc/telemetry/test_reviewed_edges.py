@@ -35,8 +35,8 @@ NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
 KEY: Final = "sesame"
 
 
-@pytest.mark.parametrize("host", [b"a:b:c", b"t:99999", b"\xff", b"xn--a"])
-async def test_a_host_that_is_none_gets_the_same_answer_whether_traced_or_not(
+@pytest.mark.parametrize("host", [b"t:99999", b"xn--a"])
+async def test_a_host_that_can_not_be_reached_gets_the_same_answer_whether_traced_or_not(
     traced: Serve, collector: Collector, host: bytes
 ) -> None:
     async with traced() as service:
@@ -93,7 +93,7 @@ async def test_an_error_of_one_request_is_not_logged_with_the_trace_of_an_earlie
             )
 
     assert {answer.status for answer in answers} == {503}
-    told = Counter(line.get("trace_id") for line in lines.with_body("store refuses"))
+    told = Counter(line.get("trace_id") for line in lines.with_body("store fails"))
     told.pop(None, None)
     assert set(told.values()) <= {1}
 

@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import Final
 
 import pytest
 
+from svc.serving.stop_order import SAME_ORDER_SECONDS
 from svc.telemetry import logs
 from svc.telemetry.logs import JsonFormatter, QueuedHandler
 from svc.telemetry.tracing import FLUSH_SECONDS
@@ -48,6 +50,7 @@ def test_a_process_whose_log_nobody_reads_still_ends(
         if signals == 2:
             ready = f"{service.admin_base}/readyz"
             until(lambda: fetch(ready).status == 503, what="the drain")
+            time.sleep(SAME_ORDER_SECONDS)
             service.signal(signal.SIGTERM)
 
         assert service.wait(10) == (0 if signals == 1 else 143)

@@ -99,8 +99,6 @@ REFUSED: Final = [
     ("OTEL_TRACES_SAMPLER_ARG", "nan"),
     ("OTEL_TRACES_SAMPLER_ARG", "inf"),
     ("OTEL_TRACES_EXPORTER", "jaeger"),
-    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
     ("OTEL_PROPAGATORS", "b3"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "-1"),

@@ -1,0 +1,138 @@
+"""The configuration of an Envoy on this machine: a gateway's, or a caller's inside the mesh.
+
+It routes as istiod's configuration does. Everything is plaintext, and all endpoints are local pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from .clusters import Cluster, clusters
+from .configuration import Configuration, LocalAddresses, Objects, PodPort, Resource
+from .endpoints import load_assignment
+from .gateway_routes import gateway_routes
+from .gateway_servers import GatewayServer, gateways_of, merge_servers
+from .listeners import gateway_listener, mesh_listener
+from .load_balancing import lb_policy
+from .proxy import Proxy
+from .resource_names import MESH_ROUTES, routes_name, stat_name
+from .routes import route_configuration
+from .scope import Scope
+from .sidecar_listeners import hosts_by_port
+
+#: Fields of clusters that need certificates, name servers, or the caller's own address.
+_NOT_LOCAL: Final = frozenset(
+    {
+        "transport_socket",
+        "transport_socket_matches",
+        "dns_refresh_rate",
+        "dns_jitter",
+        "respect_dns_ttl",
+        "dns_lookup_family",
+        "typed_dns_resolver_config",
+    }
+)
+#: The port of a Host header without a port.
+_HTTP: Final = 80
+
+
+def gateway_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) -> Configuration:
+    """Return the resources of a gateway, with a listener for each port that has an address.
+
+    A port that decrypts connections in the mesh is plaintext here, and has the routes of all its
+    servers: without TLS, no server name tells them apart.
+    """
+    scope = Scope(objects, proxy)
+    servers = _servers_by_port(objects, proxy)
+    ports = [each for each in local.listeners if each in servers]
+    return _configuration(
+        scope,
+        local,
+        [gateway_listener(each, local.listeners[each]) for each in ports],
+        [_merged_routes(each, servers[each], scope) for each in ports],
+    )
+
+
+def mesh_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) -> Configuration:
+    """Return the resources for a caller with a sidecar, with one listener for all ports.
+
+    ``kv:8080`` means port 8080 of kv. ``kv`` means its port 80, or its lowest port if it has no
+    port 80. Other hosts than those of the mesh are not found (404).
+    """
+    scope = Scope(objects, proxy)
+    listeners = [mesh_listener(local.mesh)] if local.mesh else []
+    routes = [_mesh_routes(scope)] if local.mesh else []
+    return _configuration(scope, local, listeners, routes)
+
+
+def http_ports(objects: Objects, proxy: Proxy) -> tuple[int, ...]:
+    """Return the ports at which a gateway answers HTTP requests, sorted."""
+    return tuple(sorted(_servers_by_port(objects, proxy)))
+
+
+def _servers_by_port(objects: Objects, proxy: Proxy) -> Mapping[int, list[list[GatewayServer]]]:
+    """Return the servers of each route configuration, by port."""
+    merged = merge_servers(gateways_of(proxy, objects.gateways))
+    found: dict[int, list[list[GatewayServer]]] = {}
+    for name, servers in merged.by_routes.items():
+        if name:
+            found.setdefault(servers[0].port, []).append(servers)
+    return found
+
+
+def _merged_routes(port: int, servers: list[list[GatewayServer]], scope: Scope) -> Resource:
+    hosts: dict[str, Resource] = {}
+    for each in servers:
+        for host in gateway_routes(each[0].routes, each, scope)["virtual_hosts"]:
+            for domain in host["domains"] if host["routes"] or "require_tls" in host else ():
+                hosts.setdefault(domain, host)
+    return route_configuration(routes_name(port), hosts.values(), any_port=True)
+
+
+def _mesh_routes(scope: Scope) -> Resource:
+    tables = hosts_by_port(scope)
+    taken: set[str] = set()
+    hosts = []
+    for port in sorted(tables, key=lambda each: (each != _HTTP, each)):
+        for host in tables[port]:
+            bare = [each for each in host["domains"] if each not in taken]
+            taken.update(bare)
+            domains = [*bare, *(f"{each}:{port}" for each in host["domains"] if each != "*")]
+            hosts.append({**host, "domains": domains})
+    return route_configuration(MESH_ROUTES, hosts, any_port=False)
+
+
+def _configuration(
+    scope: Scope, local: LocalAddresses, listeners: list[Any], routes: list[Resource]
+) -> Configuration:
+    known = tuple(clusters(scope))
+    return Configuration(
+        listeners=tuple(listeners),
+        route_configurations=tuple(routes),
+        clusters=tuple(_local_cluster(each) for each in known),
+        load_assignments={
+            each.name: load_assignment(each.name, _pods(each), local) for each in known
+        },
+    )
+
+
+def _pods(cluster: Cluster) -> Iterator[PodPort]:
+    """Yield the endpoints that are pods: nothing of a rehearsal leaves this machine."""
+    return (each for each in cluster.endpoints if isinstance(each, PodPort))
+
+
+def _local_cluster(cluster: Cluster) -> Resource:
+    fields = {name: each for name, each in cluster.resource.items() if name not in _NOT_LOCAL}
+    if fields["lb_policy"] == "CLUSTER_PROVIDED":
+        fields |= lb_policy(None)
+    # All pods are in one place.
+    shared = dict(fields.pop("common_lb_config", {}))
+    shared.pop("locality_weighted_lb_config", None)
+    return {
+        **fields,
+        **({"common_lb_config": shared} if shared else {}),
+        "type": "EDS",
+        "eds_cluster_config": {"service_name": cluster.name},
+        "alt_stat_name": stat_name(cluster.name),
+    }

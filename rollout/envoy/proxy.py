@@ -1,0 +1,55 @@
+"""The caller that a translation is for: one gateway or one sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+#: Istio's root namespace. Rules in it apply where no nearer rule does.
+ROOT_NAMESPACE: Final = "istio-system"
+
+
+class ProxyKind(StrEnum):
+    GATEWAY = "gateway"
+    SIDECAR = "sidecar"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An Envoy with the namespace and the labels of its pod.
+
+    The same objects give each proxy another configuration: Gateways select proxies by labels,
+    ``exportTo`` and Sidecars choose what a namespace sees, and routes may match the caller.
+    """
+
+    kind: ProxyKind
+    namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def gateway(cls, labels: Mapping[str, str], namespace: str = ROOT_NAMESPACE) -> Proxy:
+        return cls(ProxyKind.GATEWAY, namespace, labels)
+
+    @classmethod
+    def sidecar(cls, namespace: str, labels: Mapping[str, str] | None = None) -> Proxy:
+        return cls(ProxyKind.SIDECAR, namespace, labels or {})
+
+    @property
+    def is_gateway(self) -> bool:
+        return self.kind is ProxyKind.GATEWAY
+
+    def has_labels(self, labels: Mapping[str, str]) -> bool:
+        """Return True if the proxy's pod has all of these labels."""
+        return all(self.labels.get(key) == value for key, value in labels.items())
+
+
+def exported(export_to: Iterable[str], owner: str, namespace: str) -> bool:
+    """Return True if an object of namespace ``owner`` is visible in another namespace.
+
+    ``exportTo`` has names of namespaces, ``.`` for the owner's and ``*`` for all, ``~`` for none;
+    without any, all see it.
+    """
+    names = {owner if each == "." else each for each in export_to}
+    return not names or "*" in names or namespace in names

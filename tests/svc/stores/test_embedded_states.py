@@ -1,0 +1,339 @@
+"""The states of the embedded store: starting, loading, serving, failed; and what each says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.plain_http import fetch
+from tests.support.processes import is_running
+from tests.support.services import ServiceProcess
+from tests.support.waiting import until
+from tests.svc.stores.conftest import MakeService, redis_server_of, redis_servers_of
+
+KEYS = 4_000
+
+
+@pytest.fixture
+def slow_path(tmp_path: Path, redis_binary: str) -> str:
+    """A PATH with a redis-server that loads 1,000 keys a second and answers after each 1,000."""
+    directory = tmp_path / "slow"
+    directory.mkdir()
+    slow = directory / "redis-server"
+    slow.write_text(f'#!/bin/sh\nexec {redis_binary} "$@" --key-load-delay 1000\n')
+    slow.chmod(0o755)
+    return f"{directory}:/bin:/usr/bin"
+
+
+def fill(service: ServiceProcess) -> None:
+    """Write the entries, and end the service in order."""
+    service.start()
+    for start in range(0, KEYS, 500):
+        operations = [{"op": "put", "key": f"k{start + n}", "value": n} for n in range(500)]
+        body = json.dumps({"operations": operations}).encode()
+        answer = fetch(f"{service.base}/v1/batch", "POST", body, Content_Type="application/json")
+        assert answer.status == 200, answer
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+
+
+def status_of(service: ServiceProcess) -> Any:
+    """Return /statusz; None if nothing listens yet."""
+    try:
+        return fetch(f"{service.admin_base}/statusz").json
+    except OSError:
+        return None
+
+
+def wait_until_loading(service: ServiceProcess) -> None:
+    def is_loading() -> bool:
+        status = status_of(service)
+        return status is not None and bool(status["store"]["loaded_ratio"])
+
+    until(is_loading, what="loading")
+    until(lambda: fetch(f"{service.admin_base}/readyz").body == b"loading\n", what="loading")
+
+
+def aof_of(data: Path) -> Path:
+    """Return the append-only file that grows."""
+    found = sorted(data.glob("appendonlydir/*.incr.aof")) or [data / "appendonly.aof"]
+    return found[-1]
+
+
+def end_of(service: ServiceProcess, seconds: float = 60) -> tuple[int, str]:
+    """Wait for the end. Return the exit code, and the only line that is no log line."""
+    code = service.wait(seconds)
+    said = service.output()
+    assert "Traceback" not in said, said
+    (line,) = [each for each in said.splitlines() if not each.startswith("{")]
+    return code, line
+
+
+def test_while_it_loads_it_is_not_ready_and_says_how_far_it_is(
+    make_service: MakeService, slow_path: str
+) -> None:
+    fill(make_service())
+    service = make_service(PATH=slow_path)
+    service.start(wait=False)
+
+    wait_until_loading(service)
+    loading = status_of(service)
+    ready = fetch(f"{service.admin_base}/readyz")
+    with pytest.raises(OSError, match="refused"):
+        fetch(f"{service.base}/v1/kv/k0")
+
+    assert (ready.status, ready.body) == (503, b"loading\n")
+    assert fetch(f"{service.admin_base}/livez").status == 200
+    store = loading["store"]
+    assert (loading["status"], store["state"], store["answers"]) == ("degraded", "loading", True)
+    assert 0 < store["loaded_ratio"] < 1
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+    assert "serving" not in service.output()
+
+
+def test_ready_means_that_the_first_request_is_answered(
+    make_service: MakeService, slow_path: str
+) -> None:
+    fill(make_service())
+    service = make_service(PATH=slow_path)
+    service.start()
+
+    assert fetch(f"{service.base}/v1/kv/k0").status == 200
+    status = status_of(service)
+    assert (status["status"], status["store"]["state"]) == ("ok", "serving")
+    assert status["store"]["loaded_ratio"] is None
+
+
+def test_a_file_damaged_near_its_end_ends_the_service_with_one_line(
+    make_service: MakeService, tmp_path: Path, slow_path: str
+) -> None:
+    fill(make_service())
+    aof = aof_of(tmp_path / "data")
+    content = bytearray(aof.read_bytes())
+    command = content.rindex(b"$3\r\nSET")
+    content[command : command + 1] = b"?"
+    aof.write_bytes(content)
+    service = make_service(PATH=slow_path)
+    service.start(wait=False)
+
+    code, line = end_of(service)
+
+    assert code == 2
+    assert line.startswith("tallykv: redis-server ended with code 1 while it was ")
+    assert "Bad file format" in line
+    assert str(tmp_path / "data" / "redis.log") in line
+
+
+def test_a_truncated_file_says_how_many_bytes_were_cut(
+    make_service: MakeService, tmp_path: Path
+) -> None:
+    first = make_service()
+    fill(first)
+    aof = aof_of(tmp_path / "data")
+    with aof.open("ab") as file:
+        file.write(b"*3\r\n$3\r\nSET\r\n$1\r\nk")
+    service = make_service()
+    service.start()
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+
+    (line,) = [each for each in service.output().splitlines() if "bytes_cut" in each]
+    assert '"bytes_cut":18' in line
+
+
+def test_a_redis_that_ends_while_it_loads_ends_the_service(
+    make_service: MakeService, slow_path: str
+) -> None:
+    fill(make_service())
+    service = make_service(PATH=slow_path)
+    service.start(wait=False)
+    wait_until_loading(service)
+
+    os.kill(redis_server_of(service), signal.SIGKILL)
+
+    code, line = end_of(service)
+    assert code == 2
+    assert "ended with code -9 while it was loading" in line
+
+
+def test_a_redis_that_can_not_start_again_ends_the_service_with_code_1(
+    make_service: MakeService, tmp_path: Path
+) -> None:
+    service = make_service()
+    service.start()
+    fetch(f"{service.base}/v1/counters/n/increments", "POST")
+    aof = aof_of(tmp_path / "data")
+    aof.write_bytes(b"this is no append-only file\r\n" * 10)
+
+    os.kill(redis_server_of(service), signal.SIGKILL)
+
+    code, line = end_of(service)
+    assert code == 1
+    assert line.startswith("tallykv: redis-server ended with code 1 while it was ")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_program_that_hangs_ends_the_service_and_is_ended(
+    make_service: MakeService, tmp_path: Path, workers: str
+) -> None:
+    hanging = tmp_path / "hanging" / "redis-server"
+    hanging.parent.mkdir()
+    hanging.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && exit 0\ntrap "" TERM\nwhile :; do sleep 0.1; done\n'
+    )
+    hanging.chmod(0o755)
+    service = make_service(PATH=f"{hanging.parent}:/bin:/usr/bin", KV_WORKERS=workers)
+    service.start(wait=False)
+    (pid,) = until(lambda: redis_servers_of(service))
+
+    code, line = end_of(service)
+
+    assert code == 2
+    assert "did not answer within 10 s" in line
+    assert not is_running(pid)
+
+
+def test_a_program_whose_version_hangs_ends_the_service(
+    make_service: MakeService, tmp_path: Path
+) -> None:
+    hanging = tmp_path / "hanging" / "redis-server"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
+    hanging.chmod(0o755)
+    service = make_service(PATH=f"{hanging.parent}:/bin:/usr/bin")
+    service.start(wait=False)
+
+    code, line = end_of(service)
+
+    assert code == 2
+    assert "hangs" in line
+
+
+def test_a_program_that_is_none_ends_the_service(make_service: MakeService, tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "redis-server"
+    broken.parent.mkdir()
+    broken.write_bytes(b"\x7fELF nothing")
+    broken.chmod(0o755)
+    service = make_service(PATH=f"{broken.parent}:/bin:/usr/bin")
+    service.start(wait=False)
+
+    code, line = end_of(service)
+
+    assert code == 2
+    assert "can't be run" in line
+
+
+def limit_files(service: ServiceProcess, blocks: int) -> None:
+    """Let no file grow beyond so many blocks of 512 bytes."""
+    service.command = ("/bin/sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", *service.command)
+
+
+def test_a_full_disk_ends_the_service_with_one_line(make_service: MakeService) -> None:
+    service = make_service()
+    limit_files(service, 0)
+    service.start(wait=False)
+
+    code, line = end_of(service)
+
+    assert code == 2
+    assert "File too large" in line
+
+
+def test_a_disk_that_fills_later_is_the_reason(make_service: MakeService) -> None:
+    service = make_service()
+    limit_files(service, 8)
+    service.start()
+    body = b"x" * 5000
+
+    def is_refused() -> bool:
+        return fetch(f"{service.base}/v1/kv/k", "PUT", body, Content_Type="a/b").status == 503
+
+    until(is_refused, what="a refusal")
+    assert "disk" in [each["reason"] for each in status_of(service)["store"]["failures"]]
+
+
+@pytest.mark.parametrize("name", ["redis.log", "redis.sock", "lock"])
+@pytest.mark.parametrize("kind", ["directory", "link", "pipe"])
+def test_a_file_that_is_something_else_is_refused_and_not_followed(
+    make_service: MakeService, tmp_path: Path, name: str, kind: str
+) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    elsewhere.write_text("precious")
+    if kind == "directory":
+        (data / name / "in-the-way").mkdir(parents=True)
+    elif kind == "link":
+        (data / name).symlink_to(elsewhere)
+    else:
+        os.mkfifo(data / name)
+    service = make_service()
+    service.start(wait=False)
+
+    if name == "redis.sock" and kind != "directory":
+        # It is replaced, as any socket of an earlier run.
+        service.wait_ready()
+        assert elsewhere.read_text() == "precious"
+        return
+    code, line = end_of(service)
+
+    assert code == 2
+    assert str(data) in line
+    assert elsewhere.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["appendonlydir", "appendonly.aof", "temp-rewriteaof-1.aof"])
+def test_no_symbolic_link_is_followed_to_the_data(
+    make_service: MakeService, tmp_path: Path, name: str
+) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    elsewhere.mkdir()
+    (data / name).symlink_to(elsewhere)
+    service = make_service()
+    service.start(wait=False)
+
+    code, line = end_of(service)
+
+    assert code == 2
+    assert "symbolic link" in line
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_all_files_are_private_even_in_a_directory_that_is_not(
+    make_service: MakeService, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    data.chmod(0o755)
+    (data / "redis.log").touch(0o644)
+    service = make_service()
+    service.start()
+    fetch(f"{service.base}/v1/counters/n/increments", "POST")
+
+    open_to_others = [
+        path for path in data.rglob("*") if stat.S_IMODE(path.lstat().st_mode) & 0o077
+    ]
+
+    assert len(list(data.rglob("*"))) > 3
+    assert open_to_others == []
+
+
+def test_the_log_is_bounded(make_service: MakeService, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "redis.log").write_bytes(b"x" * 5_000_000)
+    service = make_service()
+    service.start()
+
+    sizes = [path.stat().st_size for path in data.glob("redis.log*")]
+
+    assert len(sizes) == 2
+    assert max(sizes) <= 1 << 20
+    until(lambda: b"ready to accept" in (data / "redis.log").read_bytes())
