@@ -49,9 +49,8 @@ class DistantRedis:
         """Drop every packet of the connections open now, as a NAT does that forgot them."""
         with contextlib.closing(self.client()) as client:
             for each in client.client_list():
-                host, _, port = each["addr"].rpartition(":")
-                if not host.startswith("/"):
-                    _rule(self.name, "add", "sport", port)
+                if not each["addr"].startswith("/"):  # as this client's does
+                    _rule(self.name, "add", "sport", each["addr"].rpartition(":")[2])
 
 
 def _ip(*words: str) -> None:
