@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from .cases import Case
-from .comparison import Comparison, compare
+from rollout.rehearsal.errors import ManifestsInvalid
+
+from .cases import INPUT, Case
+from .comparison import Comparison, Difference, compare
 from .translation import istio_facts, our_facts
 
 _FILTERS: Final = re.compile(r"/filters\[\d+\]$")
@@ -27,8 +29,12 @@ NOT_MODELLED: Final = (
 
 
 def judge(case: Case) -> Comparison:
-    """Compare a case with our own translation."""
-    found = compare(istio_facts(case), our_facts(case))
+    """Compare a case with our own translation; an input that we refuse is one difference."""
+    try:
+        ours = our_facts(case)
+    except ManifestsInvalid as error:
+        return Comparison(0, (Difference(f"/{INPUT}", "accepted", f"refused: {error}"),))
+    found = compare(istio_facts(case), ours)
     patterns = tuple(_patterns(case))
     unmodelled = [
         each for each in found.different if any(one.search(each.path) for one in patterns)

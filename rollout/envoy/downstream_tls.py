@@ -11,6 +11,8 @@ from .tls_secrets import secret, validation
 _CONTEXT: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 #: What the server offers in the TLS handshake (ALPN).
 _PROTOCOLS: Final = ("h2", "http/1.1")
+#: Offered first to a sidecar that opens a TCP connection: Istio's exchange of metadata.
+_EXCHANGE: Final = "istio-peer-exchange"
 _VERSIONS: Final = {
     "TLSV1_0": "TLSv1_0",
     "TLSV1_1": "TLSv1_1",
@@ -19,8 +21,9 @@ _VERSIONS: Final = {
 }
 
 
-def server_transport_socket(tls: ServerTls) -> dict[str, Any]:
-    """Return the transport socket of a filter chain."""
+def server_transport_socket(tls: ServerTls, *, http: bool) -> dict[str, Any]:
+    """Return the transport socket of a filter chain, which decrypts HTTP or other TCP."""
+    exchange = tls.mode == "ISTIO_MUTUAL" and not http
     versions = {
         "tls_minimum_protocol_version": _VERSIONS.get(tls.min_protocol_version),
         "tls_maximum_protocol_version": _VERSIONS.get(tls.max_protocol_version),
@@ -32,7 +35,7 @@ def server_transport_socket(tls: ServerTls) -> dict[str, Any]:
     context = {
         "tls_certificate_sds_secret_configs": [secret(each) for each in _certificates(tls)],
         **_validation(tls),
-        "alpn_protocols": list(_PROTOCOLS),
+        "alpn_protocols": [_EXCHANGE, *_PROTOCOLS] if exchange else list(_PROTOCOLS),
         **({"tls_params": parameters} if parameters else {}),
     }
     return extension(

@@ -47,8 +47,11 @@ def _l4_chains(server: GatewayServer, scope: Scope, names: set[str]) -> Iterator
         )
     ]
     if server.server.tls and not server.terminates:
-        for chain in tls_chains(services, server.gateway, server.port, scope, names):
-            yield _chain([chain.tcp_proxy], chain.server_names)
+        for chain in tls_chains(services, server.gateway, server.port, scope):
+            # Envoy rejects two chains for one name: the first counts.
+            if names.isdisjoint(chain.server_names):
+                names.update(chain.server_names)
+                yield _chain([chain.tcp_proxy], chain.server_names)
     elif proxy := first_tcp_route(services, server.gateway, server.port, scope):
         if server.terminates:
             yield _chain([proxy], server.server_names, server)
@@ -60,9 +63,10 @@ def _chain(
     filters: list[Any], names: tuple[str, ...] = (), terminating: GatewayServer | None = None
 ) -> dict[str, Any]:
     tls = terminating.server.tls if terminating else None
+    http = terminating is not None and bool(terminating.routes)
     specific = names and "*" not in names
     return {
         **({"filter_chain_match": {"server_names": list(names)}} if specific else {}),
-        **({"transport_socket": server_transport_socket(tls)} if tls else {}),
+        **({"transport_socket": server_transport_socket(tls, http=http)} if tls else {}),
         "filters": filters,
     }

@@ -85,19 +85,15 @@ def first_tcp_route(
 
 
 def tls_chains(
-    services: Iterable[VirtualService], gateway: str, port: int, scope: Scope, taken: set[str]
+    services: Iterable[VirtualService], gateway: str, port: int, scope: Scope
 ) -> Iterator[L4Chain]:
-    """Yield a chain for each TLS route that applies; ``taken`` are names that have a chain."""
+    """Yield a chain for each match of a TLS route that applies."""
     for service in services:
         for route in service.spec.tls:
             for match in route.match if route.route else ():
-                if not matches(match, service, gateway, port, scope.proxy):
-                    continue
-                if taken & set(match.sni_hosts):
-                    continue
-                taken.update(match.sni_hosts)
-                proxy = to_destinations(route.route, scope, service.namespace, port)
-                yield L4Chain(proxy, match.sni_hosts, match.destination_subnets)
+                if matches(match, service, gateway, port, scope.proxy):
+                    proxy = to_destinations(route.route, scope, service.namespace, port)
+                    yield L4Chain(proxy, match.sni_hosts, match.destination_subnets)
 
 
 def _cluster(each: RouteDestination, scope: Scope, namespace: str, listener_port: int) -> str:

@@ -120,9 +120,11 @@ def _chains(
     ]
     default = to_cluster(cluster_name(service.host, port.number))
     if protocol is Protocol.TLS:
-        found = [*tls_chains(services, MESH, port.number, scope, set())]
+        chains: dict[tuple[tuple[str, ...], ...], L4Chain] = {}
+        for each in tls_chains(services, MESH, port.number, scope):
+            chains.setdefault((each.server_names, each.subnets), each)
         by_name = not _has_address(service)
-        yield from found or [L4Chain(default, (service.host,) if by_name else ())]
+        yield from chains.values() or [L4Chain(default, (service.host,) if by_name else ())]
         return
     for virtual in services:
         for route in virtual.spec.tcp:

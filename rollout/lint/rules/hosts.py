@@ -52,7 +52,7 @@ def _meant(context: LintContext, reference: _HostReference) -> ServiceName | Non
 
 def _is_known(context: LintContext, full: str) -> bool:
     name = service_of(full)
-    return full in context.service_entry_hosts or (
+    return context.has_service_entry_of(full) or (
         name is not None and context.service(name) is not None
     )
 
@@ -98,6 +98,7 @@ def host_not_in_input(context: LintContext) -> Iterator[Problem]:
                 f'the linter can\'t check that "{reference.written}" exists, because the input has'
                 f" no Service of namespace {name.namespace}",
                 "pass the manifests with the Service by --with",
+                cause=name.namespace,
             )
 
 

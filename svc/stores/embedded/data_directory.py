@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from .binary import EmbeddedUnavailable, server_version
 LOCK_SECONDS: Final = 10.0
 #: Redis 7's directory of append-only files. Redis 6 has one file, ``appendonly.aof``.
 AOF_DIRECTORY: Final = "appendonlydir"
+_NUMBERED: Final = re.compile(r"\.(\d+)\.incr\.aof$")
 #: How the names begin that this service and redis-server open in the directory.
 _OURS: Final = ("appendonly", "dump.", "lock", "redis.", "temp-")
 
@@ -45,6 +47,19 @@ def aof_sizes(data_dir: Path) -> dict[str, int]:
         for path in _files(data_dir)
         if path.suffix == ".aof" and path.is_file()
     }
+
+
+def growing_aof(data_dir: Path) -> Path | None:
+    """Return the append-only file that redis-server appends to; None if there is none."""
+    numbered = {
+        int(number[1]): path
+        for path in _files(data_dir)
+        if (number := _NUMBERED.search(path.name)) is not None
+    }
+    if numbered:
+        return numbered[max(numbered)]
+    single = data_dir / "appendonly.aof"
+    return single if single.is_file() else None
 
 
 def _make(data_dir: Path) -> None:

@@ -23,6 +23,7 @@ from typing import Final, Self
 
 from ... import parent_death_signal
 from . import data_directory
+from .append_only_file import cut_incomplete_transaction
 from .binary import EmbeddedUnavailable, find_redis_server
 from .server_log import ServerLog
 
@@ -148,10 +149,12 @@ class EmbeddedRedis:
         """Start the redis-server, and wait until it has loaded its data, and until it ends."""
         self.state = State.STARTING
         with self._failures_explained():
+            aof = data_directory.growing_aof(self.data_dir)
+            cut = await cut_incomplete_transaction(aof, self._binary) if aof is not None else 0
             sizes = data_directory.aof_sizes(self.data_dir)
             process = await self._start()
             await self._wait_until_loaded(process)
-            if cut := self._log.bytes_cut(sizes):
+            if cut := cut + self._log.bytes_cut(sizes):
                 log.warning(
                     "the append-only file ended in the middle of a command, and the rest was cut"
                     " off",

@@ -10,8 +10,9 @@ import pytest
 
 from bench.frame.processes import ROOT
 from bench.istio.__main__ import main
+from bench.istio.cases import Case
 from bench.istio.comparison import compare
-from bench.istio.judgement import NOT_MODELLED
+from bench.istio.judgement import NOT_MODELLED, judge
 from tests.rollout.envoy.test_istiod import PACKED
 
 
@@ -80,6 +81,16 @@ def test_a_difference_is_printed_and_fails(
     printed = capsys.readouterr().out
     assert "group/one: /gateways/gateway/clusters/outbound|80||kv.shop.svc.cluster.local" in printed
     assert printed.splitlines()[-1].split()[:2] == ["all", "1"]
+
+
+def test_an_input_that_is_refused_here_is_a_difference() -> None:
+    gateway = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"}}
+
+    found = judge(Case("a", ({**gateway, "spec": {"servers": []}},), {}))
+
+    [difference] = found.different
+    assert (difference.path, difference.istio) == ("/input.yaml", "accepted")
+    assert "spec.servers" in difference.ours
 
 
 def test_without_cases_nothing_is_proven(tmp_path: Path) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from rollout.envoy.proxy import Proxy
+from rollout.envoy.translation import translate
 from tests.rollout.envoy.callers import (
     EDGE,
     ELSEWHERE,
     IN_SHOP,
     NETWORKING,
     ROUTE,
+    answer,
     seen,
     virtual,
 )
-from tests.rollout.envoy.example_mesh import CANARY, WHOLE
+from tests.rollout.envoy.example_mesh import CANARY, KV_MANIFESTS, WHOLE, documents, read_objects
 
 
 class TestGateways:
@@ -94,6 +96,17 @@ class TestGateways:
         clusters = chain["filters"][0]["typed_config"]["weighted_clusters"]["clusters"]
         assert [each["weight"] for each in clusters] == [1, 3]
 
+    def test_a_tcp_port_for_sidecars_offers_to_exchange_metadata(self) -> None:
+        tls = "tls: {mode: ISTIO_MUTUAL}"
+        server = f"{{hosts: ['*'], port: {{number: 9000, name: t, protocol: TLS}}, {tls}}}"
+        edge = self.gateway("edge", "{istio: ingressgateway}", server)
+        tcp = "{hosts: ['*'], gateways: [edge], tcp: [{route: [{destination: {host: kv}}]}]}"
+
+        [chain] = seen(EDGE, edge, virtual("a", tcp)).chains[9000]
+
+        context = chain["transport_socket"]["typed_config"]["common_tls_context"]
+        assert context["alpn_protocols"] == ["istio-peer-exchange", "h2", "http/1.1"]
+
 
 def test_tcp_and_tls_ports_of_a_sidecar_have_routes_of_connections() -> None:
     service = """
@@ -118,3 +131,38 @@ def test_tcp_and_tls_ports_of_a_sidecar_have_routes_of_connections() -> None:
     assert default.chains[0].tcp_proxy["typed_config"]["cluster"] == (
         "outbound|1||db.shop.svc.cluster.local"
     )
+
+
+def test_of_two_tls_routes_for_a_name_the_first_counts() -> None:
+    service = """
+        apiVersion: v1
+        kind: Service
+        metadata: {name: db}
+        spec: {ports: [{name: tls-b, port: 2}]}
+    """
+    text = virtual(
+        "db",
+        "{hosts: [db, a.org], tls: ["
+        "{match: [{sniHosts: [a.org]}], route: [{destination: {host: one}}]},"
+        " {match: [{sniHosts: [a.org]}], route: [{destination: {host: two}}]}]}",
+    )
+
+    [tls] = seen(IN_SHOP, service, text).tcp
+
+    [chain] = tls.chains
+    assert chain.tcp_proxy["typed_config"]["cluster"] == "outbound|2||one.shop.svc.cluster.local"
+
+
+def test_a_port_whose_protocol_is_detected_has_only_its_own_routes() -> None:
+    unnamed = KV_MANIFESTS.replace("name: http, port: 8080", "name: a, port: 8080")
+    text = virtual("a", answer("said"))
+
+    found = translate(read_objects(documents(unnamed, text)), IN_SHOP)
+
+    [(port, [host])] = found.hosts.items()
+    assert (port, host["domains"]) == (8080, ["*"])
+    assert [each["name"] for each in host["routes"]] == ["said"]
+    options = found.clusters[0].resource["typed_extension_protocol_options"]
+    assert "use_downstream_protocol_config" in str(options)
+    gateway = translate(read_objects(documents(unnamed)), EDGE)
+    assert "typed_extension_protocol_options" not in gateway.clusters[0].resource

@@ -311,3 +311,22 @@ def test_without_an_address_there_is_no_mesh_listener() -> None:
     configuration = configured(objects, type(found)(found.pods, found.listeners))
 
     assert configuration.listeners == configuration.route_configurations == ()
+
+
+def test_without_tls_a_port_has_the_routes_of_all_its_servers() -> None:
+    servers = ", ".join(
+        f"{{hosts: [{host}], port: {{number: 443, name: {name}, protocol: HTTPS}},"
+        " tls: {mode: SIMPLE, credentialName: c}}"
+        for name, host in (("one", "a.org"), ("two", "b.org"))
+    )
+    text = f"""
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {{name: edge}}
+        spec: {{servers: [{servers}]}}
+    """
+    objects = read_objects(documents(KV_MANIFESTS, text, bound("kv", "['*']", ANSWER % "a")))
+
+    found = configured(objects, local_addresses(objects, 443))
+
+    assert virtual_hosts(found, "http.443").keys() == {"a.org", "b.org"}

@@ -76,6 +76,12 @@ def redis_server_of(service: ServiceProcess) -> int:
     return pid
 
 
+def aof_of(data: Path) -> Path:
+    """Return the append-only file that grows."""
+    found = sorted(data.glob("appendonlydir/*.incr.aof")) or [data / "appendonly.aof"]
+    return found[-1]
+
+
 def kill(service: ServiceProcess) -> None:
     service.signal(signal.SIGKILL)
     service.wait()

@@ -15,7 +15,7 @@ from tests.support.plain_http import fetch
 from tests.support.processes import is_running
 from tests.support.services import ServiceProcess
 from tests.support.waiting import until
-from tests.svc.stores.conftest import MakeService, redis_server_of, redis_servers_of
+from tests.svc.stores.conftest import MakeService, aof_of, redis_server_of, redis_servers_of
 
 KEYS = 4_000
 
@@ -60,12 +60,6 @@ def wait_until_loading(service: ServiceProcess) -> None:
     until(lambda: fetch(f"{service.admin_base}/readyz").body == b"loading\n", what="loading")
 
 
-def aof_of(data: Path) -> Path:
-    """Return the append-only file that grows."""
-    found = sorted(data.glob("appendonlydir/*.incr.aof")) or [data / "appendonly.aof"]
-    return found[-1]
-
-
 def end_of(service: ServiceProcess, seconds: float = 60) -> tuple[int, str]:
     """Wait for the end. Return the exit code, and the only line that is no log line."""
     code = service.wait(seconds)
@@ -96,6 +90,20 @@ def test_while_it_loads_it_is_not_ready_and_says_how_far_it_is(
     service.signal(signal.SIGTERM)
     assert service.wait() == 0
     assert "serving" not in service.output()
+
+
+def test_a_worker_is_not_ready_while_the_redis_of_all_workers_loads_again(
+    make_service: MakeService, slow_path: str
+) -> None:
+    fill(make_service())
+    service = make_service(PATH=slow_path, KV_WORKERS="2")
+    service.start()
+
+    os.kill(redis_server_of(service), signal.SIGKILL)
+
+    until(lambda: fetch(f"{service.admin_base}/readyz").status == 503, what="the restart")
+    until(lambda: fetch(f"{service.admin_base}/readyz").status == 200, seconds=60, what="healing")
+    assert fetch(f"{service.base}/v1/kv/k0").status == 200
 
 
 def test_ready_means_that_the_first_request_is_answered(
