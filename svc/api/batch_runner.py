@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -64,7 +63,7 @@ class Batch:
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
-        #: The id to which the batch's own idempotency key is bound; None without a key.
+        #: An id made of the batch's own idempotency key and payload; None without a key.
         self._id: str | None = None
         #: True after the store has failed to answer an operation.
         self._store_failed = False
@@ -74,12 +73,12 @@ class Batch:
     async def bind(self, operation: Operation) -> bool:
         """Apply each change of the batch at most once. Return True if this is a retry.
 
-        The operation is bound to an id, from which each change gets an idempotency key of its own.
-        Raises IdempotencyMismatch.
+        Each change gets an idempotency key of its own from the batch's. So it is not applied again
+        even if only the record of the batch is lost. Raises IdempotencyMismatch.
         """
-        proposal = os.urandom(16).hex()
-        self._id = await self._store.claim(f"batch:{operation.id.hex()}", operation, proposal)
-        return self._id != proposal
+        self._id = f"{operation.id.hex()}{operation.fingerprint.hex()}"
+        _, replayed = await self._store.claim(f"batch:{self._id}", operation, self._id)
+        return replayed
 
     def parse(self, operations: Sequence[BatchOperation]) -> Generator[None, None, list[Group]]:
         """Return the operations in groups to run, in a step for each. Note what is refused."""

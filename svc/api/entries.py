@@ -51,7 +51,7 @@ from .budget import SMALL_BYTES, take_bytes
 from .context import STORE
 from .header_lists import wants_minimal
 from .http_dates import http_date
-from .idempotency import operation_of
+from .idempotency import operation_of, operation_on_member
 from .json_turns import JSON_TURNS, check_json_in_turn
 from .limits import LIMITS
 from .merge_patch import merge_steps
@@ -258,8 +258,9 @@ async def create(request: web.Request) -> web.Response:
     key = Key(f"{prefix.text}/{member}")
     operation = operation_of(request, f"kv:{prefix.text}/", body)
     if operation is not None:
-        member = await store.claim(collection, operation, member)
+        member, _ = await store.claim(collection, operation, member)
         key = Key(f"{prefix.text}/{member}")
+        operation = operation_on_member(operation, member)
     written = await store.write(key, draft, Precondition(if_none_match=("*",)), operation)
     response = _render_written(request, key, written)
     response.headers["Location"] = "/v1/kv/" + quote(key.text)
