@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
-
-import hiredis
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 from .reasons import NoPrimary
-from .wire import ReplyError, Target, connect, login_commands
 
 #: The timeout of one Sentinel's answer, with the connection to it.
 ANSWER_SECONDS: Final = 0.3
 
 
 class Sentinels:
-    """The Sentinels of one service, asked in turn until one answers; the last good one first."""
+    """The Sentinels of one service, asked in turn until one answers; the last good one first.
 
-    def __init__(self, targets: Sequence[Target], service: str) -> None:
-        self._service = service.encode()
-        self._targets = list(targets)
+    ``options`` are redis-py's, for credentials and TLS.
+    """
+
+    def __init__(
+        self, addresses: Sequence[tuple[str, int]], service: str, options: Mapping[str, Any]
+    ) -> None:
+        self._service = service
+        self._addresses = list(addresses)
+        self._options = options
         self._asking: asyncio.Task[tuple[str, int]] | None = None
 
     async def primary(self) -> tuple[str, int]:
@@ -35,33 +38,37 @@ class Sentinels:
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> tuple[str, int]:
-        for target in list(self._targets):
+        from redis.exceptions import RedisError  # noqa: PLC0415 - see _ask_one
+
+        for address in list(self._addresses):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    found = await self._ask_one(target)
-            except (TimeoutError, OSError):
+                    masters = await self._ask_one(*address)
+            except (TimeoutError, OSError, RedisError):
                 continue
-            if found is not None:
-                self._targets.remove(target)
-                self._targets.insert(0, target)
-                return found
+            found = masters.get(self._service)
+            if found is None or not found["is_master"] or found["is_sdown"] or found["is_odown"]:
+                continue
+            self._addresses.remove(address)
+            self._addresses.insert(0, address)
+            return found["ip"], found["port"]
         raise NoPrimary("no Sentinel names a primary")
 
-    async def _ask_one(self, target: Target) -> tuple[str, int] | None:
+    async def _ask_one(self, host: str, port: int) -> dict[str, dict[str, Any]]:
+        # redis-py takes 25 MiB of memory, so it is imported only if Sentinel is used.
+        from redis.asyncio import Redis  # noqa: PLC0415
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+
         # There is one query for each new connection to Redis, so keeping it open is of no use.
-        wire = await connect(target)
+        client = Redis(
+            host=host,
+            port=port,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+            **self._options,
+        )
         try:
-            commands = [*login_commands(target), ("SENTINEL", "MASTERS")]
-            packed = b"".join(map(hiredis.pack_command, commands))
-            replies = await wire.round_trip(packed, len(commands))
+            return cast("dict[str, dict[str, Any]]", await client.sentinel_masters())
         finally:
-            wire.close()
-        if any(isinstance(reply, ReplyError) for reply in replies):
-            return None
-        for words in replies[-1]:
-            facts = dict(zip(words[::2], words[1::2], strict=True))
-            flags = set(facts[b"flags"].split(b","))
-            is_up = b"master" in flags and not flags & {b"s_down", b"o_down"}
-            if facts[b"name"] == self._service and is_up:
-                return facts[b"ip"].decode(), int(facts[b"port"])
-        return None
+            await client.aclose()

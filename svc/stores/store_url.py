@@ -169,22 +169,9 @@ def build_link(
             meter,
             failures=failures,
         )
-    service = parts.path.strip("/")
-    if not service or "/" in service:
+    if not (service := parts.path.strip("/")) or "/" in service:
         raise StoreUrlInvalid("after the Sentinels it must name one service, as in …/mymaster")
-    sentinels = Sentinels(
-        [
-            Target(
-                host=host,
-                port=port,
-                tls=login.tls,
-                username=own.get("username"),
-                password=own.get("password"),
-            )
-            for host, port in addresses
-        ],
-        service,
-    )
+    sentinels = Sentinels(addresses, service, {**own, **_redis_py_tls(scheme, query)})
 
     async def connect_primary() -> Wire:
         host, port = await sentinels.primary()
@@ -199,6 +186,15 @@ def _sentinel_options(query: str) -> tuple[str, dict[str, str]]:
     own = [part for part in parts if part.startswith(("sentinel_username=", "sentinel_password="))]
     rest = "&".join(part for part in parts if part not in own)
     return rest, {name.removeprefix("sentinel_"): value for name, value in parse_qsl("&".join(own))}
+
+
+def _redis_py_tls(scheme: str, query: str) -> dict[str, Any]:
+    """Return the options of TLS as redis-py takes them; build_target has checked them."""
+    options: dict[str, Any] = dict(parse_qsl(query[1:])) if scheme == "rediss" else {}
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    if "ssl_check_hostname" in tls:
+        tls["ssl_check_hostname"] = _is_true(tls["ssl_check_hostname"])
+    return {"ssl": scheme == "rediss", **tls}
 
 
 def _without_second(target: Target, password: PasswordSource | None) -> Target:
@@ -266,7 +262,7 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
     requirement = options.pop("ssl_cert_reqs", "required")
     if requirement not in {"required", "none"}:
         raise StoreUrlInvalid("ssl_cert_reqs: it must be required or none")
-    checked = str(options.pop("ssl_check_hostname", True)).lower() not in {"false", "no", "0"}
+    checked = _is_true(options.pop("ssl_check_hostname", "yes"))
     context.check_hostname = checked and requirement == "required"
     if requirement == "none":
         context.verify_mode = ssl.CERT_NONE
@@ -280,6 +276,10 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
     if options:
         raise StoreUrlInvalid(f"unknown option in its query; {PERCENT}")
     return context
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() not in {"false", "no", "0"}
 
 
 def _address(text: str, default_port: int) -> Address:
