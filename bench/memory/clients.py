@@ -33,6 +33,13 @@ class Probes:
     seconds: list[float] = field(default_factory=list)
     refused: int = 0
 
+    async def wait_for_two(self) -> None:
+        """Wait for two answers: a short attack may be over before. p99_ms raises without them."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while len(self.seconds) < 2:  # noqa: ASYNC110 - the answers come one by one
+                    await asyncio.sleep(PROBE_SECONDS)
+
     @property
     def p99_ms(self) -> float:
         if len(self.seconds) < 2:

@@ -76,6 +76,7 @@ async def _measure(name: str, service: Service, requests: int) -> list[Row]:
     with peak.watching():
         async with probing(service.port) as meanwhile:
             outcomes = await attack(service.port, ATTACKS[name], requests)
+            await meanwhile.wait_for_two()
     await asyncio.sleep(SETTLE_SECONDS)
     left = service.resident_mib()
     answers = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))

@@ -7,7 +7,6 @@ and answers that a client has not received yet. Messages of less than SMALL_BYTE
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import gc
@@ -22,10 +21,8 @@ from ..telemetry.trace import TRACE
 SMALL_BYTES: Final = 16_384
 #: What a connection takes whose client is sending a body: a task, a request, buffers.
 RECEIVING_BYTES: Final = 8_192
-#: After so many bytes, the C library is asked to give freed memory back to the system.
-RETURN_BYTES: Final = 16_777_216
-#: How long after the last byte was released: its request still ends.
-RETURN_SECONDS: Final = 0.2
+#: After so many bytes, or after fewer and a pause, the C library is to give freed memory back.
+RETURN_BYTES: Final = 4_194_304
 
 
 class ByteBudget:
@@ -36,7 +33,8 @@ class ByteBudget:
         self.held = 0
         self._rejected = rejected
         self._taken_since_collection = 0
-        self._taken_since_return = 0
+        #: Bytes that passed through memory since it was returned, and those at the last look.
+        self._passed = self._passed_before = 0
 
     def check(self, size: int) -> None:
         """Raise Overloaded if there is no room for ``size`` more bytes."""
@@ -51,7 +49,7 @@ class ByteBudget:
         counts objects, and a cycle of a few objects may keep a large body.
         """
         self.held += size
-        self._taken_since_return += size
+        self._passed += size
         self._taken_since_collection += size
         if self._taken_since_collection > self.limit:
             self._taken_since_collection = 0
@@ -59,9 +57,17 @@ class ByteBudget:
 
     def release(self, size: int) -> None:
         self.held -= size
-        if self.held <= 0 and self._taken_since_return > RETURN_BYTES:
-            self._taken_since_return = 0
-            asyncio.get_running_loop().call_later(RETURN_SECONDS, return_memory)
+
+    def count_passed(self, size: int) -> None:
+        """Count bytes that arrived and may be dropped, such as a refused body."""
+        self._passed += size
+
+    def return_memory(self) -> None:
+        """Give freed memory back to the system if it is time. Call it regularly."""
+        if self._passed >= RETURN_BYTES or 0 < self._passed == self._passed_before:
+            self._passed = 0
+            return_memory()
+        self._passed_before = self._passed
 
 
 def return_memory() -> None:

@@ -78,6 +78,9 @@ class Connection(RequestReader):
         self._client = cast("asyncio.Transport", transport)
         super().connection_made(transport)
 
+    def count_large(self, size: int) -> None:
+        self.budget.count_passed(size)
+
     def is_busy(self) -> bool:
         """Return True while a request is being served, or its answer sent."""
         return self._request_in_progress or bool(self._messages)
@@ -138,6 +141,9 @@ class Connection(RequestReader):
         super().connection_lost(exc)
         if self._lingering is not None:
             self._lingering.cancel()
+        # A body knows its connection. The cycle would keep what it holds until a rare collection.
+        self._body = self._unwanted = None
+        self._messages.clear()
 
     def _process_keepalive(self) -> None:
         now, waiter = self._loop.time(), self._waiter

@@ -43,13 +43,14 @@ class Listener(web.Server):
             **options,
         )
         self._signals = app[SIGNALS]
+        self._budget = app[BUDGET]
         self._max_connections = max_connections
         self._options = {
             **options,
             "identity": app[IDENTITY],
             "signals": self._signals,
             "lifecycle": app[LIFECYCLE],
-            "budget": app[BUDGET],
+            "budget": self._budget,
         }
 
     def __call__(self) -> RequestHandler:
@@ -72,6 +73,7 @@ class Listener(web.Server):
         metrics = self._signals.metrics
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
+            self._budget.return_memory()
             now = loop.time()
             for connection in self.connections:
                 if not isinstance(connection, Connection):

@@ -22,6 +22,8 @@ from .aiohttp_internals import ErrInfo
 from .heads import HeadRefused, check_head
 
 HEAD_END: Final = b"\r\n\r\n"
+#: From this size on, what arrives at once is counted: ``count_large``.
+LARGE_BYTES: Final = 16_384
 
 
 class RequestReader(RequestHandler):
@@ -58,6 +60,8 @@ class RequestReader(RequestHandler):
         if self._unread:
             data, self._unread = self._unread + data, b""
         start, size = 0, len(data)
+        if size >= LARGE_BYTES:
+            self.count_large(size)
         while True:
             end = start if resumed else self._piece_end(data, start)
             piece = data if end - start == size else data[start:end]
@@ -83,6 +87,10 @@ class RequestReader(RequestHandler):
             super().data_received(b"")  # pauses the transport
         if self._trail and self.head_since is None and self._in_head():
             self.head_since = self._loop.time()
+
+    def count_large(self, size: int) -> None:
+        """Count bytes that arrived at once and take memory, whatever becomes of them."""
+        raise NotImplementedError
 
     def _in_head(self) -> bool:
         """Return True if a head is incomplete. Empty lines between requests are none."""

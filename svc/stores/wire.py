@@ -59,18 +59,22 @@ class Target:
     any_role: bool = False
 
 
+#: From this size on, what arrives at once is a part of a large reply.
+LARGE_BYTES: Final = 65_536
+
+
 class Wire(asyncio.Protocol):
     """A connection that carries one round trip at a time."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._reader = hiredis.Reader(
-            protocolError=WireBroken, replyError=ReplyError, notEnoughData=_MORE
-        )
+        self._reader = _new_reader()
+        #: True if the reader holds a large buffer.
+        self._grown = False
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._missing = 0
-        #: The replies received so far in the current round trip, or those of the last one.
+        #: The replies received so far in the current round trip, or those of one that broke.
         self.replies: list[Reply] = []
         #: The server's clock, and when it was read last, in monotonic seconds.
         self.clock = ServerClock()
@@ -96,7 +100,9 @@ class Wire(asyncio.Protocol):
             await self._waiter
         finally:
             self._waiter = None
-        return self.replies
+        # An idle connection must not keep them: they may be large.
+        received, self.replies = self.replies, []
+        return received
 
     async def check(self, *commands: tuple[Any, ...]) -> None:
         """Send the commands, then ask for the server's role and time.
@@ -133,6 +139,8 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._reader.feed(data)
+            if len(data) >= LARGE_BYTES:
+                self._grown = True
             while self._missing:
                 reply = self._reader.gets()
                 if reply is _MORE:
@@ -147,6 +155,8 @@ class Wire(asyncio.Protocol):
             self.connection_lost(WireBroken("the server sent a reply without a command"))
         elif not self._waiter.done():
             self._waiter.set_result(None)
+            if self._grown:  # Its buffer would stay as large as the largest reply.
+                self._reader, self._grown = _new_reader(), False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.close()
@@ -154,6 +164,10 @@ class Wire(asyncio.Protocol):
             broken = WireBroken("the server closed the connection")
             broken.__cause__ = exc
             self._waiter.set_exception(broken)
+
+
+def _new_reader() -> hiredis.Reader:
+    return hiredis.Reader(protocolError=WireBroken, replyError=ReplyError, notEnoughData=_MORE)
 
 
 #: INFO, because the users of existing stores may not call ROLE. TIME last: its reply must be fresh.
