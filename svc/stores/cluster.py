@@ -159,9 +159,16 @@ class ClusterLink:
         return node
 
     async def _wait_for_slots(self, deadline: float) -> None:
-        """Wait for the map of slots until the deadline. Concurrent callers share one refresh."""
-        left = deadline - asyncio.get_running_loop().time()
-        await asyncio.wait({self._refresh_soon()}, timeout=left)
+        """Wait for the map of slots until the deadline. Concurrent callers share one refresh.
+
+        Ask again if no server answered in time; not if all of them refused.
+        """
+        loop = asyncio.get_running_loop()
+        while not self._slots and (left := deadline - loop.time()) > 0:
+            began = loop.time()
+            await asyncio.wait({self._refresh_soon()}, timeout=left)
+            if loop.time() < began + REFRESH_SECONDS:
+                return
 
     def _refresh_soon(self) -> asyncio.Task[None]:
         if self._refreshing is None or self._refreshing.done():
