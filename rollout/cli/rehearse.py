@@ -8,12 +8,13 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..evidence.counts import Arm
+from ..lint.resource import Resource
 from ..plan.model import Plan, Strategy
 from ..rehearsal.pod_specs import PodOptions
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
@@ -22,8 +23,6 @@ from ..rehearsal.samples import SampleRecorder
 from ..runner.metrics import RolloutMetrics
 from .arguments import (
     add_plan_arguments,
-    load_plan_of,
-    parse_command,
     parse_pod_count,
     parse_rate,
     parse_request,
@@ -31,6 +30,7 @@ from .arguments import (
     parse_variable,
 )
 from .exit_codes import EXIT_CODES_HELP, UsageError, run_command
+from .rehearsed_plan import add_release_arguments, load_rehearsed
 from .rehearsed_rollout import RehearsedRollout
 
 NAME: Final = "rehearse"
@@ -42,6 +42,7 @@ processes listen on 127.0.0.1 and end with the command.
   tallykv-rollout rehearse istio/canary
   tallykv-rollout rehearse istio/canary --canary-env KV_FAULT_ERROR_RATIO=0.05
   tallykv-rollout rehearse istio/canary --step 10 --serve      then send requests with curl
+  tallykv-rollout rehearse my/manifests --stable v1 --canary v2     subsets or Services
 
 {EXIT_CODES_HELP}
 """
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="'GET /path'",
         help="what to send (default: requests for entries and counters)",
     )
+    add_release_arguments(parser)
     for arm in ("stable", "canary"):
         add(
             f"--{arm}-env",
@@ -80,13 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             help=f"environment variable of the {arm} release (repeatable)",
-        )
-        add(
-            f"--{arm}",
-            metavar="COMMAND",
-            type=parse_command,
-            help=f"command that starts the {arm} release and listens on $PORT (default: this"
-            " tallykv)",
         )
     add(
         "--replicas",
@@ -121,18 +116,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _rehearse(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    loaded = await load_plan_of(arguments)
+    loaded, commands = await load_rehearsed(arguments)
     plan = _adapt_plan(loaded.plan, arguments)
     metrics = RolloutMetrics(plan.namespace, plan.name)
-    seconds = SampleRecorder(
-        {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY},
-        plan.objective.slow_seconds,
-        time.time,
-    )
+    seconds = SampleRecorder(plan.releases, plan.objective.slow_seconds, time.time)
     options = RehearsalOptions(
         pods=PodOptions(
             replicas=arguments.replicas,
-            commands={arm: command for arm in Arm if (command := getattr(arguments, arm.value))},
+            commands=commands,
             environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in Arm},
         ),
         rate=arguments.rate,
@@ -143,7 +134,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
         ignored=tuple(arguments.ignored),
     )
     with _open_directory(arguments.report) as directory:
-        documents = [each.document for each in loaded.resources]
+        documents = list(map(_with_namespace, loaded.resources))
         async with rehearsing(documents, plan, options) as rehearsal:
             _print_addresses(rehearsal, time.monotonic() - started)
             rollout = RehearsedRollout(plan, rehearsal, seconds, metrics, directory)
@@ -157,6 +148,14 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
                 sys.stdout.flush()
                 await asyncio.Event().wait()
     return code
+
+
+def _with_namespace(resource: Resource) -> Mapping[str, Any]:
+    """Return an object's document with the namespace that --namespace gave it."""
+    document = resource.document
+    if not resource.namespace:
+        return document
+    return {**document, "metadata": {**document["metadata"], "namespace": resource.namespace}}
 
 
 def build_request_mix(plan: Plan, base: RequestMix, rate: float) -> RequestMix:

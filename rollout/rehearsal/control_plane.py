@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..envoy.configuration import Address, Configuration, LocalAddresses, Objects, PodPort
-from ..envoy.local_configuration import gateway_configuration
+from ..envoy.local_configuration import gateway_configuration, mesh_configuration
 from ..envoy.proxy import Proxy
 from ..manifests.virtual_service import VirtualService
 from ..plan.model import Step
@@ -31,7 +31,10 @@ class ControlPlane:
         listeners: Mapping[int, Address],
         publisher: XdsPublisher,
     ) -> None:
-        """``listeners`` has the local address of each port of the gateway ``proxy``."""
+        """``listeners`` has the local address of each port of a gateway.
+
+        A caller inside the mesh has one for all ports.
+        """
         self._objects = objects
         self._proxy = proxy
         self._endpoints: Endpoints = {}
@@ -78,8 +81,11 @@ class ControlPlane:
             self._endpoints = endpoints
 
     def _translate(self, objects: Objects, endpoints: Endpoints) -> Configuration:
-        local = LocalAddresses(endpoints, self._listeners)
-        return gateway_configuration(objects, local, self._proxy)
+        if self._proxy.is_gateway:
+            local = LocalAddresses(endpoints, self._listeners)
+            return gateway_configuration(objects, local, self._proxy)
+        [address] = self._listeners.values()
+        return mesh_configuration(objects, LocalAddresses(endpoints, {}, address), self._proxy)
 
 
 class RehearsalTarget:

@@ -1,4 +1,4 @@
-"""The gateway, the port and the Host that lead to a VirtualService. Pure."""
+"""The caller, the port and the Host that lead to a VirtualService. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from ..envoy.configuration import Objects
 from ..envoy.host_matching import narrower_host
 from ..envoy.local_configuration import http_ports
 from ..envoy.proxy import Proxy
-from ..manifests.hosts import overlap
+from ..envoy.scope import Scope
+from ..envoy.sidecar_listeners import hosts_by_port
+from ..manifests.hosts import expand_host, overlap
 from ..manifests.virtual_service import MESH, VirtualService
 from .errors import NoIngress
 
 
 class Ingress(NamedTuple):
-    """Where requests enter: a gateway's port, and a Host that leads to the routes."""
+    """Where requests enter: a gateway's port or a Service's, and a Host that leads to the routes.
+
+    ``proxy`` is the gateway, or the sidecar of a caller inside the mesh.
+    """
 
     proxy: Proxy
     port: int
@@ -23,7 +28,10 @@ class Ingress(NamedTuple):
 
 
 def find_ingress(objects: Objects, virtual_service: VirtualService) -> Ingress:
-    """Return a gateway, its port and a Host that lead to a VirtualService; raise NoIngress."""
+    """Return a proxy, a port and a Host that lead to a VirtualService; raise NoIngress.
+
+    If no Gateway does and it is bound to ``mesh``, callers are in its namespace.
+    """
     named = [each for each in virtual_service.gateways if each != MESH]
     for gateway in objects.gateways:
         if f"{gateway.namespace}/{gateway.name}" not in named:
@@ -38,10 +46,30 @@ def find_ingress(objects: Objects, virtual_service: VirtualService) -> Ingress:
                     if overlap(domain, host):
                         found = _concrete(narrower_host(host, domain))
                         return Ingress(proxy, server.port.number, found)
+    if MESH in virtual_service.gateways:
+        return _inside(objects, virtual_service)
     raise NoIngress(
         f"VirtualService {virtual_service.namespace}/{virtual_service.name}: none of the Gateways"
         f" that it names ({', '.join(named) or 'none'}) is among the manifests and has one of its"
         " hosts at a port for HTTP"
+    )
+
+
+def _inside(objects: Objects, virtual_service: VirtualService) -> Ingress:
+    namespace = virtual_service.namespace
+    proxy = Proxy.sidecar(namespace)
+    tables = hosts_by_port(Scope(objects, proxy))
+    wanted = [expand_host(each, namespace) for each in virtual_service.spec.hosts]
+    for port, hosts in sorted(tables.items()):
+        for domain in (domain for host in hosts for domain in host["domains"]):
+            for host in wanted:
+                if overlap(domain, host):
+                    found = _concrete(narrower_host(host, domain))
+                    return Ingress(proxy, port, f"{found}:{port}")
+    raise NoIngress(
+        f"VirtualService {namespace}/{virtual_service.name}: no Gateway of it is among the"
+        f" manifests, and callers in {namespace} see no Service or ServiceEntry for HTTP with one"
+        f" of its hosts ({', '.join(virtual_service.spec.hosts)})"
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..envoy.configuration import Objects
 from ..evidence.counts import Arm
-from ..manifests.destination_rule import DestinationRule
+from ..manifests.hosts import ServiceName
 from ..manifests.kubernetes import WORKLOADS, Workload, parse_workload
+from ..plan.releases import Releases
 from .applied_manifests import AppliedManifests, Document, namespace_of
 from .container_environment import ConfigMaps, PodIdentity, read_environment
 
@@ -73,9 +75,9 @@ class PodSpecs:
 
 
 def build_pod_specs(
-    manifests: AppliedManifests, subsets: Mapping[str, Arm], options: PodOptions
+    manifests: AppliedManifests, releases: Releases, options: PodOptions
 ) -> PodSpecs:
-    """Return the pods of all workloads; ``subsets`` has the arm of each subset."""
+    """Return the pods of all workloads."""
     pods: list[PodSpec] = []
     notes: list[str] = []
     config_maps = ConfigMaps(manifests.documents)
@@ -83,7 +85,7 @@ def build_pod_specs(
         if document["kind"] not in WORKLOADS:
             continue
         workload = parse_workload(document, namespace_of(document))
-        arm = arm_of(workload, manifests.objects.destination_rules, subsets)
+        arm = arm_of(workload, manifests.objects, releases)
         command = options.commands.get(arm) if arm else None
         container = _choose_container(document, any_image=command is not None)
         if container is None:
@@ -103,20 +105,27 @@ def build_pod_specs(
     return PodSpecs(tuple(pods), tuple(notes))
 
 
-def arm_of(
-    workload: Workload, rules: Iterable[DestinationRule], subsets: Mapping[str, Arm]
-) -> Arm | None:
-    """Return the arm whose subset selects the workload's pods; None if there is none."""
-    for rule in rules:
+def arm_of(workload: Workload, objects: Objects, releases: Releases) -> Arm | None:
+    """Return the arm whose subset or Service selects the workload's pods; None for neither."""
+    for rule in objects.destination_rules:
         for subset in rule.spec.subsets:
             if (
                 rule.namespace == workload.namespace
-                and subset.name in subsets
+                and subset.name in releases.names
                 and subset.labels
                 and workload.has_labels(subset.labels)
             ):
-                return subsets[subset.name]
-    return None
+                return releases.names[subset.name]
+    arms = {
+        arm
+        for each in objects.services
+        if each.namespace == workload.namespace
+        and each.selector
+        and workload.has_labels(each.selector)
+        and (arm := releases.hosts.get(ServiceName(each.namespace, each.name).host))
+    }
+    # Pods that both Services select belong to neither release.
+    return arms.pop() if len(arms) == 1 else None
 
 
 def _build_pod(

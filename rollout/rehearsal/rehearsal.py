@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from ..envoy.bootstrap import bootstrap
 from ..envoy.configuration import Objects
 from ..envoy.local_configuration import http_ports
-from ..evidence.counts import Arm
+from ..envoy.proxy import Proxy
 from ..plan.model import Plan
 from ..runner.ports import Source, Target
 from .access_log import AccessLog, AccessLogEntry
@@ -48,8 +48,10 @@ log = logging.getLogger(__name__)
 
 #: True of every rehearsal.
 _NOTES: Final = (
-    "not rehearsed: sidecars, and callers inside the mesh: all requests come through the gateway",
     "not rehearsed: what Kubernetes does: scheduling, autoscaling, limits, the periods of probes",
+)
+_GATEWAY_NOTE: Final = (
+    "not rehearsed: sidecars, and callers inside the mesh: all requests come through the gateway"
 )
 _REDIS_NOTE: Final = "one Redis of the rehearsal replaces every store; each store starts empty"
 #: In the messages of Envoy and of other servers if another process has the port.
@@ -80,10 +82,10 @@ class RehearsalOptions:
 class Rehearsal:
     """A running rehearsal.
 
-    ``gateway`` is the ingress URL, to be requested with the Host header ``host``. ``metrics`` and
-    ``prometheus`` are URLs. ``directory`` has the logs of the processes until the end. ``notes``
-    say what is not rehearsed. ``events`` are texts with their Unix time. ``startup_seconds`` has
-    the duration of each part of the start.
+    ``gateway`` is the URL of the gateway or of the caller's sidecar, to be requested with the Host
+    header ``host``. ``metrics`` and ``prometheus`` are URLs. ``directory`` has the logs of the
+    processes until the end. ``notes`` say what is not rehearsed. ``events`` are texts with their
+    Unix time. ``startup_seconds`` has the duration of each part of the start.
     """
 
     target: Target
@@ -147,6 +149,13 @@ def _with_first_step(objects: Objects, plan: Plan) -> Objects:
     )
 
 
+def _caller_note(proxy: Proxy) -> str:
+    return (
+        f"all requests come from a caller inside the mesh, in namespace {proxy.namespace}, whose"
+        " pod has no labels; not rehearsed: requests through gateways, and the pods' own sidecars"
+    )
+
+
 class _Startup:
     """Starts the parts of a rehearsal."""
 
@@ -163,7 +172,6 @@ class _Startup:
         self._manifests = manifests
         self._options = options
         self._risks = risks
-        self._subsets = {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY}
         self._events: list[tuple[float, str]] = []
         self._seconds: dict[str, float] = {}
 
@@ -172,26 +180,28 @@ class _Startup:
         options, directory = self._options, self._directory
         started = time.perf_counter()
         client = await stack.enter_async_context(aiohttp.ClientSession())
-        specs = build_pod_specs(self._manifests, self._subsets, options.pods)
+        specs = build_pod_specs(self._manifests, self._plan.releases, options.pods)
         if not specs.pods:
             raise RehearsalFailed(
-                "no pods: give commands with --stable and --canary, or add Deployments of tallykv"
+                "no pods: give commands with --stable-command and --canary-command, or add"
+                " Deployments of tallykv"
             )
-        ports = http_ports(objects, ingress.proxy)
+        proxy = ingress.proxy
+        ports = http_ports(objects, proxy) if proxy.is_gateway else (ingress.port,)
         admin_address, *addresses = free_addresses(1 + len(ports))
         listeners = dict(zip(ports, addresses, strict=True))
         admin = EnvoyAdmin(admin_address, client)
 
         redis = await self._start_redis(stack) if any(each.store for each in specs.pods) else None
         kubelet = Kubelet(specs.pods, directory, redis, client, self._record_event)
-        counts = ArmCounts(self._subsets, self._plan.objective.slow_seconds)
+        counts = ArmCounts(self._plan.releases, self._plan.objective.slow_seconds)
         istio_metrics = IstioMetrics(kubelet.pods, objects)
         access_log = AccessLog(counts.observe, istio_metrics.observe, *options.observers)
         publisher = XdsPublisher(
             directory / "xds", admin, EnvoyValidator(directory), directory / ENVOY_LOG
         )
         publisher.directory.mkdir()
-        control_plane = ControlPlane(objects, ingress.proxy, listeners, publisher)
+        control_plane = ControlPlane(objects, proxy, listeners, publisher)
         control_plane.write_initial()
 
         # The pods take longest to start. Everything else starts meanwhile.
@@ -221,7 +231,7 @@ class _Startup:
         if options.rate > 0:
             await stack.enter_async_context(load_generator.running())
         self._seconds["all"] = time.perf_counter() - started
-        missing = (f"not rehearsed: {each}" for each in not_rehearsed(self._manifests.documents))
+        missing = not_rehearsed(self._manifests.documents, through_gateway=proxy.is_gateway)
         ignored = dict.fromkeys(f"left out by --ignore: {each}" for each in self._risks)
         return Rehearsal(
             target=RehearsalTarget(control_plane),
@@ -236,7 +246,14 @@ class _Startup:
             directory=directory,
             counts=counts,
             load_generator=load_generator,
-            notes=(*ignored, *_NOTES, *missing, *specs.notes, *([_REDIS_NOTE] if redis else [])),
+            notes=(
+                *ignored,
+                _GATEWAY_NOTE if proxy.is_gateway else _caller_note(proxy),
+                *_NOTES,
+                *(f"not rehearsed: {each}" for each in missing),
+                *specs.notes,
+                *([_REDIS_NOTE] if redis else []),
+            ),
             events=self._events,
             startup_seconds=self._seconds,
         )
