@@ -16,9 +16,9 @@ from typing import Any, Final
 from ..evidence.counts import Arm
 from ..lint.resource import Resource
 from ..plan.model import Plan, Strategy
-from ..rehearsal.pod_specs import PodOptions
+from ..rehearsal.pod_specs import PodOptions, has_tallykv
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
-from ..rehearsal.request_mix import CanaryRequestMix, KeyValueMix, RequestMix
+from ..rehearsal.request_mix import CanaryRequestMix, KeyValueMix, RequestMix, request_for
 from ..rehearsal.samples import SampleRecorder
 from ..runner.metrics import RolloutMetrics
 from .arguments import (
@@ -71,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--request",
         type=parse_request,
         metavar="'GET /path'",
-        help="what to send (default: requests for entries and counters)",
+        help="what to send (default: requests for entries and counters; to stubs, a GET request for"
+        " the route to both releases)",
     )
     add_release_arguments(parser)
     for arm in ("stable", "canary"):
@@ -83,6 +84,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             help=f"environment variable of the {arm} release (repeatable)",
         )
+    add(
+        "--host",
+        dest="hosts",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a host of the VirtualService that clients ask for (repeatable; default: the first)",
+    )
+    add(
+        "--stub",
+        action="store_true",
+        help="run no release: stubs return the requests that they get (without a command, they"
+        " always replace other images than tallykv)",
+    )
     add(
         "--replicas",
         type=parse_pod_count,
@@ -120,21 +135,25 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
     plan = _adapt_plan(loaded.plan, arguments)
     metrics = RolloutMetrics(plan.namespace, plan.name)
     seconds = SampleRecorder(plan.releases, plan.objective.slow_seconds, time.time)
+    documents = list(map(_with_namespace, loaded.resources))
+    keys = bool(commands) or (has_tallykv(documents) and not arguments.stub)
+    default = KeyValueMix() if keys else request_for(plan.releases, plan.steps[0].routes)
     options = RehearsalOptions(
         pods=PodOptions(
             replicas=arguments.replicas,
             commands=commands,
+            stub=arguments.stub,
             environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in Arm},
         ),
         rate=arguments.rate,
-        mix=build_request_mix(plan, arguments.request or KeyValueMix(), arguments.rate),
+        mix=build_request_mix(plan, arguments.request or default, arguments.rate),
         prometheus=not arguments.no_prometheus,
         registry=metrics.registry,
         observers=(seconds.observe,),
         ignored=tuple(arguments.ignored),
+        hosts=tuple(arguments.hosts),
     )
     with _open_directory(arguments.report) as directory:
-        documents = list(map(_with_namespace, loaded.resources))
         async with rehearsing(documents, plan, options) as rehearsal:
             _print_addresses(rehearsal, time.monotonic() - started)
             rollout = RehearsedRollout(plan, rehearsal, seconds, metrics, directory)
@@ -197,8 +216,10 @@ def _adapt_plan(plan: Plan, arguments: argparse.Namespace) -> Plan:
 
 
 def _print_addresses(rehearsal: Rehearsal, took: float) -> None:
+    first, *others = (each.curl for each in rehearsal.entrances)
     lines = [
-        f"up in {took:.1f} s: curl -H 'Host: {rehearsal.host}' {rehearsal.gateway}/",
+        f"up in {took:.1f} s: {first}",
+        *(f"or {each}" for each in others),
         f"metrics: {rehearsal.metrics}",
     ]
     if rehearsal.prometheus:

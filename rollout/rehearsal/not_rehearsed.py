@@ -22,7 +22,7 @@ _WITHOUT_EFFECT: Final = {
     ("security.istio.io", "RequestAuthentication"): "tokens are not checked",
     ("telemetry.istio.io", "Telemetry"): ("the rehearsal has an access log and metrics of its own"),
     ("networking.istio.io", "ServiceEntry"): (
-        "hosts outside the manifests have no endpoints: requests to them fail with 503"
+        "no request leaves this machine: a stub answers for the hosts to which a route leads"
     ),
     ("networking.k8s.io", "NetworkPolicy"): (
         "all processes are on the loopback interface, where every connection is allowed"
@@ -96,6 +96,8 @@ def _gateway_fields(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for server in gateway.spec.servers:
         if server.tls and server.tls.https_redirect:
             yield server.tls.json_path("httpsRedirect"), "no port serves https after the redirect"
+        elif server.tls and server.tls.mode == "SIMPLE":
+            yield server.tls.json_path(), "all servers of the port have the rehearsal's certificate"
         elif server.tls:
             yield server.tls.json_path(), "the port speaks plaintext, without certificates"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +65,51 @@ def test_a_virtual_service_of_the_mesh_is_called_from_inside(tmp_path: Path) -> 
     notes = (report / "report.html").read_text()
     assert "a caller inside the mesh, in namespace shop" in notes
     assert "through the gateway" not in notes
+
+
+def test_without_a_command_the_releases_are_stubs(tmp_path: Path) -> None:
+    by_path = routes(subset("v1", 1), subset("v2", 0)).replace(
+        "- retries", "- match: [{uri: {prefix: /reviews}}]\n      retries"
+    )
+
+    said = rehearsed(tmp_path, with_subsets(by_path), *SUBSETS)
+
+    assert said.process.returncode == 0, said.out + said.err
+    assert re.search(r"window  100  stable 0/0 failed  canary 0/[1-9]", said.out)
+    assert re.search(r"^clients: \d+ requests, 0 failed$", said.out, re.MULTILINE)
+
+
+def test_tls_at_the_gateway_has_a_certificate_for_all_hosts(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the program openssl (Debian: apt-get install openssl)")
+    hosts = "reviews.example.com, critics.example.com"
+    texts = with_subsets(routes(subset("v1", 1), subset("v2", 0), host=hosts))
+    texts[0] = (
+        texts[0]
+        .replace("number: 80, name: http, protocol: HTTP", "number: 443, name: s, protocol: HTTPS")
+        .replace('["*"]}', '["*.example.com"], tls: {mode: SIMPLE, credentialName: edge}}')
+    )
+    both = [word for host in hosts.split(", ") for word in ("--host", host)]
+    report = tmp_path / "report"
+
+    said = rehearsed(tmp_path, texts, *SUBSETS, *both, "--report", str(report))
+
+    assert said.process.returncode == 0, said.out + said.err
+    for word, host in zip(("up in .* s:", "or"), hosts.split(", "), strict=True):
+        curl = rf"curl --cacert \S+/gateway.pem --resolve {host}:(\d+):127.0.0.1 https://{host}:\1/"
+        assert re.search(rf"^{word} {curl}$", said.out, re.MULTILINE), said.out
+    assert re.search(r"^clients: [1-9]\d* requests, 0 failed$", said.out, re.MULTILINE)
+    assert "a certificate of the rehearsal replaces" in (report / "report.html").read_text()
+
+
+def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:
+    mesh = write(tmp_path / "mesh", with_subsets(routes(subset("v1", 90), subset("v2", 10))))
+    need_programs()
+
+    refused = call("rehearse", mesh, *SUBSETS, "--host", "other.example.com")
+
+    assert refused.code == 2
+    assert "has other.example.com at a port for HTTP" in refused.err
 
 
 def test_a_release_that_is_a_service_is_rolled_back(tmp_path: Path) -> None:

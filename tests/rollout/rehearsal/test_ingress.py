@@ -114,11 +114,11 @@ def test_a_port_that_forwards_connections_is_not_used() -> None:
     assert found(gateway(passing, {"port": HTTP, "hosts": ["*"]})).port == 80
 
 
-def test_without_a_gateway_callers_of_the_mesh_are_in_its_namespace() -> None:
+def test_callers_of_a_virtual_service_of_the_mesh_are_in_its_namespace() -> None:
     port = ServicePort(9080, "http", 9080, "TCP", None)
     service = Service("shop", "kv", (port,), {"app": "kv"}, None)
 
-    found = ingress_of(Objects((), (), (), (service,), ()), "kv", gateways=("edge", "mesh"))
+    found = ingress_of(Objects((), (), (), (service,), ()), "kv", gateways=("mesh",))
 
     assert found == Ingress(Proxy.sidecar("shop"), 9080, "kv.shop.svc.cluster.local:9080")
 
