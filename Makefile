@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench scale soak signals faults evidence istio load load-web rehearse manifests generated docs wheels lock clean system-packages
+.PHONY: help run test check lint types bench scale soak memory signals faults evidence lint-speed istio load load-web rehearse manifests generated docs wheels lock clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ scale: $(VENV)/bench.stamp system-packages ## CPU time by workers, keys, value s
 soak: $(VENV)/dev.stamp system-packages ## ten minutes of load, in which no resource may grow
 	$(BIN)/python -m bench.soak $(ARGS)
 
+memory: $(VENV)/dev.stamp system-packages ## the largest requests at 64 connections: memory, and whom they hold up
+	$(BIN)/python -m bench.memory $(ARGS)
+
 signals: $(VENV)/dev.stamp system-packages ## whether metrics, traces and logs are true, and harmless under strain
 	$(BIN)/python -m bench.signals $(ARGS)
 
@@ -45,6 +48,9 @@ faults: $(VENV)/dev.stamp system-packages ## inject faults under load, and count
 
 evidence: $(VENV)/dev.stamp ## simulated rollouts: how often the verdicts are wrong, and how soon they come
 	$(BIN)/python -m bench.evidence $(ARGS)
+
+lint-speed: $(VENV)/dev.stamp ## CPU time and memory of lint, by the number of objects
+	$(BIN)/python -m bench.lint $(ARGS)
 
 istio: $(VENV)/dev.stamp ## compare our translation with what istiod programmed, fact by fact (ARGS=DIR)
 	$(BIN)/python -m bench.istio $(ARGS)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sphinx import addnodes
+
+from docs import rule_pages
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -26,6 +29,7 @@ myst_heading_anchors = 4
 
 #: Pages whose lists of links are the site's table of contents, by heading.
 CONTENTS = ("index", "explanation/decisions")
+LINT_RULES = "reference/lint-rules"
 
 
 def add_contents(_app: Sphinx, page: str, source: list[str]) -> None:
@@ -52,7 +56,21 @@ def offer_files(app: Sphinx, page: nodes.document) -> None:
             link.replace_self(download)
 
 
+def add_rule_pages(app: Sphinx) -> None:
+    """Write a page for each lint rule, see rule_pages.py; a test's site has no rules."""
+    docs = Path(app.srcdir)
+    if (docs / LINT_RULES).with_suffix(".md").exists():
+        rule_pages.write(docs)
+
+
+def link_rules(_app: Sphinx, page: str, source: list[str]) -> None:
+    if page == LINT_RULES:
+        source[0] = rule_pages.with_links(source[0])
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", add_rule_pages)
+    app.connect("source-read", link_rules)
     app.connect("source-read", add_contents)
     # Before Sphinx collects the files that pages offer.
     app.connect("doctree-read", offer_files, priority=100)

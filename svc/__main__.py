@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from . import __version__
 from .serving.server import ListenFailed, serve
@@ -130,11 +132,22 @@ def _warn_of_faults(settings: Settings) -> None:
         )
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses arguments without repeating their values: a URL in the wrong place is a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        head, found, rest = message.partition("unrecognized arguments: ")
+        if found:
+            names = [each.partition("=")[0] for each in rest.split() if each.startswith("--")]
+            message = head + found + (" ".join(names) or "***")
+        message = re.sub(r"=.* could match", " could match", message)
+        message = re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message)
+        super().error(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the command line: one flag for each setting, whose value load_settings parses."""
-    parser = argparse.ArgumentParser(
-        prog=_program(), description="key-value and counter service over Redis"
-    )
+    parser = Parser(prog=_program(), description="key-value and counter service over Redis")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="serve")
     serving = commands.add_parser(
@@ -195,11 +208,11 @@ def _log_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> Non
 
 
 def _print_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> None:
-    host = "localhost" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
-    where = f"http://{host}:{port}"
+    where = f"http://{_reachable(settings.host)}:{port}"
+    admin_host = _reachable(settings.admin_host or settings.host)
     version = settings.version or __version__
     workers = f" with {len(admin_ports)} workers" if len(admin_ports) > 1 else ""
-    admin = ", ".join(f"http://{host}:{each}" for each in admin_ports)
+    admin = ", ".join(f"http://{admin_host}:{each}" for each in admin_ports)
     lines = [f"tallykv {version} serves {where}{workers} (probes and metrics: {admin})"]
     if mode_of(settings.store_url) == "embedded":
         lines.append(f"data: {settings.data_dir.absolute()}")
@@ -212,6 +225,10 @@ def _print_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> N
         f"  curl -X POST {where}/v1/counters/visits/increments",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _reachable(host: str) -> str:
+    return "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104
 
 
 if __name__ == "__main__":

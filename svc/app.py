@@ -20,10 +20,11 @@ from .api.context import (
     Identity,
     Lifecycle,
 )
+from .api.json_turns import JSON_TURNS, JsonTurns
 from .api.limits import LIMITS, Limits
 from .api.middlewares import answer_uncached, inject_faults, observe_request, render_problems
 from .api.routes import admin_routes, traffic_routes
-from .api.strict_json import MAX_DEPTH
+from .api.strict_json import MAX_DEPTH, MAX_NODES
 from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
 from .domain.store import Store
 from .settings import Settings
@@ -65,6 +66,7 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
     app[IDENTITY] = identity
     app[LIMITS] = limits
     app[BUDGET] = budget
+    app[JSON_TURNS] = JsonTurns()
     app[ROLES] = settings.roles
     app[LIFECYCLE] = lifecycle
     app[SIGNALS] = signals
@@ -160,6 +162,7 @@ def build_limits(settings: Settings) -> Limits:
     return Limits(
         max_value_bytes=settings.max_value_bytes,
         max_json_depth=MAX_DEPTH,
+        max_json_nodes=MAX_NODES,
         max_key_bytes=MAX_KEY_BYTES,
         max_batch_operations=settings.max_batch_operations,
         max_batch_bytes=settings.max_batch_bytes,

@@ -226,8 +226,6 @@ def shown_default(name: str) -> str:
     declared = FIELDS[name]
     if declared.default is dataclasses.MISSING:
         return "host name"
-    if declared.default in (None, "") and name != "version":
-        return "none"
     if isinstance(declared.default, bool):
         return "on" if declared.default else "off"
     if isinstance(declared.default, frozenset):
@@ -236,6 +234,8 @@ def shown_default(name: str) -> str:
         return "package"
     if name == "admin_host":
         return env_name("host")
+    if declared.default in (None, ""):
+        return "none"
     if isinstance(declared.default, float):
         return f"{declared.default:g}"
     return str(declared.default)

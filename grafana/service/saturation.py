@@ -118,8 +118,9 @@ def redis() -> Row:
             graph(
                 "Redis errors by command",
                 "Round trips that failed. unsent: not sent; lost: no answer; others: Redis's own "
-                "error. A command without failures has 0.",
+                "error. A command without failures has 0. The lines with why name the reason.",
                 query(or_zero(failed, trips, command), "{{db_operation_name}} {{error_type}}"),
+                query(total(rate("kv_store_failures_total"), "reason"), "why: {{reason}}"),
                 unit="ops",
                 width=6,
             ),
@@ -148,12 +149,19 @@ def redis() -> Row:
                 width=6,
             ),
             graph(
+                "Redis failures by reason",
+                "Why round trips failed, in one word each. The reference of errors explains them.",
+                query(total(rate("kv_store_failures_total"), "reason"), "{{reason}}"),
+                unit="ops",
+                width=6,
+            ),
+            graph(
                 "Operations per round trip",
                 "How many operations one round trip carries. It grows with load, and saves CPU.",
                 query(mean(carried, "lane"), "{{lane}} mean"),
                 query(quantile(0.95, carried, "lane"), "{{lane}} p95"),
                 unit="short",
-                width=12,
+                width=6,
                 table=True,
             ),
         ],

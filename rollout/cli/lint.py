@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Final
 
+from ..lint.custom_resources import load_custom_resources
 from ..lint.findings import Severity
 from ..lint.kustomize import CouldNotRun
 from ..lint.linter import lint
@@ -14,6 +16,7 @@ from ..lint.resource_parser import ResourceParser
 from ..lint.rules.table import RULES
 from ..lint.schemas import Schemas, VersionUnknown
 from ..lint.sources import collect, collect_steps
+from ..manifests.kinds import ISTIO_VERSION
 
 _EPILOG: Final = """\
 A directory with a kustomization is built with kubectl or kustomize. Other directories are searched:
@@ -45,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     parser.add_argument(
+        "--min-severity",
+        choices=[each.value for each in Severity],
+        default=Severity.INFO.value,
+        help="show only findings of this severity and above (default: info)",
+    )
+    parser.add_argument(
         "--namespace",
         metavar="NAME",
         default="default",
@@ -54,6 +63,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kubernetes-version",
         metavar="1.NN",
         help="version of the Kubernetes schemas to validate against (default: the newest known)",
+    )
+    parser.add_argument(
+        "--crds",
+        metavar="FILE|DIR|cluster",
+        action="append",
+        default=[],
+        help="CustomResourceDefinitions that say which fields custom resources have, from a file or"
+        " from the cluster of kubectl (repeatable; default: those of Istio"
+        f" {ISTIO_VERSION}, no others)",
     )
     parser.add_argument("--rules", action="store_true", help="list all rules and exit")
 
@@ -66,7 +84,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.paths:
         return _fail("nothing to lint: name directories or files")
     try:
-        parser = ResourceParser(Schemas(arguments.kubernetes_version), arguments.namespace)
+        schemas = Schemas(arguments.kubernetes_version)
+        parser = ResourceParser(
+            schemas,
+            arguments.namespace,
+            load_custom_resources(arguments.crds),
+        )
         bundles = (collect_steps if arguments.plan else collect)(arguments.paths)
         given = collect(arguments.given)
     except (CouldNotRun, VersionUnknown) as error:
@@ -74,7 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{error.filename} can't be read: {error.strerror}; change its permissions")
     report = lint(bundles, parser, existing=given, plan=arguments.plan)
-    sys.stdout.write(FORMATS[arguments.format](report))
+    against = (f"Kubernetes {schemas.version}", f"Istio {ISTIO_VERSION}", *arguments.crds)
+    shown = replace(report.above(Severity(arguments.min_severity)), against=against)
+    if arguments.crds:
+        sys.stderr.write(f"checked against {', '.join(against)}\n")
+    sys.stdout.write(FORMATS[arguments.format](shown))
     return 1 if report.count(Severity.ERROR) else 0
 
 

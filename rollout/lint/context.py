@@ -9,14 +9,15 @@ from typing import TypeVar
 
 from ..manifests.destination_rule import DestinationRule, Subset
 from ..manifests.gateway import Gateway
-from ..manifests.hosts import ServiceName, expand_host
+from ..manifests.hosts import ServiceName, covers_host, expand_host
 from ..manifests.kinds import ISTIO_GROUP_SUFFIX
 from ..manifests.kubernetes import Autoscaler, Service, Workload
 from ..manifests.metadata import IstioObject
 from ..manifests.untyped import list_or_empty
 from ..manifests.virtual_service import VirtualService
+from .argo_rollout import replicas_in_place_of
+from .flagger_canary import flagger_canaries
 from .group_index import GroupIndex
-from .progressive_delivery import argo_replicas, flagger_canaries
 from .resource import Resource
 
 Model = TypeVar("Model", bound=IstioObject)
@@ -120,15 +121,22 @@ class LintContext:
                 found.setdefault(ServiceName(service.namespace, service.name), service)
         return found
 
+    def has_service_entry_of(self, host: str) -> bool:
+        """Return True if a ServiceEntry defines a full host, by its name or with a wildcard."""
+        names, wildcards = self._service_entry_hosts
+        return host in names or any(covers_host(each, host) for each in wildcards)
+
     @cached_property
-    def service_entry_hosts(self) -> frozenset[str]:
-        """The hosts of ServiceEntries; the kind is unsupported, but Istio knows these hosts."""
-        return frozenset(
+    def _service_entry_hosts(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The hosts of ServiceEntries: names, and wildcard domains."""
+        hosts = frozenset(
             str(host)
             for resource in self.everything
             if resource.kind == "ServiceEntry"
             for host in list_or_empty(resource.spec.get("hosts"))
         )
+        wildcards = frozenset(host for host in hosts if host.startswith("*"))
+        return hosts - wildcards, wildcards
 
     def destination_rules_of(self, host: str) -> tuple[DestinationRule, ...]:
         """Return the DestinationRules of a full host, from the nearest group that has any."""
@@ -193,7 +201,7 @@ class LintContext:
     def _argo_replicas(self) -> Mapping[tuple[str, str, str], tuple[str, int]]:
         """The Rollout that runs a workload's pods in its place, and its replicas."""
         found: dict[tuple[str, str, str], tuple[str, int]] = {}
-        for referenced, rollout, replicas in argo_replicas(self.everything):
+        for referenced, rollout, replicas in replicas_in_place_of(self.everything):
             found.setdefault(referenced, (rollout, replicas))
         return found
 

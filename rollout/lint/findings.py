@@ -33,8 +33,20 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place with the same problem; ``path`` and ``line`` are as in Finding."""
+
+    location: Location
+    path: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A broken rule. ``path`` is empty if the whole object is meant, ``line`` None if unknown."""
+    """A broken rule. ``path`` is empty if the whole object is meant, ``line`` None if unknown.
+
+    Findings of one rule with the same ``cause`` become one, with the other places in ``more``.
+    """
 
     severity: Severity
     rule: str
@@ -45,3 +57,10 @@ class Finding:
     line: int | None = None
     #: Other files with the same finding.
     also_in: tuple[str, ...] = ()
+    cause: str = ""
+    more: tuple[Place, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Return the number of places with this problem."""
+        return 1 + len(self.more)

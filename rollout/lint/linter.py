@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import PurePath
 
 from .context import LintContext
-from .findings import Finding, Location, Severity
+from .findings import Finding, Location, Place, Severity
 from .resource import ALLOW_ANNOTATION, Resource, ResourceId
 from .resource_parser import ManifestText, ResourceParser
 from .rule import InputProblem, Problem, Rule
@@ -31,13 +31,25 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Sorted findings without duplicates, and the number of checked objects."""
+    """Sorted findings, one for each cause, and the number of checked objects."""
 
     findings: tuple[Finding, ...]
     objects: int
+    #: Places with findings that are left out.
+    hidden: int = 0
+    #: What says which fields there are: versions, and files with definitions.
+    against: tuple[str, ...] = ()
 
     def count(self, severity: Severity) -> int:
-        return sum(finding.severity is severity for finding in self.findings)
+        """Return the number of places with a finding of a severity."""
+        return sum(each.count for each in self.findings if each.severity is severity)
+
+    def above(self, least: Severity) -> Report:
+        """Return the report without the findings below a severity."""
+        ranks = list(Severity)
+        kept = [it for it in self.findings if ranks.index(it.severity) <= ranks.index(least)]
+        hidden = sum(it.count for it in self.findings) - sum(it.count for it in kept)
+        return replace(self, findings=tuple(kept), hidden=hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ def lint(
         context = LintContext(each.resources, earlier, neighbors)
         before = LintContext((), earlier) if plan and index else None
         findings += _check(each, context, before)
-    return Report(_sorted(findings), sum(len(each.resources) for each in parsed))
+    return Report(_by_cause(_sorted(findings)), sum(len(each.resources) for each in parsed))
 
 
 def _parse(bundle: Bundle, parser: ResourceParser) -> _ParsedBundle:
@@ -152,15 +164,20 @@ def _problems(
 
 def _finding(rule: Rule, problem: Problem) -> Finding:
     where, severity, remedy = problem.where, rule.severity, problem.remedy
+    cause = problem.cause or problem.what
     if isinstance(where, Location):
-        return Finding(severity, rule.id, where, problem.path, problem.what, remedy, problem.line)
+        return Finding(
+            severity, rule.id, where, problem.path, problem.what, remedy, problem.line, cause=cause
+        )
     if rule.allowable and rule.id in where.allowed_rules:
         severity, remedy = (
             Severity.INFO,
             f"nothing to do: the annotation {ALLOW_ANNOTATION} allows it",
         )
     line = where.line_of(problem.path)
-    return Finding(severity, rule.id, where.location, problem.path, problem.what, remedy, line)
+    return Finding(
+        severity, rule.id, where.location, problem.path, problem.what, remedy, line, cause=cause
+    )
 
 
 def _check_annotation(resource: Resource, broken: set[tuple[Resource, str]]) -> Iterator[Finding]:
@@ -180,6 +197,18 @@ def _check_annotation(resource: Resource, broken: set[tuple[Resource, str]]) -> 
             what = f'the annotation allows "{rule_id}", but the object does not break that rule'
             remedy = "remove the rule from the annotation"
             yield _finding(BY_ID["allow-unused"], Problem(resource, path, what, remedy))
+
+
+def _by_cause(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Fold the findings of each cause into the first of them."""
+    by_cause: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.severity, finding.rule, finding.cause)
+        by_cause.setdefault(key, []).append(finding)
+    return tuple(
+        replace(first, more=tuple(Place(each.location, each.path, each.line) for each in others))
+        for first, *others in by_cause.values()
+    )
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from .findings import Finding, Severity
+from .findings import Finding, Location, Place, Severity
 from .linter import Report
 from .rule import Rule
 
+#: Of the other places with the same finding.
+_PLACES_SHOWN: Final = 3
 _GITHUB_LEVELS: Final = {
     Severity.ERROR: "error",
     Severity.WARNING: "warning",
@@ -18,7 +20,7 @@ _GITHUB_LEVELS: Final = {
 
 
 def render_text(report: Report) -> str:
-    """Render three lines per finding: where it is, what is wrong, what to do."""
+    """Render a finding's place, what is wrong, what to do, and where else the same is wrong."""
     blocks = ["\n".join(_lines(finding)) for finding in report.findings]
     return "\n\n".join([*blocks, _summary(report)]) + "\n"
 
@@ -33,6 +35,17 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield f"{finding.severity.value}: {finding.rule}: {' '.join([*named, *path, f'({where})'])}"
     yield f"  {finding.what}"
     yield f"  → {finding.remedy}"
+    if finding.more:
+        shown = "; ".join(map(_place, finding.more[:_PLACES_SHOWN]))
+        rest = "; …" if len(finding.more) > _PLACES_SHOWN else ""
+        yield f"  and {len(finding.more)} more: {shown}{rest}"
+
+
+def _place(place: Place) -> str:
+    location = place.location
+    where = location.file if place.line is None else f"{location.file}:{place.line}"
+    named = [location.label] if location.kind else []
+    return " ".join([*named, *([place.path] if place.path else []), f"({where})"])
 
 
 def _summary(report: Report) -> str:
@@ -41,7 +54,8 @@ def _summary(report: Report) -> str:
         _counted(report.count(Severity.WARNING), "warning"),
         _counted(report.count(Severity.INFO), "info"),
     ]
-    return f"{_counted(report.objects, 'object')}: {', '.join(counts)}"
+    hidden = f"; {report.hidden} of lower severity not shown" if report.hidden else ""
+    return f"{_counted(report.objects, 'object')}: {', '.join(counts)}{hidden}"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -49,31 +63,44 @@ def _counted(number: int, noun: str) -> str:
 
 
 def render_json(report: Report) -> str:
-    """Render a JSON object: ``findings``, and the numbers of objects and of each severity."""
+    """Render a JSON object: ``findings``, and the numbers of objects and of each severity.
+
+    The other places with the same problem are in ``more`` of a finding; the numbers count them.
+    """
     document = {
         "findings": [_as_object(finding) for finding in report.findings],
         "objects": report.objects,
         "errors": report.count(Severity.ERROR),
         "warnings": report.count(Severity.WARNING),
         "infos": report.count(Severity.INFO),
+        "hidden": report.hidden,
+        "against": list(report.against),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _as_object(finding: Finding) -> dict[str, Any]:
-    location = finding.location
     return {
         "severity": finding.severity.value,
         "rule": finding.rule,
-        "kind": location.kind,
-        "namespace": location.namespace,
-        "name": location.name,
-        "file": location.file,
+        **_where(finding.location),
         "line": finding.line,
         "path": finding.path,
         "what": finding.what,
         "remedy": finding.remedy,
         "also_in": list(finding.also_in),
+        "more": [
+            {**_where(each.location), "line": each.line, "path": each.path} for each in finding.more
+        ],
+    }
+
+
+def _where(location: Location) -> dict[str, str]:
+    return {
+        "kind": location.kind,
+        "namespace": location.namespace,
+        "name": location.name,
+        "file": location.file,
     }
 
 
@@ -96,6 +123,8 @@ def _command(finding: Finding) -> str:
         part for part in (location.label if location.kind else "", finding.path) if part
     )
     message = f"{named}: {finding.what}\n→ {finding.remedy}" if named else finding.what
+    if finding.more:
+        message += f"\nand {len(finding.more)} more"
     return f"::{_GITHUB_LEVELS[finding.severity]} {rendered}::{_escaped(message)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
 
@@ -18,11 +18,13 @@ from ..manifests.kubernetes import (
     parse_workload,
 )
 from ..manifests.metadata import DEFAULT_NAMESPACE
+from ..manifests.not_modelled import NotModelled, NotModelledField
 from ..manifests.parsing import ParsedManifest, is_istio, parse_manifest
 from ..manifests.untyped import list_or_empty, mapping_or_empty
 from .api_server.validation import api_server_errors
+from .argo_rollout import ARGO_GROUP
+from .custom_resources import CustomResources
 from .findings import Location
-from .progressive_delivery import ARGO_GROUP
 from .resource import Resource, ResourceId
 from .rule import InputProblem, Problem
 from .schemas import CLUSTER_SCOPED, GROUPS, Schemas
@@ -52,6 +54,7 @@ class ResourceParser:
     schemas: Schemas
     #: The namespace of objects that name none.
     default_namespace: str = DEFAULT_NAMESPACE
+    custom_resources: CustomResources = field(default_factory=CustomResources)
 
     def parse(self, text: ManifestText) -> tuple[tuple[Resource, ...], tuple[InputProblem, ...]]:
         """Return the resources of a text, and the problems of the text and of the resources."""
@@ -86,6 +89,9 @@ class ResourceParser:
         resource_id = ResourceId(group, kind, namespace, _name(metadata))
         if is_istio(document["apiVersion"]):
             parsed = parse_manifest(document, self.default_namespace)
+            if self.custom_resources.knows(group, kind):
+                found = self.custom_resources.check(group, version, kind, document)
+                parsed = _with_structure(parsed, list(found))
             resource = Resource(
                 resource_id,
                 file,
@@ -99,14 +105,19 @@ class ResourceParser:
             )
         kubernetes_object = _kubernetes_object(resource_id, document)
         errors: tuple[FieldError, ...] = ()
-        if group in GROUPS:
+        if self.custom_resources.knows(group, kind):
+            errors = tuple(self.custom_resources.check(group, version, kind, document))
+        elif group in GROUPS:
             errors = tuple(self.schemas.check(group, version, kind, document))
         if not errors:
             errors = tuple(api_server_errors(group, kind, document))
         resource = Resource(
             resource_id, file, document, source, kubernetes_object=kubernetes_object
         )
-        return resource, _problems_of(resource, errors)
+        known = group in GROUPS or self.custom_resources.knows(group, kind)
+        return resource, chain(
+            _problems_of(resource, errors), () if known else _not_checked(resource)
+        )
 
 
 def _objects(value: Any) -> Iterator[Any]:
@@ -167,19 +178,49 @@ def _problems_of(resource: Resource, errors: tuple[FieldError, ...]) -> Iterator
     for error in errors:
         problem = Problem(resource, error.path, error.what, error.remedy)
         yield InputProblem(error.reason, problem)
-    group = resource.id.group
-    if group not in GROUPS and not is_istio(f"{group}/"):
-        what = f"{resource.kind} of {group} is not checked: the linter has no schema for it"
-        remedy = "check it with kubectl apply --dry-run=server"
-        yield InputProblem("not-checked", Problem(resource, "", what, remedy))
+
+
+def _not_checked(resource: Resource) -> Iterator[InputProblem]:
+    what = (
+        f"the structure of {resource.kind} of {resource.id.group} is not checked: the linter has"
+        " no schema for it"
+    )
+    remedy = "give its CustomResourceDefinition with --crds FILE, or --crds cluster"
+    yield InputProblem("not-checked", Problem(resource, "", what, remedy))
+
+
+def _with_structure(parsed: ParsedManifest, errors: list[FieldError]) -> ParsedManifest:
+    """Return a parsed object with the errors of its CustomResourceDefinition.
+
+    What the definition says of a field counts; a field that only the definition has is valid.
+    """
+    wrong = {each.path for each in errors}
+    newer = [
+        each
+        for each in parsed.errors
+        if each.reason is Reason.UNKNOWN_FIELD and each.path not in wrong
+    ]
+    others = [each for each in parsed.errors if each not in newer and each.path not in wrong]
+    fields = (NotModelledField(each.path, _newer(each.path)) for each in newer)
+    return replace(
+        parsed,
+        errors=(*errors, *others),
+        manifest=None if errors or others else parsed.partial,
+        not_modelled=(*parsed.not_modelled, *fields),
+    )
+
+
+def _newer(path: str) -> NotModelled:
+    name = path.rpartition(".")[2]
+    return NotModelled(f"the field {name}, which is newer", "what it changes isn't checked")
 
 
 def _not_modelled(resource: Resource, parsed: ParsedManifest) -> Iterator[InputProblem]:
     """Yield a problem for each feature that nothing interprets, where it is used first."""
-    first = {field.marker: field for field in reversed(parsed.not_modelled)}
-    for field in reversed(first.values()):
+    first = {each.marker: each for each in reversed(parsed.not_modelled)}
+    for each in reversed(first.values()):
         remedy = "nothing to do: Istio accepts it; check by hand what depends on it"
-        yield InputProblem("not-modelled", Problem(resource, field.path, str(field), remedy))
+        yield InputProblem("not-modelled", Problem(resource, each.path, str(each), remedy))
 
 
 def _split(api_version: str) -> tuple[str, str]:

@@ -15,7 +15,8 @@ from .resource import Resource
 class Problem:
     """What breaks a rule: the object or file, the JSON path in it, the harm, and the remedy.
 
-    ``line`` is for a file only; the line in an object follows from ``path``.
+    ``line`` is for a file only; the line in an object follows from ``path``. Problems with the same
+    ``cause`` are reported together; without one, those with the same text are.
     """
 
     where: Resource | Location
@@ -23,6 +24,7 @@ class Problem:
     what: str
     remedy: str
     line: int | None = None
+    cause: str = ""
 
 
 class InputProblem(NamedTuple):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.resources
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Final
 
 from ..manifests.field_errors import FieldError, Reason
@@ -86,7 +86,7 @@ class Schemas:
     """
 
     def __init__(self, version: str | None = None) -> None:
-        every = importlib.resources.files("kubernetes_validate") / "kubernetes-json-schema"
+        every = _package_folder() / "kubernetes-json-schema"
         folders = {
             (int(match[1]), int(match[2])): folder
             for folder in every.iterdir()
@@ -135,6 +135,14 @@ class Schemas:
         return {**found, _QUANTITY: {"type": ["string", "number"], "pattern": PATTERN}}
 
 
+def _package_folder() -> Path:
+    """Return the folder of kubernetes-validate without importing its code, which takes long."""
+    spec = importlib.util.find_spec("kubernetes_validate")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("no kubernetes_validate", name="kubernetes_validate")
+    return Path(spec.submodule_search_locations[0])
+
+
 def _parse_version(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\..*)?", text)
     if match is None:
@@ -142,7 +150,7 @@ def _parse_version(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _load(file: Traversable) -> Schema | None:
+def _load(file: Path) -> Schema | None:
     try:
         loaded: Schema = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

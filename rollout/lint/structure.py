@@ -162,5 +162,5 @@ def _choices(alternatives: list[Schema]) -> str:
 
 def _joined(expected: Any) -> str:
     if isinstance(expected, list):
-        return " or ".join(str(each) for each in expected if each not in {"null", None})
+        return " or ".join(str(each) for each in expected if each not in ("null", None))
     return str(expected)

@@ -7,17 +7,18 @@ from typing import Annotated, Any, Final
 from pydantic import Field, model_validator
 
 from .field_errors import Reason, field_error
-from .names import LabelKey, Labels, ObjectName, SelectorLabels
+from .names import LabelKey, Labels, Namespace, ObjectName, SelectorLabels
 from .strict_model import StrictModel
 
 DEFAULT_NAMESPACE: Final = "default"
+_DRY_RUN: Final = "istio.io/dry-run"
 
 
 class Metadata(StrictModel):
     """Kubernetes' ObjectMeta. Fields that only the cluster writes may have any value."""
 
     name: ObjectName
-    namespace: str = DEFAULT_NAMESPACE
+    namespace: Namespace = DEFAULT_NAMESPACE
     labels: Labels = Field(default_factory=dict)
     annotations: dict[LabelKey, str] = Field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
@@ -41,6 +42,17 @@ class IstioObject(StrictModel):
     metadata: Metadata
     #: Only the cluster writes it.
     status: Any = None
+
+    @model_validator(mode="after")
+    def _check_dry_run(self) -> IstioObject:
+        if _DRY_RUN in self.metadata.annotations and self.kind != "AuthorizationPolicy":
+            raise field_error(
+                Reason.BAD_VALUE,
+                "only an AuthorizationPolicy can be tried without effect; Istio rejects others",
+                "remove the annotation",
+                ("metadata", "annotations", _DRY_RUN),
+            )
+        return self
 
     @property
     def name(self) -> str:

@@ -119,6 +119,12 @@ def _check_name(value: str) -> str:
     return value
 
 
+def _check_namespace(value: str) -> str:
+    if not is_kubernetes_label(value):
+        raise _bad(value, "a namespace", "use up to 63 of a-z, 0-9 and -")
+    return value
+
+
 def _check_label_key(value: str) -> str:
     if not is_label_key(value):
         raise _bad(
@@ -230,6 +236,7 @@ def _check_cors_header(value: str) -> str:
 
 
 DnsLabel = Annotated[str, AfterValidator(_check_label)]
+Namespace = Annotated[str, AfterValidator(_check_namespace)]
 ObjectName = Annotated[str, Field(min_length=1), AfterValidator(_check_name)]
 #: A name or a wildcard domain.
 Host = Annotated[str, AfterValidator(_check_host)]

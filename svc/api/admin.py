@@ -133,7 +133,7 @@ async def version(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Metrics in the format that the scraper asks for: Prometheus' text format or OpenMetrics."""
+    """Metrics in the format that the scraper asks for: text, OpenMetrics or protobuf."""
     body, headers = await render(
         request.app[SIGNALS].metrics.registry,
         request.headers.get("Accept", ""),

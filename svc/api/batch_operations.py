@@ -22,7 +22,7 @@ from .bodies import AddOperation, BatchOperation, DeleteOperation, PutOperation
 from .idempotency import build_operation, parse_idempotency_key
 from .limits import Limits
 from .preconditions import parse_entity_tags
-from .strict_json import read_json
+from .strict_json import check_json
 
 _BARE_TAG: Final = re.compile(r"-?[0-9A-Za-z]+")
 
@@ -47,7 +47,7 @@ def parse_draft(operation: PutOperation, limits: Limits) -> Draft:
     content_type = check_content_type(operation.content_type or default_type)
     is_json = is_json_type(content_type)
     if is_json or operation.value_b64 is None:
-        read_json(raw, "value")
+        check_json(raw, "value")
     default = limits.default_ttl_seconds
     ttl: Ttl = default if operation.ttl is None else operation.ttl  # type: ignore[assignment]
     if operation.ttl == "none":

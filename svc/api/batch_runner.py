@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -64,7 +63,7 @@ class Batch:
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
-        #: The id to which the batch's own idempotency key is bound; None without a key.
+        #: An id made of the batch's own idempotency key and payload; None without a key.
         self._id: str | None = None
         #: True after the store has failed to answer an operation.
         self._store_failed = False
@@ -74,15 +73,15 @@ class Batch:
     async def bind(self, operation: Operation) -> bool:
         """Apply each change of the batch at most once. Return True if this is a retry.
 
-        The operation is bound to an id, from which each change gets an idempotency key of its own.
-        Raises IdempotencyMismatch.
+        Each change gets an idempotency key of its own from the batch's. So it is not applied again
+        even if only the record of the batch is lost. Raises IdempotencyMismatch.
         """
-        proposal = os.urandom(16).hex()
-        self._id = await self._store.claim(f"batch:{operation.id.hex()}", operation, proposal)
-        return self._id != proposal
+        self._id = f"{operation.id.hex()}{operation.fingerprint.hex()}"
+        _, replayed = await self._store.claim(f"batch:{self._id}", operation, self._id)
+        return replayed
 
-    async def run(self, operations: Sequence[BatchOperation]) -> list[Any]:
-        """Return a result for each operation: the status and body of its single request."""
+    def parse(self, operations: Sequence[BatchOperation]) -> Generator[None, None, list[Group]]:
+        """Return the operations in groups to run, in a step for each. Note what is refused."""
         self._results = [None] * len(operations)
         parsed: list[tuple[Kind, str, Pending]] = []
         for i, operation in enumerate(operations):
@@ -94,19 +93,27 @@ class Batch:
                 self._results[i] = http_problem(404, "this process does not serve it")
             else:
                 parsed.append((kind, resource, (i, arguments)))
-        for group in group_operations(parsed):
+            yield
+        return group_operations(parsed)
+
+    async def run(self, groups: Sequence[Group]) -> list[Any]:
+        """Return a result for each operation: the status and body of its single request."""
+        for group in groups:
             if self._store_failed:
                 self._refuse([each for pending in group.values() for each in pending])
             else:
                 await self._run_group(group)
         return self._results
 
-    async def read(self, operations: Sequence[Any]) -> list[Any]:
-        """Serve a batch of reads only, the most frequent kind, whose order does not matter."""
+    async def read(self, operations: Sequence[Any]) -> list[Any] | None:
+        """Serve a batch of reads only, the most frequent kind, whose order does not matter.
+
+        Return None, and read nothing, if a key is invalid.
+        """
         try:
             gets: list[Pending] = [(i, Key(o.key)) for i, o in enumerate(operations)]
         except DomainError:
-            return await self.run(operations)
+            return None
         self._results = [None] * len(operations)
         await self._get(gets)
         return self._results

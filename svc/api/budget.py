@@ -7,6 +7,9 @@ and answers that a client has not received yet. Messages of less than SMALL_BYTE
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import ctypes
 import gc
 from typing import Final
 
@@ -19,6 +22,10 @@ from ..telemetry.trace import TRACE
 SMALL_BYTES: Final = 16_384
 #: What a connection takes whose client is sending a body: a task, a request, buffers.
 RECEIVING_BYTES: Final = 8_192
+#: After so many bytes, the C library is asked to give freed memory back to the system.
+RETURN_BYTES: Final = 16_777_216
+#: How long after the last byte was released: its request still ends.
+RETURN_SECONDS: Final = 0.2
 
 
 class ByteBudget:
@@ -29,6 +36,7 @@ class ByteBudget:
         self.held = 0
         self._rejected = rejected
         self._taken_since_collection = 0
+        self._taken_since_return = 0
 
     def check(self, size: int) -> None:
         """Raise Overloaded if there is no room for ``size`` more bytes."""
@@ -43,6 +51,7 @@ class ByteBudget:
         counts objects, and a cycle of a few objects may keep a large body.
         """
         self.held += size
+        self._taken_since_return += size
         self._taken_since_collection += size
         if self._taken_since_collection > self.limit:
             self._taken_since_collection = 0
@@ -50,6 +59,15 @@ class ByteBudget:
 
     def release(self, size: int) -> None:
         self.held -= size
+        if self.held <= 0 and self._taken_since_return > RETURN_BYTES:
+            self._taken_since_return = 0
+            asyncio.get_running_loop().call_later(RETURN_SECONDS, return_memory)
+
+
+def return_memory() -> None:
+    """Ask glibc to give freed memory back. By itself it keeps the parts in which bodies arrived."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 BUDGET: Final = web.AppKey("budget", ByteBudget)

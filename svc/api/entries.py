@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 import uuid
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
@@ -51,9 +51,10 @@ from .budget import SMALL_BYTES, take_bytes
 from .context import STORE
 from .header_lists import wants_minimal
 from .http_dates import http_date
-from .idempotency import operation_of
+from .idempotency import operation_of, operation_on_member
+from .json_turns import JSON_TURNS, check_json_in_turn
 from .limits import LIMITS
-from .merge_patch import merge
+from .merge_patch import merge_steps
 from .preconditions import (
     check_precondition,
     check_read,
@@ -70,7 +71,7 @@ from .requests import (
     read_bytes,
     read_query,
 )
-from .strict_json import read_exact, read_json, write_exact
+from .strict_json import check_nodes
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 OCTETS: Final = "application/octet-stream"
@@ -128,20 +129,20 @@ async def write(request: web.Request) -> web.Response:
     body = await read_bytes(request, request.app[LIMITS].max_value_bytes)
     written = await request.app[STORE].write(
         key,
-        _draft(request, body),
+        await _draft(request, body),
         precondition_of(request),
         operation_of(request, f"kv:{key.text}", body),
     )
     return _render_written(request, key, written)
 
 
-def _draft(request: web.Request, body: bytes) -> Draft:
+async def _draft(request: web.Request, body: bytes) -> Draft:
     default = request.app[LIMITS].default_ttl_seconds
     content_type = check_content_type(request.headers.get(hdrs.CONTENT_TYPE, OCTETS))
     # A value with a JSON content type must be valid: reads, patches and batches rely on it.
     is_json = is_json_type(content_type)
     if is_json:
-        read_json(body, "value")
+        await check_json_in_turn(request, body, "value")
     ttl = parse_ttl(read_query(request, WriteQuery).ttl, default)
     return Draft(body, content_type, ttl, is_json, default)
 
@@ -172,7 +173,7 @@ async def patch(request: web.Request) -> web.Response:
         raise MediaTypeUnsupported(f"Content-Type: a PATCH must be {MERGE_PATCH}")
     read_query(request, NoQuery)
     raw = await read_bytes(request, request.app[LIMITS].max_value_bytes, "patch")
-    changes = read_exact(raw, "patch")
+    await check_json_in_turn(request, raw, "patch")
     precondition = precondition_of(request)
     operation = operation_of(request, f"kv:{key.text}", raw)
     store = request.app[STORE]
@@ -197,7 +198,7 @@ async def patch(request: web.Request) -> web.Response:
                 check_precondition(precondition, entry.etag)
                 take_bytes(request, max(0, len(entry.body) - taken))
                 taken = max(taken, len(entry.body))
-                draft = _merged(request, entry, changes)
+                draft = await _merged(request, entry, raw)
             except (KeyMissing, NotJson, PreconditionFailed) as refusal:
                 if operation is None:
                     raise
@@ -210,18 +211,20 @@ async def patch(request: web.Request) -> web.Response:
     raise StoreContended("too many other writers kept changing the entry; nothing was applied")
 
 
-def _merged(request: web.Request, entry: Entry, changes: Any) -> Draft:
-    try:
-        value = read_exact(entry.body)
-    except BodyInvalid:
-        raise NotJson from None
-    body = write_exact(merge(value, changes))
+async def _merged(request: web.Request, entry: Entry, changes: bytes) -> Draft:
+    if not entry.is_json:
+        try:
+            await check_json_in_turn(request, entry.body)
+        except BodyInvalid:
+            raise NotJson from None
+    size = len(entry.body) + len(changes)
+    body = await request.app[JSON_TURNS].run(size, merge_steps(entry.body, changes))
     limit = request.app[LIMITS].max_value_bytes
     if len(body) > limit:
         raise BodyTooLarge(
             f"value: merged, it is {len(body)} bytes long; at most {limit} are allowed"
         )
-    read_json(body, "value")  # the result can be nested deeper than the value and the patch
+    check_nodes(body, "value")  # the result is no deeper than the value or the patch
     return Draft(body, entry.content_type, "keep", is_json_type(entry.content_type))
 
 
@@ -249,14 +252,15 @@ async def create(request: web.Request) -> web.Response:
         raise HeaderInvalid("If-Match: a new entry has no ETag to compare with; leave it out")
     store = request.app[STORE]
     body = await read_bytes(request, request.app[LIMITS].max_value_bytes)
-    draft = _draft(request, body)
+    draft = await _draft(request, body)
     member = str(uuid7())
     # Raises KeyTooLong, before anything is recorded, if the prefix leaves no room for an id.
     key = Key(f"{prefix.text}/{member}")
     operation = operation_of(request, f"kv:{prefix.text}/", body)
     if operation is not None:
-        member = await store.claim(collection, operation, member)
+        member, _ = await store.claim(collection, operation, member)
         key = Key(f"{prefix.text}/{member}")
+        operation = operation_on_member(operation, member)
     written = await store.write(key, draft, Precondition(if_none_match=("*",)), operation)
     response = _render_written(request, key, written)
     response.headers["Location"] = "/v1/kv/" + quote(key.text)

@@ -60,6 +60,13 @@ def parse_idempotency_key(text: str, field: str) -> str:
     return key
 
 
+def operation_on_member(operation: Operation, member: str) -> Operation:
+    """Return the operation that writes the new member. Its record stands for no other member."""
+    return Operation(
+        blake2b(operation.id + member.encode(), digest_size=16).digest(), operation.fingerprint
+    )
+
+
 def build_operation(key: str, resource: str, payload: bytes) -> Operation:
     """Hash the key together with its resource, and the payload, into 16 bytes each.
 

@@ -15,6 +15,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_value_bytes: int
     max_json_depth: int
+    max_json_nodes: int
     max_key_bytes: int
     max_batch_operations: int
     max_batch_bytes: int

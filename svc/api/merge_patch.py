@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Generator
+from typing import Any, Final
+
+from .strict_json import read_members, write_members
+
+#: The first byte of null, and of an object.
+_NULL: Final = ord("n")
+_OBJECT: Final = ord("{")
 
 
-def merge(target: Any, patch: Any) -> Any:
-    """Return the target with the patch applied. Neither argument is changed."""
-    if not isinstance(patch, dict):
+def merge_steps(target: bytes, patch: bytes) -> Generator[None, None, bytes]:
+    """Return the target with the patch applied, in short steps. Both must be checked JSON.
+
+    Only the objects that the patch names are read. All else is copied as it is.
+    """
+    changes = read_members(patch)
+    if changes is None:
         return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge(merged.get(name), value)
-    return merged
+    merged: dict[str, Any] = read_members(target) or {}
+    waiting = [(merged, changes)]
+    while waiting:
+        into, changes = waiting.pop()
+        for name, value in changes.items():
+            first = memoryview(value)[0]
+            if first == _NULL:
+                into.pop(name, None)
+            elif first == _OBJECT:
+                yield
+                old = into.get(name)
+                into[name] = inner = {} if old is None else read_members(old) or {}
+                waiting.append((inner, read_members(value) or {}))
+            else:
+                into[name] = value
+    result: bytes = write_members(merged)
+    return result

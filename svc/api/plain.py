@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 from aiohttp import hdrs, web
 
-from ..domain.errors import BodyInvalid, DomainError, NotJson
-from ..domain.model import CounterName, Draft, Increment, Key
+from ..domain.errors import BodyInvalid, NotJson
+from ..domain.model import CounterName, Draft, Entry, Increment, Key
 from .bodies import JSON, Hits, NoQuery, render_json
 from .budget import SMALL_BYTES, take_bytes
 from .context import IDENTITY, STORE
 from .header_lists import prefers_json
 from .idempotency import operation_of
+from .json_turns import check_json_in_turn
 from .limits import LIMITS
 from .preconditions import check_read, is_unchanged, precondition_of
 from .requests import (
@@ -21,7 +23,7 @@ from .requests import (
     read_bytes,
     read_query,
 )
-from .strict_json import read_exact, write_exact
+from .strict_json import read_members, write_members
 
 #: The hit counter is the counter ``/v1/counters/hits``.
 HITS: Final = CounterName("hits")
@@ -55,15 +57,21 @@ async def read(request: web.Request) -> web.Response:
         return web.Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})
     if len(entry.body) > SMALL_BYTES:
         take_bytes(request, len(entry.body))
-    try:
-        value = read_exact(entry.body)
-    except DomainError:
-        value = None
-    if not isinstance(value, dict):
+    members = await _members_of(request, entry)
+    if members is None:
         raise NotJson("the entry is not a JSON object; read it at /v1/kv/…")
-    response = _render(value, entry.written_seconds, entry.ttl_seconds)
+    response = _render(members, entry.written_seconds, entry.ttl_seconds)
     response.headers["ETag"] = etag
     return response
+
+
+async def _members_of(request: web.Request, entry: Entry) -> dict[str, msgspec.Raw] | None:
+    if not entry.is_json:
+        try:
+            await check_json_in_turn(request, entry.body)
+        except BodyInvalid:
+            return None
+    return read_members(entry.body)
 
 
 async def write(request: web.Request) -> web.Response:
@@ -71,12 +79,13 @@ async def write(request: web.Request) -> web.Response:
     read_query(request, NoQuery)
     limits = request.app[LIMITS]
     raw = await read_bytes(request, limits.max_value_bytes)
-    value = read_exact(raw, "body")
-    if not isinstance(value, dict):
+    await check_json_in_turn(request, raw)
+    members = read_members(raw)
+    if members is None:
         raise BodyInvalid("body: it must be a JSON object")
     for name in ("last_updated", "ttl"):
-        value.pop(name, None)
-    body = write_exact(value)  # never longer than what was sent
+        members.pop(name, None)
+    body: bytes = write_members(members)  # never longer than what was sent
     ttl = limits.default_ttl_seconds
     written = await request.app[STORE].write(
         key,
@@ -84,7 +93,7 @@ async def write(request: web.Request) -> web.Response:
         precondition_of(request),
         operation_of(request, f"kv:{key.text}", raw),
     )
-    response = _render(value, written.written_seconds, written.ttl_seconds, 201)
+    response = _render(members, written.written_seconds, written.ttl_seconds, 201)
     response.headers["ETag"] = _weak(written.etag)
     if written.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -101,8 +110,11 @@ def _key(request: web.Request) -> Key:
 
 
 def _render(
-    value: dict[str, Any], written_seconds: int, ttl_seconds: int | None, status: int = 200
+    members: dict[str, msgspec.Raw],
+    written_seconds: int,
+    ttl_seconds: int | None,
+    status: int = 200,
 ) -> web.Response:
-    shown = {**value, "last_updated": written_seconds, "ttl": ttl_seconds}
+    shown = {**members, "last_updated": written_seconds, "ttl": ttl_seconds}
     headers = {**JSON, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=write_exact(shown), status=status, headers=headers)
+    return web.Response(body=write_members(shown), status=status, headers=headers)

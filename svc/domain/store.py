@@ -78,10 +78,14 @@ class Store(Protocol):
         return or raise the recorded outcome instead.
         """
 
-    def claim(self, collection: str, operation: Operation, proposal: str) -> Awaitable[str]:
-        """Bind the operation to the id of a new member of a collection, and return the id.
+    def claim(
+        self, collection: str, operation: Operation, proposal: str
+    ) -> Awaitable[tuple[str, bool]]:
+        """Bind the operation to the id of a new member of a collection.
 
-        The first call binds its proposal. Every later call returns that one.
+        Return the id, and True if it was bound before. The first call binds its proposal, with
+        other last four hex digits: a store of several servers then keeps the entry
+        ``collection + id`` where the binding is, so that neither is lost without the other.
         """
 
     def list_entries(

@@ -112,7 +112,7 @@ class RequestReader(RequestHandler):
         if found >= 0:
             self._trail = b""
             return found + len(HEAD_END)
-        self._trail = (self._trail + data[start:])[-3:]
+        self._trail = (self._trail + data[start:])[-len(HEAD_END) :]
         return len(data)
 
     def _take(self, message: RawRequestMessage, payload: StreamReader) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from ..domain.errors import IdempotencyMismatch
 from ..domain.model import Operation, Ttl
 from . import scripts
-from .clock import ServerClock
 from .link import Command, Link
 from .names import operation_name
 from .redis_errors import checked
@@ -21,7 +20,7 @@ class RedisAccess:
 
     def __init__(self, link: Link, *, timeout_seconds: float, operation_ttl_seconds: int) -> None:
         self.link = link
-        self.clock = ServerClock()
+        self.clock = link.clock
         self._timeout = timeout_seconds
         self._operation_ttl_ms = operation_ttl_seconds * 1000
 

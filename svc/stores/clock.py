@@ -1,31 +1,31 @@
-"""The Redis server's clock, as estimated in this process. Entries expire by that clock."""
+"""A Redis server's clock, as estimated in this process. Entries and deadlines expire by that clock.
+
+This process's own wall clock plays no part: it may be wrong, and may be set at any time.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Final
-
-#: How long an observed offset is used before the server is asked again, in seconds.
-TRUSTED_SECONDS: Final = 1.0
 
 
 class ServerClock:
-    """The local clock, corrected by its last observed offset from the server's clock.
+    """The monotonic clock of this process, plus an offset that the server's replies to TIME tell.
 
-    So two pods whose clocks differ report the same TTL.
+    The estimate is never ahead of the server's clock, as long as nobody sets that one back. It lags
+    by the time that the last observed reply took to come back.
     """
 
     def __init__(self) -> None:
-        self._offset_ms = 0
-        self._observed_at = float("-inf")
+        self.offset_ms = time.time() * 1000 - time.monotonic() * 1000
 
-    @property
-    def is_stale(self) -> bool:
-        return time.monotonic() - self._observed_at > TRUSTED_SECONDS
-
-    def observe(self, server_ms: int) -> None:
-        self._offset_ms = server_ms - time.time_ns() // 1_000_000
-        self._observed_at = time.monotonic()
+    def observe(self, seconds: int, microseconds: int) -> None:
+        """Note the server's reply to TIME, which has just arrived."""
+        self.offset_ms = seconds * 1000 + microseconds / 1000 - time.monotonic() * 1000
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self._offset_ms
+        return int(time.monotonic() * 1000 + self.offset_ms)
+
+    def at(self, loop_time: float) -> int:
+        """Return the server's time in ms, rounded down, at a time of the event loop."""
+        # Event loops count their time by the monotonic clock.
+        return int(loop_time * 1000 + self.offset_ms)

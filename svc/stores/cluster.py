@@ -8,6 +8,7 @@ from typing import Final
 
 from ..domain.errors import StoreUnavailable
 from ..telemetry.store_meter import StoreMeter
+from .clock import ServerClock
 from .failures import Failures
 from .link import Command, Lost, NodeLink, Unsent, by_source
 from .names import slot_of
@@ -36,6 +37,7 @@ class ClusterLink:
         *,
         failures: Failures | None = None,
     ) -> None:
+        self.clock = ServerClock()
         self._failures = failures
         self._meter = meter
         self._seeds = list(seeds)
@@ -149,7 +151,10 @@ class ClusterLink:
         node = self._nodes.get(address)
         if node is None:
             node = self._nodes[address] = NodeLink(
-                lambda: self._connect(address), self._meter, failures=self._failures
+                lambda: self._connect(address),
+                self._meter,
+                clock=self.clock,
+                failures=self._failures,
             )
         return node
 

@@ -23,7 +23,7 @@ from ..domain.model import (
 from . import entry_codec, listing, scripts
 from .access import RedisAccess, idempotency_mismatch, ttl_argument
 from .link import Link
-from .names import claim_name, entry_name, operation_name
+from .names import claim_name, entry_name, member_beside_claim, operation_name
 from .redis_errors import domain_error_of
 from .wire import Reply
 
@@ -48,9 +48,6 @@ class RedisEntries(RedisAccess):
     ) -> list[Entry | DomainError]:
         """Read all keys, of whatever size."""
         names = [entry_name(key) for key in keys]
-        deadline = self.deadline() if deadline is None else deadline
-        if self.clock.is_stale:
-            await self._read_clock(deadline)
         replies = await self.execute_groups(
             names, lambda group: ("MGET", *[names[i] for i in group]), deadline, repeatable=True
         )
@@ -66,9 +63,6 @@ class RedisEntries(RedisAccess):
         if len(keys) == 1:
             return list(await self.mget(keys))
         names = [entry_name(key) for key in keys]
-        deadline = self.deadline()
-        if self.clock.is_stale:
-            await self._read_clock(deadline)
         replies = await self.execute_groups(
             names,
             lambda group: (
@@ -78,7 +72,7 @@ class RedisEntries(RedisAccess):
                 room * len(group) // len(names),
                 entry_codec.HEADER_BYTES,
             ),
-            deadline,
+            None,
             repeatable=True,
         )
         (_, first), *more = replies
@@ -97,11 +91,6 @@ class RedisEntries(RedisAccess):
             for i, outcome in zip(group, found, strict=True):
                 outcomes[i] = outcome
         return outcomes
-
-    async def _read_clock(self, deadline: float) -> None:
-        (time,) = await self.execute([("TIME",)], deadline, repeatable=True)
-        if not isinstance(time, Exception):
-            self.clock.observe(int(time[0]) * 1000 + int(time[1]) // 1000)
 
     def _entries_of(self, reply: Reply, size: int) -> list[Entry | DomainError]:
         if isinstance(reply, Exception):
@@ -182,8 +171,10 @@ class RedisEntries(RedisAccess):
                 for i in group:
                     outcomes[i] = domain_error_of(reply, changing=True)
                 continue
-            self.clock.observe(reply[0])
             for at, i in enumerate(group, 1):
+                if isinstance(reply[at], Exception):
+                    outcomes[i] = domain_error_of(reply[at], changing=True)
+                    continue
                 ttl = drafts[i][1].ttl
                 outcomes[i] = Written(
                     entry_codec.etag_of(etags[i]),
@@ -230,17 +221,17 @@ class RedisEntries(RedisAccess):
         )
         return _written(reply)
 
-    async def claim(self, collection: str, operation: Operation, proposal: str) -> str:
+    async def claim(self, collection: str, operation: Operation, proposal: str) -> tuple[str, bool]:
         outcome, bound = await self.call(
             scripts.CLAIM,
-            claim_name(collection, operation.id),
+            claim_name(operation.id),
             (),
-            proposal,
+            member_beside_claim(collection, operation.id, proposal),
             *self.record_arguments(operation),
         )
         if outcome == b"reused":
             raise idempotency_mismatch()
-        return str(bound, "ascii")
+        return str(bound, "ascii"), outcome == b"replayed"
 
     async def list_entries(self, prefix: str, limit: int, cursor: str | None) -> Page[EntrySummary]:
         return await listing.list_entries(

@@ -120,9 +120,13 @@ def remaining_seconds(expires_ms: int, now_ms: int) -> int:
     return max(1, -((now_ms - expires_ms) // 1000))
 
 
+def later_format(form: int) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"the store holds format {form} there, which a later release wrote; this one reads {FORMAT}"
+    )
+
+
 def unreadable(raw: bytes) -> StoreCorrupt:
     if raw and raw[0] > FORMAT:
-        return StoreCorrupt(
-            f"the entry is in format {raw[0]}, which a later release wrote; this one reads {FORMAT}"
-        )
+        return later_format(raw[0])
     return StoreCorrupt("the store holds something else than an entry under this key")

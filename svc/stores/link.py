@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import hiredis
 
 from ..telemetry.store_meter import KNOWN_REFUSAL, StoreMeter
+from .clock import ServerClock
 from .failures import Failures
 from .reasons import reason_of, reason_of_reply
 from .scripts import Script
@@ -34,6 +35,9 @@ class Lost(Exception):
 
 class Link(Protocol):
     """A way to one Redis server, or to the servers of a Cluster."""
+
+    #: The clock of the server that was checked last.
+    clock: ServerClock
 
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         """Group the positions in ``names`` by which names one command may hold together."""
@@ -61,22 +65,29 @@ class Link(Protocol):
 
 
 MAX_CONNECTIONS: Final = 64
+#: How long a connection is used until its server's role and clock are checked again, in seconds.
+CHECK_SECONDS: Final = 1.0
+#: Error replies to a script that did not run, and that runs if it is sent again another way.
 NOSCRIPT: Final = "NOSCRIPT"
+LATE: Final = "LATE"
+#: How often a script is sent again: because of one of them, and then of the other.
+MAX_RESENDS: Final = 2
 
 
-def encode(command: Command) -> bytes:
-    """Encode the command in RESP."""
+def encode(command: Command, until_ms: int) -> bytes:
+    """Encode the command in RESP. A script runs only until ``until_ms`` by the server's clock."""
     head = command[0]
     if isinstance(head, Script):
-        command = ("EVALSHA", head.sha, *command[1:])
+        last = (until_ms,) if head.changes else ()
+        command = (*head.words, *command[1:], *last)
     packed: bytes = hiredis.pack_command(command)
     return packed
 
 
 def by_source(command: Command) -> Command:
-    """Turn EVALSHA into EVAL with the script's source, which the server then caches."""
+    """Call a script with its source, which the server then knows."""
     if isinstance(command[0], Script):
-        return ("EVAL", command[0].source, *command[1:])
+        return (command[0].by_source(), *command[1:])
     return command
 
 
@@ -88,8 +99,10 @@ class NodeLink:
         connect: Callable[[], Awaitable[Wire]],
         meter: StoreMeter | None = None,
         *,
+        clock: ServerClock | None = None,
         failures: Failures | None = None,
     ) -> None:
+        self.clock = clock or ServerClock()
         self._failures = failures or Failures()
         self._connect = connect
         self._meter = meter
@@ -122,20 +135,25 @@ class NodeLink:
     async def _execute(
         self, commands: Sequence[Command], deadline: float, repeatable: bool
     ) -> list[Reply]:
-        packed = [encode(command) for command in commands]
-        replies = await self._round_trip(packed, deadline)
+        replies = await self._round_trip(commands, deadline)
         if repeatable and any(type(reply) is Lost for reply in replies):
-            replies = await self._round_trip(packed, deadline)
-        unknown = [i for i, r in enumerate(replies) if type(r) is ReplyError and r.code == NOSCRIPT]
-        if unknown:
-            packed = [encode(by_source(commands[i])) for i in unknown]
-            for i, reply in zip(unknown, await self._round_trip(packed, deadline), strict=True):
+            replies = await self._round_trip(commands, deadline)
+        for _ in range(MAX_RESENDS):
+            refused = [
+                (i, by_source(commands[i]) if reply.code == NOSCRIPT else commands[i])
+                for i, reply in enumerate(replies)
+                if type(reply) is ReplyError and reply.code in {NOSCRIPT, LATE}
+            ]
+            if not refused:
+                break
+            again = await self._round_trip([command for _, command in refused], deadline)
+            for (i, _), reply in zip(refused, again, strict=True):
                 replies[i] = reply
         return replies
 
-    async def _round_trip(self, packed: list[bytes], deadline: float) -> list[Reply]:
+    async def _round_trip(self, commands: Sequence[Command], deadline: float) -> list[Reply]:
         if asyncio.get_running_loop().time() >= deadline:
-            return [Unsent("no time left") for _ in packed]
+            return [Unsent("no time left") for _ in commands]
         wire: Wire | None = None
         asked = time.perf_counter()
         permitted = False
@@ -144,10 +162,12 @@ class NodeLink:
                 permitted = True
                 self._used += 1
                 try:
-                    wire = await self._take()
+                    wire = await self._take(deadline)
                     if self._meter is not None:
                         self._meter.connection_waits.observe(time.perf_counter() - asked)
-                    replies = await wire.round_trip(b"".join(packed), len(packed))
+                    until_ms = wire.clock.at(deadline)
+                    packed = b"".join([encode(command, until_ms) for command in commands])
+                    replies = await wire.round_trip(packed, len(commands))
                 finally:
                     self._used -= 1
         except (TimeoutError, OSError, ReplyError) as error:
@@ -157,10 +177,10 @@ class NodeLink:
             self._drop_idle()
             reason = str(error) or "no answer in time"
             if wire is None:
-                return [Unsent(reason) for _ in packed]
+                return [Unsent(reason) for _ in commands]
             wire.close()
             received = wire.replies
-            return [*received, *(Lost(reason) for _ in range(len(packed) - len(received)))]
+            return [*received, *(Lost(reason) for _ in range(len(commands) - len(received)))]
         except BaseException:
             if wire is not None:
                 wire.close()
@@ -168,15 +188,38 @@ class NodeLink:
         self._release(wire, replies)
         return replies
 
-    async def _take(self) -> Wire:
+    async def _take(self, deadline: float) -> Wire:
         while self._free:
             wire = self._free.pop()
-            if wire.is_open:
+            if wire.is_open and (
+                time.monotonic() - wire.checked_at < CHECK_SECONDS
+                or await self._is_sound(wire, deadline)
+            ):
                 return wire
         wire = await self._connect()
+        self.clock.offset_ms = wire.clock.offset_ms
         if not wire.is_open:
             raise ConnectionError("the server closed the connection at once")
         return wire
+
+    async def _is_sound(self, wire: Wire, deadline: float) -> bool:
+        """Check the connection. Close it, and the idle ones, if its server is not a primary.
+
+        A NAT may have forgotten the connection. Half of the time is kept for a new one.
+        """
+        left = deadline - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(left / 2):
+                await wire.check()
+        except (TimeoutError, OSError, ReplyError):
+            wire.close()
+            self._drop_idle()
+            return False
+        except BaseException:
+            wire.close()
+            raise
+        self.clock.offset_ms = wire.clock.offset_ms
+        return True
 
     def _release(self, wire: Wire, replies: list[Reply]) -> None:
         refused = "".join(map(_refusal_of, replies))
@@ -186,6 +229,11 @@ class NodeLink:
             # The server became a replica. Only a new connection can reach the new primary.
             self._drop_idle()
             wire.close()
+        elif LATE in refused:
+            # The server's clock was set forward. A check reads it before the script is sent again.
+            for each in (wire, *self._free):
+                each.checked_at = float("-inf")
+            self._free.append(wire)
         elif "Protocol error" in refused or "max number of clients" in refused:
             wire.close()  # the server closes the connection too, after this reply
         elif self._closed:
@@ -207,7 +255,7 @@ class NodeLink:
 
 def _name_of(command: Command) -> str:
     head = command[0]
-    return "EVALSHA" if isinstance(head, Script) else str(head)
+    return head.words[0] if isinstance(head, Script) else str(head)
 
 
 def _error_of(replies: list[Reply]) -> str:

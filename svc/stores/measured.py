@@ -239,7 +239,9 @@ class MeasuredStore:
     def refuse(self, key: Key, operation: Operation, refusal: DomainError) -> Awaitable[Written]:
         return self._store.refuse(key, operation, refusal)
 
-    def claim(self, collection: str, operation: Operation, proposal: str) -> Awaitable[str]:
+    def claim(
+        self, collection: str, operation: Operation, proposal: str
+    ) -> Awaitable[tuple[str, bool]]:
         return self._store.claim(collection, operation, proposal)
 
     def ping(self) -> Awaitable[StoreInfo]:

@@ -24,6 +24,9 @@ SLOTS: Final = 16384
 _ENTRY_PREFIXES: Final = [b"kv:{%03x}:" % tag for tag in range(TAGS)]
 _COUNTER_PREFIXES: Final = [b"ct:{%03x}:" % tag for tag in range(TAGS)]
 
+#: The last two of four hex digits, by the bits of the tag that they set.
+_LOW_DIGITS: Final = {crc32(b"00%02x" % low) % TAGS: low for low in range(256)}
+
 
 def entry_name(key: Key) -> bytes:
     text = key.text.encode()
@@ -41,8 +44,25 @@ def operation_name(resource: str, operation_id: bytes) -> bytes:
     return b"op:{%03x}:%b" % (tag, operation_id.hex().encode("ascii"))
 
 
-def claim_name(collection: str, operation_id: bytes) -> bytes:
-    return operation_name(collection, operation_id) + b":claim"
+def claim_name(operation_id: bytes) -> bytes:
+    """Return the name of the record that binds an operation to the id of a new member."""
+    tag = crc32(operation_id) % TAGS
+    return b"op:{%03x}:%b:claim" % (tag, operation_id.hex().encode("ascii"))
+
+
+def member_beside_claim(collection: str, operation_id: bytes, proposal: str) -> str:
+    """Return the proposed id with other last four hex digits, which give its entry the claim's tag.
+
+    So a server of a Cluster has both or none. The id ends in four hex digits.
+    """
+    start = proposal[:-4]
+    # CRC-32 is linear: digits change the tag by the same bits, whatever stands before them.
+    wanted = crc32(operation_id) ^ crc32(f"{collection}{start}0000".encode()) ^ crc32(b"0000")
+    for high in range(256):
+        low = _LOW_DIGITS.get((wanted ^ crc32(b"%02x00" % high) ^ crc32(b"0000")) % TAGS)
+        if low is not None:
+            return f"{start}{high:02x}{low:02x}"
+    raise AssertionError("65,536 endings reach each of the 4,096 tags")  # tests/svc/stores
 
 
 def slot_of(name: bytes) -> int:

@@ -15,6 +15,7 @@ from ..domain.errors import (
     StoreUnavailable,
 )
 from ..telemetry.token_bucket import TokenBucket
+from .entry_codec import later_format
 from .link import Lost, Unsent
 from .reasons import reason_of_reply
 
@@ -23,9 +24,10 @@ log = logging.getLogger(f"{__package__}.refusals")
 
 # Redis sends each of these before the command changes anything. Redis 6 puts a script's error
 # inside a message of its own, so the code may be anywhere in the text.
-_AGAIN: Final = re.compile(r"\b(TRYAGAIN|ASK)\b")
+_AGAIN: Final = re.compile(r"\b(TRYAGAIN|ASK|LATE)\b")
 #: Log lines a second about errors that nobody expected.
 _log_limit: Final = TokenBucket(10.0)
+_LATER: Final = re.compile(r"\bFORMAT ([0-9]{1,3})")
 _CORRUPT: Final = re.compile(r"WRONGTYPE|not an integer")
 
 
@@ -46,6 +48,8 @@ def domain_error_of(reply: Exception, *, changing: bool) -> DomainError:
         return StoreUnavailable("the store refuses for now; nothing was applied")
     if "overflow" in text:
         return CounterOverflow()
+    if later := _LATER.search(text):
+        return later_format(int(later[1]))
     if _CORRUPT.search(text):
         return StoreCorrupt("the store holds something else under this name")
     if _log_limit.take():

@@ -1,7 +1,8 @@
 """Open the store that a URL names.
 
 ``embedded:``, ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://h:p,h:p/service``,
-``redis+cluster://h:p,h:p``. The query may hold ``db`` and, with ``rediss://`` only, TLS options.
+``redis+cluster://h:p,h:p``; the last two over TLS with ``rediss+``. The query may hold ``db``, TLS
+options with ``rediss`` only, and ``sentinel_username`` and ``sentinel_password``.
 
 A URL may hold a password, and a malformed one anywhere. So no message repeats any part of a URL.
 """
@@ -31,7 +32,10 @@ from .sentinel import Sentinels
 from .tls_mismatch import is_mismatch
 from .wire import Target, Wire, open_wire
 
-SCHEMES: Final = ("embedded", "redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+SCHEMES: Final = (
+    *("embedded", "redis", "rediss", "unix"),
+    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
 #: What to do if a password makes the URL mean something else.
 PERCENT: Final = "write / ? # @ and % in user and password as %2F %3F %23 %40 %25"
 
@@ -43,9 +47,10 @@ class StoreUrlInvalid(ValueError):
 def mode_of(url: str) -> str:
     """Return the kind of store: embedded, standalone, sentinel or cluster."""
     scheme = url.partition(":")[0]
-    return {"embedded": "embedded", "redis+sentinel": "sentinel", "redis+cluster": "cluster"}.get(
-        scheme, "standalone"
-    )
+    if scheme == "embedded":
+        return "embedded"
+    _, _, kind = scheme.partition("+")
+    return kind if kind in {"sentinel", "cluster"} else "standalone"
 
 
 def embedded_socket(url: str) -> str:
@@ -151,26 +156,45 @@ def build_link(
         return NodeLink(lambda: open_to(target), meter, failures=failures)
     credentials, _, hosts = parts.netloc.rpartition("@")
     addresses = [_address(host, 26379 if mode == "sentinel" else 6379) for host in hosts.split(",")]
-    query = f"?{parts.query}" if parts.query else ""
-    login = build_target(f"redis://{credentials and credentials + '@'}placeholder{query}")
+    query, own = _sentinel_options(parts.query) if mode == "sentinel" else (parts.query, {})
+    query = f"?{query}" if query else ""
+    scheme = parts.scheme.partition("+")[0]
+    login = build_target(f"{scheme}://{credentials and credentials + '@'}placeholder{query}")
     login = _without_second(login, password)
     if mode == "cluster":
         return ClusterLink(
             addresses,
-            lambda a: open_to(replace(login, host=a[0], port=a[1])),
+            # A replica redirects to its primary, and tells who has which keys.
+            lambda a: open_to(replace(login, host=a[0], port=a[1], any_role=True)),
             meter,
             failures=failures,
         )
-    service = parts.path.strip("/")
-    if not service or "/" in service:
+    if not (service := parts.path.strip("/")) or "/" in service:
         raise StoreUrlInvalid("after the Sentinels it must name one service, as in …/mymaster")
-    sentinels = Sentinels(addresses, service)
+    sentinels = Sentinels(addresses, service, {**own, **_redis_py_tls(scheme, query)})
 
     async def connect_primary() -> Wire:
         host, port = await sentinels.primary()
         return await open_to(replace(login, host=host, port=port))
 
     return NodeLink(connect_primary, meter, failures=failures)
+
+
+def _sentinel_options(query: str) -> tuple[str, dict[str, str]]:
+    """Return the query without the Sentinels' own credentials, and those."""
+    parts = query.split("&")
+    own = [part for part in parts if part.startswith(("sentinel_username=", "sentinel_password="))]
+    rest = "&".join(part for part in parts if part not in own)
+    return rest, {name.removeprefix("sentinel_"): value for name, value in parse_qsl("&".join(own))}
+
+
+def _redis_py_tls(scheme: str, query: str) -> dict[str, Any]:
+    """Return the options of TLS as redis-py takes them; build_target has checked them."""
+    options: dict[str, Any] = dict(parse_qsl(query[1:])) if scheme == "rediss" else {}
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    if "ssl_check_hostname" in tls:
+        tls["ssl_check_hostname"] = _is_true(tls["ssl_check_hostname"])
+    return {"ssl": scheme == "rediss", **tls}
 
 
 def _without_second(target: Target, password: PasswordSource | None) -> Target:
@@ -238,7 +262,7 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
     requirement = options.pop("ssl_cert_reqs", "required")
     if requirement not in {"required", "none"}:
         raise StoreUrlInvalid("ssl_cert_reqs: it must be required or none")
-    checked = str(options.pop("ssl_check_hostname", True)).lower() not in {"false", "no", "0"}
+    checked = _is_true(options.pop("ssl_check_hostname", "yes"))
     context.check_hostname = checked and requirement == "required"
     if requirement == "none":
         context.verify_mode = ssl.CERT_NONE
@@ -252,6 +276,10 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
     if options:
         raise StoreUrlInvalid(f"unknown option in its query; {PERCENT}")
     return context
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() not in {"false", "no", "0"}
 
 
 def _address(text: str, default_port: int) -> Address:

@@ -8,15 +8,25 @@ too late.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
+import time
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import hiredis
 
+from .clock import ServerClock
+
 Reply = Any
 
 _MORE: Final = object()
+#: Of a connection on which nothing arrives, in seconds: until the first probe, and between probes.
+#: They also keep the flow known to a NAT on the way.
+KEEPALIVE: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+#: Closing the connection resets it: nothing is sent any more, and nothing is sent again.
+_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class ReplyError(Exception):
@@ -45,12 +55,15 @@ class Target:
     username: str | None = None
     password: str | None = None
     tls: ssl.SSLContext | None = None
+    #: True if a replica will do. It answers with what it has, which may be old.
+    any_role: bool = False
 
 
 class Wire(asyncio.Protocol):
     """A connection that carries one round trip at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._reader = hiredis.Reader(
             protocolError=WireBroken, replyError=ReplyError, notEnoughData=_MORE
         )
@@ -59,6 +72,9 @@ class Wire(asyncio.Protocol):
         self._missing = 0
         #: The replies received so far in the current round trip, or those of the last one.
         self.replies: list[Reply] = []
+        #: The server's clock, and when it was read last, in monotonic seconds.
+        self.clock = ServerClock()
+        self.checked_at = float("-inf")
 
     @property
     def is_open(self) -> bool:
@@ -82,14 +98,37 @@ class Wire(asyncio.Protocol):
             self._waiter = None
         return self.replies
 
+    async def check(self, *commands: tuple[Any, ...]) -> None:
+        """Send the commands, then ask for the server's role and time.
+
+        Raises OSError; ReplyError if a reply is an error, or if the server is a replica.
+        """
+        packed = b"".join(map(hiredis.pack_command, (*commands, *_CHECK)))
+        *replies, info, now = await self.round_trip(packed, len(commands) + len(_CHECK))
+        for reply in (*replies, now):
+            if isinstance(reply, ReplyError):
+                # Not the reply itself: a raised exception in a local variable makes a cycle.
+                raise ReplyError(*reply.args)
+        if not self._target.any_role and type(info) is bytes and b"role:slave" in info:
+            raise ReplyError("READONLY the server is a replica")
+        self.clock.observe(int(now[0]), int(now[1]))
+        self.checked_at = time.monotonic()
+
     def close(self) -> None:
-        """Close at once, without sending what is still buffered."""
+        """Close at once. What the server has not received by now, it never receives."""
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        connection = transport.get_extra_info("socket")
+        if self._target.path is None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in KEEPALIVE.items():
+                if hasattr(socket, option):  # not on every system
+                    connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -117,32 +156,38 @@ class Wire(asyncio.Protocol):
             self._waiter.set_exception(broken)
 
 
+#: INFO, because the users of existing stores may not call ROLE. TIME last: its reply must be fresh.
+_CHECK: Final = (("INFO", "replication"), ("TIME",))
+
+
 async def open_wire(target: Target) -> Wire:
-    """Connect, authenticate and select the database. Raises OSError, ReplyError."""
-    loop = asyncio.get_running_loop()
-    wire: Wire
-    if target.path is not None:
-        _, wire = await loop.create_unix_connection(Wire, target.path)
-    else:
-        _, wire = await loop.create_connection(Wire, target.host, target.port, ssl=target.tls)
+    """Connect, log in, select the database, and check the server. Raises OSError, ReplyError."""
+    wire = await connect(target)
     try:
-        await _log_in(wire, target)
+        await wire.check(*login_commands(target))
     except BaseException:
         wire.close()
         raise
     return wire
 
 
-async def _log_in(wire: Wire, target: Target) -> None:
+async def connect(target: Target) -> Wire:
+    """Connect, and send nothing yet. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if target.path is not None:
+        _, wire = await loop.create_unix_connection(lambda: Wire(target), target.path)
+    else:
+        _, wire = await loop.create_connection(
+            lambda: Wire(target), target.host, target.port, ssl=target.tls
+        )
+    return wire
+
+
+def login_commands(target: Target) -> list[tuple[Any, ...]]:
     commands: list[tuple[Any, ...]] = []
     if target.password is not None:
         user = () if target.username is None else (target.username,)
         commands.append(("AUTH", *user, target.password))
     if target.db:
         commands.append(("SELECT", target.db))
-    if commands:
-        packed = b"".join(hiredis.pack_command(command) for command in commands)
-        for reply in await wire.round_trip(packed, len(commands)):
-            if isinstance(reply, ReplyError):
-                # Not the reply itself: a raised exception in a local variable makes a cycle.
-                raise ReplyError(*reply.args)
+    return commands

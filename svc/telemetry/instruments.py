@@ -1,7 +1,7 @@
 """Counters, histograms and gauges that are fast to update.
 
 prometheus-client's own take two locks and a linear search for each observation: 0.8 µs. These take
-0.15 µs, because only the event loop's thread changes them. prometheus-client still renders them:
+0.2 µs, because only the event loop's thread changes them. prometheus-client still renders them:
 ``Instruments`` is a collector of its registry.
 """
 
@@ -21,6 +21,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
+
+from .native_buckets import Cells, cells_of
 
 Labels = tuple[str, ...]
 
@@ -63,11 +65,13 @@ class Counter(dict[Labels, int]):
 class Histogram:
     """One series of observations, in the unit of its bucket bounds."""
 
-    __slots__ = ("_bounds", "_counts", "_exemplars", "_sum")
+    __slots__ = ("_bounds", "_cells", "_classic", "_counts", "_exemplars", "_sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
+        self._classic = tuple(bounds)
+        self._cells = cells_of(self._classic)
+        self._bounds = self._cells.bounds
+        self._counts = [0] * self._cells.count
         self._sum = 0.0
         self._exemplars: dict[int, Exemplar] = {}
 
@@ -81,23 +85,35 @@ class Histogram:
 
     def observe_traced(self, value: float, trace_id: str, span_id: str) -> None:
         """Observe a value of a sampled request, and keep its trace as the bucket's exemplar."""
-        bucket = bisect_left(self._bounds, value)
-        self._counts[bucket] += 1
-        self._sum += value
-        self._exemplars[bucket] = Exemplar(
+        self.observe(value)
+        self._exemplars[bisect_left(self._classic, value)] = Exemplar(
             {"trace_id": trace_id, "span_id": span_id}, value, time.time()
         )
 
-    def add_to(self, family: HistogramMetricFamily, labels: Labels) -> None:
+    def add_to(self, family: HistogramFamily, labels: Labels) -> None:
         """Add this series to the family, with cumulative bucket counts."""
+        counts = self._counts.copy()
+        family.add_cells(dict(zip(family.label_names, labels, strict=True)), self._cells, counts)
         buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
-        below = 0
-        for i, bound in enumerate([*self._bounds, INF]):
-            below += self._counts[i]
+        bounds = zip((*self._classic, INF), self._cells.cumulative(counts), strict=True)
+        for i, (bound, below) in enumerate(bounds):
             text = floatToGoString(bound)  # type: ignore[no-untyped-call]
             exemplar = self._exemplars.get(i)
             buckets.append((text, below) if exemplar is None else (text, below, exemplar))
         family.add_metric(labels, buckets, self._sum)
+
+
+class HistogramFamily(HistogramMetricFamily):
+    """A family that also holds what its native histograms are made of."""
+
+    def __init__(self, name: str, doc: str, labels: Labels) -> None:
+        super().__init__(name, doc, labels=labels)
+        self.label_names = labels
+        #: By the label pairs of a series.
+        self.cells: dict[tuple[tuple[str, str], ...], tuple[Cells, list[int]]] = {}
+
+    def add_cells(self, labels: Mapping[str, str], cells: Cells, counts: list[int]) -> None:
+        self.cells[tuple(labels.items())] = cells, counts
 
 
 class Histograms(dict[Labels, Histogram]):
@@ -117,7 +133,7 @@ class Histograms(dict[Labels, Histogram]):
         return histogram
 
     def family(self) -> Metric:
-        family = HistogramMetricFamily(self.name, self.doc, labels=self.labels)
+        family = HistogramFamily(self.name, self.doc, self.labels)
         for values, histogram in self.copy().items():
             histogram.add_to(family, values)
         return family

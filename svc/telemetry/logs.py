@@ -19,6 +19,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
+from .foreign_logs import hide_texts
 from .log_output import writer_to
 from .trace import TRACE
 
@@ -98,6 +99,7 @@ class QueuedHandler(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self.addFilter(add_trace)
+        self.addFilter(hide_texts)
         #: Called with a reason and the number of lines that are lost: ``queue_full`` in the thread
         #: that logs, ``unwritten`` in the one that writes.
         self.on_drop: Callable[[str, int], None] = lambda _reason, _lines: None

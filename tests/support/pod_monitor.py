@@ -81,7 +81,10 @@ def scrape_job(monitor: Mapping[str, Any], pods: Path, *, namespace: str) -> dic
     Fail for fields that are not translated, because they would not be tested.
     """
     spec, (endpoint,) = monitor["spec"], monitor["spec"]["podMetricsEndpoints"]
-    _refuse_others(spec, {"selector", "sampleLimit", "podMetricsEndpoints"})
+    # Prometheus 2.42 can't keep classic histograms beside native ones; it stores none of these by
+    # default.
+    known = {"selector", "sampleLimit", "podMetricsEndpoints", "scrapeClassicHistograms"}
+    _refuse_others(spec, known)
     _refuse_others(spec["selector"], {"matchLabels"})
     _refuse_others(endpoint, {"port", "path", "interval", "relabelings", "metricRelabelings"})
     name = monitor["metadata"]["name"]

@@ -87,9 +87,11 @@ class Prometheus:
         jobs: Sequence[Mapping[str, Any]],
         rule_files: Sequence[Path] = (),
         interval: str = "1s",
+        features: str = "exemplar-storage",
     ) -> None:
         self.binary = binary
         self.directory = directory
+        self.features = features
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.config: dict[str, Any] = {
@@ -121,7 +123,7 @@ class Prometheus:
                     f"--config.file={config}",
                     f"--storage.tsdb.path={self.directory / 'data'}",
                     f"--web.listen-address=127.0.0.1:{self.port}",
-                    "--enable-feature=exemplar-storage",
+                    f"--enable-feature={self.features}",
                     "--log.level=warn",
                 ],
                 cwd=self.directory,
@@ -240,9 +242,10 @@ def running_prometheus(
     *,
     rule_files: Sequence[Path] = (),
     interval: str = "1s",
+    features: str = "exemplar-storage",
 ) -> Iterator[Prometheus]:
     """Run a Prometheus with these scrape jobs and rules until the block ends."""
-    server = Prometheus(need_program("prometheus"), directory, jobs, rule_files, interval)
+    server = Prometheus(need_program("prometheus"), directory, jobs, rule_files, interval, features)
     try:
         server.start()
         yield server

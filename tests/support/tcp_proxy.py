@@ -1,4 +1,4 @@
-"""A TCP proxy between the service and Redis that can lose replies."""
+"""A TCP proxy between the service and Redis that can lose replies, and delay requests."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ class Proxy:
         #: Connections still to be closed instead of forwarding a reply.
         self.cuts = 0
         self.dropped = 0
+        self.holds_requests = False
+        #: The requests that were held, until ``deliver``.
+        self.held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self.accepted = 0
 
     @property
@@ -44,9 +47,20 @@ class Proxy:
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                if self.holds_requests:
+                    self.held.append((writer, data))
+                    continue
                 writer.write(data)
                 await writer.drain()
-        writer.close()
+        if all(writer is not each for each, _ in self.held):
+            writer.close()
+
+    async def deliver(self) -> None:
+        """Forward what is held, whatever became of its sender, and hold no more."""
+        self.holds_requests = False
+        for writer, data in self.held:
+            writer.write(data)
+            await writer.drain()
 
     async def _replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

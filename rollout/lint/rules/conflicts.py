@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ...manifests.hosts import expand_host
 from ...manifests.http_route import HttpRoute
 from ...manifests.untyped import list_or_empty
 from ...manifests.virtual_service import MESH, VirtualService
+from ..argo_rollout import EditedRoutes, edited_routes
 from ..context import LintContext, istio_objects
 from ..findings import Severity
-from ..progressive_delivery import ArgoRollout, argo_rollouts, flagger_canaries
-from ..resource import Resource
+from ..flagger_canary import FlaggerCanary, flagger_canaries
+from ..gateway_api import GATEWAY_API_GROUP
+from ..resource import Resource, ResourceId
 from ..rule import Problem, Rule
 
 _ONE_WEIGHT_OWNER: Final = "let only one of the two set the weights"
+_ONE_ROUTE_OWNER: Final = "let only one of the two define the routes"
 
 
 def host_claimed_twice(context: LintContext) -> Iterator[Problem]:
@@ -59,83 +62,104 @@ def _shared_hosts(context: LintContext, *, mesh: bool) -> Iterator[tuple[Resourc
 
 
 def weights_two_owners(context: LintContext) -> Iterator[Problem]:
-    yield from _weights_of_flagger(context)
-    for rollout in argo_rollouts(context.in_cluster):
-        yield from _weights_of_argo(context, rollout)
-
-
-def _weights_of_flagger(context: LintContext) -> Iterator[Problem]:
+    services = list(context.virtual_services())
+    by_name = {(each.namespace, each.name): (resource, each) for resource, each in services}
+    by_host: dict[str, list[tuple[Resource, VirtualService]]] = {}
+    for resource, service in services:
+        for host in {expand_host(each, service.namespace) for each in service.spec.hosts}:
+            by_host.setdefault(host, []).append((resource, service))
+    checked = {each.id: each for each in context.checked}
+    edited = {
+        (each.namespace, each.virtual_service): each for each in edited_routes(context.in_cluster)
+    }
     for canary in flagger_canaries(context.in_cluster):
-        namespace = canary.resource.namespace
-        claimed = {expand_host(host, namespace) for host in canary.hosts}
-        for resource, service in context.virtual_services():
-            shared = claimed & {expand_host(host, service.namespace) for host in service.spec.hosts}
-            same_name = (service.namespace, service.name) == (namespace, canary.name)
-            if same_name or shared:
-                what = (
-                    "creates a VirtualService with this name"
-                    if same_name
-                    else f"routes {', '.join(sorted(shared))}"
-                )
-                yield Problem(
-                    resource,
-                    "metadata.name" if same_name else service.spec.json_path("hosts"),
-                    f"Flagger's Canary {canary.resource.name} {what} and overwrites this one",
-                    "let only one of the two define the routes",
-                )
-        for rollout in argo_rollouts(context.in_cluster):
-            if rollout.resource.namespace == namespace and rollout.virtual_service == canary.name:
-                yield Problem(
-                    canary.resource,
-                    "",
-                    f"Argo Rollout {rollout.resource.name} also sets the weights of"
-                    f" VirtualService {canary.name}",
-                    _ONE_WEIGHT_OWNER,
-                )
+        yield from _weights_of_flagger(canary, by_name, by_host)
+        namespace, name = canary.resource.namespace, canary.name
+        route = ResourceId(GATEWAY_API_GROUP, "HTTPRoute", namespace, name)
+        if canary.uses_gateway_api and route in checked:
+            yield _overwritten(checked[route], "metadata.name", canary, "creates an HTTPRoute with")
+        if other := edited.get((namespace, name)):
+            yield Problem(
+                canary.resource,
+                "",
+                f"Argo Rollout {other.resource.name} also sets the weights of"
+                f" VirtualService {name}",
+                _ONE_WEIGHT_OWNER,
+            )
+    for (namespace, name), rollout in edited.items():
+        if found := by_name.get((namespace, name)):
+            yield from _weights_of_argo(*found, rollout)
 
 
-def _weights_of_argo(context: LintContext, rollout: ArgoRollout) -> Iterator[Problem]:
-    for resource, service in context.virtual_services():
-        if (service.namespace, service.name) != (
-            rollout.resource.namespace,
-            rollout.virtual_service,
-        ):
-            continue
-        for route in service.spec.http:
-            weights = [each.weight for each in route.route]
-            if _is_edited(route, rollout) and len(weights) > 1 and 100 not in weights:
-                yield Problem(
-                    resource,
-                    route.json_path("route"),
-                    f"Argo Rollout {rollout.resource.name} sets these weights; the next apply of"
-                    f" this manifest resets them to {'/'.join(map(str, weights))}",
-                    "set them to 100 and 0, where a rollout begins and ends",
-                )
+def _weights_of_flagger(
+    canary: FlaggerCanary,
+    by_name: Mapping[tuple[str, str], tuple[Resource, VirtualService]],
+    by_host: Mapping[str, list[tuple[Resource, VirtualService]]],
+) -> Iterator[Problem]:
+    namespace = canary.resource.namespace
+    same = by_name.get((namespace, canary.name))
+    if same and not canary.uses_gateway_api:
+        yield _overwritten(same[0], "metadata.name", canary, "creates a VirtualService with")
+    shared: dict[Resource, set[str]] = {}
+    for host in dict.fromkeys(expand_host(each, namespace) for each in canary.hosts):
+        for resource, service in by_host.get(host, ()):
+            if (service.namespace, service.name) != (namespace, canary.name):
+                shared.setdefault(resource, set()).add(host)
+    for resource, hosts in shared.items():
+        yield Problem(
+            resource,
+            "spec.hosts",
+            f"Flagger's Canary {canary.resource.name} routes {', '.join(sorted(hosts))} too, with"
+            " its own weights",
+            _ONE_ROUTE_OWNER,
+        )
 
 
-def _is_edited(route: HttpRoute, rollout: ArgoRollout) -> bool:
+def _overwritten(resource: Resource, path: str, canary: FlaggerCanary, what: str) -> Problem:
+    return Problem(
+        resource,
+        path,
+        f"Flagger's Canary {canary.resource.name} {what} this name and overwrites this one",
+        _ONE_ROUTE_OWNER,
+    )
+
+
+def _weights_of_argo(
+    resource: Resource, service: VirtualService, rollout: EditedRoutes
+) -> Iterator[Problem]:
+    for route in service.spec.http:
+        weights = [each.weight for each in route.route]
+        if _is_edited(route, rollout) and len(weights) > 1 and 100 not in weights:
+            yield Problem(
+                resource,
+                route.json_path("route"),
+                f"Argo Rollout {rollout.resource.name} sets these weights; the next apply of"
+                f" this manifest resets them to {'/'.join(map(str, weights))}",
+                "set them to 100 and 0, where a rollout begins and ends",
+            )
+
+
+def _is_edited(route: HttpRoute, rollout: EditedRoutes) -> bool:
     return not rollout.routes or route.name in rollout.routes
 
 
 def routes_two_apis(context: LintContext) -> Iterator[Problem]:
-    routes = [
-        (resource, host)
-        for resource in context.in_cluster
-        if resource.kind in {"HTTPRoute", "GRPCRoute"}
-        for host in _gateway_api_hosts(resource)
-    ]
+    routes: dict[str, dict[Resource, None]] = {}
+    for other in context.in_cluster:
+        if other.kind in {"HTTPRoute", "GRPCRoute"}:
+            for host in _gateway_api_hosts(other):
+                routes.setdefault(host, {})[other] = None
     for resource, service in context.virtual_services():
         for index, written in enumerate(service.spec.hosts):
             full = expand_host(written, service.namespace)
-            for other, host in routes:
-                if host in {full, written}:
-                    yield Problem(
-                        resource,
-                        service.spec.json_path("hosts", index),
-                        f'{other.kind} {other.namespace}/{other.name} also routes "{written}";'
-                        " Istio does not define which of the two applies",
-                        "keep the VirtualService or the route of the Gateway API",
-                    )
+            for other in routes.get(full, {}) | routes.get(written, {}):
+                yield Problem(
+                    resource,
+                    service.spec.json_path("hosts", index),
+                    f'{other.kind} {other.namespace}/{other.name} also routes "{written}"; Istio'
+                    " does not define which of the two applies",
+                    "keep the VirtualService or the route of the Gateway API",
+                )
 
 
 def _gateway_api_hosts(resource: Resource) -> Iterator[str]:

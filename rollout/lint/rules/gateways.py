@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ...manifests.gateway import Gateway
-from ...manifests.hosts import expand_host, overlap, service_of
+from ...manifests.hosts import expand_host, service_of
 from ...manifests.virtual_service import MESH, VirtualService
 from ..context import LintContext, istio_objects
 from ..findings import Severity
+from ..gateway_servers import GatewayServer, gateway_servers, is_istio_gateway
 from ..resource import Resource
 from ..rule import Problem, Rule
 
@@ -65,35 +65,41 @@ def gateway_not_in_input(context: LintContext) -> Iterator[Problem]:
                 f"the linter can't check that Gateway {qualified} exists, because the input has no"
                 f" Gateway of namespace {namespace}",
                 "pass the manifests with the Gateway by --with",
+                cause=namespace,
             )
 
 
 def gateway_host_mismatch(context: LintContext) -> Iterator[Problem]:
+    servers: dict[str, list[GatewayServer]] = {}
+    for resource in context.everything:
+        if is_istio_gateway(resource):
+            qualified = f"{resource.namespace}/{resource.name}"
+            servers.setdefault(qualified, list(gateway_servers(resource)))
     for resource, service in context.virtual_services():
         for index, written in enumerate(service.spec.gateways):
-            gateway = context.gateway(service.qualify(written))
-            if gateway is not None and not _has_host_of(gateway, service):
-                yield Problem(
-                    resource,
-                    service.spec.json_path("gateways", index),
-                    f"Gateway {written} accepts {_render_domains(gateway)}, but the hosts of the"
-                    f" VirtualService are {', '.join(service.spec.hosts)}: no request from"
-                    " that Gateway reaches it",
-                    "name the same host in both",
-                )
+            found = servers.get(service.qualify(written))
+            hosts = service.spec.hosts
+            if not found or any(_admits(server, service) for server in found):
+                continue
+            elsewhere = any(
+                server.admits(host, None) for server in found for host in service.spec.hosts
+            )
+            accepted = ", ".join(host for server in found for host in server.hosts)
+            yield Problem(
+                resource,
+                service.spec.json_path("gateways", index),
+                f"Gateway {written} accepts {accepted}, but the hosts of the VirtualService are"
+                f" {', '.join(hosts)}"
+                + (f" in namespace {service.namespace}" if elsewhere else "")
+                + ": no request from that Gateway reaches it",
+                f"write the host as {service.namespace}/{hosts[0]} or */{hosts[0]} in the Gateway"
+                if elsewhere
+                else "name the same host in both",
+            )
 
 
-def _has_host_of(gateway: Gateway, service: VirtualService) -> bool:
-    return any(
-        overlap(domain, expand_host(host, service.namespace)) or overlap(domain, host)
-        for server in gateway.spec.servers
-        for domain in server.domains
-        for host in service.spec.hosts
-    )
-
-
-def _render_domains(gateway: Gateway) -> str:
-    return ", ".join(domain for server in gateway.spec.servers for domain in server.domains)
+def _admits(server: GatewayServer, service: VirtualService) -> bool:
+    return any(server.admits(host, service.namespace) for host in service.spec.hosts)
 
 
 def mesh_missing(context: LintContext) -> Iterator[Problem]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ...manifests.hosts import ServiceName, expand_host, half_qualified, service_of
-from ..context import LintContext
+from ...manifests.kubernetes import Service
+from ..context import LintContext, kubernetes_objects
 from ..destinations import routed_destinations
 from ..findings import Severity
 from ..resource import Resource
@@ -52,12 +53,31 @@ def _meant(context: LintContext, reference: _HostReference) -> ServiceName | Non
 
 def _is_known(context: LintContext, full: str) -> bool:
     name = service_of(full)
-    return full in context.service_entry_hosts or (
+    return context.has_service_entry_of(full) or (
         name is not None and context.service(name) is not None
     )
 
 
+def _elsewhere(context: LintContext) -> Mapping[str, ServiceName]:
+    """Return a Service for each name, to tell whose short name was probably meant."""
+    found: dict[str, ServiceName] = {}
+    for _, service in kubernetes_objects(context.in_cluster, Service):
+        found.setdefault(service.name, ServiceName(service.namespace, service.name))
+    return found
+
+
+def _write(meant: ServiceName | None, reference: _HostReference, otherwise: str) -> str:
+    """Return the remedy for a host; a short one may mean a Service of another namespace."""
+    if meant is None or "." in reference.written:
+        return otherwise
+    return (
+        f"write {meant.host}: a short host means the namespace of the {reference.resource.kind}"
+        f" ({reference.resource.namespace}), and Service {meant.name} is in {meant.namespace}"
+    )
+
+
 def host_without_service(context: LintContext) -> Iterator[Problem]:
+    elsewhere = _elsewhere(context)
     for reference in _host_references(context):
         name = service_of(reference.full)
         if (
@@ -69,11 +89,16 @@ def host_without_service(context: LintContext) -> Iterator[Problem]:
                 reference.resource,
                 reference.path,
                 f'no Service provides the host "{reference.written}" ({reference.full})',
-                f"add Service {name.name} to namespace {name.namespace}, or correct the host",
+                _write(
+                    elsewhere.get(name.name),
+                    reference,
+                    f"add Service {name.name} to namespace {name.namespace}, or correct the host",
+                ),
             )
 
 
 def host_not_in_input(context: LintContext) -> Iterator[Problem]:
+    elsewhere = _elsewhere(context)
     reported: set[tuple[Resource, str]] = set()
     for reference in _host_references(context):
         name = service_of(reference.full)
@@ -97,7 +122,12 @@ def host_not_in_input(context: LintContext) -> Iterator[Problem]:
                 reference.path,
                 f'the linter can\'t check that "{reference.written}" exists, because the input has'
                 f" no Service of namespace {name.namespace}",
-                "pass the manifests with the Service by --with",
+                _write(
+                    elsewhere.get(name.name),
+                    reference,
+                    "pass the manifests with the Service by --with",
+                ),
+                cause=name.namespace,
             )
 
 

@@ -9,8 +9,10 @@ How to add a rule:
 3. Add a manifest with exactly this defect to ``tests/rollout/lint/fixtures/bad/``. Its first line
    names the finding: ``# expect: RULE-ID KIND NAMESPACE/NAME JSON-PATH``. A test fails if a rule
    has no such fixture.
-4. Add the corrected manifest to ``tests/rollout/lint/fixtures/valid/`` unless one is there. A test
-   fails if the linter reports an error or a warning for it.
+4. Mark the correction in it: lines that end with ``#-`` are left out of the corrected manifest, and
+   lines that begin with ``#+`` are in it only. A test fails if the linter reports an error or a
+   warning for it. The documentation shows both.
+5. Add a row to ``docs/reference/lint-rules.md``.
 """
 
 from __future__ import annotations
@@ -19,31 +21,51 @@ from typing import Final
 
 from ..rule import Rule
 from . import (
+    argo,
     conflicts,
+    flagger,
+    gateway_api,
+    gateway_servers,
     gateways,
     hosts,
+    mutual_tls,
     outlier_detection,
     ports,
+    protocols,
+    reach,
     retries_and_mirrors,
     routes,
+    sidecars,
     steps,
     subsets,
     validation,
     weights,
+    weights_reach,
+    workloads,
 )
 
 #: In the order of ``tallykv-rollout lint --rules``.
 RULES: Final[tuple[Rule, ...]] = (
     *validation.RULES,
     *hosts.RULES,
+    *reach.RULES,
+    *sidecars.RULES,
     *ports.RULES,
+    *protocols.RULES,
+    *mutual_tls.RULES,
     *subsets.RULES,
+    *workloads.RULES,
+    *weights_reach.RULES,
     *weights.RULES,
     *routes.RULES,
     *retries_and_mirrors.RULES,
     *outlier_detection.RULES,
     *gateways.RULES,
+    *gateway_servers.RULES,
+    *gateway_api.RULES,
     *conflicts.RULES,
+    *argo.RULES,
+    *flagger.RULES,
     *steps.RULES,
 )
 BY_ID: Final = {rule.id: rule for rule in RULES}

@@ -1,38 +1,52 @@
 """The Lua scripts, one file each. Each uses keys of a single Cluster slot only.
 
+Scripts that change data begin with late.lua, and take their deadline as the last argument.
+
 May import: nothing of this project.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Final
 
 
+@dataclass(frozen=True, slots=True)
 class Script:
-    """A script's source, and its SHA-1, by which EVALSHA names it."""
+    """A script, and the words that call it: EVALSHA and its SHA-1, or EVAL and its source."""
 
-    __slots__ = ("name", "sha", "source")
+    name: str
+    source: str
+    #: True if it may change data. The last of its arguments is then its deadline.
+    changes: bool
+    words: tuple[str, str]
 
-    def __init__(self, name: str) -> None:
-        self.name: Final = name
-        self.source: Final = (files(__package__) / f"{name}.lua").read_text()
-        # Redis names scripts by SHA-1; security does not depend on it.
-        self.sha: Final = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
-
-    def __repr__(self) -> str:
-        return f"Script({self.name!r})"
+    def by_source(self) -> Script:
+        """Return the same script called by EVAL, after which the server knows it."""
+        return replace(self, words=("EVAL", self.source))
 
 
-ADD: Final = Script("add")
-ADD_MANY: Final = Script("add_many")
-CLAIM: Final = Script("claim")
-DELETE: Final = Script("delete")
-DELETE_COUNTER: Final = Script("delete_counter")
-PUT: Final = Script("put")
-PUT_MANY: Final = Script("put_many")
-READ_MANY: Final = Script("read_many")
-REFUSE: Final = Script("refuse")
-RECALL: Final = Script("recall")
-SET_COUNTER: Final = Script("set_counter")
+def _load(name: str, *, changes: bool = True) -> Script:
+    source = (_read("late") if changes else "") + _read(name)
+    # Redis names scripts by SHA-1; security does not depend on it.
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, changes, ("EVALSHA", sha))
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / f"{name}.lua").read_text()
+
+
+ADD: Final = _load("add")
+ADD_MANY: Final = _load("add_many")
+CLAIM: Final = _load("claim")
+DELETE: Final = _load("delete")
+DELETE_COUNTER: Final = _load("delete_counter")
+PUT: Final = _load("put")
+PUT_MANY: Final = _load("put_many")
+READ_MANY: Final = _load("read_many", changes=False)
+REFUSE: Final = _load("refuse")
+RECALL: Final = _load("recall", changes=False)
+SET_COUNTER: Final = _load("set_counter")

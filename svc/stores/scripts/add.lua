@@ -10,6 +10,7 @@
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
   if record then
+    if string.byte(record) > 1 then return redis.error_reply('FORMAT ' .. string.byte(record)) end
     if string.sub(record, 2, 17) ~= ARGV[7] then return {0, 'reused', '', ''} end
     local outcome = cmsgpack.unpack(string.sub(record, 18))
     return {1, outcome[1], outcome[2], outcome[3]}

@@ -5,6 +5,7 @@
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
   if record then
+    if string.byte(record) > 1 then return redis.error_reply('FORMAT ' .. string.byte(record)) end
     if string.sub(record, 2, 17) ~= ARGV[3] then return {0, 'reused', ''} end
     local outcome = cmsgpack.unpack(string.sub(record, 18))
     return {1, outcome[1], outcome[2]}
@@ -18,7 +19,9 @@ local function listed(versions, version)
   return false
 end
 
-local current = redis.call('GETRANGE', KEYS[1], 18, 33)
+local start = redis.call('GETRANGE', KEYS[1], 0, 33)
+local format, current = string.byte(start), string.sub(start, 19)
+if format and format > 1 then return redis.error_reply('FORMAT ' .. format) end
 local outcome = 'deleted'
 if redis.call('EXISTS', KEYS[1]) == 0 then outcome = 'missing'
 elseif ARGV[1] ~= '-' and ARGV[1] ~= '*' and not listed(ARGV[1], current) then outcome = 'refused'

@@ -5,6 +5,7 @@
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
   if record then
+    if string.byte(record) > 1 then return redis.error_reply('FORMAT ' .. string.byte(record)) end
     if string.sub(record, 2, 17) ~= ARGV[1] then return {0, 'reused', ''} end
     local outcome = string.sub(record, 18)
     if string.sub(outcome, 1, 7) == 'refused' then return {1, 'refused', string.sub(outcome, 8)} end

@@ -8,12 +8,10 @@
 -- 'created', 'replaced', 'refused' (version: the current one, '' without an entry) or 'reused'
 -- (another payload under the same idempotency key). A replay's outcome may also be 'missing' or
 -- 'not_json', which refuse.lua recorded.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
   if record then
+    if string.byte(record) > 1 then return redis.error_reply('FORMAT ' .. string.byte(record)) end
     if string.sub(record, 2, 17) ~= ARGV[7] then return {0, 'reused', '', -1, now} end
     local outcome = cmsgpack.unpack(string.sub(record, 18))
     return {1, outcome[1], outcome[2], outcome[3], outcome[4]}
@@ -39,8 +37,10 @@ local function listed(versions, version)
 end
 
 -- Compare the entry's version, which is its ETag, with the precondition.
-local current = redis.call('GETRANGE', KEYS[1], 18, 33)
-local exists = current ~= '' or redis.call('EXISTS', KEYS[1]) == 1
+local start = redis.call('GETRANGE', KEYS[1], 0, 33)
+local format, current = string.byte(start), string.sub(start, 19)
+if format and format > 1 then return redis.error_reply('FORMAT ' .. format) end
+local exists = start ~= '' or redis.call('EXISTS', KEYS[1]) == 1
 local match, none_match = ARGV[5], ARGV[6]
 local refused = false
 if match == '*' then refused = not exists

@@ -1,18 +1,21 @@
 -- Write entries unconditionally, in order.
 -- KEYS: the entries. ARGV, three for each entry: head, tail (see entry_codec.py), TTL in ms ('' for
 -- none).
--- Returns the server's time in ms, then 1 (created) or 0 (replaced) for each entry.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local out = {now}
+-- Returns the server's time in ms, then for each entry 1 (created), 0 (replaced), or the error that
+-- it is in a later format and was left alone.
+local call, pack, out = redis.call, struct.pack, {now}
 for i, key in ipairs(KEYS) do
   local head, tail, ttl = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
-  out[i + 1] = 1 - redis.call('EXISTS', key)
-  if ttl == '' then
-    redis.call('SET', key, head .. struct.pack('>I8I8', now, 0) .. tail)
+  -- An error: it is no string, and will be replaced.
+  local format = redis.pcall('GETRANGE', key, 0, 0)
+  out[i + 1] = format == '' and 1 or 0
+  if format ~= '\1' and type(format) == 'string' and (string.byte(format) or 0) > 1 then
+    out[i + 1] = redis.error_reply('FORMAT ' .. string.byte(format))
+  elseif ttl == '' then
+    call('SET', key, head .. pack('>I8I8', now, 0) .. tail)
   else
-    local expires = now + tonumber(ttl)
-    redis.call('SET', key, head .. struct.pack('>I8I8', now, expires) .. tail,
+    local expires = now + ttl
+    call('SET', key, head .. pack('>I8I8', now, expires) .. tail,
       'PXAT', string.format('%.0f', expires))
   end
 end

@@ -5,6 +5,7 @@
 if KEYS[2] then
   local record = redis.call('GET', KEYS[2])
   if record then
+    if string.byte(record) > 1 then return redis.error_reply('FORMAT ' .. string.byte(record)) end
     if string.sub(record, 2, 17) ~= ARGV[3] then return {0, 'reused', ''} end
     if string.sub(record, 18, 18) == '!' then return {1, 'refused', string.sub(record, 19)} end
     return {1, 'ok', string.sub(record, 18)}

@@ -19,11 +19,12 @@ from bench.frame import program as frame
 from bench.frame.errors import BenchError, Unavailable
 from bench.frame.program import Option, Program, Run, parse_arguments, run
 from bench.frame.rows import Row, at_least, at_most
+from bench.memory.__main__ import PROGRAM as MEMORY
 from bench.scale.__main__ import PROGRAM as SCALE
 from bench.signals.__main__ import PROGRAM as SIGNALS
 from bench.soak.__main__ import PROGRAM as SOAK
 
-PROGRAMS: tuple[Program[Any], ...] = (COST, SCALE, SOAK, SIGNALS, FAULTS, EVIDENCE)
+PROGRAMS: tuple[Program[Any], ...] = (COST, SCALE, SOAK, MEMORY, SIGNALS, FAULTS, EVIDENCE)
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ class LintRun:
 
     @property
     def findings(self) -> list[dict[str, Any]]:
+        """Return every finding with its place, also those that are folded into another."""
         loaded: list[dict[str, Any]] = json.loads(self.out)["findings"]
-        return loaded
+        return [{**finding, **place} for finding in loaded for place in [finding, *finding["more"]]]
 
     def findings_of(self, *severities: str) -> list[str]:
         """Return the findings of these severities, or all, in the form that fixtures expect."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from rollout.lint.rules.table import RULES
+from rollout.lint.schemas import Schemas
+from rollout.manifests.kinds import ISTIO_VERSION
 from tests.rollout.lint.lint_runner import CLUSTER, FIXTURES, lint, run
 
 BAD = FIXTURES / "bad"
@@ -137,12 +139,15 @@ def test_json_has_all_fields_of_a_finding() -> None:
                 "what": "the weight is -5",
                 "remedy": "set it to 0 or more",
                 "also_in": [],
+                "more": [],
             }
         ],
         "objects": 1,
         "errors": 1,
         "warnings": 0,
         "infos": 0,
+        "hidden": 0,
+        "against": [f"Kubernetes {Schemas().version}", f"Istio {ISTIO_VERSION}"],
     }
 
 
@@ -186,3 +191,39 @@ def test_existing_manifests_must_be_readable(tmp_path: Path) -> None:
 
     assert linted.code == 1
     assert linted.findings_of() == ["yaml-invalid - -"]
+
+
+def test_findings_of_one_cause_are_one_with_the_other_places_below_it(tmp_path: Path) -> None:
+    routes = [
+        {
+            "match": [{"uri": {"exact": f"/{index}"}}],
+            "route": [{"destination": {"host": f"h{index}"}}],
+        }
+        for index in range(36)
+    ]
+    spec = {"hosts": ["kv.example.com"], "gateways": ["mesh"], "http": routes}
+    metadata = {"name": "kv", "namespace": "shop"}
+    api = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}
+    (tmp_path / "a.yaml").write_text(json.dumps({**api, "metadata": metadata, "spec": spec}))
+
+    text = run(tmp_path / "a.yaml").out
+    [finding] = [
+        each
+        for each in json.loads(lint(tmp_path / "a.yaml").out)["findings"]
+        if each["rule"] == "host-not-in-input" and "shop" in each["what"]
+    ]
+
+    assert text.count("host-not-in-input: ") == 1
+    assert "  and 35 more: VirtualService shop/kv spec.http[" in text
+    assert len(finding["more"]) == 35
+
+
+def test_findings_below_a_severity_are_left_out_and_counted() -> None:
+    path = BAD / "kind-envoyfilter.yaml"
+
+    linted = lint("--min-severity", "warning", path)
+
+    assert linted.code == 0
+    assert linted.findings == []
+    assert json.loads(linted.out)["hidden"] == 1
+    assert "1 of lower severity not shown" in run("--min-severity", "error", path).out

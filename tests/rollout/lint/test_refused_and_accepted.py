@@ -44,6 +44,19 @@ def test_what_istio_accepts_is_no_error(entry: dict[str, Any], tmp_path: Path) -
     assert errors_of(entry, tmp_path) == []
 
 
+def test_a_wildcard_of_a_service_entry_defines_its_hosts(tmp_path: Path) -> None:
+    entry = {"hosts": ["*.eu.example.com"], "ports": [{"number": 80, "name": "http"}]}
+    route = {"route": [{"destination": {"host": "a.eu.example.com"}}], "retries": {"attempts": 0}}
+    for kind, spec in (
+        ("ServiceEntry", entry),
+        ("VirtualService", {"hosts": ["a.eu.example.com"], "http": [route]}),
+    ):
+        body = {"kind": kind, "apiVersion": API[kind], "metadata": {"name": "a"}, "spec": spec}
+        (tmp_path / f"{kind}.yaml").write_text(json.dumps(body))
+
+    assert lint(tmp_path).findings_of("error", "warning") == []
+
+
 def test_a_helm_chart_in_a_tree_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "chart" / "templates").mkdir(parents=True)
     (tmp_path / "chart" / "Chart.yaml").write_text("{apiVersion: v2, name: c, version: 1.0.0}")

@@ -185,6 +185,7 @@ async def test_the_limits_are_shown_and_are_as_promised(api: Api) -> None:
     assert answer.json() == {
         "max_value_bytes": 1_048_576,
         "max_json_depth": 64,
+        "max_json_nodes": 200_000,
         "max_key_bytes": 512,
         "max_batch_operations": 500,
         "max_batch_bytes": 4_194_304,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -166,6 +167,78 @@ async def test_an_entry_in_a_later_format_is_store_corrupt_and_names_the_format(
     assert (result["status"], result["code"]) == (500, "store_corrupt")
     patch = await ask(served_on_either, "PATCH", "/v1/kv/foreign", data=b"{}", headers=MERGE)
     assert_problem(patch, 500, "store_corrupt")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("query", ["", "?ttl=keep"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({}, {"If-Match": "*"}, {"If-Match": f'"{"02" * 16}"'}, {"If-None-Match": '"x"'}),
+        {"Idempotency-Key": "once"},
+    ],
+    ids=str,
+)
+async def test_no_change_touches_an_entry_in_a_later_format(
+    served_on_either: Service,
+    direct_client: redis.Redis,
+    method: str,
+    query: str,
+    more: dict[str, str],
+) -> None:
+    later = b"\2" * 60
+    direct_client.set(ENTRY, later)
+    query = query if method == "PUT" else ""
+    headers = {**(MERGE if method == "PATCH" else {}), **more}
+
+    answer = await ask(
+        served_on_either, method, f"/v1/kv/foreign{query}", data=b"{}", headers=headers
+    )
+
+    assert_problem(answer, 500, "store_corrupt")
+    assert "format 2" in answer.json["detail"]
+    assert direct_client.get(ENTRY) == later
+
+
+async def test_an_entry_in_a_later_format_hides_no_neighbour_in_the_same_round_trip(
+    served_on_either: Service, direct_client: redis.Redis
+) -> None:
+    direct_client.set(ENTRY, b"\2")
+
+    results = await batch(
+        served_on_either,
+        {"op": "put", "key": "foreign", "value": 1},
+        {"op": "put", "key": "ours", "value": 1},
+    )
+
+    assert [r["status"] for r in results] == [500, 201]
+    assert direct_client.get(ENTRY) == b"\2"
+
+
+async def test_an_operation_record_in_a_later_format_is_not_taken_for_one_of_ours(
+    served_on_either: Service, direct_client: redis.Redis
+) -> None:
+    headers = {"Idempotency-Key": "once"}
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("PUT", "/v1/kv/k", {"data": b"v"}),
+        ("PATCH", "/v1/kv/k", {"data": b"{}"}),
+        ("DELETE", "/v1/kv/k", {}),
+        ("POST", "/v1/kv/k/", {"data": b"v"}),
+        ("POST", "/v1/counters/n/increments", {}),
+        ("PUT", "/v1/counters/n", {"json": {"value": 1}}),
+        ("DELETE", "/v1/counters/n", {}),
+    ]
+    for method, path, options in changes:
+        more = MERGE if method == "PATCH" else {}
+        direct_client.flushall()
+        await ask(served_on_either, method, path, headers={**headers, **more}, **options)
+        for record in direct_client.scan_iter("op:*"):
+            direct_client.setrange(record, 0, b"\2")
+
+        answer = await ask(served_on_either, method, path, headers={**headers, **more}, **options)
+
+        assert_problem(answer, 500, "store_corrupt")
+        assert "format 2" in answer.json["detail"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"\0", b"\1", b"\1" * 38, b"\1" * 39, b"\1" * 400])

@@ -58,8 +58,10 @@ async def test_a_step_whose_answer_is_lost_is_unknown_and_not_repeated(
 async def test_a_connection_cut_in_place_of_the_answer_is_unknown_at_once(
     service: Service, network: Proxy
 ) -> None:
-    await increment(service, "n", "rehearsed")
-    await increment(service, "n")
+    # As many connections as below, all just checked: the first replies on them are the answers.
+    await together(
+        increment(service, "n"), put(service, "k", b"u"), increment(service, "n", "rehearsed")
+    )
     network.cuts = 3
 
     stepped, written, once = await together(
@@ -170,7 +172,7 @@ async def test_a_post_that_lost_the_answer_to_its_first_step_makes_one_entry_all
 async def test_a_lost_step_under_a_key_counts_once_however_often_it_is_sent(
     service: Service, network: Proxy
 ) -> None:
-    await increment(service, "m", "rehearsed")
+    await together(*(increment(service, "m", f"rehearsed-{i}") for i in range(10)))
     network.drops_replies = True
     lost = await together(*(increment(service, "n", "once") for _ in range(10)))
     for answer in lost:
@@ -193,8 +195,12 @@ async def test_in_a_lost_batch_the_changes_are_unknown_and_the_reads_refused(
         {"op": "get", "key": "warm"},
         {"op": "get", "key": ""},
     ]
-    await change(service, "step", "rehearsed")
-    await increment(service, "rehearsed")
+    # As many connections as the batch needs at once, and the scripts are known.
+    await together(
+        *(increment(service, "rehearsed", f"rehearsed-{i}") for i in range(4)),
+        increment(service, "rehearsed"),
+        put(service, "rehearsed", b"v"),
+    )
     network.drops_replies = True
 
     lost = await batch(service, *operations)

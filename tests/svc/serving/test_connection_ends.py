@@ -56,6 +56,7 @@ async def test_a_client_that_closes_its_side_gets_every_answer(service: Service)
     [
         "GET /v1/lim",
         "GET /v1/limits HTTP/1.1\r\nHost: t\r\n",
+        "GET /v1/limits HTTP/1.1\r\nHost: t\r\n\r",
         f"{PUT}Content-Length: 5\r\n\r\n",
         f"{PUT}Content-Length: 5\r\n\r\nhell",
         f"{PUT}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",

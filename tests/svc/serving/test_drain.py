@@ -55,7 +55,7 @@ async def refuses(port: int) -> bool:
         return True
 
 
-async def ended(service: ServiceProcess, seconds: float = 10.0) -> int:
+async def ended(service: ServiceProcess, seconds: float = 30.0) -> int:
     return await asyncio.to_thread(service.wait, seconds)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from svc.__main__ import main
-from svc.settings import FIELDS, env_name, flag_name
+from svc.settings import FLAGS, env_name, flag_name
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
@@ -122,7 +122,7 @@ def test_help_lists_each_setting_with_its_variable_and_default(
 
     assert code == 0
     text = re.sub(r"\s+", "", said)
-    for name in FIELDS:
+    for name in FLAGS:
         assert flag_name(name) in text
         assert f"[{env_name(name)}=" in text
 

@@ -10,10 +10,12 @@ from redis.crc import key_slot
 
 from svc.domain.model import CounterName, Key
 from svc.stores.names import (
+    claim_name,
     counter_name,
     counter_pattern,
     entry_name,
     entry_pattern,
+    member_beside_claim,
     operation_name,
     slot_of,
     text_of,
@@ -94,3 +96,19 @@ def test_a_pattern_matches_exactly_the_keys_with_the_prefix(key: Key, prefix: st
 @example(b"kv:{a:b")
 def test_a_name_has_the_slot_that_redis_py_gives_it(name: bytes) -> None:
     assert slot_of(name) == key_slot(name)
+
+
+def test_an_entry_made_under_an_idempotency_key_shares_a_slot_with_its_claim() -> None:
+    seen = set()
+    for number in range(30_000):
+        operation = number.to_bytes(16, "big")
+        proposal = f"0199c5b6-5d0a-7f32-9b1c-{number:012x}"
+
+        member = member_beside_claim("some/collection/", operation, proposal)
+
+        tag = slot_tag(claim_name(operation))
+        assert slot_tag(entry_name(Key(f"some/collection/{member}"))) == tag
+        assert member[:-4] == proposal[:-4]
+        assert re.fullmatch("[0-9a-f]{4}", member[-4:])
+        seen.add(tag)
+    assert len(seen) == 4096

@@ -75,7 +75,7 @@ def test_the_process_ends_with_code_2_and_one_line_that_keeps_the_password(url: 
             env={**environ, **free_ports, "KV_STORE_URL": url},
             capture_output=True,
             text=True,
-            timeout=5,
+            timeout=60,
             check=False,
         )
     except subprocess.TimeoutExpired:

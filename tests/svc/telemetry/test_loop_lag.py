@@ -29,8 +29,8 @@ LOOPS: Final[dict[str, Any]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvl
 
 def seen(lag: Histogram, seconds: float) -> int:
     """Return the number of observations above this."""
-    longer = [i for i, bound in enumerate([*LAG_BOUNDS, float("inf")]) if bound > seconds]
-    return sum(lag._counts[i] for i in longer)
+    cells = zip([*lag._bounds, float("inf")], lag._counts, strict=True)
+    return sum(count for bound, count in cells if bound > seconds)
 
 
 async def watch(lag: Histogram, block: Callable[[asyncio.AbstractEventLoop], None]) -> None:

@@ -1,0 +1,78 @@
+"""The network drops packets without a word, in a network namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from svc.settings import Settings
+from svc.stores.link import CHECK_SECONDS
+from tests.conftest import need_redis_7
+from tests.support.answers import assert_refused_or_unknown, assert_unknown, get, increment, put
+from tests.support.network_namespaces import DistantRedis, distant_redis
+from tests.support.services import Service, running_service
+from tests.support.waiting import eventually
+
+#: The kernel sends an unacknowledged packet again after 0.2, 0.6, 1.4 and 3 s.
+RESENDING_SECONDS = 2.0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[DistantRedis]:
+    with distant_redis(need_redis_7(), tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def service(server: DistantRedis) -> AsyncIterator[Service]:
+    async with running_service(Settings(store_url=server.url)) as service:
+        yield service
+
+
+async def test_when_the_network_heals_no_write_of_before_lands_over_a_newer_one(
+    service: Service, server: DistantRedis
+) -> None:
+    await put(service, "k", b"first")
+    server.cut()
+    assert_unknown(await put(service, "k", b"old"))
+    server.heal()
+
+    async def written() -> bool:
+        answer = await put(service, "k", b"new")
+        if answer.status != 200:
+            assert_refused_or_unknown(answer)
+        return answer.status == 200
+
+    await eventually(written, what="the network")
+    until = time.monotonic() + RESENDING_SECONDS
+    while time.monotonic() < until:
+        assert (await get(service, "k")).body == b"new"
+        await asyncio.sleep(0.02)
+
+
+async def test_connections_that_a_nat_forgot_make_no_request_fail(
+    service: Service, server: DistantRedis
+) -> None:
+    assert (await put(service, "k", b"v")).status == 201
+    assert (await increment(service, "n")).status == 200
+    await asyncio.sleep(CHECK_SECONDS * 1.1)
+    server.forget_connections()
+
+    read = await get(service, "k")
+
+    assert (read.status, read.body) == (200, b"v")
+    assert (await increment(service, "n")).json["value"] == 2
+
+
+async def test_a_step_that_is_first_on_a_forgotten_connection_counts_once(
+    service: Service, server: DistantRedis
+) -> None:
+    assert (await increment(service, "n")).status == 200
+    await asyncio.sleep(CHECK_SECONDS * 1.1)
+    server.forget_connections()
+
+    assert (await increment(service, "n")).json["value"] == 2

@@ -1,0 +1,52 @@
+"""Memory of bodies goes back to the system after they are gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.plain_http import fetch
+from tests.support.raw_http import raw_connection
+from tests.support.redis_servers import RedisServer
+from tests.support.services import ServiceProcess, service_process
+from tests.support.waiting import until
+
+MIB = 1 << 20
+CLIENTS = 30
+
+
+@pytest.fixture
+def service(redis_server: RedisServer) -> Iterator[ServiceProcess]:
+    with service_process(
+        KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0", KV_STORE_TIMEOUT_MS="10000"
+    ) as service:
+        fetch(f"{service.base}/v1/kv/warm", "PUT", b"up")
+        yield service
+
+
+def resident_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+
+
+async def upload(service: ServiceProcess, i: int) -> None:
+    async with raw_connection(service.port) as wire:
+        await wire.send(f"PUT /v1/kv/k{i} HTTP/1.1\r\nHost: t\r\nContent-Length: {MIB}\r\n\r\n")
+        await wire.send(bytes(MIB))
+        assert (await wire.answer(seconds=30)).status in {200, 201}
+
+
+async def test_many_bodies_at_once_leave_hardly_anything(service: ServiceProcess) -> None:
+    before = resident_bytes(service.pid)
+
+    for _ in range(3):
+        await asyncio.gather(*(upload(service, i) for i in range(CLIENTS)))
+
+    await asyncio.to_thread(
+        until,
+        lambda: resident_bytes(service.pid) < before * 1.2,
+        what="the memory to be given back",
+    )
