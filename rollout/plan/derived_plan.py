@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..evidence.counts import Arm
+from ..lint.argo_rollout import edited_routes
+from ..lint.flagger_canary import flagger_canaries
 from ..lint.linter import Bundle, lint
 from ..lint.resource import Resource, ResourceId
 from ..lint.resource_parser import ResourceParser
@@ -26,6 +28,15 @@ from .releases import Releases
 
 #: The canary's percentage at each step.
 PERCENTAGES: Final = (0, 1, 5, 10, 25, 50, 100)
+#: Kinds that lead requests to a release as well, and why a rehearsal of them can't answer.
+_GATEWAY_API: Final = "routes of the Gateway API are not translated"
+_CONTROLLER: Final = "its controller, which sets the weights and runs the pods, does not run here"
+_NOT_MODELLED: Final = {
+    ("gateway.networking.k8s.io", "HTTPRoute"): _GATEWAY_API,
+    ("gateway.networking.k8s.io", "GRPCRoute"): _GATEWAY_API,
+    ("argoproj.io", "Rollout"): _CONTROLLER,
+    ("flagger.app", "Canary"): _CONTROLLER,
+}
 
 
 def has_plan_layout(path: str) -> bool:
@@ -63,6 +74,7 @@ def load_derived_plan(
     if stable == canary:
         raise PlanInvalid(f"--stable and --canary are both {stable}; name two releases")
     chosen = _choose(resources, stable, canary, virtual_service)
+    _refuse_controllers(resources, chosen)
     steps = tuple(
         _step(chosen, percent, Releases(stable, canary, chosen.namespace))
         for percent in PERCENTAGES
@@ -127,7 +139,35 @@ def _choose(resources: Iterable[Resource], stable: str, canary: str, name: str |
     raise PlanInvalid(
         f"{which} route to both {stable} and {canary}"
         + (f"; these have: {named}" if found else "; add the canary to a route, with weight 0")
+        + "".join(f"\n{each}" for each in _other_routes(resources))
     )
+
+
+def _other_routes(resources: Iterable[Resource]) -> Iterator[str]:
+    """Yield a line for each object that makes or is routes which nothing here translates."""
+    for each in resources:
+        if why := _NOT_MODELLED.get((each.id.group, each.kind)):
+            yield f"{each.kind} {each.namespace}/{each.name} is not modelled: {why}"
+
+
+def _refuse_controllers(resources: Sequence[Resource], chosen: Resource) -> None:
+    """Raise PlanInvalid if another controller sets the VirtualService's weights and its pods."""
+    owners = [
+        each.resource
+        for each in edited_routes(resources)
+        if (each.namespace, each.virtual_service) == (chosen.namespace, chosen.name)
+    ]
+    owners += [
+        each.resource
+        for each in flagger_canaries(resources)
+        if (each.resource.namespace, each.name) == (chosen.namespace, chosen.name)
+    ]
+    for each in owners:
+        raise PlanInvalid(
+            f"{each.kind} {each.namespace}/{each.name} sets the weights of VirtualService"
+            f" {chosen.namespace}/{chosen.name} and is not modelled:"
+            f" {_NOT_MODELLED[each.id.group, each.kind]}"
+        )
 
 
 def _leads_to_both(route: HttpRoute, releases: Releases) -> bool:

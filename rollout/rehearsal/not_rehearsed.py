@@ -30,6 +30,7 @@ _WITHOUT_EFFECT: Final = {
     ("networking.k8s.io", "Ingress"): "only Gateways listen",
     ("gateway.networking.k8s.io", "Gateway"): "only Istio's own Gateways listen",
     ("gateway.networking.k8s.io", "HTTPRoute"): "only VirtualServices are translated",
+    ("gateway.networking.k8s.io", "GRPCRoute"): "only VirtualServices are translated",
     ("autoscaling", "HorizontalPodAutoscaler"): "the number of pods does not change",
     ("policy", "PodDisruptionBudget"): "no pod is evicted",
     ("flagger.app", "Canary"): "its controller does not run",

@@ -93,6 +93,62 @@ def test_what_makes_no_rollout_is_refused(tmp_path: Path) -> None:
     assert "name two releases" in refusal(tmp_path / "d", only_one, "v1", "v1")
 
 
+ROLLOUT = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: reviews, namespace: shop}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  workloadRef: {apiVersion: apps/v1, kind: Deployment, name: reviews-v1}
+  strategy:
+    canary:
+      trafficRouting:
+        istio:
+          virtualService: {name: reviews}
+          destinationRule: {name: reviews, stableSubsetName: v1, canarySubsetName: v2}
+      steps: [{setWeight: 10}]
+"""
+FLAGGER = """\
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: reviews, namespace: shop}
+spec:
+  provider: istio
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: reviews}
+  service: {port: 9080}
+  analysis: {interval: 1m, threshold: 5}
+"""
+HTTP_ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: reviews, namespace: shop}
+spec:
+  parentRefs: [{name: reviews-v1, kind: Service, group: ""}]
+  rules: [{backendRefs: [{name: reviews-v1, port: 9080, weight: 1}]}]
+"""
+
+
+@pytest.mark.parametrize(("text", "kind"), [(ROLLOUT, "Rollout"), (FLAGGER, "Canary")])
+def test_weights_of_another_controller_are_not_rehearsed(
+    tmp_path: Path, text: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # lint has its own opinion of these manifests.
+    monkeypatch.setattr("rollout.plan.derived_plan.refuse_errors", lambda _: None)
+
+    said = refusal(tmp_path / "mesh", with_subsets(routes(*BOTH), text), "v1", "v2")
+
+    assert said.startswith(f"{kind} shop/reviews sets the weights of VirtualService shop/reviews")
+    assert "is not modelled: its controller" in said
+
+
+def test_routes_of_the_gateway_api_are_named(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "mesh", with_services(HTTP_ROUTE), "reviews-v1", "reviews-v2")
+
+    assert said.endswith(
+        "\nHTTPRoute shop/reviews is not modelled: routes of the Gateway API are not translated"
+    )
+
+
 def test_an_object_of_two_kustomizations_is_not_applied_twice(tmp_path: Path) -> None:
     for name in ("staging", "production"):
         write(tmp_path / name, with_subsets(routes(*BOTH)))
