@@ -8,22 +8,21 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..evidence.counts import Arm
+from ..lint.resource import Resource
 from ..plan.model import Plan, Strategy
-from ..rehearsal.pod_specs import PodOptions
+from ..rehearsal.pod_specs import PodOptions, has_tallykv
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
-from ..rehearsal.request_mix import CanaryRequestMix, KeyValueMix, RequestMix
+from ..rehearsal.request_mix import CanaryRequestMix, KeyValueMix, RequestMix, request_for
 from ..rehearsal.samples import SampleRecorder
 from ..runner.metrics import RolloutMetrics
 from .arguments import (
     add_plan_arguments,
-    load_plan_of,
-    parse_command,
     parse_pod_count,
     parse_rate,
     parse_request,
@@ -31,6 +30,7 @@ from .arguments import (
     parse_variable,
 )
 from .exit_codes import EXIT_CODES_HELP, UsageError, run_command
+from .rehearsed_plan import add_release_arguments, load_rehearsed
 from .rehearsed_rollout import RehearsedRollout
 
 NAME: Final = "rehearse"
@@ -42,6 +42,7 @@ processes listen on 127.0.0.1 and end with the command.
   tallykv-rollout rehearse istio/canary
   tallykv-rollout rehearse istio/canary --canary-env KV_FAULT_ERROR_RATIO=0.05
   tallykv-rollout rehearse istio/canary --step 10 --serve      then send requests with curl
+  tallykv-rollout rehearse my/manifests --stable v1 --canary v2     subsets or Services
 
 {EXIT_CODES_HELP}
 """
@@ -70,8 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--request",
         type=parse_request,
         metavar="'GET /path'",
-        help="what to send (default: requests for entries and counters)",
+        help="what to send (default: requests for entries and counters; to stubs, a GET request for"
+        " the route to both releases)",
     )
+    add_release_arguments(parser)
     for arm in ("stable", "canary"):
         add(
             f"--{arm}-env",
@@ -81,13 +84,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             help=f"environment variable of the {arm} release (repeatable)",
         )
-        add(
-            f"--{arm}",
-            metavar="COMMAND",
-            type=parse_command,
-            help=f"command that starts the {arm} release and listens on $PORT (default: this"
-            " tallykv)",
-        )
+    add(
+        "--host",
+        dest="hosts",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a host of the VirtualService that clients ask for (repeatable; default: the first)",
+    )
+    add(
+        "--stub",
+        action="store_true",
+        help="run no release: stubs return the requests that they get (without a command, they"
+        " always replace other images than tallykv)",
+    )
     add(
         "--replicas",
         type=parse_pod_count,
@@ -121,29 +131,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _rehearse(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    loaded = await load_plan_of(arguments)
+    loaded, commands = await load_rehearsed(arguments)
     plan = _adapt_plan(loaded.plan, arguments)
     metrics = RolloutMetrics(plan.namespace, plan.name)
-    seconds = SampleRecorder(
-        {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY},
-        plan.objective.slow_seconds,
-        time.time,
-    )
+    seconds = SampleRecorder(plan.releases, plan.objective.slow_seconds, time.time)
+    documents = list(map(_with_namespace, loaded.resources))
+    keys = bool(commands) or (has_tallykv(documents) and not arguments.stub)
+    default = KeyValueMix() if keys else request_for(plan.releases, plan.steps[0].routes)
     options = RehearsalOptions(
         pods=PodOptions(
             replicas=arguments.replicas,
-            commands={arm: command for arm in Arm if (command := getattr(arguments, arm.value))},
+            commands=commands,
+            stub=arguments.stub,
             environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in Arm},
         ),
         rate=arguments.rate,
-        mix=build_request_mix(plan, arguments.request or KeyValueMix(), arguments.rate),
+        mix=build_request_mix(plan, arguments.request or default, arguments.rate),
         prometheus=not arguments.no_prometheus,
         registry=metrics.registry,
         observers=(seconds.observe,),
         ignored=tuple(arguments.ignored),
+        hosts=tuple(arguments.hosts),
     )
     with _open_directory(arguments.report) as directory:
-        documents = [each.document for each in loaded.resources]
         async with rehearsing(documents, plan, options) as rehearsal:
             _print_addresses(rehearsal, time.monotonic() - started)
             rollout = RehearsedRollout(plan, rehearsal, seconds, metrics, directory)
@@ -157,6 +167,14 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
                 sys.stdout.flush()
                 await asyncio.Event().wait()
     return code
+
+
+def _with_namespace(resource: Resource) -> Mapping[str, Any]:
+    """Return an object's document with the namespace that --namespace gave it."""
+    document = resource.document
+    if not resource.namespace:
+        return document
+    return {**document, "metadata": {**document["metadata"], "namespace": resource.namespace}}
 
 
 def build_request_mix(plan: Plan, base: RequestMix, rate: float) -> RequestMix:
@@ -198,8 +216,10 @@ def _adapt_plan(plan: Plan, arguments: argparse.Namespace) -> Plan:
 
 
 def _print_addresses(rehearsal: Rehearsal, took: float) -> None:
+    first, *others = (each.curl for each in rehearsal.entrances)
     lines = [
-        f"up in {took:.1f} s: curl -H 'Host: {rehearsal.host}' {rehearsal.gateway}/",
+        f"up in {took:.1f} s: {first}",
+        *(f"or {each}" for each in others),
         f"metrics: {rehearsal.metrics}",
     ]
     if rehearsal.prometheus:

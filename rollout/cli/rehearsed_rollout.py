@@ -58,7 +58,9 @@ class RehearsedRollout:
         events: list[Event] = []
         store = DirectoryStateStore(self.directory)
         verdict: Verdict | None = None
-        async with open_smoke_tester(rehearsal.gateway, rehearsal.host) as run_smoke_test:
+        async with open_smoke_tester(
+            rehearsal.gateway, rehearsal.host, rehearsal.entrances[0].tls
+        ) as run_smoke_test:
             with open_progress(about) as progress, self._showing_seconds(progress):
                 listeners = [
                     events.append,

@@ -75,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label",
         metavar="NAME=STABLE,CANARY",
         help="metric label that names the release, and its two values (default:"
-        " destination_workload, with app a label of the subsets)",
+        " destination_workload, or destination_service_name if the releases are Services; with app"
+        " a label of the subsets)",
     )
     parser.add_argument(
         "--stale",

@@ -45,18 +45,29 @@ class Objects:
     peer_authentications: tuple[PeerAuthentication, ...] = ()
 
 
+class CertificateFiles(NamedTuple):
+    """The paths of a certificate and its key (PEM)."""
+
+    chain: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True)
 class LocalAddresses:
     """The addresses on this machine.
 
     ``pods`` has the addresses of the ready pods, by container port. ``listeners`` has the address
     to listen on for each Gateway port. ``mesh`` is the address to listen on for callers inside the
-    mesh; None for no such listener.
+    mesh; None for no such listener. ``elsewhere`` answers for services whose pods are not among the
+    objects; without it they have no endpoints. ``certificate`` is that of all ports that decrypt;
+    without it they are plaintext.
     """
 
     pods: Mapping[PodPort, tuple[Address, ...]]
     listeners: Mapping[int, Address]
     mesh: Address | None = None
+    elsewhere: Address | None = None
+    certificate: CertificateFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..manifests.server_tls import ServerTls
+from .configuration import CertificateFiles
 from .protobuf_json import extension
 from .tls_secrets import secret, validation
 
@@ -44,6 +45,20 @@ def server_transport_socket(tls: ServerTls, *, http: bool) -> dict[str, Any]:
         common_tls_context=context,
         require_client_certificate=tls.mode in {"MUTUAL", "ISTIO_MUTUAL"},
     )
+
+
+def with_certificate(socket: dict[str, Any], files: CertificateFiles) -> dict[str, Any]:
+    """Return a transport socket with a certificate of files instead of Istio's agent's."""
+    config = dict(socket["typed_config"])
+    context = dict(config["common_tls_context"])
+    del context["tls_certificate_sds_secret_configs"]
+    context["tls_certificates"] = [
+        {
+            "certificate_chain": {"filename": files.chain},
+            "private_key": {"filename": files.key},
+        }
+    ]
+    return {**socket, "typed_config": {**config, "common_tls_context": context}}
 
 
 def _certificates(tls: ServerTls) -> list[str]:

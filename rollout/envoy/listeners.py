@@ -16,10 +16,18 @@ _CONNECTION_MANAGER: Final = (
 )
 
 
-def gateway_listener(port: int, address: Address) -> dict[str, Any]:
-    """Return the listener of a Gateway port for plaintext, with the routes of all its servers."""
+def gateway_listener(
+    port: int, address: Address, transport_socket: Resource | None = None
+) -> dict[str, Any]:
+    """Return the listener of a Gateway port, with the routes of all its servers.
+
+    Without a transport socket it is plaintext.
+    """
     name = listener_name(port)
-    return _listener(name, address, gateway_manager(port, routes_name(port)))
+    listener = _listener(name, address, gateway_manager(port, routes_name(port)))
+    if transport_socket:
+        listener["filter_chains"][0]["transport_socket"] = transport_socket
+    return listener
 
 
 def mesh_listener(address: Address) -> dict[str, Any]:

@@ -5,20 +5,22 @@ It routes as istiod's configuration does. Everything is plaintext, and all endpo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from .clusters import Cluster, clusters
 from .configuration import Configuration, LocalAddresses, Objects, PodPort, Resource
-from .endpoints import load_assignment
+from .downstream_tls import server_transport_socket, with_certificate
+from .endpoints import Endpoint, load_assignment
 from .gateway_routes import gateway_routes
 from .gateway_servers import GatewayServer, gateways_of, merge_servers
 from .listeners import gateway_listener, mesh_listener
 from .load_balancing import lb_policy
 from .proxy import Proxy
-from .resource_names import MESH_ROUTES, routes_name, stat_name
+from .resource_names import MESH_ROUTES, ClusterName, routes_name, stat_name
 from .routes import route_configuration
 from .scope import Scope
+from .services import MeshService
 from .sidecar_listeners import hosts_by_port
 
 #: Fields of clusters that need certificates, name servers, or the caller's own address.
@@ -40,8 +42,8 @@ _HTTP: Final = 80
 def gateway_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) -> Configuration:
     """Return the resources of a gateway, with a listener for each port that has an address.
 
-    A port that decrypts connections in the mesh is plaintext here, and has the routes of all its
-    servers: without TLS, no server name tells them apart.
+    A port that decrypts connections has one certificate for all its servers, and their routes: no
+    server name (SNI) tells them apart.
     """
     scope = Scope(objects, proxy)
     servers = _servers_by_port(objects, proxy)
@@ -49,7 +51,10 @@ def gateway_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy)
     return _configuration(
         scope,
         local,
-        [gateway_listener(each, local.listeners[each]) for each in ports],
+        [
+            gateway_listener(each, local.listeners[each], _tls(servers[each], local))
+            for each in ports
+        ],
         [_merged_routes(each, servers[each], scope) for each in ports],
     )
 
@@ -69,6 +74,30 @@ def mesh_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) ->
 def http_ports(objects: Objects, proxy: Proxy) -> tuple[int, ...]:
     """Return the ports at which a gateway answers HTTP requests, sorted."""
     return tuple(sorted(_servers_by_port(objects, proxy)))
+
+
+def encrypted_hosts(objects: Objects, proxy: Proxy) -> Mapping[int, tuple[str, ...]]:
+    """Return the hosts at each port whose servers all decrypt with only their own certificate."""
+    return {
+        port: tuple(
+            host.rpartition("/")[2] for each in servers for one in each for host in one.hosts
+        )
+        for port, servers in _servers_by_port(objects, proxy).items()
+        if all(_is_simple(one) for each in servers for one in each)
+    }
+
+
+def _is_simple(server: GatewayServer) -> bool:
+    tls = server.server.tls
+    return tls is not None and server.terminates and tls.mode == "SIMPLE"
+
+
+def _tls(servers: list[list[GatewayServer]], local: LocalAddresses) -> Resource | None:
+    tls = servers[0][0].server.tls
+    simple = all(_is_simple(one) for each in servers for one in each)
+    if local.certificate is None or tls is None or not simple:
+        return None
+    return with_certificate(server_transport_socket(tls, http=True), local.certificate)
 
 
 def _servers_by_port(objects: Objects, proxy: Proxy) -> Mapping[int, list[list[GatewayServer]]]:
@@ -112,14 +141,29 @@ def _configuration(
         route_configurations=tuple(routes),
         clusters=tuple(_local_cluster(each) for each in known),
         load_assignments={
-            each.name: load_assignment(each.name, _pods(each), local) for each in known
+            each.name: load_assignment(each.name, _endpoints(each, scope, local), local)
+            for each in known
         },
     )
 
 
-def _pods(cluster: Cluster) -> Iterator[PodPort]:
-    """Yield the endpoints that are pods: nothing of a rehearsal leaves this machine."""
-    return (each for each in cluster.endpoints if isinstance(each, PodPort))
+def is_elsewhere(service: MeshService, objects: Objects) -> bool:
+    """Return True if the pods of a service are not among the objects.
+
+    A selector that selects no workload is a mistake if its namespace has workloads.
+    """
+    return not service.selector or not any(
+        each.namespace == service.namespace for each in objects.workloads
+    )
+
+
+def _endpoints(cluster: Cluster, scope: Scope, local: LocalAddresses) -> list[Endpoint]:
+    """Return the endpoints of a cluster: nothing of a rehearsal leaves this machine."""
+    pods: list[Endpoint] = [each for each in cluster.endpoints if isinstance(each, PodPort)]
+    service = scope.services.get(ClusterName.parse(cluster.name).host)
+    if local.elsewhere and not pods and service and is_elsewhere(service, scope.objects):
+        return [local.elsewhere]
+    return pods
 
 
 def _local_cluster(cluster: Cluster) -> Resource:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..evidence.counts import Arm
 from ..manifests.http_route import HttpRoute
 from ..manifests.virtual_service import VirtualService
 from .plan_file import PlanInvalid
+from .releases import Releases
 
 
 def canary_shares(
-    steps: Mapping[str, VirtualService], *, stable: str, canary: str
+    steps: Mapping[str, VirtualService], releases: Releases
 ) -> tuple[float | None, ...]:
     """Return the canary's share of all requests at each step, 0 to 1.
 
@@ -29,9 +31,9 @@ def canary_shares(
     shares: list[float | None] = []
     for step, rules in routes.items():
         selected_by_header = any(
-            _share(rule, stable, canary) for name, rule in rules.items() if name not in common
+            _share(rule, releases) for name, rule in rules.items() if name not in common
         )
-        found = {_share(rules[name], stable, canary) for name in changing}
+        found = {_share(rules[name], releases) for name in changing}
         if len(found) > 1:
             raise PlanInvalid(
                 f"{step}: the rules {', '.join(changing)} give the canary different shares;"
@@ -52,7 +54,7 @@ def _check(names: Sequence[str], shares: Sequence[float | None]) -> None:
         if share == 0:
             raise PlanInvalid(
                 f"{name}: the step gives the canary no requests; check that stable and canary name"
-                " the subsets"
+                " the subsets or the Services of the releases"
             )
     known = [share for share in shares if share is not None]
     if known != sorted(known):
@@ -78,12 +80,12 @@ def _destinations(rule: HttpRoute) -> tuple[tuple[str, str | None, int], ...]:
     )
 
 
-def _share(rule: HttpRoute, stable: str, canary: str) -> float:
-    if len(rule.route) == 1:
-        return float(rule.route[0].destination.subset == canary)
-    weights = {stable: 0, canary: 0}
-    for each in rule.route:
-        subset = each.destination.subset or ""
-        weights[subset] = weights.get(subset, 0) + each.weight
-    total = sum(weights.values())
-    return weights[canary] / total if total else 0.0
+def _share(rule: HttpRoute, releases: Releases) -> float:
+    # The weight of a route's only destination has no effect.
+    weights = [each.weight if len(rule.route) > 1 else 1 for each in rule.route]
+    canary = sum(
+        weight
+        for weight, each in zip(weights, rule.route, strict=True)
+        if releases.arm_of(each.destination.host, each.destination.subset) is Arm.CANARY
+    )
+    return canary / sum(weights) if canary else 0.0

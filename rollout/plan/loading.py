@@ -22,6 +22,7 @@ from ..manifests.virtual_service import VirtualService
 from .canary_shares import canary_shares
 from .model import CanaryRequests, Plan, SmokeTest, Step, Strategy
 from .plan_file import NAME, PlanFile, PlanInvalid, parse_plan_file
+from .releases import Releases
 
 _NUMBER: Final = re.compile(r"\d+")
 #: Directories with these prefixes are applied before the steps; 4-promote and 9-remove after them.
@@ -58,12 +59,12 @@ def load_plan(
     bundles = collect_steps([str(each) for each in (*setup, *steps)])
     known = collect(before)
     parser = ResourceParser(Schemas(None), namespace)
-    _refuse_errors(lint(bundles, parser, existing=known, plan=True))
+    refuse_errors(lint(bundles, parser, existing=known, plan=True))
     resources = [
-        _resources(parser, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
+        resources_of(parser, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
     ]
     services = {
-        step.name: _virtual_service(step.name, _resources(parser, bundle))
+        step.name: _virtual_service(step.name, resources_of(parser, bundle))
         for step, bundle in zip(steps, bundles[-len(steps) :], strict=True)
     }
     plan = _build_plan(directory, spec, services)
@@ -106,7 +107,8 @@ def _step_directories(directory: Path, spec: PlanFile) -> list[Path]:
     if len(found) < 2:
         raise PlanInvalid(
             f"{directory} has no steps: create a directory for each step under steps/, named by the"
-            f" canary's percentage, or list the steps in {directory / NAME}"
+            f" canary's percentage, or list the steps in {directory / NAME}. To rehearse manifests"
+            " without steps, name the releases with --stable and --canary"
         )
     return sorted(found, key=_number)
 
@@ -116,7 +118,8 @@ def _number(path: Path) -> tuple[int, str]:
     return (int(number[0]) if number else 0), path.name
 
 
-def _refuse_errors(report: Report) -> None:
+def refuse_errors(report: Report) -> None:
+    """Raise PlanInvalid with the errors of a report, if it has some."""
     errors = tuple(each for each in report.findings if each.severity is Severity.ERROR)
     if errors:
         raise PlanInvalid(
@@ -125,7 +128,8 @@ def _refuse_errors(report: Report) -> None:
         )
 
 
-def _resources(parser: ResourceParser, bundle: Bundle) -> tuple[Resource, ...]:
+def resources_of(parser: ResourceParser, bundle: Bundle) -> tuple[Resource, ...]:
+    """Return the objects of a bundle."""
     return tuple(each for text in bundle.texts for each in parser.parse(text)[0])
 
 
@@ -146,17 +150,25 @@ def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Resource
     manifests = {name: _manifest(each) for name, each in services.items()}
     shares: tuple[float | None, ...] = (None,) * len(manifests)
     if spec.kind is not Strategy.WALK:
-        shares = canary_shares(manifests, stable=spec.stable, canary=spec.canary)
+        namespace = next(iter(manifests.values())).namespace
+        releases = Releases(spec.stable, spec.canary, namespace)
+        shares = canary_shares(manifests, releases)
+    steps = tuple(
+        Step(name, share, manifests[name], services[name].document)
+        for name, share in zip(services, shares, strict=True)
+    )
+    return plan_of(directory.resolve().name, spec, steps)
+
+
+def plan_of(name: str, spec: PlanFile, steps: tuple[Step, ...]) -> Plan:
+    """Return a plan with the fields of a plan file and these steps."""
     objective = spec.objective
     return Plan(
-        name=directory.resolve().name,
+        name=name,
         strategy=spec.kind,
         stable=spec.stable,
         canary=spec.canary,
-        steps=tuple(
-            Step(name, share, manifests[name], services[name].document)
-            for name, share in zip(services, shares, strict=True)
-        ),
+        steps=steps,
         objective=Objective(
             error_ratio=objective.error_ratio,
             slow_seconds=tuple(each.total_seconds() for each in objective.slow),

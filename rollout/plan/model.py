@@ -9,6 +9,7 @@ from typing import Any
 
 from ..evidence.objective import Objective
 from ..manifests.virtual_service import VirtualService
+from .releases import Releases
 
 
 class Strategy(StrEnum):
@@ -61,7 +62,7 @@ class Plan:
 
     name: str
     strategy: Strategy
-    #: Subsets of the DestinationRule.
+    #: Subsets of the DestinationRule, or Services.
     stable: str
     canary: str
     steps: tuple[Step, ...]
@@ -73,6 +74,10 @@ class Plan:
     smoke_tests: tuple[SmokeTest, ...] = ()
     #: None if no request selects the canary by itself.
     canary_requests: CanaryRequests | None = None
+
+    @property
+    def releases(self) -> Releases:
+        return Releases(self.stable, self.canary, self.namespace)
 
     @property
     def namespace(self) -> str:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ..manifests.field_errors import Reason, field_error
 from ..manifests.field_types import Duration
 from ..manifests.json_path import render_path
-from ..manifests.names import DnsLabel
+from ..manifests.names import is_domain, is_label
 from ..manifests.strict_model import StrictModel
 from .model import Strategy
 
@@ -40,6 +40,20 @@ def _increasing(value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
             "list each once, the smallest first",
         )
     return value
+
+
+def _check_release(value: str) -> str:
+    if not (is_label(value) or is_domain(value)):
+        raise field_error(
+            Reason.BAD_VALUE,
+            f'"{value}" is not the name of a subset or a Service',
+            "use letters, digits and -, for a Service also its full host",
+        )
+    return value
+
+
+#: A subset, or a Service by its name or its full host.
+ReleaseName = Annotated[str, AfterValidator(_check_release)]
 
 
 class ObjectiveSpec(StrictModel):
@@ -84,8 +98,9 @@ class PlanFile(StrictModel):
     setup: tuple[str, ...] | None = None
     #: None: the directories in steps/, the smallest number first.
     steps: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
-    stable: DnsLabel = "stable"
-    canary: DnsLabel = "canary"
+    #: Subsets, or Services.
+    stable: ReleaseName = "stable"
+    canary: ReleaseName = "canary"
     step_time: Duration = timedelta(seconds=60)
     deadline: Duration = timedelta(hours=1)
     poll: Duration = timedelta(seconds=5)
@@ -98,8 +113,8 @@ class PlanFile(StrictModel):
         if self.stable == self.canary:
             raise field_error(
                 Reason.BAD_VALUE,
-                "stable and canary are one subset",
-                "name two different subsets",
+                "stable and canary are one subset or Service",
+                "name two",
             )
         if self.poll > self.step_time:
             raise field_error(

@@ -8,7 +8,7 @@ state of the store; the label ``PART`` tells its parts apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -35,8 +35,8 @@ def build_promql(query: Query) -> str:
     """Build the expression; raise ValueError if a label name is invalid."""
     metrics = query.metrics
     failures = (metrics.status, metrics.failed)
-    every = _selector(query.counter, query.matchers)
-    failed = _selector(query.counter, query.matchers, failures)
+    every = _selector(query.counter, query)
+    failed = _selector(query.counter, query, failures)
     by_release = (*TARGET_LABELS, query.release_label.name)
     parts = [
         (Part.REQUESTS, f"sum by ({_label_names(by_release)}) ({every})"),
@@ -45,26 +45,25 @@ def build_promql(query: Query) -> str:
     ]
     if query.edges:
         bucket, by_bound = f"{metrics.histogram}_bucket", _label_names((*by_release, "le"))
-        all_within = _selector(bucket, query.matchers)
-        failed_within = _selector(bucket, query.matchers, failures)
+        all_within = _selector(bucket, query)
+        failed_within = _selector(bucket, query, failures)
         parts += [
             (Part.WITHIN, f"sum by ({by_bound}) ({all_within})"),
             (Part.FAILED_WITHIN, f"sum by ({by_bound}) ({failed_within})"),
         ]
     if metrics.started:
-        started = _selector(metrics.started, query.matchers)
+        started = _selector(metrics.started, query)
         parts.append((Part.STARTED, f"max by ({_label_names(TARGET_LABELS)}) ({started})"))
     return "\nor\n".join(
         f'label_replace({expression}, "{PART}", "{part}", "", "")' for part, expression in parts
     )
 
 
-def _selector(
-    metric: str, matchers: Mapping[str, str], pattern: tuple[str, str] | None = None
-) -> str:
-    terms = [f'{_label_names([label])}="{_escape(value)}"' for label, value in matchers.items()]
-    if pattern is not None:
-        terms.append(f'{pattern[0]}=~"{_escape(pattern[1])}"')
+def _selector(metric: str, query: Query, *patterns: tuple[str, str]) -> str:
+    terms = [
+        f'{_label_names([label])}="{_escape(value)}"' for label, value in query.matchers.items()
+    ]
+    terms += [f'{label}=~"{_escape(each)}"' for label, each in (*query.patterns, *patterns)]
     return f"{metric}{{{', '.join(terms)}}}"
 
 

@@ -48,6 +48,10 @@ APP: Final = MetricNames(
 )
 
 
+#: Istio's label with the name of the Service that a request was sent to.
+SERVICE_LABEL: Final = "destination_service_name"
+
+
 @dataclass(frozen=True, slots=True)
 class ReleaseLabel:
     """The metric label that names the release, and its value for each arm.
@@ -68,12 +72,16 @@ class ReleaseLabel:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """``matchers`` are labels and values; ``edges`` are bounds of the histogram, in seconds."""
+    """``matchers`` are labels and values; ``edges`` are bounds of the histogram, in seconds.
+
+    ``patterns`` are labels and regular expressions, which match too.
+    """
 
     metrics: MetricNames
     release_label: ReleaseLabel
     matchers: Mapping[str, str]
     edges: tuple[float, ...] = ()
+    patterns: tuple[tuple[str, str], ...] = ()
 
     @property
     def counter(self) -> str:
@@ -91,15 +99,16 @@ def istio_query(
 ) -> Query:
     """Query what callers of a Service saw, from Istio's standard metrics.
 
+    If the release label is that of the Services, each release is one: then both are queried.
+
     Istio sets the release label to ``unknown`` for a request that reached no pod. Such requests are
     evidence for neither release.
     """
-    matchers = {
-        "reporter": "source",
-        "destination_service_name": service,
-        "destination_service_namespace": namespace,
-    }
-    return Query(ISTIO, release_label, matchers, edges)
+    matchers = {"reporter": "source", "destination_service_namespace": namespace}
+    if release_label.name == SERVICE_LABEL:
+        services = f"{release_label.stable}|{release_label.canary}"
+        return Query(ISTIO, release_label, matchers, edges, ((SERVICE_LABEL, services),))
+    return Query(ISTIO, release_label, {**matchers, SERVICE_LABEL: service}, edges)
 
 
 def app_query(namespace: str, release_label: ReleaseLabel, edges: tuple[float, ...] = ()) -> Query:

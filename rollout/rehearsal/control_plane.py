@@ -9,13 +9,21 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..envoy.configuration import Address, Configuration, LocalAddresses, Objects, PodPort
-from ..envoy.local_configuration import gateway_configuration
+from ..envoy.configuration import (
+    Address,
+    CertificateFiles,
+    Configuration,
+    LocalAddresses,
+    Objects,
+    PodPort,
+)
+from ..envoy.local_configuration import gateway_configuration, mesh_configuration
 from ..envoy.proxy import Proxy
 from ..manifests.virtual_service import VirtualService
 from ..plan.model import Step
 from ..runner.ports import TargetFailed
 from .errors import RehearsalFailed
+from .stubs import ELSEWHERE
 from .xds_publisher import Published, XdsPublisher
 
 Endpoints = Mapping[PodPort, tuple[Address, ...]]
@@ -30,13 +38,18 @@ class ControlPlane:
         proxy: Proxy,
         listeners: Mapping[int, Address],
         publisher: XdsPublisher,
+        certificate: CertificateFiles | None = None,
     ) -> None:
-        """``listeners`` has the local address of each port of the gateway ``proxy``."""
+        """``listeners`` has the local address of each port of a gateway.
+
+        A caller inside the mesh has one for all ports. ``certificate`` is the gateway's.
+        """
         self._objects = objects
         self._proxy = proxy
         self._endpoints: Endpoints = {}
         self._listeners = listeners
         self._publisher = publisher
+        self._certificate = certificate
         self._lock = asyncio.Lock()
         #: How long Envoy took to apply each change of the objects, in seconds.
         self.convergence_seconds: list[float] = []
@@ -78,8 +91,15 @@ class ControlPlane:
             self._endpoints = endpoints
 
     def _translate(self, objects: Objects, endpoints: Endpoints) -> Configuration:
-        local = LocalAddresses(endpoints, self._listeners)
-        return gateway_configuration(objects, local, self._proxy)
+        elsewhere = next(iter(endpoints.get(ELSEWHERE, ())), None)
+        if self._proxy.is_gateway:
+            local = LocalAddresses(
+                endpoints, self._listeners, elsewhere=elsewhere, certificate=self._certificate
+            )
+            return gateway_configuration(objects, local, self._proxy)
+        [address] = self._listeners.values()
+        local = LocalAddresses(endpoints, {}, address, elsewhere)
+        return mesh_configuration(objects, local, self._proxy)
 
 
 class RehearsalTarget:
@@ -115,3 +135,10 @@ def with_virtual_service(objects: Objects, virtual_service: VirtualService) -> O
     if virtual_service not in found:
         found.append(virtual_service)
     return replace(objects, virtual_services=tuple(found))
+
+
+def with_first_step(objects: Objects, first: VirtualService) -> Objects:
+    """Return the objects with the first step's VirtualService, unless they have one of its name."""
+    names = {(each.namespace, each.name) for each in objects.virtual_services}
+    known = (first.namespace, first.name) in names
+    return objects if known else with_virtual_service(objects, first)

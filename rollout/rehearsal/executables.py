@@ -67,7 +67,8 @@ def find_tallykv() -> Program:
         return Program((found, "serve"), {})
     raise ProgramMissing(
         "a rehearsal of tallykv needs the command tallykv: pip install tallykv, or ./svc in a"
-        " checkout; to rehearse another service, give its commands with --stable and --canary"
+        " checkout; to rehearse another service, give its commands with --stable-command and"
+        " --canary-command"
     )
 
 

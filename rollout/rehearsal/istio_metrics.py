@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ..envoy.configuration import Address, Objects
 from ..envoy.resource_names import ClusterName
-from ..manifests.hosts import expand_host
+from ..manifests.hosts import ServiceName, expand_host
 from .access_log import AccessLogEntry
 from .kubelet import Pod
 from .loopback import LOOPBACK
@@ -60,8 +60,9 @@ _UNKNOWN_WORKLOAD: Final = _Workload(_UNKNOWN, _UNKNOWN, _UNKNOWN)
 class IstioMetrics:
     """Counts requests in a registry of its own.
 
-    A request that reached no pod is attributed to the only workload of its subset. Istio reports
-    ``unknown`` there: in a cluster, failures of an empty subset can't be told from other failures.
+    A request that reached no pod is attributed to the only workload of its subset or
+    Service. Istio reports ``unknown`` there: in a cluster, failures of an empty subset can't be
+    told from other failures.
     """
 
     def __init__(self, pods: Iterable[Pod], objects: Objects) -> None:
@@ -118,8 +119,19 @@ class IstioMetrics:
 
 
 def _only_workloads(objects: Objects) -> Mapping[tuple[str, str], str]:
-    """Return the workload of each subset that has exactly one, by full host and subset."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """Return the workload of each subset that has exactly one, by full host and subset.
+
+    The subset of a whole Service is empty.
+    """
+    found: dict[tuple[str, str], list[str]] = {
+        (ServiceName(service.namespace, service.name).host, ""): [
+            each.name
+            for each in objects.workloads
+            if each.namespace == service.namespace and each.has_labels(service.selector)
+        ]
+        for service in objects.services
+        if service.selector
+    }
     for rule in objects.destination_rules:
         host = expand_host(rule.spec.host, rule.namespace)
         for subset in rule.spec.subsets:

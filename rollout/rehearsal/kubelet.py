@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import string
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from .executables import find_tallykv
 from .loopback import free_addresses, url_of
 from .pod_specs import PodSpec
 from .redis_process import DATABASES, PrivateRedis
+from .stubs import STUB
 
 START_SECONDS: Final = 30.0
 _PROBE_SECONDS: Final = 0.25
@@ -29,6 +31,7 @@ _STOP_SECONDS: Final = 2.0
 #: The restart back-off doubles as a kubelet's does, but is shorter, because a rehearsal is short.
 _FIRST_BACKOFF_SECONDS: Final = 0.5
 _MAX_BACKOFF_SECONDS: Final = 10.0
+_STUB_COMMAND: Final = (sys.executable, "-I", str(Path(__file__).with_name("stub_service.py")))
 #: Variables of our own settings. Pods take them from the manifests, never from this process.
 _NOT_INHERITED: Final = ("KV_", "OTEL_")
 
@@ -54,7 +57,10 @@ class Pod:
     def addresses(self) -> Mapping[PodPort, Address]:
         """Return the local address of each port of its container."""
         spec = self.spec
-        found = {PodPort(spec.namespace, spec.workload, spec.traffic_port): self.traffic}
+        found = {
+            PodPort(spec.namespace, spec.workload, port): self.traffic
+            for port in (spec.traffic_port, *spec.other_ports)
+        }
         if self.admin is not None and spec.admin_port is not None:
             found[PodPort(spec.namespace, spec.workload, spec.admin_port)] = self.admin
         return found
@@ -193,6 +199,8 @@ class Kubelet:
 
     def _command(self, pod: Pod) -> Sequence[str]:
         """Return the pod's command; ``$PORT`` in it becomes the port to listen on."""
+        if pod.spec.command is STUB:
+            return _STUB_COMMAND
         if pod.spec.command is not None:
             port = {"PORT": str(pod.traffic.port)}
             return [string.Template(word).safe_substitute(port) for word in pod.spec.command]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 import aiohttp
 
 from .client_results import NO_RESPONSE, ClientResponse, ClientResults
+from .entrance import Entrance
 from .request_mix import Request, RequestMix
 
 #: The most requests in flight. Requests that are due beyond it are skipped and counted.
@@ -29,12 +31,11 @@ VERSION: Final = "KV-Version"
 class LoadGenerator:
     """Sends each request when it is due, whether or not earlier ones have been answered."""
 
-    def __init__(self, gateway: str, host: str, mix: RequestMix, rate: float) -> None:
-        """``gateway`` is the listener's URL, ``host`` the Host header, ``rate`` per second."""
+    def __init__(self, entrances: Sequence[Entrance], mix: RequestMix, rate: float) -> None:
+        """``rate`` is in requests per second; each goes to a random entrance."""
         self.results = ClientResults()
         self.rate = rate
-        self._gateway = gateway
-        self._host = host
+        self._entrances = tuple(entrances)
         self._mix = mix
         self._in_flight: set[asyncio.Task[None]] = set()
         self._sending: asyncio.Task[None] | None = None
@@ -65,10 +66,13 @@ class LoadGenerator:
         """
         await self.stop()
         values = {}
+        entrance = self._entrances[0]
         async with self._client() as client:
             for counter in self.results.acknowledged | self.results.indeterminate:
                 async with client.get(
-                    f"{self._gateway}/v1/counters/{counter}", headers={"Host": self._host}
+                    f"{entrance.url}/v1/counters/{counter}",
+                    headers=entrance.headers,
+                    **entrance.tls,
                 ) as response:
                     if response.status != 404:
                         response.raise_for_status()
@@ -117,13 +121,15 @@ class LoadGenerator:
             self.results.acknowledged[request.counter] += 1
 
     async def _attempt(self, client: aiohttp.ClientSession, request: Request) -> ClientResponse:
+        entrance = random.choice(self._entrances)
         try:
             async with client.request(
                 request.method,
-                self._gateway + request.path,
-                headers={"Host": self._host, **request.headers},
+                entrance.url + request.path,
+                headers={**entrance.headers, **request.headers},
                 data=request.body,
                 allow_redirects=False,
+                **entrance.tls,
             ) as answer:
                 await answer.read()
                 headers = answer.headers

@@ -31,5 +31,5 @@ def free_address() -> Address:
             return Address(*probe.getsockname())
 
 
-def url_of(address: Address) -> str:
-    return f"http://{address.host}:{address.port}"
+def url_of(address: Address, *, secure: bool = False) -> str:
+    return f"http{'s' if secure else ''}://{address.host}:{address.port}"

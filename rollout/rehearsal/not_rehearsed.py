@@ -21,11 +21,8 @@ _WITHOUT_EFFECT: Final = {
     ),
     ("security.istio.io", "RequestAuthentication"): "tokens are not checked",
     ("telemetry.istio.io", "Telemetry"): ("the rehearsal has an access log and metrics of its own"),
-    ("networking.istio.io", "Sidecar"): (
-        "it narrows what sidecars reach, and requests come through the gateway"
-    ),
     ("networking.istio.io", "ServiceEntry"): (
-        "hosts outside the manifests have no endpoints: requests to them fail with 503"
+        "no request leaves this machine: a stub answers for the hosts to which a route leads"
     ),
     ("networking.k8s.io", "NetworkPolicy"): (
         "all processes are on the loopback interface, where every connection is allowed"
@@ -33,6 +30,7 @@ _WITHOUT_EFFECT: Final = {
     ("networking.k8s.io", "Ingress"): "only Gateways listen",
     ("gateway.networking.k8s.io", "Gateway"): "only Istio's own Gateways listen",
     ("gateway.networking.k8s.io", "HTTPRoute"): "only VirtualServices are translated",
+    ("gateway.networking.k8s.io", "GRPCRoute"): "only VirtualServices are translated",
     ("autoscaling", "HorizontalPodAutoscaler"): "the number of pods does not change",
     ("policy", "PodDisruptionBudget"): "no pod is evicted",
     ("flagger.app", "Canary"): "its controller does not run",
@@ -56,24 +54,40 @@ class NotRehearsed:
         return f"{self.object}{f' {self.path}' if self.path else ''}: {self.why}"
 
 
-def not_rehearsed(documents: Iterable[Mapping[str, Any]]) -> tuple[NotRehearsed, ...]:
+#: The same where requests come through a gateway, and where they come from inside the mesh.
+_FROM_OUTSIDE: Final = {
+    ("networking.istio.io", "Sidecar"): (
+        "it narrows what sidecars reach, and requests come through the gateway"
+    ),
+}
+_FROM_INSIDE: Final = {
+    ("networking.istio.io", "Gateway"): "requests come from inside the mesh",
+}
+
+
+def not_rehearsed(
+    documents: Iterable[Mapping[str, Any]], *, through_gateway: bool = True
+) -> tuple[NotRehearsed, ...]:
     """Return what has no effect in a rehearsal, in the order of the documents.
 
-    The documents are valid: ``read_applied_manifests`` has accepted them.
+    ``through_gateway`` is False if requests come from inside the mesh. The documents are valid:
+    ``read_applied_manifests`` has accepted them.
     """
     return tuple(
         NotRehearsed(title_of(document), path, why)
         for document in documents
-        for path, why in _fields(document)
+        for path, why in _fields(document, through_gateway=through_gateway)
     )
 
 
-def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _fields(document: Mapping[str, Any], *, through_gateway: bool) -> Iterator[tuple[str, str]]:
     group, slash, _ = str(document["apiVersion"]).partition("/")
-    if why := _WITHOUT_EFFECT.get((group if slash else "", str(document["kind"]))):
+    kind = (group if slash else "", str(document["kind"]))
+    here = _FROM_OUTSIDE if through_gateway else _FROM_INSIDE
+    if why := _WITHOUT_EFFECT.get(kind) or here.get(kind):
         yield "", why
     manifest = parse_manifest(document).manifest if is_istio(group) else None
-    if isinstance(manifest, Gateway):
+    if isinstance(manifest, Gateway) and through_gateway:
         yield from _gateway_fields(manifest)
     elif isinstance(manifest, DestinationRule):
         yield from _destination_rule_fields(manifest)
@@ -83,6 +97,8 @@ def _gateway_fields(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for server in gateway.spec.servers:
         if server.tls and server.tls.https_redirect:
             yield server.tls.json_path("httpsRedirect"), "no port serves https after the redirect"
+        elif server.tls and server.tls.mode == "SIMPLE":
+            yield server.tls.json_path(), "all servers of the port have the rehearsal's certificate"
         elif server.tls:
             yield server.tls.json_path(), "the port speaks plaintext, without certificates"
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ..envoy.configuration import Objects
 from ..evidence.counts import Arm
-from ..manifests.destination_rule import DestinationRule
+from ..manifests.hosts import ServiceName
 from ..manifests.kubernetes import WORKLOADS, Workload, parse_workload
+from ..plan.releases import Releases
 from .applied_manifests import AppliedManifests, Document, namespace_of
 from .container_environment import ConfigMaps, PodIdentity, read_environment
+from .stubs import (
+    ELSEWHERE,
+    STUB,
+    hosts_elsewhere,
+    reached_workloads,
+    service_ports,
+    stub_environ,
+)
 
 #: The image whose command line the rehearsal knows, by the last part of its name.
 TALLYKV: Final = "tallykv"
@@ -28,6 +38,7 @@ class PodOptions:
     """How to run the pods.
 
     ``commands`` replace tallykv by another HTTP service, which listens on the port in ``PORT``.
+    ``stub`` replaces it by a stub where there is no command, as it always is with other images.
     ``environ`` is added to the variables of the manifests. ``replicas`` is the largest number of
     pods per workload.
     """
@@ -35,14 +46,16 @@ class PodOptions:
     replicas: int = 1
     commands: Mapping[Arm, Command] = field(default_factory=dict)
     environ: Mapping[Arm, Mapping[str, str]] = field(default_factory=dict)
+    stub: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PodSpec:
     """A pod to run.
 
-    ``command`` is None for tallykv. ``store`` identifies the Redis that the manifests give the
-    pod: pods with the same value share their data. It is None for another service.
+    ``command`` is None for tallykv. ``other_ports`` lead to the same process. ``store`` identifies
+    the Redis that the manifests give the pod: pods with the same value share their data. It is None
+    for another service.
     """
 
     namespace: str
@@ -56,12 +69,26 @@ class PodSpec:
     traffic_port: int
     admin_port: int | None
     store: str | None
+    other_ports: tuple[int, ...] = ()
 
     @property
     def version(self) -> str:
-        return next(
-            (self.labels[name] for name in _VERSION_LABELS if name in self.labels), "unknown"
-        )
+        return version_of(self.labels) or "unknown"
+
+
+_ELSEWHERE_POD: Final = PodSpec(
+    namespace=ELSEWHERE.namespace,
+    workload=ELSEWHERE.workload,
+    name=ELSEWHERE.workload,
+    labels={},
+    container=ELSEWHERE.workload,
+    arm=None,
+    command=STUB,
+    environ=stub_environ(workload=None),
+    traffic_port=ELSEWHERE.port,
+    admin_port=None,
+    store=None,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +99,36 @@ class PodSpecs:
     notes: tuple[str, ...]
 
 
+def version_of(labels: Mapping[str, str]) -> str | None:
+    return next((labels[name] for name in _VERSION_LABELS if name in labels), None)
+
+
 def build_pod_specs(
-    manifests: AppliedManifests, subsets: Mapping[str, Arm], options: PodOptions
+    manifests: AppliedManifests,
+    releases: Releases,
+    options: PodOptions,
+    hosts: frozenset[str] = frozenset(),
 ) -> PodSpecs:
-    """Return the pods of all workloads; ``subsets`` has the arm of each subset."""
+    """Return the pods of all workloads that run; ``hosts`` are those to which routes lead."""
     pods: list[PodSpec] = []
     notes: list[str] = []
+    objects = manifests.objects
+    reached = reached_workloads(objects, hosts)
+    stubs: list[str] = []
     config_maps = ConfigMaps(manifests.documents)
     for document in manifests.documents:
         if document["kind"] not in WORKLOADS:
             continue
         workload = parse_workload(document, namespace_of(document))
-        arm = arm_of(workload, manifests.objects.destination_rules, subsets)
+        arm = arm_of(workload, objects, releases)
         command = options.commands.get(arm) if arm else None
         container = _choose_container(document, any_image=command is not None)
+        if not command and (options.stub or container is None):
+            if (workload.namespace, workload.name) in reached:
+                container, command = _choose_container(document, any_image=True) or {}, STUB
+                stubs.append(workload.name)
+            elif options.stub:
+                continue
         if container is None:
             notes.append(
                 f"not started: {workload.kind} {workload.name}: its image is not {TALLYKV}"
@@ -97,26 +140,43 @@ def build_pod_specs(
             pod, unknown = _build_pod(
                 workload, container, identity, config_maps, arm, command, options
             )
-            pods.append(pod)
+            pods.append(_at_all_ports(pod, (*workload.ports, *service_ports(workload, objects))))
             if unknown and index == 0:
                 notes.append(f"not set: {', '.join(unknown)} of {workload.name}")
+    if elsewhere := hosts_elsewhere(objects, hosts):
+        pods.append(_ELSEWHERE_POD)
+        stubs += elsewhere
+    if stubs:
+        notes.append(f"replaced by a stub that returns its requests: {', '.join(stubs)}")
     return PodSpecs(tuple(pods), tuple(notes))
 
 
-def arm_of(
-    workload: Workload, rules: Iterable[DestinationRule], subsets: Mapping[str, Arm]
-) -> Arm | None:
-    """Return the arm whose subset selects the workload's pods; None if there is none."""
-    for rule in rules:
+def _at_all_ports(pod: PodSpec, ports: tuple[int, ...]) -> PodSpec:
+    """Return the pod; a stub answers at all of these ports."""
+    return replace(pod, other_ports=ports) if pod.command is STUB else pod
+
+
+def arm_of(workload: Workload, objects: Objects, releases: Releases) -> Arm | None:
+    """Return the arm whose subset or Service selects the workload's pods; None for neither."""
+    for rule in objects.destination_rules:
         for subset in rule.spec.subsets:
             if (
                 rule.namespace == workload.namespace
-                and subset.name in subsets
+                and subset.name in releases.names
                 and subset.labels
                 and workload.has_labels(subset.labels)
             ):
-                return subsets[subset.name]
-    return None
+                return releases.names[subset.name]
+    arms = {
+        arm
+        for each in objects.services
+        if each.namespace == workload.namespace
+        and each.selector
+        and workload.has_labels(each.selector)
+        and (arm := releases.hosts.get(ServiceName(each.namespace, each.name).host))
+    }
+    # Pods that both Services select belong to neither release.
+    return arms.pop() if len(arms) == 1 else None
 
 
 def _build_pod(
@@ -142,6 +202,16 @@ def _build_pod(
         name: each for name, each in found.variables.items() if not name.startswith("OTEL_")
     }
     environ = {**untraced, **(options.environ.get(arm, {}) if arm else {})}
+    if command is STUB:
+        unknown = []
+        environ |= stub_environ(
+            workload=workload.name,
+            namespace=workload.namespace,
+            pod=identity.name,
+            labels=workload.labels,
+            version=version_of(workload.labels),
+            track=arm,
+        )
     if command is None:
         traffic = int(environ.get("KV_PORT", _TRAFFIC_PORT))
         admin: int | None = int(environ.get("KV_ADMIN_PORT", _ADMIN_PORT))
@@ -161,6 +231,14 @@ def _build_pod(
         store=store,
     )
     return pod, unknown
+
+
+def has_tallykv(documents: Iterable[Document]) -> bool:
+    """Return True if a workload has a container of tallykv's image."""
+    return any(
+        each["kind"] in WORKLOADS and _choose_container(each, any_image=False) is not None
+        for each in documents
+    )
 
 
 def _identity(document: Document, workload: Workload, index: int) -> PodIdentity:

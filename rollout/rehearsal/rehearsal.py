@@ -6,9 +6,10 @@ import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +18,19 @@ from prometheus_client import CollectorRegistry
 
 from ..envoy.bootstrap import bootstrap
 from ..envoy.configuration import Objects
-from ..envoy.local_configuration import http_ports
-from ..evidence.counts import Arm
+from ..envoy.local_configuration import encrypted_hosts, http_ports
 from ..plan.model import Plan
 from ..runner.ports import Source, Target
 from .access_log import AccessLog, AccessLogEntry
 from .applied_manifests import AppliedManifests, Document, read_applied_manifests
-from .control_plane import ControlPlane, RehearsalTarget, with_virtual_service
+from .certificate import make_certificate
+from .control_plane import ControlPlane, RehearsalTarget, with_first_step
+from .entrance import Entrance, entrances_of
 from .envoy_admin import EnvoyAdmin
 from .envoy_process import LOG as ENVOY_LOG
 from .envoy_process import running_envoy
 from .envoy_validation import EnvoyValidator
-from .errors import ConfigurationInvalid, RehearsalFailed
+from .errors import ConfigurationInvalid, NoIngress, RehearsalFailed
 from .executables import find_envoy
 from .ingress import Ingress, find_ingress
 from .istio_metrics import IstioMetrics, serving_metrics
@@ -36,22 +38,18 @@ from .kubelet import Kubelet
 from .load_generator import LoadGenerator
 from .loopback import free_addresses, url_of
 from .not_rehearsed import not_rehearsed
-from .pod_specs import PodOptions, build_pod_specs
+from .notes import callers_notes, replacement_notes
+from .pod_specs import PodOptions, PodSpecs, build_pod_specs
 from .prometheus_process import running_prometheus
 from .redis_process import PrivateRedis, running_redis
 from .request_mix import KeyValueMix, RequestMix
 from .risks import Risk, accepted_risks
 from .source import ArmCounts, RehearsalSource
+from .stubs import destination_hosts
 from .xds_publisher import XdsPublisher
 
 log = logging.getLogger(__name__)
 
-#: True of every rehearsal.
-_NOTES: Final = (
-    "not rehearsed: sidecars, and callers inside the mesh: all requests come through the gateway",
-    "not rehearsed: what Kubernetes does: scheduling, autoscaling, limits, the periods of probes",
-)
-_REDIS_NOTE: Final = "one Redis of the rehearsal replaces every store; each store starts empty"
 #: In the messages of Envoy and of other servers if another process has the port.
 _PORT_IN_USE: Final = "in use"
 _ATTEMPTS: Final = 3
@@ -64,7 +62,8 @@ class RehearsalOptions:
     ``rate`` is in requests per second, 0 for none. ``mix`` is what they request, None for
     tallykv's keys and counters. The metrics of ``registry`` are served together with the gateway's.
     ``observers`` are called with each request that the gateway completed. ``ignored`` names fields
-    and kinds that the rehearsal leaves out, although they could change its answers.
+    and kinds that the rehearsal leaves out, although they could change its answers. ``hosts`` are
+    those of the VirtualService that clients ask for, at random; without any, it is the first.
     """
 
     pods: PodOptions = field(default_factory=PodOptions)
@@ -74,23 +73,23 @@ class RehearsalOptions:
     registry: CollectorRegistry | None = None
     observers: tuple[Callable[[AccessLogEntry], None], ...] = ()
     ignored: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Rehearsal:
     """A running rehearsal.
 
-    ``gateway`` is the ingress URL, to be requested with the Host header ``host``. ``metrics`` and
-    ``prometheus`` are URLs. ``directory`` has the logs of the processes until the end. ``notes``
-    say what is not rehearsed. ``events`` are texts with their Unix time. ``startup_seconds`` has
-    the duration of each part of the start.
+    ``entrances`` are where clients send requests. ``metrics`` and ``prometheus`` are URLs.
+    ``directory`` has the logs of the processes until the end. ``notes`` say what is not rehearsed.
+    ``events`` are texts with their Unix time. ``startup_seconds`` has the duration of each part of
+    the start.
     """
 
     target: Target
     source: Source
     control_plane: ControlPlane
-    gateway: str
-    host: str
+    entrances: tuple[Entrance, ...]
     admin: EnvoyAdmin
     metrics: str
     prometheus: str | None
@@ -101,6 +100,16 @@ class Rehearsal:
     notes: tuple[str, ...]
     events: list[tuple[float, str]]
     startup_seconds: Mapping[str, float]
+
+    @property
+    def gateway(self) -> str:
+        """Return the URL of the first entrance."""
+        return self.entrances[0].url
+
+    @property
+    def host(self) -> str:
+        """Return the Host header of the first entrance."""
+        return self.entrances[0].host
 
 
 @contextlib.asynccontextmanager
@@ -118,8 +127,11 @@ async def rehearsing(
     manifests = read_applied_manifests(documents)
     routes = [step.routes for step in plan.steps]
     risks = accepted_risks(manifests.documents, routes, options.ignored)
-    objects = _with_first_step(manifests.objects, plan)
-    ingress = find_ingress(objects, plan.steps[0].routes)
+    objects = with_first_step(manifests.objects, plan.steps[0].routes)
+    routes_at_first = plan.steps[0].routes
+    ingresses = [find_ingress(objects, routes_at_first, each) for each in options.hosts or (None,)]
+    if any(each.proxy != ingresses[0].proxy for each in ingresses):
+        raise NoIngress("the hosts are at two gateways; rehearse one after the other")
     for attempts_left in reversed(range(_ATTEMPTS)):
         async with AsyncExitStack() as stack:
             temporary = tempfile.TemporaryDirectory(
@@ -128,7 +140,7 @@ async def rehearsing(
             directory = Path(stack.enter_context(temporary))
             startup = _Startup(directory, plan, manifests, options, risks)
             try:
-                rehearsal = await startup.run(stack, objects, ingress)
+                rehearsal = await startup.run(stack, objects, ingresses)
             except RehearsalFailed as failed:
                 # A port was free when it was chosen, and another process took it since.
                 if attempts_left and _PORT_IN_USE in str(failed).lower():
@@ -136,15 +148,6 @@ async def rehearsing(
                 raise
             yield rehearsal
             return
-
-
-def _with_first_step(objects: Objects, plan: Plan) -> Objects:
-    """Return the objects with the first step's VirtualService, unless they have one of its name."""
-    first = plan.steps[0].routes
-    names = {(each.namespace, each.name) for each in objects.virtual_services}
-    return (
-        objects if (first.namespace, first.name) in names else with_virtual_service(objects, first)
-    )
 
 
 class _Startup:
@@ -163,35 +166,36 @@ class _Startup:
         self._manifests = manifests
         self._options = options
         self._risks = risks
-        self._subsets = {plan.stable: Arm.STABLE, plan.canary: Arm.CANARY}
         self._events: list[tuple[float, str]] = []
         self._seconds: dict[str, float] = {}
 
-    async def run(self, stack: AsyncExitStack, objects: Objects, ingress: Ingress) -> Rehearsal:
+    async def run(
+        self, stack: AsyncExitStack, objects: Objects, ingresses: Sequence[Ingress]
+    ) -> Rehearsal:
         """Start everything; the stack stops it in reverse order."""
         options, directory = self._options, self._directory
         started = time.perf_counter()
         client = await stack.enter_async_context(aiohttp.ClientSession())
-        specs = build_pod_specs(self._manifests, self._subsets, options.pods)
-        if not specs.pods:
-            raise RehearsalFailed(
-                "no pods: give commands with --stable and --canary, or add Deployments of tallykv"
-            )
-        ports = http_ports(objects, ingress.proxy)
+        specs = self._pod_specs(objects)
+        proxy = ingresses[0].proxy
+        ports = http_ports(objects, proxy) if proxy.is_gateway else (ingresses[0].port,)
+        encrypted = encrypted_hosts(objects, proxy) if proxy.is_gateway else {}
+        names = (*chain.from_iterable(encrypted.values()), *(each.host for each in ingresses))
+        certificate = await make_certificate(directory, names) if encrypted else None
         admin_address, *addresses = free_addresses(1 + len(ports))
         listeners = dict(zip(ports, addresses, strict=True))
         admin = EnvoyAdmin(admin_address, client)
 
         redis = await self._start_redis(stack) if any(each.store for each in specs.pods) else None
         kubelet = Kubelet(specs.pods, directory, redis, client, self._record_event)
-        counts = ArmCounts(self._subsets, self._plan.objective.slow_seconds)
+        counts = ArmCounts(self._plan.releases, self._plan.objective.slow_seconds)
         istio_metrics = IstioMetrics(kubelet.pods, objects)
         access_log = AccessLog(counts.observe, istio_metrics.observe, *options.observers)
         publisher = XdsPublisher(
             directory / "xds", admin, EnvoyValidator(directory), directory / ENVOY_LOG
         )
         publisher.directory.mkdir()
-        control_plane = ControlPlane(objects, ingress.proxy, listeners, publisher)
+        control_plane = ControlPlane(objects, proxy, listeners, publisher, certificate)
         control_plane.write_initial()
 
         # The pods take longest to start. Everything else starts meanwhile.
@@ -214,21 +218,18 @@ class _Startup:
             await kubelet.wait_ready()
         kubelet.readiness_changed = lambda: self._update_endpoints(control_plane, kubelet)
         await control_plane.update_endpoints(kubelet.ready())
-        gateway = url_of(listeners[ingress.port])
-        load_generator = LoadGenerator(
-            gateway, ingress.host, options.mix or KeyValueMix(), options.rate
-        )
+        entrances = entrances_of(ingresses, listeners, encrypted, certificate)
+        load_generator = LoadGenerator(entrances, options.mix or KeyValueMix(), options.rate)
         if options.rate > 0:
             await stack.enter_async_context(load_generator.running())
         self._seconds["all"] = time.perf_counter() - started
-        missing = (f"not rehearsed: {each}" for each in not_rehearsed(self._manifests.documents))
+        missing = not_rehearsed(self._manifests.documents, through_gateway=proxy.is_gateway)
         ignored = dict.fromkeys(f"left out by --ignore: {each}" for each in self._risks)
         return Rehearsal(
             target=RehearsalTarget(control_plane),
             source=RehearsalSource(counts, access_log, admin),
             control_plane=control_plane,
-            gateway=gateway,
-            host=ingress.host,
+            entrances=tuple(entrances),
             admin=admin,
             metrics=f"{url_of(metrics)}/metrics",
             prometheus=prometheus,
@@ -236,10 +237,28 @@ class _Startup:
             directory=directory,
             counts=counts,
             load_generator=load_generator,
-            notes=(*ignored, *_NOTES, *missing, *specs.notes, *([_REDIS_NOTE] if redis else [])),
+            notes=(
+                *ignored,
+                *callers_notes(proxy),
+                *(f"not rehearsed: {each}" for each in missing),
+                *specs.notes,
+                *replacement_notes(
+                    redis=bool(redis), certificate=bool(certificate), encrypted=bool(encrypted)
+                ),
+            ),
             events=self._events,
             startup_seconds=self._seconds,
         )
+
+    def _pod_specs(self, objects: Objects) -> PodSpecs:
+        steps = (step.routes for step in self._plan.steps)
+        hosts = destination_hosts((*objects.virtual_services, *steps))
+        specs = build_pod_specs(self._manifests, self._plan.releases, self._options.pods, hosts)
+        if not specs.pods:
+            raise RehearsalFailed(
+                "no pods: the routes lead to no Service with a workload; add Deployments"
+            )
+        return specs
 
     async def _validate_steps(self, control_plane: ControlPlane) -> None:
         """Validate the routes of all steps; the error names the step."""

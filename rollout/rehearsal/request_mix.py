@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from ..manifests.string_match import Exact, Prefix
+from ..manifests.virtual_service import VirtualService
 from ..plan.model import CanaryRequests
+from ..plan.releases import Releases
 
 #: How many keys and counters a mix uses, at any rate and for any time.
 KEYS: Final = 64
@@ -87,6 +90,16 @@ class RepeatedRequest:
     def draw(self) -> Request:
         """Return the request."""
         return self._request
+
+
+def request_for(releases: Releases, routes: VirtualService) -> RepeatedRequest:
+    """Return a GET request that meets the first route to either release, judging by its path."""
+    for route in routes.spec.http:
+        if any(releases.arm_of(it.destination.host, it.destination.subset) for it in route.route):
+            uri = route.match[0].uri if route.match else None
+            path = uri.value if isinstance(uri, Exact | Prefix) else "/"
+            return RepeatedRequest(Request("GET", path))
+    return RepeatedRequest(Request("GET", "/"))
 
 
 class CanaryRequestMix:

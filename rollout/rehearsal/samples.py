@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..evidence.counts import Arm
+from ..plan.releases import Releases
 from ..report.samples import ArmSample, Sample
 from .access_log import AccessLogEntry, RequestCounts
 
@@ -33,12 +34,12 @@ class SampleRecorder:
 
     def __init__(
         self,
-        subsets: Mapping[str, Arm],
+        releases: Releases,
         slow_seconds: tuple[float, ...],
         clock: Callable[[], float],
     ) -> None:
-        """``subsets`` has the arm of each subset; ``clock`` returns Unix seconds."""
-        self._subsets = subsets
+        """``clock`` returns Unix seconds."""
+        self._releases = releases
         self._slow_seconds = slow_seconds
         self._clock = clock
         self._seconds: dict[int, dict[Arm, _ArmSecond]] = {}
@@ -48,7 +49,8 @@ class SampleRecorder:
 
     def observe(self, entry: AccessLogEntry) -> None:
         """Record a request that completed now; ignore one that belongs to no arm."""
-        arm = None if entry.cluster is None else self._subsets.get(entry.cluster.subset)
+        chosen = entry.cluster
+        arm = self._releases.arm_of(chosen.host, chosen.subset) if chosen else None
         if arm is None:
             return
         second = int(self._clock())

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
+from ..plan.releases import Releases
 from ..runner.ports import SourceFailed
 from .access_log import AccessLog, AccessLogEntry, RequestCounts
 from .envoy_admin import EnvoyAdmin
@@ -24,20 +25,21 @@ _LOG_LAG_SECONDS: Final = 2.0
 
 
 class ArmCounts:
-    """Counts requests by the subset that the route chose.
+    """Counts requests by the subset or the Service that the route chose.
 
     A failure of Envoy itself, such as a subset without pods, counts for the arm of that subset.
-    ``unattributed`` counts requests for which no arm's subset was chosen.
+    ``unattributed`` counts requests for which the route chose neither release.
     """
 
-    def __init__(self, subsets: Mapping[str, Arm], slow_seconds: tuple[float, ...]) -> None:
-        self._subsets = subsets
+    def __init__(self, releases: Releases, slow_seconds: tuple[float, ...]) -> None:
+        self._releases = releases
         self._counts = {arm: RequestCounts(slow_seconds) for arm in Arm}
         self.unattributed = RequestCounts(slow_seconds)
 
     def observe(self, entry: AccessLogEntry) -> None:
         """Count a request."""
-        arm = None if entry.cluster is None else self._subsets.get(entry.cluster.subset)
+        chosen = entry.cluster
+        arm = self._releases.arm_of(chosen.host, chosen.subset) if chosen else None
         (self.unattributed if arm is None else self._counts[arm]).add(entry)
 
     def by_arm(self) -> Mapping[Arm, Counts]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -16,10 +16,13 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 
 
 @contextlib.asynccontextmanager
-async def open_smoke_tester(url: str, host: str | None = None) -> AsyncIterator[RunSmokeTest]:
+async def open_smoke_tester(
+    url: str, host: str | None = None, tls: Mapping[str, Any] | None = None
+) -> AsyncIterator[RunSmokeTest]:
     """Open an HTTP session until the block ends; yield the function that runs one smoke test.
 
-    Requests go to ``url``, with ``host`` as Host header if it is given.
+    Requests go to ``url``, with ``host`` as Host header if it is given. ``tls`` has aiohttp's
+    arguments for a server that others do not trust.
     """
     base = url.rstrip("/")
     host_header = {} if host is None else {"Host": host}
@@ -33,6 +36,7 @@ async def open_smoke_tester(url: str, host: str | None = None) -> AsyncIterator[
                     URL(base + test.path, encoded=True),
                     headers={**host_header, **dict(test.headers)},
                     allow_redirects=False,
+                    **(tls or {}),
                 ) as response:
                     if response.status == test.status:
                         return ""

@@ -23,7 +23,7 @@ from tests.support.waiting import until
 QUICK: Final = ["--rate", "300", "--step-time", "500ms", "--poll", "250ms"]
 #: Starts faster than tallykv, and needs no Redis.
 COMMAND: Final = shlex.join(ECHO)
-ANOTHER: Final = ["--stable", COMMAND, "--canary", COMMAND, "--request", "GET /"]
+ANOTHER: Final = ["--stable-command", COMMAND, "--canary-command", COMMAND, "--request", "GET /"]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from rollout.envoy.resource_names import ClusterName
 from rollout.evidence.counts import Arm, Counts
+from rollout.plan.releases import Releases
 from rollout.rehearsal.access_log import AccessLog, AccessLogEntry, parse_entry
 from rollout.rehearsal.client_results import ClientResponse, ClientResults
 from rollout.rehearsal.request_mix import (
@@ -68,7 +69,7 @@ def test_lines_in_another_format_are_ignored(other: bytes) -> None:
 
 
 def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
-    counts = ArmCounts({"canary": Arm.CANARY, "stable": Arm.STABLE}, (0.1, 0.25))
+    counts = ArmCounts(Releases("stable", "canary", "kv"), (0.1, 0.25))
     log = AccessLog(counts.observe)
 
     for each in (

@@ -70,7 +70,7 @@ async def _completed(tallykv: Rehearsal) -> int:
 
 async def test_load_has_no_failures_and_correct_counters(tallykv: Rehearsal) -> None:
     await tallykv.target.apply(canary_step(50))
-    load = LoadGenerator(tallykv.gateway, HOST, KeyValueMix(), rate=200)
+    load = LoadGenerator(tallykv.entrances, KeyValueMix(), rate=200)
 
     async with load.running() as results:
         await eventually(lambda: results.requests >= 400, what="load")
@@ -88,7 +88,7 @@ async def test_load_has_no_failures_and_correct_counters(tallykv: Rehearsal) -> 
 async def test_requests_over_the_limit_in_flight_are_skipped_and_counted(
     tallykv: Rehearsal,
 ) -> None:
-    load = LoadGenerator(tallykv.gateway, HOST, KeyValueMix(), rate=20_000)
+    load = LoadGenerator(tallykv.entrances, KeyValueMix(), rate=20_000)
 
     async with load.running() as results:
         await eventually(lambda: results.skipped > 0, what="skipped requests")

@@ -89,7 +89,7 @@ def test_an_unrelated_package_called_svc_is_not_a_checkout(installed: Path, tmp_
 
 @pytest.mark.usefixtures("installed")
 def test_without_tallykv_the_error_names_the_package_and_the_flags() -> None:
-    with pytest.raises(ProgramMissing, match=r"pip install tallykv, .* --stable and --canary"):
+    with pytest.raises(ProgramMissing, match=r"pip install tallykv, .* --canary-command"):
         find_tallykv()
 
 

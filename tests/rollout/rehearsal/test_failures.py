@@ -96,7 +96,7 @@ async def test_a_failure_counts_for_the_chosen_arm(echoes: Rehearsal) -> None:
 
 async def test_clients_count_their_failures_by_the_second(echoes: Rehearsal) -> None:
     await echoes.target.apply(canary_step(0))
-    load = LoadGenerator(echoes.gateway, HOST, RepeatedRequest.parse("POST /fail"), rate=100)
+    load = LoadGenerator(echoes.entrances, RepeatedRequest.parse("POST /fail"), rate=100)
 
     async with load.running() as results:
         await eventually(lambda: results.requests >= 20, what="load")

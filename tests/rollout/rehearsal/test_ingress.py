@@ -10,7 +10,7 @@ import pytest
 from rollout.envoy.configuration import Objects
 from rollout.envoy.proxy import Proxy
 from rollout.manifests.gateway import Gateway
-from rollout.manifests.kubernetes import Workload
+from rollout.manifests.kubernetes import Service, ServicePort, Workload
 from rollout.manifests.parsing import parse_manifest
 from rollout.rehearsal.errors import NoIngress
 from rollout.rehearsal.ingress import Ingress, find_ingress
@@ -112,3 +112,18 @@ def test_a_port_that_forwards_connections_is_not_used() -> None:
     with pytest.raises(NoIngress, match="at a port for HTTP"):
         found(gateway(passing))
     assert found(gateway(passing, {"port": HTTP, "hosts": ["*"]})).port == 80
+
+
+def test_callers_of_a_virtual_service_of_the_mesh_are_in_its_namespace() -> None:
+    port = ServicePort(9080, "http", 9080, "TCP", None)
+    service = Service("shop", "kv", (port,), {"app": "kv"}, None)
+
+    found = ingress_of(Objects((), (), (), (service,), ()), "kv", gateways=("mesh",))
+
+    assert found == Ingress(Proxy.sidecar("shop"), 9080, "kv.shop.svc.cluster.local:9080")
+
+
+def test_a_gateway_is_used_before_callers_of_the_mesh() -> None:
+    objects = gateway({"port": HTTP, "hosts": ["*"]})
+
+    assert ingress_of(objects, "kv.example.com", gateways=("mesh", "edge")).port == 80

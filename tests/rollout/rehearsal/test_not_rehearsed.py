@@ -44,6 +44,7 @@ def listed(*texts: str) -> list[tuple[str, str]]:
         ("networking.istio.io/v1", "Sidecar"),
         ("networking.k8s.io/v1", "NetworkPolicy"),
         ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+        ("gateway.networking.k8s.io/v1", "GRPCRoute"),
         ("gateway.networking.k8s.io/v1", "Gateway"),
         ("autoscaling/v2", "HorizontalPodAutoscaler"),
         ("policy/v1", "PodDisruptionBudget"),

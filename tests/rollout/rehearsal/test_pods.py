@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
 from rollout.evidence.counts import Arm
+from rollout.plan.releases import Releases
 from rollout.rehearsal.applied_manifests import read_applied_manifests
 from rollout.rehearsal.not_rehearsed import not_rehearsed
 from rollout.rehearsal.pod_specs import PodOptions, PodSpec, PodSpecs, build_pod_specs
 from tests.rollout.rehearsal.plans import canary_documents, documents
 
-CANARY = {"stable": Arm.STABLE, "canary": Arm.CANARY}
+CANARY = Releases("stable", "canary", "kv")
 
 
 def pod_specs(
     options: PodOptions | None = None,
     directories: tuple[str, ...] = (),
-    subsets: Mapping[str, Arm] = CANARY,
+    releases: Releases = CANARY,
 ) -> PodSpecs:
     found = documents(*directories) if directories else canary_documents()
-    return build_pod_specs(read_applied_manifests(found), subsets, options or PodOptions())
+    return build_pod_specs(read_applied_manifests(found), releases, options or PodOptions())
 
 
 def by_name(specs: PodSpecs) -> dict[str, PodSpec]:
@@ -68,7 +67,7 @@ def test_pods_export_no_traces() -> None:
 def test_there_are_as_many_pods_as_asked_for(replicas: int) -> None:
     names = {each.name for each in pod_specs(PodOptions(replicas=replicas)).pods}
 
-    assert names == {f"kv-{track}-{i}" for track in CANARY for i in range(replicas)}
+    assert names == {f"kv-{track}-{i}" for track in CANARY.names for i in range(replicas)}
 
 
 def test_an_arm_may_have_an_environment_of_its_own() -> None:

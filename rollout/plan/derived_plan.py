@@ -1,0 +1,216 @@
+"""Derives a rollout from manifests without steps: sets weights where a route leads to both."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ..evidence.counts import Arm
+from ..lint.argo_rollout import edited_routes
+from ..lint.flagger_canary import flagger_canaries
+from ..lint.linter import Bundle, lint
+from ..lint.resource import Resource, ResourceId
+from ..lint.resource_parser import ResourceParser
+from ..lint.schemas import Schemas
+from ..lint.sources import collect
+from ..manifests.destination_rule import DestinationRule
+from ..manifests.http_route import HttpRoute
+from ..manifests.kubernetes import Service
+from ..manifests.parsing import parse_manifest
+from ..manifests.service_entry import ServiceEntry
+from ..manifests.virtual_service import VirtualService
+from .loading import LoadedPlan, plan_of, refuse_errors, resources_of
+from .model import Step
+from .plan_file import NAME, PlanFile, PlanInvalid
+from .releases import Releases
+
+#: The canary's percentage at each step.
+PERCENTAGES: Final = (0, 1, 5, 10, 25, 50, 100)
+#: Kinds that lead requests to a release as well, and why a rehearsal of them can't answer.
+_GATEWAY_API: Final = "routes of the Gateway API are not translated"
+_CONTROLLER: Final = "its controller, which sets the weights and runs the pods, does not run here"
+_NOT_MODELLED: Final = {
+    ("gateway.networking.k8s.io", "HTTPRoute"): _GATEWAY_API,
+    ("gateway.networking.k8s.io", "GRPCRoute"): _GATEWAY_API,
+    ("argoproj.io", "Rollout"): _CONTROLLER,
+    ("flagger.app", "Canary"): _CONTROLLER,
+}
+
+
+def has_plan_layout(path: str) -> bool:
+    """Return True for a plan file, and for a directory with one or with steps."""
+    file = Path(path)
+    return not file.is_dir() or (file / NAME).exists() or (file / "steps").is_dir()
+
+
+def load_derived_plan(
+    path: str,
+    *,
+    stable: str,
+    canary: str,
+    virtual_service: str | None = None,
+    prerequisites: Sequence[str] = (),
+    namespace: str = "default",
+) -> LoadedPlan:
+    """Load the manifests of a directory, and derive the steps of a rollout from them.
+
+    ``stable`` and ``canary`` are subsets or Services. ``virtual_service`` is ``NAME`` or
+    ``NAMESPACE/NAME``; without it, one VirtualService must have a route to both. Raise PlanInvalid
+    or CouldNotRun.
+    """
+    bundles, known = collect([path]), collect(prerequisites)
+    parser = ResourceParser(Schemas(None), namespace)
+    refuse_errors(lint(bundles, parser, existing=known))
+    resources = _applied(parser, bundles, known)
+    names = releases_in(resources)
+    for name in (stable, canary):
+        if name not in names:
+            raise PlanInvalid(
+                f"no subset and no Service is called {name}; the manifests have"
+                f" {', '.join(sorted(names)) or 'none'}"
+            )
+    if stable == canary:
+        raise PlanInvalid(f"--stable and --canary are both {stable}; name two releases")
+    chosen = _choose(resources, stable, canary, virtual_service)
+    _refuse_controllers(resources, chosen)
+    steps = tuple(
+        _step(chosen, percent, Releases(stable, canary, chosen.namespace))
+        for percent in PERCENTAGES
+    )
+    plan = plan_of(Path(path).resolve().name, PlanFile(stable=stable, canary=canary), steps)
+    return LoadedPlan(plan, tuple(each for each in resources if each is not chosen))
+
+
+def releases_in(resources: Iterable[Resource]) -> frozenset[str]:
+    """Return the names of all subsets and Services, and the hosts of ServiceEntries."""
+    return frozenset(name for each in resources for name in _releases_of(each))
+
+
+def _releases_of(resource: Resource) -> Iterator[str]:
+    match resource.istio_object:
+        case DestinationRule() as rule:
+            yield from (subset.name for subset in rule.spec.subsets)
+        case ServiceEntry() as entry:
+            yield from entry.spec.hosts
+    if isinstance(resource.kubernetes_object, Service):
+        yield resource.name
+
+
+def _applied(
+    parser: ResourceParser, bundles: Sequence[Bundle], known: Sequence[Bundle]
+) -> tuple[Resource, ...]:
+    """Return the objects in the cluster; raise PlanInvalid if kustomizations have one in common."""
+    owners: dict[ResourceId, Bundle] = {}
+    found: dict[ResourceId, Resource] = {}
+    for bundle in (*known, *bundles):
+        for each in resources_of(parser, bundle):
+            other = owners.setdefault(each.id, bundle)
+            if other is not bundle and bundle in bundles and other in bundles:
+                raise PlanInvalid(
+                    f"{each.kind} {each.namespace}/{each.name} is in {other.directory} and in"
+                    f" {bundle.directory}; name the directory that is applied"
+                )
+            owners[each.id] = bundle
+            found[each.id] = each
+    return tuple(found.values())
+
+
+def _choose(resources: Iterable[Resource], stable: str, canary: str, name: str | None) -> Resource:
+    """Return the VirtualService to change."""
+    found = []
+    for each in resources:
+        service = each.istio_object
+        if isinstance(service, VirtualService):
+            releases = Releases(stable, canary, service.namespace)
+            if any(_leads_to_both(route, releases) for route in service.spec.http):
+                found.append(each)
+    wanted = [each for each in found if name in {None, each.name, f"{each.namespace}/{each.name}"}]
+    if len(wanted) == 1:
+        return wanted[0]
+    named = ", ".join(f"{each.namespace}/{each.name}" for each in wanted or found)
+    if wanted:
+        raise PlanInvalid(
+            f"several VirtualServices have a route to both {stable} and {canary}: {named}; choose"
+            " one with --virtual-service"
+        )
+    which = f"VirtualService {name} has no" if name and found else "no VirtualService has a"
+    raise PlanInvalid(
+        f"{which} route to both {stable} and {canary}"
+        + (f"; these have: {named}" if found else "; add the canary to a route, with weight 0")
+        + "".join(f"\n{each}" for each in _other_routes(resources))
+    )
+
+
+def _other_routes(resources: Iterable[Resource]) -> Iterator[str]:
+    """Yield a line for each object that makes or is routes which nothing here translates."""
+    for each in resources:
+        if why := _NOT_MODELLED.get((each.id.group, each.kind)):
+            yield f"{each.kind} {each.namespace}/{each.name} is not modelled: {why}"
+
+
+def _refuse_controllers(resources: Sequence[Resource], chosen: Resource) -> None:
+    """Raise PlanInvalid if another controller sets the VirtualService's weights and its pods."""
+    owners = [
+        each.resource
+        for each in edited_routes(resources)
+        if (each.namespace, each.virtual_service) == (chosen.namespace, chosen.name)
+    ]
+    owners += [
+        each.resource
+        for each in flagger_canaries(resources)
+        if (each.resource.namespace, each.name) == (chosen.namespace, chosen.name)
+    ]
+    for each in owners:
+        raise PlanInvalid(
+            f"{each.kind} {each.namespace}/{each.name} sets the weights of VirtualService"
+            f" {chosen.namespace}/{chosen.name} and is not modelled:"
+            f" {_NOT_MODELLED[each.id.group, each.kind]}"
+        )
+
+
+def _leads_to_both(route: HttpRoute, releases: Releases) -> bool:
+    arms = _arms(route, releases)
+    if not set(Arm) <= set(arms):
+        return False
+    others = None in arms
+    return not others or any(
+        each.weight for each, arm in zip(route.route, arms, strict=True) if arm
+    )
+
+
+def _arms(route: HttpRoute, releases: Releases) -> list[Arm | None]:
+    return [releases.arm_of(each.destination.host, each.destination.subset) for each in route.route]
+
+
+def _step(resource: Resource, percent: int, releases: Releases) -> Step:
+    """Return the VirtualService with the canary's percentage of what the two releases get."""
+    assert isinstance(resource.istio_object, VirtualService)  # noqa: S101 - chosen as one
+    document: dict[str, Any] = copy.deepcopy(dict(resource.document))
+    routes = resource.istio_object.spec.http
+    for written, route in zip(document["spec"]["http"], routes, strict=True):
+        if not _leads_to_both(route, releases):
+            continue
+        arms = _arms(route, releases)
+        if any(arms.count(arm) > 1 for arm in Arm):
+            raise PlanInvalid(
+                f"VirtualService {resource.namespace}/{resource.name}:"
+                f" {route.json_path('route')} has a release twice; leave one destination of each"
+            )
+        shares = {Arm.STABLE: 100 - percent, Arm.CANARY: percent}
+        weights = [each.weight for each in route.route]
+        both = sum(weight for weight, arm in zip(weights, arms, strict=True) if arm)
+        for destination, weight, arm in zip(written["route"], weights, arms, strict=True):
+            # In hundredths, so that other destinations keep their part of the requests.
+            destination["weight"] = (
+                weight * 100 if arm is None else (both if len(arms) > 2 else 1) * shares[arm]
+            )
+    return Step(str(percent), percent / 100, _read(document, resource), document)
+
+
+def _read(document: Mapping[str, Any], resource: Resource) -> VirtualService:
+    manifest = parse_manifest(document, resource.namespace).manifest
+    if not isinstance(manifest, VirtualService):  # pragma: no cover - it was valid before
+        raise PlanInvalid(f"VirtualService {resource.namespace}/{resource.name} can't be changed")
+    return manifest
