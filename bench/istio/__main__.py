@@ -18,9 +18,15 @@ from .judgement import judge
 VARIABLE = "TALLYKV_CASES"
 
 
+#: The cases that the tests carry: all but the samples of others.
+PACKED = ROOT / "tests/rollout/envoy/istiod_cases.jsonl.xz"
+
+
 def default_directory() -> Path:
-    """Return the directory of the environment variable, else the one beside the repository."""
-    return Path(os.environ.get(VARIABLE) or ROOT.parent / "shared/cases/istiod")
+    """Return what the environment variable names, a directory beside the repository, or PACKED."""
+    named = os.environ.get(VARIABLE)
+    beside = ROOT.parent / "shared/cases/istiod"
+    return Path(named) if named else beside if beside.is_dir() else PACKED
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         nargs="?",
         type=Path,
         default=default_directory(),
-        help=f"directory of cases, or a packed file [${VARIABLE}, or beside the repository]",
+        help=f"directory of cases, or a packed file [${VARIABLE}, or those of the tests]",
     )
     parser.add_argument("--pack", type=Path, metavar="FILE", help="only write the cases to a file")
     arguments = parser.parse_args(argv)

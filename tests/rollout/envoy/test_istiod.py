@@ -6,20 +6,21 @@ facts come from istiod's configuration generator, run without a cluster.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-from bench.istio.__main__ import default_directory
+from bench.istio.__main__ import PACKED, default_directory
 from bench.istio.cases import Case, read_cases
 from bench.istio.judgement import judge
 
-PACKED: Final = Path(__file__).with_name("istiod_cases.jsonl.xz")
 OTHERS: Final = default_directory()
 CASES: Final = [
     *(pytest.param(each, id=each.name) for each in read_cases(PACKED)),
-    *(pytest.param(each, id=f"beside/{each.name}") for each in read_cases(OTHERS)),
+    *(
+        pytest.param(each, id=f"beside/{each.name}")
+        for each in (read_cases(OTHERS) if OTHERS != PACKED else ())
+    ),
 ]
 
 
