@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from bench.frame.processes import ROOT
-from bench.istio.__main__ import main
+from bench.istio.__main__ import PACKED, main
 from bench.istio.cases import Case
 from bench.istio.comparison import compare
 from bench.istio.judgement import NOT_MODELLED, judge
-from tests.rollout.envoy.test_istiod import PACKED
 
 
 def paths(istio: Any, ours: Any) -> list[str]:
