@@ -26,7 +26,14 @@ Command = tuple[Any, ...]
 
 
 class Unsent(Exception):
-    """The command was certainly not executed."""
+    """The command was certainly not executed.
+
+    ``word`` is the server's, if it refused the connection, such as NOAUTH; else "unsent".
+    """
+
+    def __init__(self, reason: str, word: str = "unsent") -> None:
+        super().__init__(reason)
+        self.word = word
 
 
 class Lost(Exception):
@@ -177,7 +184,8 @@ class NodeLink:
             self._drop_idle()
             reason = str(error) or "no answer in time"
             if wire is None:
-                return [Unsent(reason) for _ in commands]
+                word = _word_of(error) if isinstance(error, ReplyError) else "unsent"
+                return [Unsent(reason, word) for _ in commands]
             wire.close()
             received = wire.replies
             return [*received, *(Lost(reason) for _ in range(len(commands) - len(received)))]
@@ -265,14 +273,18 @@ def _error_of(replies: list[Reply]) -> str:
         parts = reply if type(reply) is list else (reply,)
         for part in parts:
             if isinstance(part, ReplyError):
-                # Redis 6 puts an error that a script met inside an error message of its own.
-                found = KNOWN_REFUSAL.search(str(part))
-                return found[0] if found else "ERR" if part.code == "ERR" else "refused"
+                return _word_of(part)
             if isinstance(part, Unsent):
-                return "unsent"
+                return part.word
             if isinstance(part, Lost):
                 return "lost"
     return ""
+
+
+def _word_of(refusal: ReplyError) -> str:
+    # Redis 6 puts an error that a script met inside an error message of its own.
+    found = KNOWN_REFUSAL.search(str(refusal))
+    return found[0] if found else "ERR" if refusal.code == "ERR" else "refused"
 
 
 def _refusal_of(reply: Reply) -> str:

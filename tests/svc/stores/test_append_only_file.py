@@ -105,7 +105,6 @@ def test_an_increment_that_a_kill_tore_is_counted_once_however_often_it_is_kille
     second.start()
     assert step(second, "op-2") == 3
     kill(second)
-    assert "bytes_cut" in second.output()
 
     third = make_service()
     third.start()

@@ -23,10 +23,19 @@ KEYS = 4_000
 @pytest.fixture
 def slow_path(tmp_path: Path, redis_binary: str) -> str:
     """A PATH with a redis-server that loads 1,000 keys a second and answers after each 1,000."""
-    directory = tmp_path / "slow"
+    return path_with_slow_redis(tmp_path / "slow", redis_binary, 1000)
+
+
+@pytest.fixture
+def slowest_path(tmp_path: Path, redis_binary: str) -> str:
+    """The same with 333 keys a second, for tests that end before all are loaded."""
+    return path_with_slow_redis(tmp_path / "slowest", redis_binary, 3000)
+
+
+def path_with_slow_redis(directory: Path, redis_binary: str, key_microseconds: int) -> str:
     directory.mkdir()
     slow = directory / "redis-server"
-    slow.write_text(f'#!/bin/sh\nexec {redis_binary} "$@" --key-load-delay 1000\n')
+    slow.write_text(f'#!/bin/sh\nexec {redis_binary} "$@" --key-load-delay {key_microseconds}\n')
     slow.chmod(0o755)
     return f"{directory}:/bin:/usr/bin"
 
@@ -70,10 +79,10 @@ def end_of(service: ServiceProcess, seconds: float = 60) -> tuple[int, str]:
 
 
 def test_while_it_loads_it_is_not_ready_and_says_how_far_it_is(
-    make_service: MakeService, slow_path: str
+    make_service: MakeService, slowest_path: str
 ) -> None:
     fill(make_service())
-    service = make_service(PATH=slow_path)
+    service = make_service(PATH=slowest_path)
     service.start(wait=False)
 
     wait_until_loading(service)
@@ -157,10 +166,10 @@ def test_a_truncated_file_says_how_many_bytes_were_cut(
 
 
 def test_a_redis_that_ends_while_it_loads_ends_the_service(
-    make_service: MakeService, slow_path: str
+    make_service: MakeService, slowest_path: str
 ) -> None:
     fill(make_service())
-    service = make_service(PATH=slow_path)
+    service = make_service(PATH=slowest_path)
     service.start(wait=False)
     wait_until_loading(service)
 
