@@ -17,19 +17,19 @@ from tests.support.services import ServiceProcess
 from tests.support.waiting import until
 from tests.svc.stores.conftest import MakeService, aof_of, redis_server_of, redis_servers_of
 
-KEYS = 4_000
+KEYS = 20_000
 
 
 @pytest.fixture
 def slow_path(tmp_path: Path, redis_binary: str) -> str:
-    """A PATH with a redis-server that loads 1,000 keys a second and answers after each 1,000."""
-    return path_with_slow_redis(tmp_path / "slow", redis_binary, 1000)
+    """A PATH with a redis-server that loads 5,000 keys a second and answers after each 1,000."""
+    return path_with_slow_redis(tmp_path / "slow", redis_binary, 200)
 
 
 @pytest.fixture
 def slowest_path(tmp_path: Path, redis_binary: str) -> str:
-    """The same with 333 keys a second, for tests that end before all are loaded."""
-    return path_with_slow_redis(tmp_path / "slowest", redis_binary, 3000)
+    """The same with 1,000 keys a second, for tests that end before all are loaded."""
+    return path_with_slow_redis(tmp_path / "slowest", redis_binary, 1000)
 
 
 def path_with_slow_redis(directory: Path, redis_binary: str, key_microseconds: int) -> str:
