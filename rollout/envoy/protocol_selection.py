@@ -1,7 +1,4 @@
-"""The protocol of a port, as Istio selects it from ``appProtocol`` or the port's name.
-
-https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
-"""
+"""The protocol of a port, as far as the translation distinguishes it."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from ..manifests.kubernetes import ServicePort
+from ..manifests.port_protocol import declared_protocol
 
 
 class Protocol(StrEnum):
@@ -31,13 +29,12 @@ class Protocol(StrEnum):
         return self in {Protocol.HTTP, Protocol.HTTP2}
 
 
-_GRPC_WEB: Final = "grpc-web"
 _PROTOCOLS: Final = {
     "http": Protocol.HTTP,
     "http_proxy": Protocol.HTTP,
     "http2": Protocol.HTTP2,
     "grpc": Protocol.HTTP2,
-    _GRPC_WEB: Protocol.HTTP2,
+    "grpc-web": Protocol.HTTP2,
     "https": Protocol.TLS,
     "tls": Protocol.TLS,
     "tcp": Protocol.TCP,
@@ -46,29 +43,13 @@ _PROTOCOLS: Final = {
     "redis": Protocol.TCP,
     "udp": Protocol.UDP,
 }
-_APP_PROTOCOLS: Final = {
-    **_PROTOCOLS,
-    "kubernetes.io/ws": Protocol.HTTP,
-    "kubernetes.io/h2c": Protocol.HTTP2,
-    "kubernetes.io/wss": Protocol.TLS,
-}
-#: Ports of server-first protocols, which can't be detected: SMTP, DNS, MySQL, MongoDB.
-_NOT_DETECTED: Final = frozenset({25, 53, 3306, 27017})
 
 
 def protocol_of(port: ServicePort) -> Protocol:
-    """Return the protocol of a Service's port; ``appProtocol`` overrides the name."""
-    if port.protocol == "UDP":
-        return Protocol.UDP
-    if port.protocol != "TCP":
+    """Return the protocol of a Service's port."""
+    if port.protocol.upper() not in {"TCP", "UDP"}:
         return Protocol.TCP
-    if port.app_protocol:
-        found = _APP_PROTOCOLS.get(port.app_protocol.lower())
-    else:
-        name = (port.name or "").lower()
-        name = _GRPC_WEB if name.startswith(_GRPC_WEB) else name.partition("-")[0]
-        found = _PROTOCOLS.get(name)
-    return found or (Protocol.TCP if port.number in _NOT_DETECTED else Protocol.DETECTED)
+    return parse_protocol(declared_protocol(port))
 
 
 def parse_protocol(name: str | None) -> Protocol:

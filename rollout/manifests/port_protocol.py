@@ -15,12 +15,15 @@ _STANDARD: Final = {
     "kubernetes.io/wss": "https",
 }
 _NAMES: Final = frozenset(
-    {"http", "http2", "https", "grpc", "grpc-web", "tcp", "tls", "mongo", "mysql", "redis", "udp"}
+    {
+        *("http", "http_proxy", "http2", "https", "grpc", "grpc-web"),
+        *("tcp", "tls", "mongo", "mysql", "redis", "udp"),
+    }
 )
 #: Their servers speak first, so that Istio can't detect the protocol: SMTP, DNS, MySQL, MongoDB.
 _SERVER_FIRST: Final = frozenset({25, 53, 3306, 27017})
 #: A sidecar routes requests of these by VirtualServices; "" is detected from the first bytes.
-ROUTED_AS_HTTP: Final = frozenset({"http", "http2", "grpc", "grpc-web", ""})
+ROUTED_AS_HTTP: Final = frozenset({"http", "http_proxy", "http2", "grpc", "grpc-web", ""})
 
 
 def declared_protocol(port: ServicePort) -> str:
