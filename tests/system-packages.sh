@@ -2,7 +2,8 @@
 # Install the system packages that tests use, when root on Debian or Ubuntu; say so.
 set -eu
 missing=
-for pair in redis-server:redis-server wrk:wrk webdis:webdis prometheus:prometheus promtool:prometheus; do
+for pair in redis-server:redis-server wrk:wrk webdis:webdis prometheus:prometheus promtool:prometheus \
+    openssl:openssl ip:iproute2; do
   command -v "${pair%%:*}" >/dev/null 2>&1 && continue
   case "$missing " in *" ${pair##*:} "*) ;; *) missing="$missing ${pair##*:}" ;; esac
 done
