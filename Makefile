@@ -1,7 +1,7 @@
 # tallykv: `make run` and `make test` need Python 3.11+ and make, nothing else.
 PYTHON ?= python3
 # Test files run at once; 0 for all in one process, where a debugger can follow.
-JOBS ?= 2
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
