@@ -421,6 +421,8 @@ async def test_the_service_follows_the_primary_that_sentinels_choose(make_node: 
         assert f"replicaof {chosen} " in config_at(servers[0])
         await succeeds(lambda: put(service, "k", b"w"), seconds=START_SECONDS, what="a replica")
         await use_everything(service)
+        # Any of them may be the primary next.
+        until(lambda: have_the_same(servers), seconds=START_SECONDS, what="the replicas")
 
     # All pods are killed and start again with new passwords and their old data.
     for pod in (*servers, *sentinels):
@@ -474,6 +476,19 @@ def knows_all(sentinel: Pod) -> bool:
     except redis.RedisError:
         return False
     return (state["num-slaves"], state["num-other-sentinels"]) == (2, 2)
+
+
+def have_the_same(servers: Sequence[Pod]) -> bool:
+    """Return True if all servers have received the same writes."""
+    password = password_of(servers[0].node.url())
+    offsets = set()
+    try:
+        for server in servers:
+            with contextlib.closing(server.client("kv", password)) as client:
+                offsets.add(client.info("replication")["master_repl_offset"])
+    except redis.RedisError:
+        return False
+    return len(offsets) == 1
 
 
 def primary_of(sentinel: Pod) -> str:
