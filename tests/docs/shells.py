@@ -8,7 +8,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from tests.support.ports import free_port
+from tests.support.ports import free_port, free_ports
 from tests.support.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,7 +26,7 @@ START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 _END: Final = "end-of-command"
 #: Variables that would change what the commands do.
-_FOREIGN: Final = re.compile(r"KV_|OTEL_|MAKE|PYTEST|MFLAGS|GRAFANA_|COV_|PYTHON")
+_FOREIGN: Final = re.compile(r"KV_|OTEL_|ARGS|JOBS|MAKE|PYTEST|MFLAGS|GRAFANA_|COV_|PYTHON")
 
 
 class CommandFailed(AssertionError):
@@ -237,12 +236,5 @@ def missing_programs() -> list[str]:
 
 def _free_ports() -> list[str]:
     """Return three ports as text, the last two of which follow each other."""
-    traffic = free_port()
-    while True:
-        admin = free_port()
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", admin + 1))
-            except OSError:
-                continue
-        return [str(port) for port in (traffic, admin, admin + 1)]
+    traffic, admin = free_port(), free_ports(2)
+    return [str(port) for port in (traffic, admin, admin + 1)]
