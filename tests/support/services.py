@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -24,9 +25,19 @@ from svc.settings import Settings
 from svc.stores.redis import RedisStore
 from svc.stores.store_url import open_store
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENT_SECONDS
 
-START_SECONDS: Final = 15.0
 ROOT: Final = Path(__file__).parents[2]
+#: The store's timeout where a test says nothing of it: what is answered is asked, not how soon.
+PATIENT_MS: Final = 10_000
+_DEFAULT_MS: Final = Settings().store_timeout_ms
+
+
+def patient(settings: Settings) -> Settings:
+    """Return the settings with a long timeout of the store, unless they choose one."""
+    if settings.store_timeout_ms != _DEFAULT_MS:
+        return settings
+    return dataclasses.replace(settings, store_timeout_ms=PATIENT_MS)
 
 
 @dataclass
@@ -74,6 +85,7 @@ class Service:
 @contextlib.asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[Service]:
     """Serve in this process, on free ports, until the block ends."""
+    settings = patient(settings)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(
@@ -95,7 +107,8 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             ports.append(each.addresses[0][1])
         client = await stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=30)
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=PATIENT_SECONDS),
             )
         )
         bases = [f"http://127.0.0.1:{port}" for port in ports]
@@ -136,6 +149,7 @@ class ServiceProcess:
                 "KV_HOST": "127.0.0.1",
                 "KV_PORT": str(self.port),
                 "KV_ADMIN_PORT": str(self.admin_port),
+                "KV_STORE_TIMEOUT_MS": str(PATIENT_MS),
                 **self.environ,
             },
             stdin=subprocess.DEVNULL,
@@ -146,7 +160,7 @@ class ServiceProcess:
             self.wait_ready()
 
     def wait_ready(self) -> None:
-        give_up = time.monotonic() + START_SECONDS
+        give_up = time.monotonic() + PATIENT_SECONDS
         while time.monotonic() < give_up:
             assert self.process is not None
             if self.process.poll() is not None:
@@ -162,20 +176,20 @@ class ServiceProcess:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = PATIENT_SECONDS) -> int:
         assert self.process is not None
         return self.process.wait(seconds)
 
     def output(self) -> str:
         """Return the output of a process that has ended."""
         assert self.process is not None
-        out, err = self.process.communicate(timeout=10)
+        out, err = self.process.communicate(timeout=PATIENT_SECONDS)
         return (out + err).decode()
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENT_SECONDS)
         if self.process is not None:
             for stream in (self.process.stdout, self.process.stderr):
                 if stream is not None:
