@@ -17,7 +17,7 @@ from .events import VERDICTS, Event, EventKind, EvidenceValues
 #: The largest number of hold reasons with a series of their own; further ones count as "other".
 _MAX_REASONS: Final = 20
 _KINDS: Final = ("harm", "merit", "breach", "mismatch")
-_TRACKS: Final = tuple(Arm)
+_TRACKS: Final = BOTH
 
 
 class RolloutMetrics:
