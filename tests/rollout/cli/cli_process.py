@@ -22,7 +22,7 @@ from tests.support.waiting import until
 
 #: An environment variable of the command, which its children inherit.
 MARK: Final = "TALLYKV_COMMANDS_TEST"
-SECONDS: Final = 60.0
+SECONDS: Final = 180.0
 
 
 @dataclass

@@ -22,6 +22,8 @@ from rollout.rehearsal.rehearsal import RehearsalOptions
 from tests.support.manifests import render, the
 
 ECHO: Final = (sys.executable, str(Path(__file__).with_name("echo_service.py")))
+#: The same for both releases of a rehearsal whose verdict is asserted.
+ECHO_PAIR: Final = (sys.executable, "-m", "tests.rollout.rehearsal.echo_pair")
 HOST: Final = "kv.example.com"
 Document = dict[str, Any]
 
