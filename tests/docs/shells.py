@@ -21,9 +21,9 @@ from tests.support.ports import free_port, free_ports
 from tests.support.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
-COMMAND_SECONDS: Final = 60.0
-START_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 15.0
+COMMAND_SECONDS: Final = 300.0
+START_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 60.0
 _END: Final = "end-of-command"
 #: Variables that would change what the commands do.
 _FOREIGN: Final = re.compile(r"KV_|OTEL_|ARGS|JOBS|MAKE|PYTEST|MFLAGS|GRAFANA_|COV_|PYTHON")
@@ -195,7 +195,7 @@ class Shell:
             "KV_POD": "tallykv-0",
             "KV_DATA_DIR": str(self._directory / "tallykv-data"),
             "KV_DRAIN_SECONDS": "0",
-            "KV_STORE_TIMEOUT_MS": "5000",  # a busy machine must not change what is answered
+            "KV_STORE_TIMEOUT_MS": "30000",  # a busy machine must not change what is answered
             "KV_LOG_FORMAT": "text",
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",

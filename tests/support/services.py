@@ -21,23 +21,27 @@ from aiohttp import web
 from svc.app import build_admin_app, build_app
 from svc.serving.listener import ListenerRunner, admin_runner
 from svc.serving.server import BACKLOG
-from svc.settings import Settings
+from svc.settings import Settings, env_name
 from svc.stores.redis import RedisStore
 from svc.stores.store_url import open_store
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENT_SECONDS
 
 ROOT: Final = Path(__file__).parents[2]
-#: The store's timeout where a test says nothing of it: what is answered is asked, not how soon.
-PATIENT_MS: Final = 10_000
-_DEFAULT_MS: Final = Settings().store_timeout_ms
+#: The settings where a test chooses none: what is answered is asked, not how soon. A request is not
+#: refused because it waited for the store, and none is logged because it was slow.
+PATIENT: Final = {"store_timeout_ms": 10_000, "slow_ms": 60_000}
+_DEFAULT: Final = Settings()
 
 
 def patient(settings: Settings) -> Settings:
-    """Return the settings with a long timeout of the store, unless they choose one."""
-    if settings.store_timeout_ms != _DEFAULT_MS:
-        return settings
-    return dataclasses.replace(settings, store_timeout_ms=PATIENT_MS)
+    """Return the settings with those of PATIENT instead of defaults."""
+    changes: dict[str, Any] = {
+        name: value
+        for name, value in PATIENT.items()
+        if getattr(settings, name) == getattr(_DEFAULT, name)
+    }
+    return dataclasses.replace(settings, **changes)
 
 
 @dataclass
@@ -149,7 +153,7 @@ class ServiceProcess:
                 "KV_HOST": "127.0.0.1",
                 "KV_PORT": str(self.port),
                 "KV_ADMIN_PORT": str(self.admin_port),
-                "KV_STORE_TIMEOUT_MS": str(PATIENT_MS),
+                **{env_name(name): str(value) for name, value in PATIENT.items()},
                 **self.environ,
             },
             stdin=subprocess.DEVNULL,
