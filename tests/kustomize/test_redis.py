@@ -26,7 +26,6 @@ from tests.conftest import need_redis_7
 from tests.support.answers import Answer, ask, ask_admin, batch, increment, put
 from tests.support.every_verb import CHANGES, MERGE, READS
 from tests.support.manifests import ROOT, compose, containers, render, templates, the
-from tests.support.ports import free_port
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually, until
 
@@ -46,8 +45,8 @@ class Node:
     def __init__(self, directory: Path, objects: list[dict[str, Any]]) -> None:
         self.directory = directory
         self.objects = objects
-        self.port = free_port()
-        self.sentinel_port = free_port()
+        # Nobody else listens in the subnet.
+        self.port, self.sentinel_port = 12_379, 13_379
         self.subnet = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
         #: Added to the last number of every address. Another value moves all pods.
         self.moved = 0

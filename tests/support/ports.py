@@ -12,10 +12,10 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Final
 
-#: Below those that systems deal out to clients: a connection of somebody's would take one away
-#: between the moment it is found free and the moment its server starts. Below those that rehearsals
-#: choose from, too.
-_PORTS: Final = range(10_000, 15_000)
+#: Above those that Linux deals out to clients: a connection of somebody's would take one away
+#: between the moment it is found free and the moment its server starts. Rehearsals and benchmarks
+#: choose from those below.
+_PORTS: Final = range(61_000, 65_500)
 
 #: So many of its last ports a process keeps to itself, far more than it uses at a time.
 _KEPT: Final = 200
