@@ -87,9 +87,9 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[Service]:
+async def running_service(settings: Settings, *, is_patient: bool = True) -> AsyncIterator[Service]:
     """Serve in this process, on free ports, until the block ends."""
-    settings = patient(settings)
+    settings = patient(settings) if is_patient else settings
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(
