@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.support.ports import free_port, free_ports
+from tests.support.processes import prefer
 from tests.support.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -151,7 +152,7 @@ class Shell:
     def _start(
         self, argv: list[str], stdin: int | None, stdout: int = subprocess.PIPE
     ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             cwd=ROOT,
             env=self._environ,
@@ -160,6 +161,8 @@ class Shell:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        prefer(process.pid)
+        return process
 
     def _is_ready(self) -> bool:
         url = f"http://127.0.0.1:{self._ports['9102']}/readyz"
