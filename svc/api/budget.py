@@ -33,8 +33,8 @@ class ByteBudget:
         self.held = 0
         self._rejected = rejected
         self._taken_since_collection = 0
-        #: Bytes that passed through memory since it was returned, and those at the last look.
-        self._passed = self._passed_before = 0
+        #: Bytes that came into or left memory since it was returned, and those at the last look.
+        self._moved = self._moved_before = 0
 
     def check(self, size: int) -> None:
         """Raise Overloaded if there is no room for ``size`` more bytes."""
@@ -49,7 +49,7 @@ class ByteBudget:
         counts objects, and a cycle of a few objects may keep a large body.
         """
         self.held += size
-        self._passed += size
+        self._moved += size
         self._taken_since_collection += size
         if self._taken_since_collection > self.limit:
             self._taken_since_collection = 0
@@ -57,17 +57,19 @@ class ByteBudget:
 
     def release(self, size: int) -> None:
         self.held -= size
+        # Memory that was returned while they were held still has to be returned for them.
+        self._moved += size
 
     def count_passed(self, size: int) -> None:
         """Count bytes that arrived and may be dropped, such as a refused body."""
-        self._passed += size
+        self._moved += size
 
     def return_memory(self) -> None:
         """Give freed memory back to the system if it is time. Call it regularly."""
-        if self._passed >= RETURN_BYTES or 0 < self._passed == self._passed_before:
-            self._passed = 0
+        if self._moved >= RETURN_BYTES or 0 < self._moved == self._moved_before:
+            self._moved = 0
             return_memory()
-        self._passed_before = self._passed
+        self._moved_before = self._moved
 
 
 def return_memory() -> None:

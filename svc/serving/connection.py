@@ -216,6 +216,8 @@ class Connection(RequestReader):
             transport.write(head + body)
         else:
             transport.writelines((head, body))
+            # aiohttp keeps the response until the next request, or the end of the connection.
+            resp.body = None
         if self._paused and not await self._sent(transport.get_write_buffer_size()):
             return resp, True
         if not keep_alive:
