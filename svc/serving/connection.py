@@ -43,6 +43,8 @@ PROGRESS_BYTES: Final = 65_536
 #: would answer those bytes by a reset, at which clients drop the answer. A connection is also kept
 #: this long beyond KV_KEEPALIVE_SECONDS: a client that knows the timeout may use it until then.
 LINGER_SECONDS: Final = 2.0
+#: How fast to read what is dropped. Reading takes time from other clients' requests.
+DROPPED_BYTES_PER_SECOND: Final = 8 << 20
 
 # The name that log lines show stays when the module is moved.
 log = logging.getLogger(f"{__name__.partition('.')[0]}.listener")
@@ -73,6 +75,7 @@ class Connection(RequestReader):
         self._unsent_since = 0.0
         self._refusing = False
         self._lingering: asyncio.TimerHandle | None = None
+        self._slowed: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._client = cast("asyncio.Transport", transport)
@@ -80,6 +83,24 @@ class Connection(RequestReader):
 
     def count_large(self, size: int) -> None:
         self.budget.count_passed(size)
+
+    def slow_down(self, size: int) -> None:
+        client = self._client
+        if client is not None and not client.is_closing():
+            client.pause_reading()
+            self._slowed = self._loop.call_later(size / DROPPED_BYTES_PER_SECOND, self._read_on)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on, as aiohttp's streams ask for, but not before the pause of slow_down is over."""
+        super().resume_reading(resume_parser)
+        if self._slowed is not None and self._client is not None:
+            self._client.pause_reading()
+
+    def _read_on(self) -> None:
+        self._slowed = None
+        client = self._client
+        if client is not None and not client.is_closing() and not self._reading_paused:
+            client.resume_reading()
 
     def is_busy(self) -> bool:
         """Return True while a request is being served, or its answer sent."""

@@ -53,6 +53,8 @@ class RequestReader(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse what arrived. aiohttp calls this with b"" when reading goes on after a pause."""
         if self._force_close or self._close or self.ended:
+            if len(data) >= LARGE_BYTES:
+                self.slow_down(len(data))
             return
         parser, queue = self._parser, self._messages
         # The parser may have kept a part of the piece in which reading was paused.
@@ -87,9 +89,15 @@ class RequestReader(RequestHandler):
             super().data_received(b"")  # pauses the transport
         if self._trail and self.head_since is None and self._in_head():
             self.head_since = self._loop.time()
+        if size >= LARGE_BYTES and self._body is not None and self._body is self._unwanted:
+            self.slow_down(size)
 
     def count_large(self, size: int) -> None:
         """Count bytes that arrived at once and take memory, whatever becomes of them."""
+        raise NotImplementedError
+
+    def slow_down(self, size: int) -> None:
+        """Read no more for a time: ``size`` bytes arrived that nobody wants."""
         raise NotImplementedError
 
     def _in_head(self) -> bool:
