@@ -111,7 +111,7 @@ class Batch:
         Return None, and read nothing, if a key is invalid.
         """
         try:
-            gets: list[Pending] = [(i, Key(o.key)) for i, o in enumerate(operations)]
+            gets: list[Pending] = [(i, (Key(o.key), None)) for i, o in enumerate(operations)]
         except DomainError:
             return None
         self._results = [None] * len(operations)
@@ -136,9 +136,7 @@ class Batch:
         key = Key(operation.key)
         precondition = parse_precondition(operation)
         if isinstance(operation, GetOperation):
-            if precondition is None:
-                return "get", key.text, key
-            return "single", key.text, partial(self._get_if, key, precondition)
+            return "get", key.text, (key, precondition)
         once = identify(operation, f"kv:{key.text}", self._id, index)
         if not isinstance(operation, PutOperation):
             return "single", key.text, partial(self._delete, key, precondition, once)
@@ -167,30 +165,42 @@ class Batch:
 
     async def _get(self, gets: list[Pending]) -> None:
         """Read each entry once, until the response is full."""
-        keys = [key for _, key in gets]
+        keys = [key for _, (key, _) in gets]
         found = await read_entries(self._store, keys, self._bytes_left, self._take)
         for error in found.values():
             if isinstance(error, DomainError):
                 self._failed(error)
-        size = sum(
-            len(entry.body) for _, key in gets if isinstance(entry := found.get(key.text), Entry)
-        )
-        try:
-            self._take(min(size, self._bytes_left))  # for their copies in the answer
-        except Overloaded as refusal:
-            for i, _ in gets:
-                self._results[i] = problem_of(refusal)
-            return
-        for i, key in gets:
+        shown: list[tuple[int, Key, Entry]] = []
+        for i, (key, precondition) in gets:
             outcome = found.get(key.text)
             if isinstance(outcome, Entry):
-                self._results[i] = self._got(key, outcome)
+                if precondition is not None and (other := _instead(key, outcome, precondition)):
+                    self._results[i] = other
+                else:
+                    shown.append((i, key, outcome))
             elif outcome is not None:
                 self._results[i] = problem_of(outcome)
             elif self._store_failed:
                 self._refuse([(i, key)])
             else:
                 self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+        for i, key, entry in self._take_copies(shown):
+            self._results[i] = self._got(key, entry)
+
+    def _take_copies(self, shown: list[tuple[int, Key, Entry]]) -> list[tuple[int, Key, Entry]]:
+        """Take the bytes of the entries' copies in the answer. Return those that find room."""
+        try:
+            self._take(min(sum([len(entry.body) for _, _, entry in shown]), self._bytes_left))
+        except Overloaded:
+            fitting = []
+            for i, key, entry in shown:
+                try:
+                    self._take(len(entry.body))
+                    fitting.append((i, key, entry))
+                except Overloaded as refusal:
+                    self._results[i] = problem_of(refusal)
+            return fitting
+        return shown
 
     async def _collect(
         self,
@@ -225,19 +235,6 @@ class Batch:
         for i, _ in pending:
             self._results[i] = problem_of(StoreUnavailable(EARLIER_FAILED))
 
-    async def _get_if(
-        self, key: Key, precondition: Precondition
-    ) -> BatchGot | BatchUnchanged | Problem:
-        found = await read_entries(self._store, [key], self._bytes_left, self._take)
-        entry = found.get(key.text)
-        if not isinstance(entry, Entry):
-            return self._failed(entry or BodyTooLarge(ANSWER_FULL))
-        check_precondition(Precondition(precondition.if_match), entry.etag)
-        if is_listed(entry.etag, precondition.if_none_match):
-            return BatchUnchanged(304, key.text, entry.etag)
-        self._take(len(entry.body))  # for its copy in the answer
-        return self._got(key, entry)
-
     async def _put(
         self, key: Key, draft: Draft, precondition: Precondition | None, once: Operation | None
     ) -> BatchPut:
@@ -263,6 +260,17 @@ class Batch:
         if entry.is_json:
             return BatchGot(200, key.text, etag, ttl, content_type, msgspec.Raw(body))
         return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
+
+
+def _instead(key: Key, entry: Entry, precondition: Precondition) -> BatchUnchanged | Problem | None:
+    """Return what a conditional read gets instead of the entry; None if it gets the entry."""
+    try:
+        check_precondition(Precondition(precondition.if_match), entry.etag)
+    except DomainError as refusal:
+        return problem_of(refusal)
+    if is_listed(entry.etag, precondition.if_none_match):
+        return BatchUnchanged(304, key.text, entry.etag)
+    return None
 
 
 def _put_result(put: tuple[Key, Draft], written: Written) -> BatchPut:
