@@ -81,12 +81,12 @@ class Batch:
         return replayed
 
     def parse(self, operations: Sequence[BatchOperation]) -> Generator[None, None, list[Group]]:
-        """Return the operations in groups to run, in a step for each. Note what is refused."""
+        """Return the operations in groups to run, in steps. Note what is refused."""
         self._results = [None] * len(operations)
         parsed: list[tuple[Kind, str, Pending]] = []
         for i, operation in enumerate(operations):
             try:
-                kind, resource, arguments = self._parse(i, operation)
+                kind, resource, arguments = yield from self._parse(i, operation)
             except DomainError as error:
                 self._results[i] = problem_of(error)
             except web.HTTPNotFound:
@@ -118,7 +118,9 @@ class Batch:
         await self._get(gets)
         return self._results
 
-    def _parse(self, index: int, operation: BatchOperation) -> tuple[Kind, str, Any]:
+    def _parse(
+        self, index: int, operation: BatchOperation
+    ) -> Generator[None, None, tuple[Kind, str, Any]]:
         """Return the operation's kind, its resource, and the arguments that its kind needs."""
         if isinstance(operation, AddOperation):
             if "counters" not in self._roles:
@@ -140,7 +142,7 @@ class Batch:
         once = identify(operation, f"kv:{key.text}", self._id, index)
         if not isinstance(operation, PutOperation):
             return "single", key.text, partial(self._delete, key, precondition, once)
-        draft = parse_draft(operation, self._limits)
+        draft = yield from parse_draft(operation, self._limits)
         if precondition is None and once is None and draft.ttl != "keep":
             return "put", key.text, (key, draft)
         return "single", key.text, partial(self._put, key, draft, precondition, once)
