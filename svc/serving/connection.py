@@ -15,7 +15,7 @@ import sys
 import termios
 from collections.abc import Coroutine
 from types import NoneType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
@@ -31,8 +31,8 @@ from ..telemetry.sampling import NoSampler
 from ..telemetry.signals import Signals
 from ..telemetry.trace import TRACE
 from .aiohttp_internals import serialize_headers
+from .bounded_reading import BoundedReader
 from .heads import DETAILS, FAILED, HeadRefused, status_of
-from .reading import RequestReader
 
 #: From this size on, the body is written beside its head. A smaller one is copied behind it.
 LARGE_BODY_BYTES: Final = 16_384
@@ -43,14 +43,12 @@ PROGRESS_BYTES: Final = 65_536
 #: would answer those bytes by a reset, at which clients drop the answer. A connection is also kept
 #: this long beyond KV_KEEPALIVE_SECONDS: a client that knows the timeout may use it until then.
 LINGER_SECONDS: Final = 2.0
-#: How fast to read what is dropped. Reading takes time from other clients' requests.
-DROPPED_BYTES_PER_SECOND: Final = 8 << 20
 
 # The name that log lines show stays when the module is moved.
 log = logging.getLogger(f"{__name__.partition('.')[0]}.listener")
 
 
-class Connection(RequestReader):
+class Connection(BoundedReader):
     """A client's connection."""
 
     def __init__(
@@ -63,48 +61,23 @@ class Connection(RequestReader):
         budget: ByteBudget,
         **options: Any,
     ) -> None:
-        super().__init__(server, **options)
+        super().__init__(server, budget=budget, **options)
         self.lifecycle = lifecycle
-        self.budget = budget
         self.identity = identity
         self.signals = signals
-        # aiohttp forgets its own reference before everything is sent.
-        self._client: asyncio.Transport | None = None
         #: The bytes that the client had not received, and the loop time since when.
         self._unsent = 0
         self._unsent_since = 0.0
         self._refusing = False
         self._lingering: asyncio.TimerHandle | None = None
-        self._slowed: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._client = cast("asyncio.Transport", transport)
-        super().connection_made(transport)
-
-    def count_large(self, size: int) -> None:
-        self.budget.count_passed(size)
-
-    def slow_down(self, size: int) -> None:
-        client = self._client
-        if client is not None and not client.is_closing():
-            client.pause_reading()
-            self._slowed = self._loop.call_later(size / DROPPED_BYTES_PER_SECOND, self._read_on)
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Read on, as aiohttp's streams ask for, but not before the pause of slow_down is over."""
-        super().resume_reading(resume_parser)
-        if self._slowed is not None and self._client is not None:
-            self._client.pause_reading()
-
-    def _read_on(self) -> None:
-        self._slowed = None
-        client = self._client
-        if client is not None and not client.is_closing() and not self._reading_paused:
-            client.resume_reading()
 
     def is_busy(self) -> bool:
         """Return True while a request is being served, or its answer sent."""
         return self._request_in_progress or bool(self._messages)
+
+    def is_receiving(self) -> bool:
+        """Return True while the body of a request is arriving."""
+        return self._body is not None and not self._body.is_eof()
 
     def head_began_before(self, when: float) -> bool:
         """Return True if a head began before ``when``, is incomplete, and no request is served."""
@@ -127,11 +100,6 @@ class Connection(RequestReader):
             self._unsent_since = now
             return False
         return now - self._unsent_since > timeout_seconds
-
-    def abort(self) -> None:
-        """Close at once, without sending what is still buffered."""
-        if self._client is not None:
-            self._client.abort()
 
     def half_close(self) -> None:
         """Send nothing more. Drop what still arrives until the client closes, or LINGER_SECONDS."""
@@ -162,9 +130,6 @@ class Connection(RequestReader):
         super().connection_lost(exc)
         if self._lingering is not None:
             self._lingering.cancel()
-        # A body knows its connection. The cycle would keep what it holds until a rare collection.
-        self._body = self._unwanted = None
-        self._messages.clear()
 
     def _process_keepalive(self) -> None:
         now, waiter = self._loop.time(), self._waiter

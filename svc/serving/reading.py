@@ -19,7 +19,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from .aiohttp_internals import ErrInfo
-from .heads import HeadRefused, check_head
+from .heads import HEAD_TOO_LARGE, MAX_HEAD_BYTES, HeadRefused, check_head
 
 HEAD_END: Final = b"\r\n\r\n"
 #: From this size on, what arrives at once is counted: ``count_large``.
@@ -37,6 +37,9 @@ class RequestReader(RequestHandler):
         self.ended = False
         self.saw_eof = False
         self._unread = b""
+        #: The bytes of the head or trailer that is arriving, which the parser keeps.
+        self._head_bytes = 0
+        self._body_bytes = 0
         #: The last bytes that were parsed, while a head or a chunked body is incomplete.
         self._trail = b""
         #: The body that is arriving, and its length; None: it is chunked.
@@ -61,6 +64,7 @@ class RequestReader(RequestHandler):
         resumed = not data
         if self._unread:
             data, self._unread = self._unread + data, b""
+            self.keep_unread(0)
         start, size = 0, len(data)
         if size >= LARGE_BYTES:
             self.count_large(size)
@@ -68,6 +72,9 @@ class RequestReader(RequestHandler):
             end = start if resumed else self._piece_end(data, start)
             piece = data if end - start == size else data[start:end]
             resumed = False
+            if self._is_head_too_large(end - start):
+                self._end(HeadRefused(code=431, message=HEAD_TOO_LARGE))
+                break
             try:
                 messages, upgraded, _ = parser.feed_data(piece)  # type: ignore[union-attr]
             except HttpProcessingError as error:
@@ -82,6 +89,7 @@ class RequestReader(RequestHandler):
                 break
             if self._reading_paused or len(queue) >= self._max_msg_queue_size:
                 self._unread = data[start:]
+                self.keep_unread(size - start)
                 break
         if queue and (waiter := self._waiter) is not None and not waiter.done():
             waiter.set_result(None)
@@ -96,9 +104,29 @@ class RequestReader(RequestHandler):
         """Count bytes that arrived at once and take memory, whatever becomes of them."""
         raise NotImplementedError
 
+    def keep_unread(self, size: int) -> None:
+        """Note that so many bytes wait behind the requests that are being served."""
+        raise NotImplementedError
+
     def slow_down(self, size: int) -> None:
         """Read no more for a time: ``size`` bytes arrived that nobody wants."""
         raise NotImplementedError
+
+    def _is_head_too_large(self, size: int) -> bool:
+        """Count ``size`` bytes of a head, or of what is no data in a chunked body: its trailer."""
+        body = self._body
+        if body is None:
+            self._head_bytes += size
+            return self._head_bytes > MAX_HEAD_BYTES
+        if self._body_length is not None:
+            return False
+        if body.total_bytes != self._body_bytes:
+            self._body_bytes = body.total_bytes
+            self._head_bytes = 0
+        # This piece may have data. If it has none, the next one is refused.
+        is_too_large = self._head_bytes > MAX_HEAD_BYTES
+        self._head_bytes += size
+        return is_too_large
 
     def _in_head(self) -> bool:
         """Return True if a head is incomplete. Empty lines between requests are none."""
@@ -134,6 +162,7 @@ class RequestReader(RequestHandler):
     def _take(self, message: RawRequestMessage, payload: StreamReader) -> None:
         """Queue a request, or its refusal."""
         self.head_since = None
+        self._head_bytes = 0
         raw_headers = message.raw_headers
         # Most clients send Host first, and always the same.
         if (

@@ -26,7 +26,7 @@ PATIENCE_SECONDS: Final = 0.005
 #: The largest batch, in items, bytes sent and bytes received: a larger one would delay the next.
 MAX_BATCH: Final = 128
 MAX_BATCH_BYTES: Final = 1 << 20
-MAX_ANSWER_BYTES: Final = 4 << 20
+MAX_ANSWER_BYTES: Final = 2 << 20
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -66,7 +66,7 @@ class Target:
 
 
 #: The most that reads of several values get: nobody knows their sizes before.
-MOST_READ_BYTES: Final = 8 << 20
+MOST_READ_BYTES: Final = 4 << 20
 #: From this size on, what arrives at once is a part of a large reply.
 LARGE_BYTES: Final = 65_536
 

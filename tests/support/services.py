@@ -85,7 +85,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         )
         await store.serving()
         app = build_app(settings, store)
-        runner = ListenerRunner(app, settings, shutdown_seconds=1.0)
+        runner = ListenerRunner(
+            app, settings, shutdown_seconds=1.0, max_connections=settings.max_connections
+        )
         admin = admin_runner(build_admin_app(settings, app), settings)
         ports = []
         for each in (runner, admin):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from svc.serving.connection import DROPPED_BYTES_PER_SECOND
+from svc.serving.bounded_reading import DROPPED_BYTES_PER_SECOND
 from svc.settings import Settings
 from tests.support.answers import get, put
 from tests.support.compressed_bodies import MIB, bomb, chunk, compressed
