@@ -15,6 +15,10 @@ from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from yarl import URL
 
+#: The most bytes of a head, and of a trailer. aiohttp's parser limits lines and their number only,
+#: which allows a mebibyte, and keeps each head twice until the next one.
+MAX_HEAD_BYTES: Final = 32_768
+HEAD_TOO_LARGE: Final = f"the head has more than {MAX_HEAD_BYTES} bytes"
 #: RFC 9110 §7.2: uri-host [ ":" port ], where the host is RFC 3986's, and may be empty.
 _HOST: Final = re.compile(
     r"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"

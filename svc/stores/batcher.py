@@ -14,16 +14,19 @@ from typing import Final, Generic, TypeVar
 
 from ..domain.errors import DomainError, StoreUnavailable
 from ..telemetry.store_meter import BatcherMeter
+from .wire import ReplyTooLarge
 
 #: Batches that one batcher has under way. More of them would only make each smaller. But after
 #: PATIENCE_SECONDS (a lost packet, a large reply) the next one no longer waits for the first.
 IN_FLIGHT: Final = 1
 MAX_IN_FLIGHT: Final = 8
+#: The same for batches that are small because their results are large.
+LARGE_IN_FLIGHT: Final = 2
 PATIENCE_SECONDS: Final = 0.005
 #: The largest batch, in items, bytes sent and bytes received: a larger one would delay the next.
 MAX_BATCH: Final = 128
 MAX_BATCH_BYTES: Final = 1 << 20
-MAX_ANSWER_BYTES: Final = 8 << 20
+MAX_ANSWER_BYTES: Final = 2 << 20
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -78,7 +81,9 @@ class Batcher(Generic[Item, Result]):
 
     def _out_of_patience(self) -> None:
         self._patience_timer = None
-        if self._waiting and len(self._in_flight) < MAX_IN_FLIGHT:
+        is_large = self.answer_bytes > MAX_ANSWER_BYTES // MAX_BATCH
+        most = LARGE_IN_FLIGHT if is_large else MAX_IN_FLIGHT
+        if self._waiting and len(self._in_flight) < most:
             self._start_batch()
         self._send_waiting()
 
@@ -124,6 +129,10 @@ class Batcher(Generic[Item, Result]):
             results = await self._send([item for item, _, _ in batch], batch[0][2] + self._timeout)
             if len(results) != len(batch):
                 raise RuntimeError("as many results as items")  # noqa: TRY301
+        except ReplyTooLarge:  # only several results are too large together
+            self.answer_bytes = 4 * max(1, MAX_ANSWER_BYTES // len(batch))
+            self._waiting[:0] = batch
+            return
         except DomainError as error:
             results = [error.copy() for _ in batch]
         except BaseException:

@@ -19,7 +19,7 @@ from .clock import ServerClock
 from .failures import Failures
 from .reasons import reason_of, reason_of_reply
 from .scripts import Script
-from .wire import Reply, ReplyError, Wire
+from .wire import Reply, ReplyError, Wire, most_bytes
 
 #: The words of one command. A Script as the first word means EVALSHA.
 Command = tuple[Any, ...]
@@ -58,7 +58,7 @@ class Link(Protocol):
         """Send all commands at once. Return a reply, ReplyError, Unsent or Lost for each.
 
         ``deadline`` is loop time. ``repeatable`` commands are sent once more if the connection
-        breaks.
+        breaks. Raises ReplyTooLarge if reads of several values get more than MOST_READ_BYTES.
         """
 
     def primaries(self) -> Awaitable[Sequence[NodeLink]]:
@@ -174,7 +174,7 @@ class NodeLink:
                         self._meter.connection_waits.observe(time.perf_counter() - asked)
                     until_ms = wire.clock.at(deadline)
                     packed = b"".join([encode(command, until_ms) for command in commands])
-                    replies = await wire.round_trip(packed, len(commands))
+                    replies = await wire.round_trip(packed, len(commands), most_bytes(commands))
                 finally:
                     self._used -= 1
         except (TimeoutError, OSError, ReplyError) as error:
