@@ -10,7 +10,7 @@ import pytest
 
 from svc.settings import Settings
 from tests.conftest import need_redis_6, need_redis_7
-from tests.support.clusters import ask_node
+from tests.support.clusters import ask_node, wait_whole
 from tests.support.redis_servers import (
     RedisCluster,
     RedisServer,
@@ -61,6 +61,16 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClust
         for server in cluster.servers:
             ask_node(server, "CONFIG", "SET", "cluster-require-full-coverage", "no")
         yield cluster
+
+
+@pytest.fixture
+def victim(own_cluster: RedisCluster) -> Iterator[RedisServer]:
+    """The first seed of ``own_cluster``, to break. A client that asks only this one fails."""
+    server = own_cluster.servers[0]
+    yield server
+    if server.process is None:
+        server.start()
+    wait_whole(own_cluster)
 
 
 @pytest.fixture
