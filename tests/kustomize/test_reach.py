@@ -10,12 +10,11 @@ from typing import Any, Final
 
 import pytest
 
+from tests.kustomize.installations import WHOLE, Objects, name_of
 from tests.support.manifests import (
-    ROOT,
     compose,
     containers,
     is_selected,
-    kustomizations,
     of_kind,
     render,
     templates,
@@ -23,14 +22,9 @@ from tests.support.manifests import (
     title,
 )
 
-WHOLE: Final = [
-    d for d in kustomizations("kustomize") if d.parent.name in {"overlays", "strategies"}
-]
 STORES: Final = ("redis-single", "redis-sentinel", "redis-cluster", "redis-external")
 GUARDED: Final = ("monitoring", "otel", "mesh", "jwt", "hardened")
 HERE: Final = "shop"
-
-Objects = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -80,10 +74,6 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """All policies for the pods, with each kind of store."""
     parts = [f"kustomize/components/{part}" for part in (request.param, *GUARDED)]
     return compose(tmp_path_factory.mktemp("overlay"), *parts, namespace=HERE)
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT / "kustomize"))
 
 
 # --- selectors

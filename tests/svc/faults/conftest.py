@@ -10,6 +10,7 @@ import pytest
 
 from svc.settings import Settings
 from tests.conftest import need_redis_6, need_redis_7
+from tests.support.answers import put
 from tests.support.clusters import ask_node, wait_whole
 from tests.support.redis_servers import (
     RedisCluster,
@@ -18,6 +19,7 @@ from tests.support.redis_servers import (
     running_redis,
 )
 from tests.support.services import Service, running_service
+from tests.support.tcp_proxy import Proxy, running_proxy
 
 #: The store's timeout in tests of the result, not of its time: the machine may be busy.
 PATIENT_MS: Final = 10_000
@@ -51,6 +53,21 @@ async def served_on_either(either_redis: RedisServer) -> AsyncIterator[Service]:
     """A service with a long timeout over ``either_redis``."""
     settings = Settings(store_url=either_redis.url, store_timeout_ms=PATIENT_MS)
     async with running_service(settings) as service:
+        yield service
+
+
+@pytest.fixture
+async def network(redis_server: RedisServer) -> AsyncIterator[Proxy]:
+    """A proxy before ``redis_server`` that loses and delays what it is told to."""
+    async with running_proxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def served_over_network(network: Proxy) -> AsyncIterator[Service]:
+    """A service over ``network`` with a short timeout. It has a connection, and knows a script."""
+    async with running_service(Settings(store_url=network.url, store_timeout_ms=400)) as service:
+        await put(service, "warm", b"up")
         yield service
 
 
