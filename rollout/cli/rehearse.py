@@ -72,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--request",
         type=parse_request,
         metavar="'GET /path'",
-        help="what to send (default: requests for entries and counters; to stubs, a GET request for"
-        " the route to both releases)",
+        help="what to send, or 'GRPC /package.Service/Method' (default: requests for entries and"
+        " counters; to stubs, a GET request for the route to both releases)",
     )
     add_release_arguments(parser)
     add_caller_arguments(parser)

@@ -25,6 +25,8 @@ from .upstream_tls import mutual_socket
 
 _TLS_CONTEXT: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+#: The beginning of the names of their listeners, and of these in statistics.
+INBOUND: Final = "inbound"
 #: On pods without a sidecar.
 _INJECT: Final = "sidecar.istio.io/inject"
 #: No port has this number. Envoy has no rule that never matches a port.
@@ -76,7 +78,7 @@ def inbound(objects: Objects, local: LocalAddresses) -> Inbound:
     workloads = _workloads(objects)
     for (pod, address), sidecar in local.sidecars.items():
         workload = workloads[pod.namespace, pod.workload]
-        name = f"inbound|{pod.port}|{pod.workload}|{address.host}:{address.port}"
+        name = f"{INBOUND}|{pod.port}|{pod.workload}|{address.host}:{address.port}"
         found.listeners.append(_listener(name, pod, workload, sidecar, objects, local))
         found.clusters.append(_cluster(name))
         found.load_assignments[name] = load_assignment(name, [address], local)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,17 +13,18 @@ import pytest
 import yaml
 
 from rollout.envoy.proxy import Proxy
-from rollout.plan.derived_plan import load_derived_plan
 from rollout.rehearsal.errors import KeysUnused, NoIngress
-from rollout.rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
-from tests.rollout.plan.manifests import routes, subset, with_subsets, write
-from tests.rollout.rehearsal.plans import need_programs
+from tests.rollout.rehearsal.derived import OPTIONS, rehearsed, status
 from tests.support.certificates import Issuer, need_openssl
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("openssl")]
 
-OPTIONS: Final = RehearsalOptions(rate=0, prometheus=False)
 URI: Final = "https://issuer.example.com/keys"
+
+
+@pytest.fixture(scope="module")
+def openssl() -> str:
+    return need_openssl()
 
 
 def policy(spec: Mapping[str, Any], kind: str = "AuthorizationPolicy", name: str = "a") -> str:
@@ -44,40 +45,6 @@ def allowed_from(**source: list[str]) -> str:
 def with_tls(mode: str) -> Mapping[str, str]:
     """Return the field of the two releases' DestinationRule that sets the mode of TLS."""
     return {"  host: reviews\n": f"  host: reviews\n  trafficPolicy: {{tls: {{mode: {mode}}}}}\n"}
-
-
-@contextlib.asynccontextmanager
-async def rehearsed(
-    tmp_path: Path,
-    *texts: str,
-    options: RehearsalOptions = OPTIONS,
-    step: int = 0,
-    inside: bool = False,
-    changed: Mapping[str, str] | None = None,
-) -> AsyncIterator[Rehearsal]:
-    need_programs()
-    need_openssl()
-    where = {"host": "reviews", "gateways": "mesh"} if inside else {}
-    base = with_subsets(routes(subset("v1", 1), subset("v2", 0), **where))
-    for old, new in (changed or {}).items():
-        base = [each.replace(old, new) for each in base]
-    loaded = load_derived_plan(write(tmp_path / "mesh", base), stable="v1", canary="v2")
-    # Lint would refuse some of the policies.
-    found = [*(each.document for each in loaded.resources), *map(yaml.safe_load, texts)]
-    async with rehearsing(found, loaded.plan, options) as running:
-        await running.target.apply(loaded.plan.steps[step])
-        yield running
-
-
-async def status(running: Rehearsal, path: str = "/", method: str = "GET", **headers: str) -> int:
-    entrance = running.entrances[0]
-    sent = {**entrance.headers, **headers}
-    async with (
-        aiohttp.ClientSession() as client,
-        client.request(method, entrance.url + path, headers=sent) as response,
-    ):
-        await response.read()
-        return response.status
 
 
 GATEWAY: Final = "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"
@@ -220,6 +187,20 @@ async def test_callers_inside_the_mesh_need_routes_for_it(tmp_path: Path) -> Non
     with pytest.raises(NoIngress, match="not bound to mesh"):
         async with rehearsed(tmp_path, options=replace(OPTIONS, caller=Proxy.sidecar("shop"))):
             pass
+
+
+async def test_the_requests_at_sidecars_are_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without its deadline, the source would wait for ever for entries of other requests.
+    monkeypatch.setattr("rollout.rehearsal.source._LOG_LAG_SECONDS", None)
+    async with rehearsed(tmp_path, allowed_from(principals=[GATEWAY])) as running:
+        for _ in range(3):
+            await status(running)
+        async with asyncio.timeout(30):
+            snapshot = await running.source.read()
+
+        assert sum(each.requests for each in snapshot.counts.values()) == 3
 
 
 async def test_without_policies_there_are_no_sidecars(tmp_path: Path) -> None:
