@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..evidence.counts import Arm
+from ..evidence.counts import BOTH, Arm
 from ..lint.argo_rollout import edited_routes
 from ..lint.flagger_canary import flagger_canaries
 from ..lint.linter import Bundle, lint
@@ -172,7 +172,7 @@ def _refuse_controllers(resources: Sequence[Resource], chosen: Resource) -> None
 
 def _leads_to_both(route: HttpRoute, releases: Releases) -> bool:
     arms = _arms(route, releases)
-    if not set(Arm) <= set(arms):
+    if not set(BOTH) <= set(arms):
         return False
     others = None in arms
     return not others or any(
@@ -193,7 +193,7 @@ def _step(resource: Resource, percent: int, releases: Releases) -> Step:
         if not _leads_to_both(route, releases):
             continue
         arms = _arms(route, releases)
-        if any(arms.count(arm) > 1 for arm in Arm):
+        if any(arms.count(arm) > 1 for arm in BOTH):
             raise PlanInvalid(
                 f"VirtualService {resource.namespace}/{resource.name}:"
                 f" {route.json_path('route')} has a release twice; leave one destination of each"
