@@ -17,7 +17,6 @@ from rollout.rehearsal.entrance import Entrance
 from rollout.rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
 from tests.rollout.plan.manifests import GATEWAY, routes, subset, with_subsets, write
 from tests.rollout.rehearsal.plans import need_programs
-from tests.support.certificates import need_openssl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -67,7 +66,6 @@ def mesh() -> tuple[list[str], list[str]]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rehearsal]:
     need_programs()
-    need_openssl()
     texts, more = mesh()
     directory = write(tmp_path_factory.mktemp("tls") / "mesh", texts)
     loaded = load_derived_plan(directory, stable="v1", canary="v2")

@@ -15,16 +15,11 @@ import yaml
 from rollout.envoy.proxy import Proxy
 from rollout.rehearsal.errors import KeysUnused, NoIngress
 from tests.rollout.rehearsal.derived import OPTIONS, rehearsed, status
-from tests.support.certificates import Issuer, need_openssl
+from tests.support.certificates import Issuer
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("openssl")]
+pytestmark = pytest.mark.asyncio
 
 URI: Final = "https://issuer.example.com/keys"
-
-
-@pytest.fixture(scope="module")
-def openssl() -> str:
-    return need_openssl()
 
 
 def policy(spec: Mapping[str, Any], kind: str = "AuthorizationPolicy", name: str = "a") -> str:
