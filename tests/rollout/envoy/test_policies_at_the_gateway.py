@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -74,8 +74,21 @@ spec:
       when: [{{key: "request.auth.claims[realm][roles]", values: [writer]}}]
     - to: [{{operation: {{paths: [/scope]}}}}]
       when: [{{key: "request.auth.claims[scope]", values: [write]}}]
+    - to: [{{operation: {{paths: ["/routed*"]}}}}]
     - to: [{{operation: {{paths: [/mesh]}}}}]
       from: [{{source: {{principals: ["*"]}}}}]
+"""
+#: Some requests are routed by claims of their tokens.
+RULES: Final = """
+- {match: [{uri: {prefix: /routed}, headers: {"@request.auth.claims.group": {exact: beta}}}],
+   directResponse: {status: 201}}
+- {match: [{uri: {prefix: /routed}, headers: {"@request.auth.claims[realm][roles]": {prefix: wr}}}],
+   directResponse: {status: 202}}
+- {match: [{uri: {prefix: /routed}, headers: {"@request.auth.claims.realm.size": {}}}],
+   directResponse: {status: 203}}
+- {match: [{uri: {exact: /routed/out}, withoutHeaders: {"@request.auth.claims.sub": {exact: bob}}}],
+   directResponse: {status: 204}}
+- {directResponse: {status: 200}}
 """
 ONE: Final = "https://one.example.com"
 
@@ -102,7 +115,7 @@ class Edge:
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     need_envoy()
     one, two = Issuer.named(ONE), Issuer.named("https://two.example.com")
-    text = virtual_service("- {directResponse: {status: 200}}", "['*']").replace(", mesh", "")
+    text = virtual_service(RULES, "['*']").replace(", mesh", "")
     objects = read_objects(
         documents(KV_MANIFESTS, EDGE_GATEWAY, text, POLICIES.format(one=one.jwks, two=two.jwks))
     )
@@ -191,6 +204,28 @@ def test_a_rule_says_where_its_tokens_are(edge: Edge) -> None:
     assert edge.status("/anybody", Cookie=f"token={token}") == 200
     assert edge.status("/anybody", token) == 401
     assert edge.status("/anybody?token=nonsense") == 401
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({}, 200),
+        ({"group": "beta"}, 201),
+        ({"group": ["alpha", "beta"]}, 201),
+        ({"group": "alpha"}, 200),
+        ({"realm": {"roles": ["reader", "writer"]}}, 202),
+        ({"realm": {"size": "3"}}, 203),
+    ],
+)
+def test_routes_are_chosen_by_claims(edge: Edge, claims: dict[str, Any], expected: int) -> None:
+    assert edge.status("/routed", edge.one.token(aud="kv", **claims)) == expected
+    assert edge.status("/routed") == 200
+
+
+def test_a_claim_can_exclude_a_route(edge: Edge) -> None:
+    assert edge.status("/routed/out", edge.one.token(aud="kv")) == 204
+    assert edge.status("/routed/out", edge.one.token(aud="kv", sub="bob")) == 200
+    assert edge.status("/routed/out") == 204
 
 
 def test_preflight_requests_need_no_token(edge: Edge) -> None:

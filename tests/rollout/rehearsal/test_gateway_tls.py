@@ -33,12 +33,24 @@ spec:
   servers: [{servers}]
 """
 SHOP, ADMIN, LATE = "shop.example.com", "admin.example.com", "late.example.com"
+FORWARDED: Final = "forwarded.example.com"
 #: The route of a host that only answers.
 ANSWER: Final = """\
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {{name: {name}, namespace: shop}}
 spec: {{hosts: [{host}], gateways: [{gateway}], http: [{{directResponse: {{status: {status}}}}}]}}
+"""
+#: Routes of connections: by the name in the handshake, and of a port.
+CONNECTIONS: Final = f"""\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: connections, namespace: shop}}
+spec:
+  hosts: [{FORWARDED}]
+  gateways: [edge]
+  tls: [{{match: [{{sniHosts: [{FORWARDED}]}}], route: [{{destination: {{host: reviews}}}}]}}]
+  tcp: [{{match: [{{port: 9000}}], route: [{{destination: {{host: reviews}}}}]}}]
 """
 
 
@@ -47,6 +59,8 @@ def mesh() -> tuple[list[str], list[str]]:
     servers = [
         SERVER.format(name="shop", host=SHOP, mode="SIMPLE"),
         SERVER.format(name="admin", host=ADMIN, mode="MUTUAL"),
+        SERVER.format(name="forwarded", host=FORWARDED, mode="PASSTHROUGH"),
+        '{port: {number: 9000, name: tcp, protocol: TCP}, hosts: ["*"]}',
     ]
     late = [
         # Another Gateway has the first of its hosts already.
@@ -60,6 +74,7 @@ def mesh() -> tuple[list[str], list[str]]:
         ANSWER.format(name="admin", host=ADMIN, gateway="edge", status=201),
         ANSWER.format(name="again", host=ADMIN, gateway="second", status=202),
         ANSWER.format(name="late", host=LATE, gateway="second", status=203),
+        CONNECTIONS,
     ]
 
 
@@ -131,6 +146,22 @@ async def test_a_client_without_a_certificate_is_refused_where_one_is_demanded(
     assert await status(without_certificate(entrance(running, SHOP))) == 200
     with pytest.raises(aiohttp.ClientError):
         await status(without_certificate(entrance(running, ADMIN)))
+
+
+async def test_connections_that_are_forwarded_are_named(running: Rehearsal) -> None:
+    found = [each for each in running.notes if "Gateway shop/edge" in each]
+
+    assert [each.split(":")[1].split()[-1] for each in found] == [
+        "spec.servers[0].tls",
+        "spec.servers[1].tls",
+        "spec.servers[2].tls",
+        "spec.servers[3].port.protocol",
+    ]
+    # They reach a pod, which speaks plaintext.
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await status(entrance(running, FORWARDED))
+    stats = await running.admin.stats(r"^cluster\.outbound_9080_reviews_shop\.upstream_cx_total$")
+    assert sum(map(int, stats.values())) == 1
 
 
 async def test_the_command_for_curl_shows_the_clients_certificate(running: Rehearsal) -> None:
