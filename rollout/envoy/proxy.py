@@ -9,8 +9,10 @@ from typing import Final
 
 #: Istio's root namespace. Rules in it apply where no nearer rule does.
 ROOT_NAMESPACE: Final = "istio-system"
+#: On the pods that Istio runs for a Gateway of the Gateway API: its name.
+GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 #: The service account of the ingress gateway that istioctl installs.
-INGRESS_ACCOUNT: Final = "istio-ingressgateway-service-account"
+_INGRESS_ACCOUNT: Final = "istio-ingressgateway-service-account"
 _DEFAULT_ACCOUNT: Final = "default"
 
 
@@ -37,9 +39,12 @@ class Proxy:
         cls,
         labels: Mapping[str, str],
         namespace: str = ROOT_NAMESPACE,
-        service_account: str = INGRESS_ACCOUNT,
+        service_account: str | None = None,
     ) -> Proxy:
-        return cls(ProxyKind.GATEWAY, namespace, labels, service_account)
+        """Return a gateway; by default, its service account is the one that Istio gives it."""
+        name = labels.get(GATEWAY_NAME)
+        account = f"{name}-istio" if name else _INGRESS_ACCOUNT
+        return cls(ProxyKind.GATEWAY, namespace, labels, service_account or account)
 
     @classmethod
     def sidecar(

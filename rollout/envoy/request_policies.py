@@ -12,11 +12,9 @@ from .age import oldest_first
 from .authorization_rules import NEVER, rbac_policy
 from .configuration import Objects, Resource
 from .protobuf_json import extension
-from .proxy import ROOT_NAMESPACE
+from .proxy import GATEWAY_NAME, ROOT_NAMESPACE
 from .token_filter import token_filter
 
-#: On the pods of a gateway that belongs to the Gateway API: the name of its Gateway.
-_GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 _GATEWAY_API: Final = ("gateway.networking.k8s.io", "Gateway")
 _RBAC: Final = "envoy.filters.http.rbac"
 _RBAC_MESSAGE: Final = "envoy.extensions.filters.http.rbac.v3.RBAC"
@@ -64,7 +62,7 @@ def _applies(policy: Policy, namespace: str, labels: Mapping[str, str]) -> bool:
     if targets:
         # Only gateways of the Gateway API, and waypoints, are targets.
         return policy.namespace == namespace and any(
-            (each.group, each.kind, each.name) == (*_GATEWAY_API, labels.get(_GATEWAY_NAME))
+            (each.group, each.kind, each.name) == (*_GATEWAY_API, labels.get(GATEWAY_NAME))
             for each in targets
         )
     return spec.selector is None or spec.selector.match_labels.items() <= labels.items()

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from rollout.envoy.configuration import Resource
+from rollout.envoy.proxy import GATEWAY_NAME, Proxy
 from rollout.envoy.request_policies import request_filters
 from tests.rollout.envoy.example_mesh import documents, read_objects
 
@@ -277,10 +278,25 @@ def test_a_policy_applies_to_its_namespace_its_selection_or_from_the_root_to_all
 def test_a_target_is_a_gateway_of_the_gateway_api() -> None:
     reference = "{group: gateway.networking.k8s.io, kind: Gateway, name: edge}"
     text = policy(f"{{targetRefs: [{reference}], rules: [{{}}]}}")
-    name = "gateway.networking.k8s.io/gateway-name"
 
-    assert filters(text, labels={name: "edge"})
-    assert filters(text, labels={name: "other"}) == filters(text) == []
+    assert filters(text, labels={GATEWAY_NAME: "edge"})
+    assert filters(text, labels={GATEWAY_NAME: "other"}) == filters(text) == []
+
+
+@pytest.mark.parametrize(
+    ("proxy", "identity"),
+    [
+        (
+            Proxy.gateway({"istio": "ingressgateway"}),
+            "istio-system/sa/istio-ingressgateway-service-account",
+        ),
+        (Proxy.gateway({GATEWAY_NAME: "kv"}, "istio-ingress"), "istio-ingress/sa/kv-istio"),
+        (Proxy.gateway({}, "edge", "in"), "edge/sa/in"),
+        (Proxy.sidecar("shop"), "shop/sa/default"),
+    ],
+)
+def test_a_proxy_has_the_identity_of_its_account(proxy: Proxy, identity: str) -> None:
+    assert proxy.identity == f"spiffe://cluster.local/ns/{identity}"
 
 
 def test_an_allow_policy_without_rules_allows_nothing() -> None:
