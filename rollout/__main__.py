@@ -43,6 +43,7 @@ COMMANDS: Final = {
         "roll out on this machine: the same manifests, a real Envoy, no cluster", "rehearse"
     ),
     "run": _Entry("roll out a release in a cluster, and roll back if the canary is worse", "run"),
+    "judge": _Entry("answer over HTTP whether a canary is worse, for other controllers", "judge"),
     "status": _Entry("show the step, the requests and the evidence of a rollout", "status"),
     "pause": _Entry(
         "stay at the current step; a bad canary is still rolled back", "control_commands", "PAUSE"

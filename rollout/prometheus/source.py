@@ -37,12 +37,17 @@ class PrometheusSource:
     """A Source that makes one instant query of raw counters per reading."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, server: PrometheusServer, query: Query
+        self,
+        session: aiohttp.ClientSession,
+        server: PrometheusServer,
+        query: Query,
+        promql: str | None = None,
     ) -> None:
+        """``promql`` is the expression to send, if it is not that of ``build_promql``."""
         self._session = session
         self._server = server
         self._query = query
-        self._promql = build_promql(query)
+        self._promql = promql or build_promql(query)
         #: Requests of the last reading that belong to neither release (Istio: "unknown").
         self.unattributed = 0
 
@@ -86,10 +91,12 @@ class PrometheusSource:
 
 
 @contextlib.asynccontextmanager
-async def open_source(server: PrometheusServer, query: Query) -> AsyncIterator[PrometheusSource]:
+async def open_source(
+    server: PrometheusServer, query: Query, promql: str | None = None
+) -> AsyncIterator[PrometheusSource]:
     """Open a source until the block ends; the first query is sent by the first ``read``."""
     headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=server.timeout_seconds), headers=headers
     ) as session:
-        yield PrometheusSource(session, server, query)
+        yield PrometheusSource(session, server, query, promql)

@@ -60,6 +60,7 @@ SECTIONS = {
     "lint": ["lint"],
     "rehearse": ["rehearse", COMMON],
     "run": ["run", COMMON],
+    "judge": ["judge"],
     **{
         command: ["status, pause, resume, abort", COMMON]
         for command in ("status", "pause", "resume", "abort")
