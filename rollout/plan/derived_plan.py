@@ -172,7 +172,7 @@ def _refuse_controllers(resources: Sequence[Resource], chosen: Resource) -> None
 
 def _leads_to_both(route: HttpRoute, releases: Releases) -> bool:
     arms = _arms(route, releases)
-    if not set(Arm) <= set(arms):
+    if not set(BOTH) <= set(arms):
         return False
     others = None in arms
     return not others or any(
