@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "rehearse": _Entry(
         "roll out on this machine: the same manifests, a real Envoy, no cluster", "rehearse"
     ),
+    "plan": _Entry("forecast a rollout: how likely each verdict is, and how long it takes", "plan"),
     "run": _Entry("roll out a release in a cluster, and roll back if the canary is worse", "run"),
     "judge": _Entry("answer over HTTP whether a canary is worse, for other controllers", "judge"),
     "status": _Entry("show the step, the requests and the evidence of a rollout", "status"),

@@ -272,7 +272,7 @@ async def _poll(name: str, live: _Live) -> None:
         while True:
             try:
                 live.comparison.observe(await source.read())
-            except SourceFailed as failed:
+            except (SourceFailed, ValueError) as failed:  # ValueError: counts that can't be true
                 live.comparison.fail(str(failed))
             live.polled.set()
             try:

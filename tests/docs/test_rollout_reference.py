@@ -60,6 +60,7 @@ SECTIONS = {
     "lint": ["lint"],
     "rehearse": ["rehearse", COMMON],
     "run": ["run", COMMON],
+    "plan": ["plan", COMMON],
     "judge": ["judge"],
     **{
         command: ["status, pause, resume, abort", COMMON]
