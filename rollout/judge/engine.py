@@ -10,24 +10,29 @@ from ..evidence import Evidence
 from ..evidence.counts import CounterSnapshot, Counts, Window
 from ..evidence.objective import Objective
 from ..evidence.windows import increase
+from ..runner.decisions import Reason
 from ..runner.event_recorder import e_values_of, thresholds_of
 
 #: A longer window, after an outage of Prometheus for example, is not used: the other controller may
 #: have changed the weights within it.
 LONGEST_WINDOW_SECONDS: Final = 300.0
 
+#: What can be proven against a canary.
+AGAINST: Final = (Reason.HARM, Reason.BREACH)
+
 
 @dataclass(frozen=True, slots=True)
 class Values:
     """What the evidence says: e-values and thresholds by the name of the test, and its verdicts.
 
-    ``worst`` is the part that shows the most harm: ``errors``, or a latency such as ``0.25s``.
+    ``against`` is one of AGAINST if the canary is proven to be bad, else None. ``proven`` is True
+    if it is proven to be good. ``worst`` is the part that shows the most harm: ``errors``, or a
+    latency such as ``0.25s``.
     """
 
     e_values: Mapping[str, float]
     thresholds: Mapping[str, float]
-    harmful: bool
-    breached: bool
+    against: Reason | None
     mismatched: bool
     proven: bool
     worst: str
@@ -66,8 +71,7 @@ class ComparedEvidence:
         return Values(
             e_values={kind: getattr(found, kind) for kind in kinds},
             thresholds={kind: getattr(thresholds, kind) for kind in kinds},
-            harmful=evidence.harmful,
-            breached=evidence.breached,
+            against=_against(evidence),
             mismatched=evidence.mismatched,
             proven=evidence.proven,
             worst=evidence.worst,
@@ -89,3 +93,9 @@ class ComparedEvidence:
     ) -> ComparedEvidence:
         """Restore what ``dump`` returned; raise ValueError if it belongs to another objective."""
         return cls(objective, share, Evidence.load(objective, saved))
+
+
+def _against(evidence: Evidence) -> Reason | None:
+    if evidence.harmful:
+        return Reason.HARM
+    return Reason.BREACH if evidence.breached else None

@@ -12,16 +12,13 @@ from ..evidence.counts import Counts
 from ..evidence.objective import Objective
 from ..runner.decisions import Reason
 from ..runner.reasons import explain_hold
-from .engine import Values
+from .engine import AGAINST, Values
 
-#: Verdicts that roll a release back.
-BAD: Final = frozenset({Reason.HARM, Reason.BREACH})
 #: Verdicts with which a release may get more requests, or all.
 MAY_ADVANCE: Final = frozenset({Reason.GOOD, Reason.NOT_PROVEN})
 #: Every verdict.
 VERDICTS: Final = (
-    Reason.HARM,
-    Reason.BREACH,
+    *AGAINST,
     Reason.NO_DATA,
     Reason.OUTAGE,
     Reason.MISMATCH,
@@ -67,7 +64,7 @@ class Verdict:
     def opens(self, gate: Gate) -> bool:
         """Return True if a gate says yes."""
         if gate is Gate.ROLLBACK:
-            return self.word in BAD
+            return self.word in AGAINST
         return self.word in MAY_ADVANCE if gate is Gate.ADVANCE else self.word is Reason.GOOD
 
     @property
@@ -82,13 +79,8 @@ def judge(facts: Facts) -> Verdict:
     then: whatever happens now is not seen.
     """
     values = facts.values
-    if values.harmful:
-        return Verdict(Reason.HARM, _describe_harm(values))
-    if values.breached:
-        allowed = _percent(facts.objective.error_ratio)
-        return Verdict(
-            Reason.BREACH, f"the canary fails more than {allowed} of its requests, with all traffic"
-        )
+    if values.against is not None:
+        return Verdict(values.against, _describe_harm(values.against, facts))
     if missing := _missing_data(facts):
         return Verdict(Reason.NO_DATA, missing)
     if facts.both_fail:
@@ -141,8 +133,12 @@ def _missing_data(facts: Facts) -> str:
     return ""
 
 
-def _describe_harm(values: Values) -> str:
+def _describe_harm(word: Reason, facts: Facts) -> str:
+    values = facts.values
     stable, canary = values.stable, values.canary
+    if word is Reason.BREACH:
+        allowed = _percent(facts.objective.error_ratio)
+        return f"the canary fails more than {allowed} of its requests, with all traffic"
     if values.worst == "errors":
         return (
             "the canary fails more of its requests than the stable release does:"
