@@ -53,17 +53,21 @@ class PrometheusSource:
 
     async def read(self) -> CounterSnapshot:
         """Return all counters; raise SourceFailed if they can't be read."""
-        status, body = await self._post()
+        status, body = await self.post("query", query=self._promql)
         found = aggregate(parse_response(status, body), self._query, self._server.stale_seconds)
         self.unattributed = found.unattributed
         return found.reading
 
-    async def _post(self) -> tuple[int, bytes]:
+    async def post(self, endpoint: str, **parameters: str) -> tuple[int, bytes]:
+        """Send a query to ``query`` or ``query_range``; return the status and the body.
+
+        Raise SourceFailed if there is no response in time, or if it is too large.
+        """
         url, seconds = self._server.url, self._server.timeout_seconds
         try:
             async with self._session.post(
-                f"{url.rstrip('/')}/api/v1/query",
-                data={"query": self._promql, "timeout": f"{seconds:g}s"},
+                f"{url.rstrip('/')}/api/v1/{endpoint}",
+                data={**parameters, "timeout": f"{seconds:g}s"},
                 allow_redirects=False,
             ) as response:
                 if 300 <= response.status < 400:

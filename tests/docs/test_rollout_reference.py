@@ -61,6 +61,7 @@ SECTIONS = {
     "rehearse": ["rehearse", COMMON],
     "run": ["run", COMMON],
     "plan": ["plan", COMMON],
+    "backtest": ["backtest", COMMON],
     "judge": ["judge"],
     **{
         command: ["status, pause, resume, abort", COMMON]
