@@ -21,7 +21,7 @@ GATEWAY: Final = "gateway"
 _DOWNSTREAM_REQUESTS: Final = r"^http\..*\.downstream_rq_(total|active)$"
 _ADMIN_PREFIX: Final = "http.admin."
 #: How long to wait for entries that Envoy has not flushed yet.
-_LOG_LAG_SECONDS: Final = 2.0
+_LOG_LAG_SECONDS: Final = 5.0
 
 
 class ArmCounts:
