@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,11 @@ class Service:
             "objective": {"slow": ["100ms", "500ms"]},
             "interval": "1s",
         }
+
+    def serve_badly(self) -> None:
+        """Count requests of both releases, of which the canary fails a fifth."""
+        self.serve("stable", 90)
+        self.serve("canary", 10, 2)
 
     def serve(self, track: str, requests: int, failures: int = 0) -> None:
         """Count more requests of a release; the first ones start its pod."""
@@ -92,6 +97,16 @@ class Judge:
             return shown if counted == requests else None
 
         return until(look, seconds=SECONDS, what=f"{requests} of {name}")
+
+    def until_verdict(self, name: str, word: str, serve: Callable[[], None]) -> Any:
+        """Call ``serve`` until a comparison has this verdict: one window alone proves little."""
+
+        def look() -> Any:
+            serve()
+            shown = self.show(name)
+            return shown if shown["verdict"] == word else None
+
+        return until(look, seconds=SECONDS, what=f"{word} of {name}")
 
     def until_read(self, name: str) -> None:
         """Wait until a reading succeeded: requests that are counted later are evidence."""

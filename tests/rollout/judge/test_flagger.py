@@ -85,9 +85,7 @@ def test_a_harmful_canary_is_rolled_back_and_gets_no_more(judge: Judge, service:
     begin(judge, service)
     assert call(judge, INCREASE)
 
-    service.serve("canary", 100, 20)
-    service.serve("stable", 900, 1)
-    judge.until_counted("kv", stable=1900, canary=100)
+    judge.until_verdict("kv", "harm", service.serve_badly)
 
     assert call(judge, ROLLBACK)
     assert not call(judge, INCREASE)

@@ -55,6 +55,11 @@ class Observed:
         }
         self.comparison.observe(CounterSnapshot(self.clock.now, counts, {}))
 
+    def serve_badly(self) -> None:
+        """Serve a minute in which the canary fails a fifth: one window alone proves little."""
+        for _ in range(12):
+            self.serve(Counts(90, 0), Counts(10, 2))
+
     @property
     def shown(self) -> Any:
         return json.loads(json.dumps(self.comparison.describe("kv"), allow_nan=False))
@@ -68,7 +73,6 @@ class Observed:
     [
         ((900, 1), (100, 0), "not-proven", {"advance"}),
         ((900, 1), (600, 0), "good", {"advance", "promote"}),
-        ((900, 1), (100, 20), "harm", {"rollback"}),
         ((900, 200), (100, 22), "both-fail", set()),
         ((900, 30), (600, 20), "not-proven", {"advance"}),
         ((900, 1), (0, 0), "no-data", set()),
@@ -85,6 +89,15 @@ def test_a_verdict_opens_its_gates(
 
     assert observed.shown["verdict"] == word
     assert {gate for gate, is_open in observed.opens().items() if is_open} == gates
+
+
+def test_harm_opens_the_way_back_alone() -> None:
+    observed = Observed()
+
+    observed.serve_badly()
+
+    assert observed.shown["verdict"] == "harm"
+    assert observed.opens() == {"advance": False, "promote": False, "rollback": True}
 
 
 def test_the_first_share_needs_requests_of_the_stable_release_alone() -> None:
@@ -114,7 +127,7 @@ def test_the_first_share_waits_for_recent_requests() -> None:
 def test_old_data_is_no_data_but_harm_stays_proven() -> None:
     good, bad = Observed(), Observed()
     good.serve(Counts(900, 1), Counts(600, 0))
-    bad.serve(Counts(900, 1), Counts(100, 20))
+    bad.serve_badly()
     for each in (good, bad):
         each.clock.now += 61
 
