@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..evidence.objective import Objective
 from ..lint.findings import Severity
 from ..lint.kustomize import CouldNotRun, find_kustomization
 from ..lint.linter import Bundle, Report, lint
@@ -162,19 +161,13 @@ def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Resource
 
 def plan_of(name: str, spec: PlanFile, steps: tuple[Step, ...]) -> Plan:
     """Return a plan with the fields of a plan file and these steps."""
-    objective = spec.objective
     return Plan(
         name=name,
         strategy=spec.kind,
         stable=spec.stable,
         canary=spec.canary,
         steps=steps,
-        objective=Objective(
-            error_ratio=objective.error_ratio,
-            slow_seconds=tuple(each.total_seconds() for each in objective.slow),
-            false_rollback=objective.false_rollback,
-            false_promotion=objective.false_promotion,
-        ),
+        objective=spec.objective.objective,
         step_seconds=spec.step_time.total_seconds(),
         deadline_seconds=spec.deadline.total_seconds(),
         poll_seconds=spec.poll.total_seconds(),
