@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..gateway_api.objects import GatewayApiObjects
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
 from ..manifests.kubernetes import Service, Workload
@@ -33,7 +34,11 @@ class PodPort(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The applied objects: Istio's, and the Services and workloads that they name."""
+    """The applied objects: Istio's, and the Services and workloads that they name.
+
+    Those of the Gateway API are as they are applied: ``with_gateway_api`` adds what istiod makes of
+    them.
+    """
 
     virtual_services: tuple[VirtualService, ...]
     destination_rules: tuple[DestinationRule, ...]
@@ -43,6 +48,7 @@ class Objects:
     service_entries: tuple[ServiceEntry, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()
+    gateway_api: GatewayApiObjects = field(default_factory=GatewayApiObjects)
 
 
 class CertificateFiles(NamedTuple):

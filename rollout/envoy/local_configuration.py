@@ -12,6 +12,7 @@ from .clusters import Cluster, clusters
 from .configuration import Configuration, LocalAddresses, Objects, PodPort, Resource
 from .downstream_tls import server_transport_socket, with_certificate
 from .endpoints import Endpoint, load_assignment
+from .gateway_api import with_gateway_api
 from .gateway_routes import gateway_routes
 from .gateway_servers import GatewayServer, gateways_of, merge_servers
 from .listeners import gateway_listener, mesh_listener
@@ -45,6 +46,7 @@ def gateway_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy)
     A port that decrypts connections has one certificate for all its servers, and their routes: no
     server name (SNI) tells them apart.
     """
+    objects = with_gateway_api(objects)
     scope = Scope(objects, proxy)
     servers = _servers_by_port(objects, proxy)
     ports = [each for each in local.listeners if each in servers]
@@ -65,6 +67,7 @@ def mesh_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) ->
     ``kv:8080`` means port 8080 of kv. ``kv`` means its port 80, or its lowest port if it has no
     port 80. Other hosts than those of the mesh are not found (404).
     """
+    objects = with_gateway_api(objects)
     scope = Scope(objects, proxy)
     listeners = [mesh_listener(local.mesh)] if local.mesh else []
     routes = [_mesh_routes(scope)] if local.mesh else []
@@ -102,7 +105,7 @@ def _tls(servers: list[list[GatewayServer]], local: LocalAddresses) -> Resource 
 
 def _servers_by_port(objects: Objects, proxy: Proxy) -> Mapping[int, list[list[GatewayServer]]]:
     """Return the servers of each route configuration, by port."""
-    merged = merge_servers(gateways_of(proxy, objects.gateways))
+    merged = merge_servers(gateways_of(proxy, with_gateway_api(objects).gateways))
     found: dict[int, list[list[GatewayServer]]] = {}
     for name, servers in merged.by_routes.items():
         if name:

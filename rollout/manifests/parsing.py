@@ -1,4 +1,4 @@
-"""Parse one object of Istio's and report all of its field errors at once."""
+"""Parse one object of Istio's or the Gateway API's and report all of its field errors at once."""
 
 from __future__ import annotations
 
@@ -61,10 +61,18 @@ def is_istio(api_version: str) -> bool:
     return api_version.partition("/")[0].endswith(ISTIO_GROUP_SUFFIX)
 
 
+def is_modelled(api_version: str, kind: str) -> bool:
+    """Return True for Istio's API groups, and for the kinds of the Gateway API with a model."""
+    return is_istio(api_version) or (api_version.partition("/")[0], kind) in SUPPORTED
+
+
 def parse_manifest(
     document: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE
 ) -> ParsedManifest:
-    """Parse an object of Istio's. An object without a namespace gets ``default_namespace``."""
+    """Parse an object of Istio's or the Gateway API's.
+
+    An object without a namespace gets ``default_namespace``.
+    """
     group, _, version = str(document["apiVersion"]).partition("/")
     kind = str(document["kind"])
     if other := OTHERS.get((group, kind)):

@@ -16,10 +16,10 @@ from ..manifests.gateway import Gateway
 from ..manifests.hosts import expand_host, overlap
 from ..manifests.metadata import IstioObject
 from ..manifests.not_modelled import NotModelledField
-from ..manifests.parsing import is_istio, parse_manifest
+from ..manifests.parsing import is_modelled, parse_manifest
 from ..manifests.service_entry import ServiceEntry
 from ..manifests.virtual_service import VirtualService
-from .applied_manifests import title_of
+from .applied_manifests import kind_of, title_of
 from .errors import NotRehearsable
 
 #: Istio's root namespace: what is in it applies to the whole mesh.
@@ -78,7 +78,7 @@ def _risks(
             if field.marker.changes_requests:
                 yield Risk(title, "VirtualService", field)
     for document in documents:
-        parsed = parse_manifest(document) if is_istio(str(document["apiVersion"])) else None
+        parsed = parse_manifest(document) if is_modelled(*kind_of(document)) else None
         if parsed and parsed.manifest and scope.meets(parsed.manifest):
             for field in parsed.not_modelled:
                 if field.marker.changes_requests:
