@@ -18,6 +18,7 @@ from .kinds import ISTIO_GROUP_SUFFIX, OTHERS, SUPPORTED, SupportedKind
 from .metadata import DEFAULT_NAMESPACE, IstioObject
 from .not_modelled import NotModelledField
 from .strict_model import ConvertedFrom, StrictModel, models_of
+from .untyped import mapping_or_empty, text_or_none
 
 _REASONS: Final = {reason.value: reason for reason in Reason}
 #: The beginnings or ends of pydantic's error types for a value of the right type, out of range.
@@ -92,8 +93,7 @@ def parse_manifest(
 
 
 def _validated(model: type[IstioObject], document: Mapping[str, Any]) -> IstioObject:
-    metadata = document.get("metadata")
-    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    namespace = text_or_none(mapping_or_empty(document.get("metadata")).get("namespace"))
     return model.model_validate_json(
         json.dumps(document), context={"namespace": namespace}
     ).with_paths()
