@@ -38,9 +38,11 @@ def add_release_arguments(parser: argparse.ArgumentParser) -> None:
             " tallykv)",
         )
     add(
+        "--route",
         "--virtual-service",
         metavar="NAME",
-        help="the VirtualService to change, if several have a route to both releases",
+        help="the VirtualService, HTTPRoute or GRPCRoute to change, if several have a route to"
+        " both releases",
     )
 
 
@@ -61,13 +63,13 @@ async def load_rehearsed(arguments: argparse.Namespace) -> tuple[LoadedPlan, Com
             arguments.plan,
             stable=stable,
             canary=canary,
-            virtual_service=arguments.virtual_service,
+            route=arguments.route,
             prerequisites=arguments.prerequisites,
             namespace=arguments.namespace,
         )
         return loaded, commands
-    if arguments.virtual_service:
-        raise UsageError("--virtual-service: the plan's steps have their VirtualService")
+    if arguments.route:
+        raise UsageError("--route: the plan's steps have their routes")
     loaded = await load_plan_of(arguments)
     known = releases_in(loaded.resources)
     own = {Arm.STABLE: loaded.plan.stable, Arm.CANARY: loaded.plan.canary}
