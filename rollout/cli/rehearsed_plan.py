@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..evidence.counts import Arm
-from ..plan.derived_plan import has_plan_layout, load_derived_plan, releases_in
+from ..plan.derived_plan import (
+    has_plan_layout,
+    load_controlled_plan,
+    load_derived_plan,
+    releases_in,
+)
 from ..plan.loading import LoadedPlan
 from .arguments import load_plan_of, parse_command
 from .exit_codes import UsageError
@@ -68,6 +73,17 @@ async def load_rehearsed(arguments: argparse.Namespace) -> tuple[LoadedPlan, Com
             namespace=arguments.namespace,
         )
         return loaded, commands
+    if not names and not has_plan_layout(arguments.plan):
+        controlled = await asyncio.to_thread(
+            load_controlled_plan,
+            arguments.plan,
+            prerequisites=arguments.prerequisites,
+            namespace=arguments.namespace,
+        )
+        if controlled:
+            for each in controlled.warnings:
+                sys.stderr.write(f"note: {each}\n")
+            return controlled, commands
     if arguments.route:
         raise UsageError("--route: the plan's steps have their routes")
     loaded = await load_plan_of(arguments)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from ..evidence.counts import Arm
-from ..lint.argo_rollout import edited_routes
+from ..lint.argo_rollout import edited_routes, rollouts
 from ..lint.flagger_canary import flagger_canaries
 from ..lint.linter import Bundle, lint
 from ..lint.resource import Resource, ResourceId
@@ -20,6 +21,9 @@ from ..manifests.kubernetes import Service
 from ..manifests.parsing import parse_manifest
 from ..manifests.service_entry import ServiceEntry
 from ..manifests.weighted_rules import Routes, WeightedRule, weighted_rules
+from .argo_release import argo_release
+from .controlled_release import applied, needed
+from .flagger_release import flagger_release
 from .loading import LoadedPlan, plan_of, refuse_errors, resources_of
 from .model import Step
 from .plan_file import NAME, PlanFile, PlanInvalid
@@ -71,11 +75,58 @@ def load_derived_plan(
         raise PlanInvalid(f"--stable and --canary are both {stable}; name two releases")
     chosen = _choose(resources, stable, canary, route)
     _refuse_controllers(resources, chosen)
-    steps = tuple(
-        _step(chosen, percent, Releases(stable, canary, chosen.namespace))
-        for percent in PERCENTAGES
+    return _planned(path, chosen, resources, Releases(stable, canary, chosen.namespace))
+
+
+def load_controlled_plan(
+    path: str, *, prerequisites: Sequence[str] = (), namespace: str = "default"
+) -> LoadedPlan | None:
+    """Derive the steps of a rollout from the only Rollout or Canary of a directory.
+
+    Return None if it has none of them; raise PlanInvalid or CouldNotRun.
+    """
+    bundles, known = collect([path]), collect(prerequisites)
+    parser = ResourceParser(Schemas(None), namespace)
+    resources = _applied(parser, bundles, known)
+    canaries = list(flagger_canaries(resources))
+    owners = [*rollouts(resources), *(each.resource for each in canaries)]
+    if not owners:
+        return None
+    refuse_errors(lint(bundles, parser, existing=known))
+    if len(owners) > 1:
+        raise PlanInvalid(
+            f"{', '.join(map(_title, owners))}: a rehearsal runs one of them; name the directory of"
+            " one"
+        )
+    release = (
+        flagger_release(canaries[0], resources) if canaries else argo_release(owners[0], resources)
     )
-    plan = plan_of(Path(path).resolve().name, PlanFile(stable=stable, canary=canary), steps)
+    cluster = applied(release, resources, parser)
+    kind, route_namespace, name = release.routes
+    chosen = needed(cluster, release.owner, kind, name, route_namespace)
+    loaded = _planned(
+        path,
+        chosen,
+        cluster,
+        Releases(release.stable, release.canary, chosen.namespace),
+        release.percentages,
+        release.rules,
+    )
+    title = _title(release.owner)
+    return replace(loaded, warnings=tuple(f"{title}: {each}" for each in release.notes))
+
+
+def _planned(
+    path: str,
+    chosen: Resource,
+    resources: Sequence[Resource],
+    releases: Releases,
+    percentages: Sequence[int] = PERCENTAGES,
+    rules: frozenset[str] = frozenset(),
+) -> LoadedPlan:
+    steps = tuple(_step(chosen, percent, releases, rules) for percent in percentages)
+    spec = PlanFile(stable=releases.stable, canary=releases.canary)
+    plan = plan_of(Path(path).resolve().name, spec, steps)
     return LoadedPlan(plan, tuple(each for each in resources if each is not chosen))
 
 
@@ -199,13 +250,18 @@ def _written_rules(document: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         yield rule.get("route") or rule.get("backendRefs") or []
 
 
-def _step(resource: Resource, percent: int, releases: Releases) -> Step:
-    """Return the routes with the canary's percentage of what the two releases get."""
+def _step(
+    resource: Resource, percent: int, releases: Releases, names: frozenset[str] = frozenset()
+) -> Step:
+    """Return the routes with the canary's percentage of what the two releases get.
+
+    ``names`` are those of the rules that change, empty for all.
+    """
     assert isinstance(resource.istio_object, Routes)  # noqa: S101 - chosen as one
     document: dict[str, Any] = copy.deepcopy(dict(resource.document))
     rules = weighted_rules(resource.istio_object)
     for written, rule in zip(_written_rules(document), rules, strict=True):
-        if not _leads_to_both(rule, releases):
+        if not _leads_to_both(rule, releases) or (names and rule.name not in names):
             continue
         arms = _arms(rule, releases)
         if any(arms.count(arm) > 1 for arm in Arm):
