@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..evidence.counts import Arm
+from ..evidence.counts import BOTH
 from ..lint.resource import Resource
 from ..plan.model import Plan, Strategy
 from ..rehearsal.pod_specs import PodOptions, has_tallykv
@@ -143,7 +143,7 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
             replicas=arguments.replicas,
             commands=commands,
             stub=arguments.stub,
-            environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in Arm},
+            environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in BOTH},
         ),
         rate=arguments.rate,
         mix=build_request_mix(plan, arguments.request or default, arguments.rate),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from ..evidence.counts import Arm
+from ..evidence.counts import BOTH, Arm
 from ..plan.derived_plan import (
     has_plan_layout,
     load_controlled_plan,
@@ -21,7 +21,7 @@ from .arguments import load_plan_of, parse_command
 from .exit_codes import UsageError
 
 Commands = Mapping[Arm, tuple[str, ...]]
-_ARMS: Final = tuple(Arm)
+_ARMS: Final = BOTH
 
 
 def add_release_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Arm(StrEnum):
-    """The two releases that are compared: the one in production, and the new one."""
+    """Who answered a request: the release in production, a copy of it, the new one, or none.
+
+    ``BASELINE`` runs the old release in as many pods as the canary, as young as the canary's, and
+    with the canary's share of the requests. ``NEITHER`` counts requests that reached no release.
+    """
 
     STABLE = "stable"
+    BASELINE = "baseline"
     CANARY = "canary"
+    NEITHER = "neither"
+
+
+#: The two releases that every rollout has.
+BOTH: Final = (Arm.STABLE, Arm.CANARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +58,20 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class CounterSnapshot:
-    """The values of all counters at one time; ``at`` is the Unix time in seconds of the values.
+    """What is known of all counters at one time; ``at`` is that time, in Unix seconds.
 
-    ``started`` holds the Unix time at which an instance started to count, where it is known.
+    ``sampled`` holds the Unix time of each series' own values, where it is known; the others are as
+    old as the snapshot. ``started`` holds the Unix time at which an instance started to count,
+    where it is known. All times are those of one clock: the one of the system that sampled.
+    ``paired`` is True if an instance counts the requests of all releases, as a proxy does; False if
+    it counts those of its own release, as a pod does.
     """
 
     at: float
     counts: Mapping[Series, Counts]
     started: Mapping[Series, float]
+    sampled: Mapping[Series, float] = field(default_factory=dict)
+    paired: bool = True
 
 
 @dataclass(frozen=True, slots=True)

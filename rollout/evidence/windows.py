@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .counts import Arm, CounterSnapshot, Counts, Series, Window
@@ -20,7 +20,7 @@ class PreviousSnapshot(CounterSnapshot):
     ``last_seen`` holds, for each series, the Unix time of the last snapshot that contained it.
     """
 
-    last_seen: Mapping[Series, float]
+    last_seen: Mapping[Series, float] = field(default_factory=dict)
 
 
 def increase(
@@ -70,7 +70,7 @@ def _as_previous(snapshot: CounterSnapshot) -> PreviousSnapshot:
     if isinstance(snapshot, PreviousSnapshot):
         return snapshot
     last_seen = dict.fromkeys(snapshot.counts, snapshot.at)
-    return PreviousSnapshot(snapshot.at, snapshot.counts, snapshot.started, last_seen)
+    return PreviousSnapshot(snapshot.at, snapshot.counts, snapshot.started, last_seen=last_seen)
 
 
 def _empty(at: float, edges: int) -> Window:

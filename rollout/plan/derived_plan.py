@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..evidence.counts import Arm
+from ..evidence.counts import BOTH, Arm
 from ..lint.argo_rollout import edited_routes, rollouts
 from ..lint.flagger_canary import flagger_canaries
 from ..lint.linter import Bundle, lint
@@ -231,7 +231,7 @@ def _refuse_controllers(resources: Sequence[Resource], chosen: Resource) -> None
 
 def _leads_to_both(rule: WeightedRule, releases: Releases) -> bool:
     arms = _arms(rule, releases)
-    if not set(Arm) <= set(arms):
+    if not set(BOTH) <= set(arms):
         return False
     others = None in arms
     return not others or any(
@@ -264,7 +264,7 @@ def _step(
         if not _leads_to_both(rule, releases) or (names and rule.name not in names):
             continue
         arms = _arms(rule, releases)
-        if any(arms.count(arm) > 1 for arm in Arm):
+        if any(arms.count(arm) > 1 for arm in BOTH):
             raise PlanInvalid(
                 f"{_title(resource)}: {rule.path} has a release twice; leave one destination of"
                 " each"

@@ -27,13 +27,15 @@ class Step:
     """One VirtualService, HTTPRoute or GRPCRoute to apply.
 
     ``share`` is the ratio of requests to the canary, 0 to 1. It is None if request headers, not
-    weights, select the release.
+    weights, select the release. ``baseline_share`` is the ratio of requests to the baseline, 0 if
+    there is none.
     """
 
     name: str
     share: float | None
     routes: Routes
     document: Mapping[str, Any]
+    baseline_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class Plan:
     smoke_tests: tuple[SmokeTest, ...] = ()
     #: None if no request selects the canary by itself.
     canary_requests: CanaryRequests | None = None
+    #: A subset or Service that runs the old release in pods as young as the canary's, or None.
+    baseline: str | None = None
+    #: How long, in seconds, new pods are slow: their latencies count only after it. With a baseline
+    #: they always count, because its pods are as young.
+    warm_up_seconds: float = 60.0
 
     @property
     def releases(self) -> Releases:

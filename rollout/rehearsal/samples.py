@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..evidence.counts import Arm
+from ..evidence.counts import BOTH, Arm
 from ..plan.releases import Releases
 from ..report.samples import ArmSample, Sample
 from .access_log import AccessLogEntry, RequestCounts
@@ -56,7 +56,7 @@ class SampleRecorder:
         second = int(self._clock())
         if second not in self._seconds:
             self._seconds[second] = {
-                each: _ArmSecond(RequestCounts(self._slow_seconds)) for each in Arm
+                each: _ArmSecond(RequestCounts(self._slow_seconds)) for each in BOTH
             }
         self._shares[second] = self.share
         self._seconds[second][arm].add(entry)

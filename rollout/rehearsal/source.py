@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
+from ..evidence.counts import BOTH, Arm, CounterSnapshot, Counts, Series
 from ..plan.releases import Releases
 from ..runner.ports import SourceFailed
 from .access_log import AccessLog, AccessLogEntry, RequestCounts
@@ -33,7 +33,7 @@ class ArmCounts:
 
     def __init__(self, releases: Releases, slow_seconds: tuple[float, ...]) -> None:
         self._releases = releases
-        self._counts = {arm: RequestCounts(slow_seconds) for arm in Arm}
+        self._counts = {arm: RequestCounts(slow_seconds) for arm in BOTH}
         self.unattributed = RequestCounts(slow_seconds)
 
     def observe(self, entry: AccessLogEntry) -> None:

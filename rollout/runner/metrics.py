@@ -11,13 +11,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from ..evidence.counts import Arm, Counts
+from ..evidence.counts import BOTH, Arm, Counts
 from .events import VERDICTS, Event, EventKind, EvidenceValues
 
 #: The largest number of hold reasons with a series of their own; further ones count as "other".
 _MAX_REASONS: Final = 20
 _KINDS: Final = ("harm", "merit", "breach", "mismatch")
-_TRACKS: Final = tuple(Arm)
+_TRACKS: Final = BOTH
 
 
 class RolloutMetrics:

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.reports.releases import AnswerKind
-from rollout.evidence.counts import Arm
+from rollout.evidence.counts import BOTH
 from rollout.rehearsal.rehearsal import rehearsing
 from tests.loadtest.round_robin import round_robin
 from tests.loadtest.runs import run_load, thresholds
@@ -125,7 +125,7 @@ async def test_locust_and_envoy_count_the_same_in_the_middle_of_a_canary(tmp_pat
 
     assert outcome.code == 0, outcome.output
     by_track = {track: int(row["requests"]) for (_, track), row in outcome.versions.items()}
-    assert by_track == {arm.value: counts[arm].requests for arm in Arm}
+    assert by_track == {arm.value: counts[arm].requests for arm in BOTH}
     assert sum(by_track.values()) == requests
     assert downstream == requests
     assert min(by_track.values()) > requests / 4

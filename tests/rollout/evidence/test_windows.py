@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
+from rollout.evidence.counts import BOTH, Arm, CounterSnapshot, Counts, Series, Window
 from rollout.evidence.windows import GONE_SECONDS, increase
 
 OLD = Series(Arm.STABLE, "old-1")
@@ -210,7 +210,7 @@ def test_the_canary_s_first_requests_at_a_known_proxy_count() -> None:
 
 def test_an_unknown_proxy_may_have_counted_long_before() -> None:
     before = snapshot(10, {OLD: counts(100)})
-    other = {Series(arm, "another"): counts(5000) for arm in Arm}
+    other = {Series(arm, "another"): counts(5000) for arm in BOTH}
 
     (window,) = windows(before, snapshot(20, {OLD: counts(190), **other}))
 
