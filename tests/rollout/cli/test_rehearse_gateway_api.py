@@ -66,6 +66,24 @@ def test_an_https_listener_has_a_certificate_of_the_rehearsal(tmp_path: Path) ->
     assert re.search(r"^clients: [1-9]\d* requests, 0 failed$", said.out, re.MULTILINE)
 
 
+def test_run_changes_only_virtual_services_in_a_cluster(tmp_path: Path) -> None:
+    directory = tmp_path / "plan"
+    for percent in (0, 100):
+        step = directory / "steps" / str(percent)
+        step.mkdir(parents=True)
+        split = backend("reviews-v1", 100 - percent), backend("reviews-v2", percent)
+        (step / "routes.yaml").write_text(api_route(*split))
+        (step / "kustomization.yaml").write_text("resources: [routes.yaml]\n")
+    (directory / "plan.yaml").write_text("{stable: reviews-v1, canary: reviews-v2}\n")
+    write(directory / "1-mesh", with_services())
+    (directory / "1-mesh" / "kustomization.yaml").write_text("resources: [all.yaml]\n")
+
+    refused = call("run", str(directory), "--prometheus", "http://127.0.0.1:9")
+
+    assert refused.code == 2
+    assert "the steps change HTTPRoute shop/reviews: in a cluster, run changes only" in refused.err
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
