@@ -23,7 +23,7 @@ _DOWNSTREAM_REQUESTS: Final = r"^http\..*\.downstream_rq_(total|active)$"
 #: Of listeners that the access log leaves out: Envoy's own, and the pods' sidecars.
 _NOT_LOGGED: Final = ("http.admin.", f"http.{INBOUND}")
 #: How long to wait for entries that Envoy has not flushed yet.
-_LOG_LAG_SECONDS: Final = 2.0
+_LOG_LAG_SECONDS: Final = 5.0
 
 
 class ArmCounts:

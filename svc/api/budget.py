@@ -33,7 +33,7 @@ class ByteBudget:
         self.held = 0
         self._rejected = rejected
         self._taken_since_collection = 0
-        #: Bytes that passed through memory since it was returned, and those at the last look.
+        #: Bytes that were let go since memory was returned, and those at the last look.
         self._passed = self._passed_before = 0
 
     def check(self, size: int) -> None:
@@ -49,7 +49,6 @@ class ByteBudget:
         counts objects, and a cycle of a few objects may keep a large body.
         """
         self.held += size
-        self._passed += size
         self._taken_since_collection += size
         if self._taken_since_collection > self.limit:
             self._taken_since_collection = 0
@@ -57,6 +56,7 @@ class ByteBudget:
 
     def release(self, size: int) -> None:
         self.held -= size
+        self._passed += size
 
     def count_passed(self, size: int) -> None:
         """Count bytes that arrived and may be dropped, such as a refused body."""
@@ -64,9 +64,11 @@ class ByteBudget:
 
     def return_memory(self) -> None:
         """Give freed memory back to the system if it is time. Call it regularly."""
-        if self._passed >= RETURN_BYTES or 0 < self._passed == self._passed_before:
-            self._passed = 0
+        large, pause = self._passed >= RETURN_BYTES, self._passed == self._passed_before
+        if self._passed and (large or pause):
             return_memory()
+            # The last of many bytes may be freed only now: once more, after a pause.
+            self._passed = 0 if pause else 1
         self._passed_before = self._passed
 
 

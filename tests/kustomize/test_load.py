@@ -14,7 +14,7 @@ import yaml
 from tests.support.manifests import ROOT, compose, containers, schema_error, templates, the
 
 COMPONENT: Final = "kustomize/components/load"
-LIST_SECONDS: Final = 60
+LIST_SECONDS: Final = 300
 
 Objects = list[dict[str, Any]]
 

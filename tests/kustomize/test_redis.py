@@ -26,14 +26,13 @@ from tests.conftest import need_redis_7
 from tests.support.answers import Answer, ask, ask_admin, batch, increment, put
 from tests.support.every_verb import CHANGES, MERGE, READS
 from tests.support.manifests import ROOT, compose, containers, render, templates, the
-from tests.support.ports import free_port
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually, until
 
 REDIS: Final = ROOT / "kustomize" / "redis"
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 90.0
 #: redis-cli takes long to form a cluster of six servers.
-FORM_SECONDS: Final = 60.0
+FORM_SECONDS: Final = 120.0
 
 
 class Node:
@@ -46,8 +45,8 @@ class Node:
     def __init__(self, directory: Path, objects: list[dict[str, Any]]) -> None:
         self.directory = directory
         self.objects = objects
-        self.port = free_port()
-        self.sentinel_port = free_port()
+        # Nobody else listens in the subnet.
+        self.port, self.sentinel_port = 12_379, 13_379
         self.subnet = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
         #: Added to the last number of every address. Another value moves all pods.
         self.moved = 0
@@ -129,7 +128,7 @@ class Pod:
             return
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(60)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process = None
@@ -144,7 +143,7 @@ class Pod:
         """Run the container's probe as the kubelet would."""
         command = [self.node.translate(w, {}) for w in self.container[name]["exec"]["command"]]
         environ = {"PATH": os.environ["PATH"], **self._environ()}
-        done = subprocess.run(command, env=environ, check=False, capture_output=True, timeout=20)
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, timeout=60)
         return done.returncode == 0
 
     def client(self, user: str | None = None, password: str | None = None) -> redis.Redis:
@@ -156,7 +155,7 @@ class Pod:
             protocol=2,
             driver_info=None,
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=5,
+            socket_timeout=60,
         )
 
     def _environ(self) -> dict[str, str]:
@@ -205,7 +204,7 @@ def make_secret(mode: str, **environ: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     secret: dict[str, Any] = yaml.safe_load(made.stdout)
     return secret
@@ -236,7 +235,7 @@ def make_node(tmp_path: Path) -> Iterator[MakeNode]:
 @contextlib.asynccontextmanager
 async def service_on(node: Node) -> Any:
     # These tests check answers, not times.
-    settings = Settings(store_url=node.url(), store_timeout_ms=5000)
+    settings = Settings(store_url=node.url(), store_timeout_ms=10_000)
     async with running_service(settings) as service:
         yield service
 

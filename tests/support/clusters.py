@@ -10,7 +10,7 @@ from redis.crc import key_slot
 from svc.domain.model import CounterName, Key
 from svc.stores.names import counter_name, entry_name
 from tests.support.redis_servers import RedisCluster, RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENT_SECONDS, until
 
 
 def ask_node(server: RedisServer, *words: Any) -> Any:
@@ -77,7 +77,7 @@ class Migration:
             ask_node(server, "CLUSTER", "SETSLOT", self.slot, "NODE", new_owner)
 
 
-def wait_whole(cluster: RedisCluster, *, seconds: float = 15.0) -> None:
+def wait_whole(cluster: RedisCluster, *, seconds: float = PATIENT_SECONDS) -> None:
     """Wait until every running server reports that all slots are served."""
     running = [s for s in cluster.servers if s.process is not None]
     until(lambda: all(map(_sees_all, running)), seconds=seconds, what="the cluster")

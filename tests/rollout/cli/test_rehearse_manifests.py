@@ -12,7 +12,7 @@ import pytest
 from tests.rollout.cli.cli_process import Command, finished
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.example_service import write_rollout
-from tests.rollout.cli.test_rehearse import ANOTHER, COMMAND, QUICK
+from tests.rollout.cli.test_rehearse import ANOTHER, COMMAND, QUICK, UNHURRIED
 from tests.rollout.plan.manifests import (
     routes,
     service,
@@ -124,7 +124,7 @@ def test_a_release_that_is_a_service_is_rolled_back(tmp_path: Path) -> None:
 
 def test_a_command_in_the_old_flags_is_still_taken_with_a_warning(tmp_path: Path) -> None:
     need_programs()
-    plan = write_rollout(tmp_path / "rollout", "shop")
+    plan = write_rollout(tmp_path / "rollout", "shop", UNHURRIED)
     old = ["--stable", COMMAND, "--canary", COMMAND, "--request", "GET /"]
 
     said = finished(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK, *old)

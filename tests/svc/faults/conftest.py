@@ -21,6 +21,8 @@ from tests.support.services import Service, running_service
 
 #: The store's timeout in tests of the result, not of its time: the machine may be busy.
 PATIENT_MS: Final = 10_000
+#: Where the timeout is waited for.
+HASTY_MS: Final = 1_000
 
 
 @pytest.fixture(params=["redis-6.2", "redis-7"])
@@ -33,8 +35,9 @@ def either_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Red
 
 @pytest.fixture
 async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
-    """A service over ``redis_server``."""
-    async with running_service(Settings(store_url=redis_server.url)) as service:
+    """A service over ``redis_server`` that waits for it no longer than HASTY_MS."""
+    settings = Settings(store_url=redis_server.url, store_timeout_ms=HASTY_MS)
+    async with running_service(settings) as service:
         yield service
 
 
@@ -66,7 +69,8 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClust
 @pytest.fixture
 async def served_on_cluster(own_cluster: RedisCluster) -> AsyncIterator[Service]:
     own_cluster.flush()
-    async with running_service(Settings(store_url=own_cluster.url)) as service:
+    settings = Settings(store_url=own_cluster.url, store_timeout_ms=HASTY_MS)
+    async with running_service(settings) as service:
         yield service
 
 

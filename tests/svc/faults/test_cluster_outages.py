@@ -34,7 +34,8 @@ from tests.support.clusters import (
     slot_of_key,
     wait_whole,
 )
-from tests.support.redis_servers import RedisCluster, RedisServer, running_redis
+from tests.support.ports import free_port
+from tests.support.redis_servers import NODE_TIMEOUT_MS, RedisCluster, RedisServer, running_redis
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually, until
 
@@ -106,7 +107,7 @@ async def test_a_killed_primary_fails_its_own_slots_only_until_it_is_back(
     assert [r["status"] for r in results] == [503 if n in lost_keys else 200 for n in NAMES]
 
     await asyncio.to_thread(victim.start)
-    await eventually(lambda: _all_written(service), seconds=15, what="healing")
+    await eventually(lambda: _all_written(service), what="healing")
 
 
 async def _all_written(service: Service) -> bool:
@@ -171,7 +172,7 @@ async def test_a_service_started_while_its_first_seed_hangs_asks_the_next_one(
     well = next(n for n in NAMES if n not in lost_keys)
 
     async with hanging(victim), running_service(Settings(store_url=own_cluster.url)) as service:
-        await eventually(lambda: _succeeds(service, well), seconds=5, what="the next seed")
+        await eventually(lambda: _succeeds(service, well), what="the next seed")
 
 
 async def _succeeds(service: Service, key: str) -> bool:
@@ -201,8 +202,9 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
     lost_keys, _ = names_of(own_cluster, victim)
     await fill(service)
     options = (
-        *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"),
-        *("--cluster-config-file", "nodes.conf", "--repl-diskless-sync-delay", "0"),
+        *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS),
+        *("--cluster-config-file", "nodes.conf", "--cluster-port", str(free_port())),
+        *("--repl-diskless-sync-delay", "0"),
     )
     with running_redis(need_redis_7(), tmp_path / "replica", *options) as replica:
         await asyncio.to_thread(_follow, replica, victim)
@@ -213,9 +215,7 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
             await eventually(
                 lambda: port_of_owner(witness, slot) == replica.port, what="the promotion"
             )
-            await eventually(
-                lambda: _succeeds(service, lost_keys[0]), seconds=5, what="the new primary"
-            )
+            await eventually(lambda: _succeeds(service, lost_keys[0]), what="the new primary")
         finally:
             victim.signal(signal.SIGCONT)
             await asyncio.to_thread(_give_back, own_cluster, victim, replica)
@@ -223,7 +223,9 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
 
 def _follow(replica: RedisServer, primary: RedisServer) -> None:
     node = id_of(primary)
-    ask_node(replica, "CLUSTER", "MEET", "127.0.0.1", primary.port)
+    with contextlib.closing(primary.client()) as client:
+        bus = client.config_get("cluster-port")["cluster-port"]
+    ask_node(replica, "CLUSTER", "MEET", "127.0.0.1", primary.port, bus)
     until(lambda: node.encode() in bytes(_nodes(replica)), what="the handshake")
     ask_node(replica, "CLUSTER", "REPLICATE", node)
     until(lambda: _is_linked(replica), what="the replica")

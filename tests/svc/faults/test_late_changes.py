@@ -20,12 +20,14 @@ from tests.support.answers import (
     counter_value,
     get,
     increment,
+    insist,
     put,
 )
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 from tests.support.tcp_proxy import Proxy, running_proxy
 from tests.support.waiting import eventually
+from tests.svc.faults.conftest import HASTY_MS
 
 JSON = {"Content-Type": "application/json"}
 ONCE = {**JSON, "Idempotency-Key": "once"}
@@ -56,9 +58,11 @@ async def network(either_redis: RedisServer) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def service(network: Proxy) -> AsyncIterator[Service]:
-    async with running_service(Settings(store_url=network.url, store_timeout_ms=400)) as service:
-        await put(service, "k", b"before")
-        await increment(service, "k")
+    async with running_service(
+        Settings(store_url=network.url, store_timeout_ms=HASTY_MS)
+    ) as service:
+        await insist(lambda: put(service, "k", b"before"))
+        await insist(lambda: increment(service, "k"))
         yield service
 
 
@@ -83,9 +87,9 @@ async def test_a_change_that_arrives_after_its_504_is_not_made(
 ) -> None:
     with contextlib.closing(either_redis.client()) as client:
         if not by_source:  # Redis knows the script
-            await change(service, kind)
-            await put(service, "k", b"before")
-            await increment(service, "k")
+            await insist(lambda: change(service, kind))
+            await insist(lambda: put(service, "k", b"before"))
+            await insist(lambda: increment(service, "k"))
         before = contents(client)
         network.holds_requests = True
 
@@ -104,7 +108,7 @@ async def test_a_newer_write_that_was_acknowledged_is_not_undone(
     network.holds_requests = True
     assert_unknown(await put(service, "k", b"old"))
     network.holds_requests = False
-    assert (await put(service, "k", b"new")).status == 200
+    await insist(lambda: put(service, "k", b"new"))
 
     await network.deliver()
 

@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from svc.settings import Settings
-from tests.support.answers import get, put, statuses, together
+from tests.support.answers import PROMPT_SECONDS, get, put, statuses, together
 from tests.support.raw_http import RawConnection, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 
-LIMIT_SECONDS = 0.5
-#: The timeout, the period of the check, and time for a busy machine.
-CLOSED_SECONDS = 3.0
+LIMIT_SECONDS = 1.0
+#: The timeout, the period of the check, and time for a busy machine. What drips would take longer.
+CLOSED_SECONDS = 20.0
 
 PUT = "PUT /v1/kv/k HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 GET = "GET /v1/kv/none HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -122,7 +122,7 @@ async def test_a_body_that_does_not_end_is_408_and_closed(service: Service) -> N
 async def test_a_body_that_drips_is_408_as_soon(service: Service) -> None:
     async with raw_connection(service.port) as wire:
         await wire.send(f"{PUT}Content-Length: 1000\r\n\r\n")
-        dripping = asyncio.ensure_future(send_slowly(wire, "x" * 100))
+        dripping = asyncio.ensure_future(send_slowly(wire, "x" * 500))
         took = await dripping
 
     assert LIMIT_SECONDS * 0.9 < took < CLOSED_SECONDS
@@ -134,11 +134,11 @@ async def test_a_body_within_its_time_may_outlast_the_time_of_a_head(
 ) -> None:
     settings = Settings(store_url=redis_server.url, header_timeout_seconds=LIMIT_SECONDS)
     async with running_service(settings) as service, raw_connection(service.port) as wire:
-        await wire.send(f"{PUT}Content-Length: 30\r\n\r\n")
-        took = await send_slowly(wire, "x" * 30)
+        await wire.send(f"{PUT}Content-Length: 60\r\n\r\n")
+        took = await send_slowly(wire, "x" * 60)
 
         assert took > 2 * LIMIT_SECONDS
-        assert (await get(service, "k")).body == b"x" * 30
+        assert (await get(service, "k")).body == b"x" * 60
 
 
 async def test_2000_idle_connections_do_no_harm(redis_server: RedisServer) -> None:
@@ -154,4 +154,4 @@ async def test_2000_idle_connections_do_no_harm(redis_server: RedisServer) -> No
         answers = await together(*(put(service, f"k{i}", b"v") for i in range(100)))
 
         assert statuses(answers) == {201}
-        assert max(answer.seconds for answer in answers) < 1
+        assert max(answer.seconds for answer in answers) < PROMPT_SECONDS
