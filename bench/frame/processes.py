@@ -19,12 +19,12 @@ from .cores import Cores
 from .errors import BenchError
 
 ROOT: Final = Path(__file__).parents[2]
-READY_SECONDS: Final = 20.0
+READY_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.01
 STOP_SECONDS: Final = 5.0
 AnyServer = TypeVar("AnyServer", bound="Server")
-#: Below the ports that the kernel gives to clients.
-PORTS: Final = (20_000, 32_000)
+#: Below the ports that the kernel gives to clients, and those that rehearsals choose from.
+PORTS: Final = (5_000, 10_000)
 
 
 class Server:

@@ -16,7 +16,7 @@ from .envoy_admin import EnvoyAdmin
 from .errors import EnvoyAdminFailed
 from .executables import find_envoy
 
-START_SECONDS: Final = 15.0
+START_SECONDS: Final = 60.0
 #: How long requests in flight may take to complete, and then Envoy to end.
 DRAIN_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 2.0

@@ -19,7 +19,7 @@ from .errors import ConfigurationInvalid
 from .executables import find_envoy
 from .loopback import free_address
 
-_TIMEOUT_SECONDS: Final = 20.0
+_TIMEOUT_SECONDS: Final = 60.0
 
 
 class EnvoyValidator:

@@ -22,7 +22,7 @@ from .pod_specs import PodSpec
 from .redis_process import DATABASES, PrivateRedis
 from .stubs import STUB
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
 _PROBE_SECONDS: Final = 0.25
 _PROBE_TIMEOUT_SECONDS: Final = 2.0
 #: The failureThreshold of the manifests' readinessProbe: one failed probe may be an accident.

@@ -17,7 +17,7 @@ from .executables import find_prometheus
 from .kubelet import Pod
 from .loopback import free_address, url_of
 
-START_SECONDS: Final = 15.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 2.0
 _SCRAPE_INTERVAL: Final = "1s"
 

@@ -13,7 +13,7 @@ from typing import Final
 from .child_process import Child
 from .executables import find_redis
 
-START_SECONDS: Final = 10.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 2.0
 #: Each store that the manifests distinguish gets a database of its own.
 DATABASES: Final = 64

@@ -28,7 +28,7 @@ from .envoy_validation import EnvoyValidator
 from .errors import NotApplied
 
 #: How long Envoy may take to apply an update. It usually takes milliseconds.
-APPLY_SECONDS: Final = 10.0
+APPLY_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.002
 _ENDPOINTS: Final = type_url(LOAD_ASSIGNMENT)
 _CLUSTERS: Final = type_url(CLUSTER)

@@ -66,9 +66,11 @@ class ByteBudget:
 
     def return_memory(self) -> None:
         """Give freed memory back to the system if it is time. Call it regularly."""
-        if self._moved >= RETURN_BYTES or 0 < self._moved == self._moved_before:
-            self._moved = 0
+        large, pause = self._moved >= RETURN_BYTES, self._moved == self._moved_before
+        if self._moved and (large or pause):
             return_memory()
+            # The last of many bytes may be freed only now: once more, after a pause.
+            self._moved = 0 if pause else 1
         self._moved_before = self._moved
 
 

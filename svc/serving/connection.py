@@ -84,6 +84,19 @@ class Connection(BoundedReader):
         since = self.head_since
         return since is not None and since < when and self._current_request is None
 
+    def end_slow_head(self) -> None:
+        """Answer 408, and close. Without a byte of a head, close only.
+
+        A client that has sent nothing would take the answer for that to its next request.
+        """
+        if self._in_head():
+            self._end(HeadRefused(code=408, message=DETAILS[408]))
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+        else:
+            self.signals.metrics.rejected["header_timeout",] += 1
+            self.half_close()
+
     def send_stalled(self, now: float, timeout_seconds: float) -> bool:
         """Return True if the client received fewer than PROGRESS_BYTES for as long as the timeout.
 
@@ -238,7 +251,8 @@ class Connection(BoundedReader):
         if isinstance(exc, HttpProcessingError):
             status = status_of(exc)
             detail = exc.message if isinstance(exc, HeadRefused) else DETAILS[status]
-            self.signals.metrics.rejected["malformed",] += 1
+            reason = "header_timeout" if status == 408 else "malformed"
+            self.signals.metrics.rejected[reason,] += 1
             self._refusing = True
         else:
             log.error("request failed outside the application", exc_info=exc)

@@ -74,7 +74,7 @@ class Listener(web.Server):
         self._loop.call_later(0, chosen.abort)
 
     async def sweep(self, header_timeout_seconds: float, send_timeout_seconds: float) -> None:
-        """Close connections whose head takes longer than the timeout. Run until cancelled.
+        """End connections whose head takes longer than the timeout. Run until cancelled.
 
         Abort those whose client received next to nothing of an answer for as long as the other.
         """
@@ -90,8 +90,7 @@ class Listener(web.Server):
                 if connection.head_began_before(now - header_timeout_seconds):
                     # The rest may have arrived while the event loop was busy.
                     if not connection.has_unread():
-                        metrics.rejected["header_timeout",] += 1
-                        connection.half_close()
+                        connection.end_slow_head()
                 elif connection.send_stalled(now, send_timeout_seconds):
                     metrics.sends_aborted[()] += 1
                     connection.abort()

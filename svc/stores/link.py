@@ -49,6 +49,12 @@ class Link(Protocol):
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         """Group the positions in ``names`` by which names one command may hold together."""
 
+    #: True if it leads to the servers of a Cluster.
+    is_cluster: bool
+
+    def server_of(self, name: bytes) -> Link:
+        """Return the link to the server that has the name; this link if that is not known."""
+
     def layout(self) -> str:
         """Return a description of which server has which keys. It changes when keys move."""
 
@@ -101,6 +107,8 @@ def by_source(command: Command) -> Command:
 class NodeLink:
     """A pool of connections to one server, opened by ``connect`` on demand."""
 
+    is_cluster = False
+
     def __init__(
         self,
         connect: Callable[[], Awaitable[Wire]],
@@ -120,6 +128,9 @@ class NodeLink:
 
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         return [list(range(len(names)))]
+
+    def server_of(self, name: bytes) -> Link:  # noqa: ARG002 - it has them all
+        return self
 
     def layout(self) -> str:
         return ""

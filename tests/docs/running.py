@@ -13,7 +13,7 @@ from tests.docs.pages import Block, Command, blocks_of
 from tests.docs.shells import CommandFailed, Shell
 from tests.support.waiting import POLL_SECONDS
 
-END_SECONDS: Final = 10.0
+END_SECONDS: Final = 60.0
 
 #: Called with a command whose output differs, and the output.
 Differs = Callable[[Command, str], None]

@@ -13,7 +13,7 @@ import pytest
 from tests.docs.pages import PAGES, ROOT
 from tests.docs.shells import missing_programs, own_environ, virtual_environment
 
-BUILD_SECONDS: Final = 120.0
+BUILD_SECONDS: Final = 600.0
 
 
 def build(directory: Path, **pages: str) -> int:

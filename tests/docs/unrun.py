@@ -18,7 +18,7 @@ from svc.settings import FIELDS, env_name
 from tests.docs.shells import ROOT, own_environ, virtual_environment
 from tests.support.manifests import RenderFailed, render_text
 
-HELP_SECONDS: Final = 60.0
+HELP_SECONDS: Final = 300.0
 _SEPARATORS: Final = {"&&", "||", "|", ";", "&", "(", ")", "{", "}"}
 _PROGRAMS: Final = {"tallykv": "svc", "tallykv-rollout": "rollout"}
 _OWN: Final = {"svc", "rollout", "bench", "loadtest", "grafana", "kustomize", "tests"}

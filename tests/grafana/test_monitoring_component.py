@@ -31,7 +31,7 @@ def build(directory: Path) -> dict[str, Any]:
         [kubectl, "kustomize", str(directory)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert built.stderr == ""

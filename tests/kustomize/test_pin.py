@@ -31,7 +31,7 @@ def pin(checkout: Path, directory: str, *images: str) -> subprocess.CompletedPro
         cwd=checkout,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

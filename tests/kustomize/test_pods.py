@@ -19,12 +19,12 @@ from svc.stores.wire import MOST_READ_BYTES
 from svc.telemetry.logs import MAX_QUEUED
 from svc.telemetry.settings import load_tracing
 from svc.telemetry.tracing import FLUSH_SECONDS
+from tests.kustomize.installations import WHOLE, Objects
 from tests.support.manifests import (
     ROOT,
     components,
     compose,
     containers,
-    kustomizations,
     of_kind,
     render,
     templates,
@@ -32,9 +32,6 @@ from tests.support.manifests import (
     title,
 )
 
-WHOLE: Final = [
-    d for d in kustomizations("kustomize") if d.parent.name in {"overlays", "strategies"}
-]
 #: A reserve.
 SPARE_SECONDS: Final = 5
 MIB: Final = 2**20
@@ -51,12 +48,6 @@ CACHED_BYTES: Final = 6 * MIB
 LOG_BYTES: Final = 5 * 10 * MIB
 #: How often a byte of the budget is in memory while it is parsed and sent on.
 COPIES: Final = 4
-
-Objects = list[dict[str, Any]]
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT / "kustomize"))
 
 
 @pytest.fixture(

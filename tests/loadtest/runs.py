@@ -16,8 +16,8 @@ from loadtest.reports.releases import AnswerKind
 
 ROOT: Final = Path(__file__).parents[2]
 #: For a run of some seconds on a busy machine, including its start and its end.
-RUN_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 40.0
+RUN_SECONDS: Final = 180.0
+STOP_SECONDS: Final = 90.0
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ async def test_200_users_end_and_no_process_is_left(tmp_path: Path) -> None:
         *thresholds(tmp_path, "[total]\nerror_ratio = 0\n"),
         *("--", "--user-rate", "2"),
     ) as process:
-        await eventually(lambda: _shown(metrics, "load_users 200"), seconds=30, what="200 users")
+        await eventually(lambda: _shown(metrics, "load_users 200"), what="200 users")
         started = descendants(process.pid)
         names = {name_of(pid) for pid in started}
         outcome = await finish(process, tmp_path)
@@ -38,9 +38,7 @@ async def test_the_reports_are_written_after_sigterm(tmp_path: Path) -> None:
     async with started_load(
         tmp_path, *("--users", "5", "--run-time", "10m", "--metrics-port", str(metrics))
     ) as process:
-        await eventually(
-            lambda: _shown(metrics, 'outcome="ok"} '), seconds=30, what="the first answers"
-        )
+        await eventually(lambda: _shown(metrics, 'outcome="ok"} '), what="the first answers")
         started = descendants(process.pid)
         process.terminate()
         outcome = await finish(process, tmp_path)

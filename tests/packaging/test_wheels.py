@@ -26,8 +26,8 @@ DISTRIBUTIONS: Final = [
     ("rollout", "tallykv-rollout", "tallykv_rollout"),
 ]
 #: pip and, on a cold cache, the downloads.
-INSTALL_SECONDS: Final = 300
-COMMAND_SECONDS: Final = 60
+INSTALL_SECONDS: Final = 900
+COMMAND_SECONDS: Final = 300
 #: Imported, and surely brought by what is declared: by aiohttp and by pydantic.
 BROUGHT: Final = {"multidict", "pydantic_core", "yarl"}
 #: Needed without an import: a program, and schemas that are read as files.

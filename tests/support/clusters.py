@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from redis.crc import key_slot
@@ -10,7 +12,7 @@ from redis.crc import key_slot
 from svc.domain.model import CounterName, Key
 from svc.stores.names import counter_name, entry_name
 from tests.support.redis_servers import RedisCluster, RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENT_SECONDS, until
 
 
 def ask_node(server: RedisServer, *words: Any) -> Any:
@@ -38,6 +40,26 @@ def port_of_owner(witness: RedisServer, slot: int) -> int:
         if first <= slot <= last:
             return int(primary[1])
     raise AssertionError(f"nobody has slot {slot}")
+
+
+def names_on(
+    cluster: RedisCluster, server: RedisServer, names: Iterable[str]
+) -> tuple[list[str], list[str]]:
+    """Return the names whose entry is on the server, and those whose counter is."""
+    names = list(names)
+    return (
+        [n for n in names if owner_of(cluster, slot_of_key(n)) is server],
+        [n for n in names if owner_of(cluster, slot_of_counter(n)) is server],
+    )
+
+
+@contextlib.asynccontextmanager
+async def hanging(server: RedisServer) -> AsyncIterator[None]:
+    server.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.signal(signal.SIGCONT)
 
 
 def id_of(server: RedisServer) -> str:
@@ -77,7 +99,7 @@ class Migration:
             ask_node(server, "CLUSTER", "SETSLOT", self.slot, "NODE", new_owner)
 
 
-def wait_whole(cluster: RedisCluster, *, seconds: float = 15.0) -> None:
+def wait_whole(cluster: RedisCluster, *, seconds: float = PATIENT_SECONDS) -> None:
     """Wait until every running server reports that all slots are served."""
     running = [s for s in cluster.servers if s.process is not None]
     until(lambda: all(map(_sees_all, running)), seconds=seconds, what="the cluster")

@@ -25,7 +25,8 @@ from svc.telemetry.logs import JsonFormatter, add_trace
 from svc.telemetry.settings import TracingSettings
 from tests.support.answers import ask_admin
 from tests.support.otlp import Collector
-from tests.support.services import Service
+from tests.support.services import Service, patient
+from tests.support.waiting import PATIENT_SECONDS
 
 #: Takes settings, and serves until the block ends.
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[Service]]
@@ -41,6 +42,7 @@ async def instrumented_service(
     settings: Settings, tracing: TracingSettings | None = None
 ) -> AsyncIterator[Service]:
     """Serve in this process until the block ends. At the end, export every span."""
+    settings = patient(settings)
     async with contextlib.AsyncExitStack() as stack:
         traffic, admin = await stack.enter_async_context(open_apps(settings, tracing))
         runner = ListenerRunner(
@@ -56,7 +58,8 @@ async def instrumented_service(
             bases.append(f"http://127.0.0.1:{each.addresses[0][1]}")
         client = await stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=30)
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=PATIENT_SECONDS),
             )
         )
         store = traffic[STORE]

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 ROOT: Final = Path(__file__).parents[2]
-RENDER_SECONDS: Final = 60.0
+RENDER_SECONDS: Final = 300.0
 
 #: Where the pods of a kind have their template.
 TEMPLATES: Final = {

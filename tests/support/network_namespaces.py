@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from tests.support.ports import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENT_SECONDS, until
 
 #: Routing rules are searched in this order. The kernel's own first rule is moved behind ours.
 _OURS, _LOCAL = "5", "10"
@@ -36,7 +36,7 @@ class DistantRedis:
 
     def client(self) -> redis.Redis:
         """Return a client on the socket, which is not part of the network."""
-        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=PATIENT_SECONDS)
 
     def cut(self) -> None:
         """Drop every packet to Redis, without telling the sender."""
@@ -54,7 +54,8 @@ class DistantRedis:
 
 
 def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, env={"PATH": _PATH}, capture_output=True, timeout=10)
+    command, path = ["ip", *words], {"PATH": _PATH}
+    subprocess.run(command, check=True, env=path, capture_output=True, timeout=PATIENT_SECONDS)
 
 
 def _rule(name: str, verb: str, which: str, port: str) -> None:
@@ -98,7 +99,7 @@ def distant_redis(binary: str, directory: Path) -> Iterator[DistantRedis]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        stack.callback(process.wait, 10)
+        stack.callback(process.wait, PATIENT_SECONDS)
         stack.callback(process.kill)
         until(lambda: _answers(server), what="Redis in the namespace")
         yield server

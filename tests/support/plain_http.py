@@ -8,6 +8,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.waiting import PATIENT_SECONDS
+
 
 @dataclass(frozen=True)
 class PlainAnswer:
@@ -26,7 +28,7 @@ def fetch(url: str, method: str = "GET", body: bytes | None = None, **headers: s
         url, body, {k.replace("_", "-"): v for k, v in headers.items()}, method=method
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PATIENT_SECONDS) as answer:  # noqa: S310
             return PlainAnswer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as refusal:
         with refusal:

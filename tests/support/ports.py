@@ -1,40 +1,65 @@
-"""Free ports of loopback, none dealt out twice in a while, nor by two workers of a test run."""
+"""Free ports of loopback, none given to two processes of this machine at a time."""
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import fcntl
 import os
 import random
 import socket
-from collections.abc import Iterator
-from typing import Final
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import IO, Final
 
-#: Below those that systems deal out to clients: a connection of somebody's would take one away
-#: between the moment it is found free and the moment its server starts. Servers of a Redis Cluster
-#: talk to each other on the port 10,000 above.
-_PORTS: Final = range(10_000, 15_000)
+#: Above those that Linux deals out to clients: a connection of somebody's would take one away
+#: between the moment it is found free and the moment its server starts. Rehearsals and benchmarks
+#: choose from those below.
+_PORTS: Final = range(61_000, 65_500)
+
+#: So many of its last ports a process keeps to itself, far more than it uses at a time.
+_KEPT: Final = 200
+_ours: deque[int] = deque()
 
 
-def _own(worker: str, workers: int) -> Iterator[int]:
-    number = int(worker.removeprefix("gw"))
-    own = _PORTS[number::workers]
-    first = random.randrange(len(own))
-    yield from itertools.cycle([*own[first:], *own[:first]])
+def _open_locks() -> IO[bytes]:
+    path = Path(tempfile.gettempdir()) / f"tallykv-test-ports-{os.getuid()}"
+    return path.open("ab")
 
 
-_dealt = _own(
-    os.environ.get("PYTEST_XDIST_WORKER", "gw0"),
-    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
-)
+#: Byte N is locked for port N. The system drops the locks of a process that ends. Never closed:
+#: closing any descriptor of the file would drop them, too.
+_locks: Final = _open_locks()
 
 
 def free_port() -> int:
     """Return a port that nobody listens on."""
-    for port in _dealt:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("itertools.cycle ended")
+    return free_ports(1)
+
+
+def free_ports(count: int) -> int:
+    """Return the first of this many consecutive free ports."""
+    while True:
+        first = random.randrange(_PORTS.start, _PORTS.stop - count)
+        ports = range(first, first + count)
+        if not set(ports).intersection(_ours) and _are_free(ports) and all(map(_lock, ports)):
+            _ours.extend(ports)
+            while len(_ours) > _KEPT:
+                fcntl.lockf(_locks, fcntl.LOCK_UN, 1, _ours.popleft())
+            return first
+
+
+def _are_free(ports: range) -> bool:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+        for port in ports:
+            probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def _lock(port: int) -> bool:
+    try:
+        fcntl.lockf(_locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:  # another process has it
+        return False
+    return True

@@ -11,15 +11,13 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from tests.support.plain_http import fetch
 from tests.support.ports import free_port
-from tests.support.waiting import until
-
-START_SECONDS: Final = 20.0
+from tests.support.waiting import PATIENT_SECONDS, until
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,7 @@ class Prometheus:
         self.features = features
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self._at: float | None = None
         self.config: dict[str, Any] = {
             "global": {
                 "scrape_interval": interval,
@@ -131,7 +130,7 @@ class Prometheus:
                 stdout=log,
                 stderr=log,
             )
-        until(self._is_ready, seconds=START_SECONDS, what="Prometheus")
+        until(self._is_ready, what="Prometheus")
 
     def _is_ready(self) -> bool:
         assert self.process is not None
@@ -145,11 +144,16 @@ class Prometheus:
         """Kill the process; its data is not needed any more."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENT_SECONDS)
             self.process = None
+
+    def pin(self) -> None:
+        """Answer instant queries as of now: on a busy machine a later scrape may fail."""
+        self._at = time.time()
 
     def query(self, expression: str, at: float | None = None) -> list[Series]:
         """Return the result of an instant query, now or at a Unix time."""
+        at = self._at if at is None else at
         response = self._get("query", query=expression, **({} if at is None else {"time": str(at)}))
         result = response["result"]
         if response["resultType"] == "scalar":
@@ -259,7 +263,7 @@ def check_metrics(text: bytes) -> str:
         [need_program("promtool"), "check", "metrics"],
         input=text,
         capture_output=True,
-        timeout=30,
+        timeout=PATIENT_SECONDS,
         check=False,
     )
     errors = (result.stdout + result.stderr).decode().strip()

@@ -11,6 +11,8 @@ from typing import Any
 
 from multidict import CIMultiDict
 
+from tests.support.waiting import PATIENT_SECONDS
+
 
 @dataclass(frozen=True)
 class RawResponse:
@@ -42,7 +44,9 @@ class RawConnection:
         with contextlib.suppress(OSError):
             self.writer.write_eof()
 
-    async def answer(self, *, seconds: float = 5.0, head_only: bool = False) -> RawResponse:
+    async def answer(
+        self, *, seconds: float = PATIENT_SECONDS, head_only: bool = False
+    ) -> RawResponse:
         async with asyncio.timeout(seconds):
             head = await self.reader.readuntil(b"\r\n\r\n")
             lines = head.decode("latin-1").split("\r\n")
@@ -59,7 +63,7 @@ class RawConnection:
                     body = await self.reader.read()
             return RawResponse(version, int(status), headers, body)
 
-    async def closed(self, *, seconds: float = 5.0) -> bool:
+    async def closed(self, *, seconds: float = PATIENT_SECONDS) -> bool:
         """Return True if the server closes the connection in time. Ignore what it sends before."""
         try:
             async with asyncio.timeout(seconds):
@@ -79,7 +83,7 @@ class RawConnection:
 
 @contextlib.asynccontextmanager
 async def raw_connection(port: int) -> AsyncIterator[RawConnection]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENT_SECONDS):
         wire = RawConnection(*await asyncio.open_connection("127.0.0.1", port))
     try:
         yield wire

@@ -18,8 +18,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENT_SECONDS
 
-START_SECONDS: Final = 10.0
+#: After which the servers of a cluster take one for failed. That isn't what is tested, and a busy
+#: machine holds a server up for seconds.
+NODE_TIMEOUT_MS: Final = "30000"
 
 
 def binary_6() -> str | None:
@@ -64,7 +67,9 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """Return a client, to access the data without the service."""
-        return redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+        return redis.Redis(
+            port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=PATIENT_SECONDS
+        )
 
     def start(self, *, wait: bool = True) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -85,7 +90,7 @@ class RedisServer:
             self.wait_answering()
 
     def wait_answering(self) -> None:
-        give_up = time.monotonic() + START_SECONDS
+        give_up = time.monotonic() + PATIENT_SECONDS
         while True:
             try:
                 with contextlib.closing(self.client()) as client:
@@ -106,7 +111,7 @@ class RedisServer:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
                 self.process.send_signal(signal.SIGCONT)
-            self.process.wait(10)
+            self.process.wait(PATIENT_SECONDS)
             self.process = None
 
 
@@ -138,26 +143,28 @@ class RedisCluster:
 
 @contextlib.contextmanager
 def running_cluster(binary: str, directory: Path) -> Iterator[RedisCluster]:
+    # By default the servers talk to each other on the port 10,000 above their own.
+    buses = [free_port() for _ in range(3)]
     with contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(
                 running_redis(
                     binary,
                     directory / f"node-{i}",
-                    *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"),
-                    *("--cluster-config-file", "nodes.conf"),
+                    *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS),
+                    *("--cluster-config-file", "nodes.conf", "--cluster-port", str(bus)),
                 )
             )
-            for i in range(3)
+            for i, bus in enumerate(buses)
         ]
         bounds = [0, 5461, 10923, 16384]
         for i, server in enumerate(servers):
             with contextlib.closing(server.client()) as client:
                 _ask(client, "CLUSTER", "ADDSLOTSRANGE", bounds[i], bounds[i + 1] - 1)
                 _ask(client, "CLUSTER", "SET-CONFIG-EPOCH", i + 1)
-                for other in servers[:i]:
-                    _ask(client, "CLUSTER", "MEET", "127.0.0.1", other.port)
-        give_up = time.monotonic() + START_SECONDS
+                for other, bus in zip(servers[:i], buses, strict=False):
+                    _ask(client, "CLUSTER", "MEET", "127.0.0.1", other.port, bus)
+        give_up = time.monotonic() + PATIENT_SECONDS
         for server in servers:
             with contextlib.closing(server.client()) as client:
                 while b"cluster_state:ok" not in _info(client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -20,13 +21,27 @@ from aiohttp import web
 from svc.app import build_admin_app, build_app
 from svc.serving.listener import ListenerRunner, admin_runner
 from svc.serving.server import BACKLOG
-from svc.settings import Settings
+from svc.settings import Settings, env_name
 from svc.stores.redis import RedisStore
 from svc.stores.store_url import open_store
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENT_SECONDS
 
-START_SECONDS: Final = 15.0
 ROOT: Final = Path(__file__).parents[2]
+#: The settings where a test chooses none: what is answered is asked, not how soon. A request is not
+#: refused because it waited for the store, and none is logged because it was slow.
+PATIENT: Final = {"store_timeout_ms": 10_000, "slow_ms": 60_000}
+_DEFAULT: Final = Settings()
+
+
+def patient(settings: Settings) -> Settings:
+    """Return the settings with those of PATIENT instead of defaults."""
+    changes: dict[str, Any] = {
+        name: value
+        for name, value in PATIENT.items()
+        if getattr(settings, name) == getattr(_DEFAULT, name)
+    }
+    return dataclasses.replace(settings, **changes)
 
 
 @dataclass
@@ -72,8 +87,9 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[Service]:
+async def running_service(settings: Settings, *, is_patient: bool = True) -> AsyncIterator[Service]:
     """Serve in this process, on free ports, until the block ends."""
+    settings = patient(settings) if is_patient else settings
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(
@@ -97,7 +113,8 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             ports.append(each.addresses[0][1])
         client = await stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=30)
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=PATIENT_SECONDS),
             )
         )
         bases = [f"http://127.0.0.1:{port}" for port in ports]
@@ -138,6 +155,7 @@ class ServiceProcess:
                 "KV_HOST": "127.0.0.1",
                 "KV_PORT": str(self.port),
                 "KV_ADMIN_PORT": str(self.admin_port),
+                **{env_name(name): str(value) for name, value in PATIENT.items()},
                 **self.environ,
             },
             stdin=subprocess.DEVNULL,
@@ -148,7 +166,7 @@ class ServiceProcess:
             self.wait_ready()
 
     def wait_ready(self) -> None:
-        give_up = time.monotonic() + START_SECONDS
+        give_up = time.monotonic() + PATIENT_SECONDS
         while time.monotonic() < give_up:
             assert self.process is not None
             if self.process.poll() is not None:
@@ -164,20 +182,20 @@ class ServiceProcess:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = PATIENT_SECONDS) -> int:
         assert self.process is not None
         return self.process.wait(seconds)
 
     def output(self) -> str:
         """Return the output of a process that has ended."""
         assert self.process is not None
-        out, err = self.process.communicate(timeout=10)
+        out, err = self.process.communicate(timeout=PATIENT_SECONDS)
         return (out + err).decode()
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENT_SECONDS)
         if self.process is not None:
             for stream in (self.process.stdout, self.process.stderr):
                 if stream is not None:

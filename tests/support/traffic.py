@@ -23,6 +23,8 @@ WORKERS: Final = 8
 PAUSE_SECONDS: Final = 0.02
 BURST: Final = 24
 BURST_EVERY_SECONDS: Final = 5.0
+#: On a busy machine, bursts must not become a large part of the requests: most of one is refused.
+BURST_EVERY_REQUESTS: Final = 600
 JSON: Final = {"Content-Type": "application/json"}
 PATCH: Final = {"Content-Type": "application/merge-patch+json"}
 
@@ -128,7 +130,7 @@ class Traffic:
     async def _send_all(self) -> None:
         async with (
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=10)
+                connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=60)
             ) as client,
             asyncio.TaskGroup() as group,
         ):
@@ -144,14 +146,15 @@ class Traffic:
 
     async def _burst(self, client: aiohttp.ClientSession) -> None:
         """Now and then ask for more at once than is served, and ask a pod that is gone."""
-        due = 0.0
+        due, enough = 0.0, 0
         while not self._stop.is_set():
-            if time.monotonic() > due:
+            if time.monotonic() > due and self.answers.total() >= enough:
                 await asyncio.gather(
                     *(self._send(client, self._destination()) for _ in range(BURST))
                 )
                 await self._miss(client)
                 due = time.monotonic() + BURST_EVERY_SECONDS
+                enough = self.answers.total() + BURST_EVERY_REQUESTS
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _misbehave(self) -> None:

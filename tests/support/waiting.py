@@ -1,4 +1,8 @@
-"""Waiting with a deadline, never for a fixed time."""
+"""Waiting with a deadline, never for a fixed time.
+
+The deadlines are long: one that is never reached costs nothing, and a busy machine may take a
+process off the CPU for seconds.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,14 @@ from typing import Any, Final, TypeVar
 
 Seen = TypeVar("Seen")
 
+#: For what happens at once on an idle machine.
+PATIENT_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
 
 
-async def eventually(look: Callable[[], Any], *, seconds: float = 10.0, what: str = "it") -> Any:
+async def eventually(
+    look: Callable[[], Any], *, seconds: float = PATIENT_SECONDS, what: str = "it"
+) -> Any:
     """Look (and await it, if it can be awaited) until what is seen is true; return it."""
     give_up = asyncio.get_running_loop().time() + seconds
     while True:
@@ -26,7 +34,7 @@ async def eventually(look: Callable[[], Any], *, seconds: float = 10.0, what: st
         await asyncio.sleep(POLL_SECONDS)
 
 
-def until(look: Callable[[], Seen], *, seconds: float = 10.0, what: str = "it") -> Seen:
+def until(look: Callable[[], Seen], *, seconds: float = PATIENT_SECONDS, what: str = "it") -> Seen:
     """As ``eventually``, where no loop runs."""
     give_up = time.monotonic() + seconds
     while True:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 
 from tests.support.plain_http import fetch
+from tests.support.ports import free_ports
 from tests.support.processes import children_of, name_of
 from tests.support.services import ServiceProcess
 from tests.support.waiting import eventually
-
-#: The range for consecutive ports, below the ephemeral ports of clients.
-_ROWS: Final = (32_000, 32_700)
 
 
 class WorkerService(ServiceProcess):
@@ -45,7 +41,7 @@ class WorkerService(ServiceProcess):
             assert self.process.poll() is None, f"the service ended: {self.output()}"
             return await self._reads(ready)
 
-        await eventually(look, seconds=20, what="all workers ready")
+        await eventually(look, what="all workers ready")
 
     async def none_ready(self) -> None:
         refused = [503] * int(self.environ["KV_WORKERS"])
@@ -65,17 +61,6 @@ async def running_workers(workers: int = 2, **environ: str) -> AsyncIterator[Wor
         yield service
     finally:
         await asyncio.to_thread(service.stop)
-
-
-def free_ports(count: int) -> int:
-    """Return the first of this many consecutive free ports."""
-    while True:
-        first = random.randrange(*_ROWS)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
-            for port in range(first, first + count):
-                probe = probes.enter_context(socket.socket())
-                probe.bind(("127.0.0.1", port))
-            return first
 
 
 def is_worker(pid: int) -> bool:

@@ -60,7 +60,7 @@ def all_that_is_said(service: ServiceProcess) -> str:
     """Start the service, ask it for everything if it serves, end it, and return all it said."""
     said = ""
     service.start(wait=False)
-    until(lambda: has_ended(service) or is_ready(service), seconds=60, what="an end")
+    until(lambda: has_ended(service) or is_ready(service), what="an end")
     if not has_ended(service):
         for path in ("/v1/kv/k", "/v1/counters/n", "/v1/kv", "/v1/limits"):
             answer = fetch(service.base + path)
@@ -153,7 +153,7 @@ def test_a_malformed_command_line_is_not_repeated(arguments: list[str]) -> None:
         env={**environ, "KV_STORE_URL": f"redis://:{MARKER}@h", "KV_STORE_PASSWORD": MARKER},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

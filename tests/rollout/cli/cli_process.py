@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.manifests import ROOT
-from tests.support.processes import is_running, name_of
+from tests.support.processes import is_running, name_of, prefer
 from tests.support.waiting import until
 
 #: An environment variable of the command, which its children inherit.
 MARK: Final = "TALLYKV_COMMANDS_TEST"
-SECONDS: Final = 60.0
+SECONDS: Final = 180.0
 
 
 @dataclass
@@ -100,6 +100,7 @@ def started(
             stderr=err,
             start_new_session=True,
         )
+    prefer(process.pid)
     command = Command(process, mark, directory, temporary)
     try:
         yield command

@@ -31,7 +31,7 @@ def listening_beside(server: ApiServer) -> Iterator[None]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="api server")
     thread.start()
     try:
-        assert up.wait(10), "the API server did not start"
+        assert up.wait(60), "the API server did not start"
         yield
     finally:
         loop.call_soon_threadsafe(stop.set)

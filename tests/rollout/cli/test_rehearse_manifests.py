@@ -12,7 +12,7 @@ import pytest
 from tests.rollout.cli.cli_process import Command, finished
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.example_service import write_rollout
-from tests.rollout.cli.test_rehearse import ANOTHER, COMMAND, QUICK
+from tests.rollout.cli.test_rehearse import ANOTHER, COMMAND, QUICK, UNHURRIED
 from tests.rollout.plan.manifests import (
     routes,
     service,
@@ -99,7 +99,7 @@ def test_tls_at_the_gateway_has_a_certificate_for_all_hosts(tmp_path: Path) -> N
         curl = rf"curl --cacert \S+/gateway.pem --resolve {host}:(\d+):127.0.0.1 https://{host}:\1/"
         assert re.search(rf"^{word} {curl}$", said.out, re.MULTILINE), said.out
     assert re.search(r"^clients: [1-9]\d* requests, 0 failed$", said.out, re.MULTILINE)
-    assert "a certificate of the rehearsal replaces" in (report / "report.html").read_text()
+    assert "certificates of the rehearsal replace" in (report / "report.html").read_text()
 
 
 def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_release_that_is_a_service_is_rolled_back(tmp_path: Path) -> None:
 
 def test_a_command_in_the_old_flags_is_still_taken_with_a_warning(tmp_path: Path) -> None:
     need_programs()
-    plan = write_rollout(tmp_path / "rollout", "shop")
+    plan = write_rollout(tmp_path / "rollout", "shop", UNHURRIED)
     old = ["--stable", COMMAND, "--canary", COMMAND, "--request", "GET /"]
 
     said = finished(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK, *old)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import finished, started
+from tests.rollout.cli.cli_process import SECONDS, finished, started
 from tests.rollout.cli.cli_runner import Cluster, call
 from tests.rollout.cli.example_service import TIMES, ExampleService, write_rollout
 from tests.rollout.cluster.virtual_services import unmanaged
@@ -64,9 +64,9 @@ def test_a_canary_that_turns_bad_is_rolled_back_and_may_be_tried_again(
 ) -> None:
     before = unmanaged(service.document)
     with started(tmp_path, *cluster.run(plan, state)) as run:
-        until(lambda: service.share == 50, seconds=30, what="the step")
+        until(lambda: service.share == 50, seconds=SECONDS, what="the step")
         service.errors["canary"] = 0.05
-        until(lambda: service.share == 0, seconds=30, what="the way back")
+        until(lambda: service.share == 0, seconds=SECONDS, what="the way back")
         # It may be killed before it has saved that the step is in force; the next one continues.
         run.signal(signal.SIGKILL)
         run.wait()
@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_at_each_step_is_continued(
     for share in (50, 100):
         with started(tmp_path, *cluster.run(plan, state)) as run:
             # It may not have saved yet that the step is in force.
-            until(lambda: service.share == share, seconds=30, what=f"{share} %")  # noqa: B023
+            until(lambda: service.share == share, seconds=SECONDS, what=f"{share} %")  # noqa: B023
             run.signal(signal.SIGKILL)
             run.wait()
         assert service.share == share
@@ -137,7 +137,7 @@ def test_sigterm_leaves_the_routes_and_frees_the_state_in_the_cluster(
     cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path
 ) -> None:
     with started(tmp_path, *cluster.run(plan, "configmap")) as run:
-        until(lambda: service.share == 50, seconds=30, what="the step")
+        until(lambda: service.share == 50, seconds=SECONDS, what="the step")
         run.signal(signal.SIGTERM)
 
         assert run.wait() == 143
@@ -188,7 +188,7 @@ def test_a_controller_that_takes_over_is_named_with_what_the_canary_still_gets(
         document["metadata"]["ownerReferences"] = [reference]
 
     with started(tmp_path, *cluster.run(plan, state)) as run:
-        until(lambda: service.share == 50, seconds=30, what="the step")
+        until(lambda: service.share == 50, seconds=SECONDS, what="the step")
         collection = "networking.istio.io/v1/virtualservices"
         cluster.server.edit(collection, service.namespace, "kv", take)
         service.errors["canary"] = 0.5
@@ -212,7 +212,7 @@ def test_commands_come_from_other_processes_and_a_second_runner_is_refused(
         assert said.code == 0, said.err
 
     with started(tmp_path, *cluster.run(plan, state)) as run:
-        until(lambda: service.share == 50, seconds=30, what="the step")
+        until(lambda: service.share == 50, seconds=SECONDS, what="the step")
         send("pause")
         run.wait_for(r"held  50 .*  paused: ")
         status = call("status", *cluster.of(plan, state))

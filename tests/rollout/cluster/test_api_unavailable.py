@@ -112,7 +112,7 @@ async def test_a_server_that_never_answers_is_unavailable(
     server.faults = Faults(hang=True)
     steps = canary_plan()
 
-    async with open_client(kubeconfig=kubeconfig, timeout_seconds=0.1) as client:
+    async with open_client(kubeconfig=kubeconfig, timeout_seconds=1) as client:
         with pytest.raises(TargetFailed, match="ReadTimeout"):
             await ClusterTarget(client, steps, SHORT).in_force(step(steps, "w10"))
 

@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 KEY: Final = ("/v1/configmaps", "shop", "tallykv-rollout-kv")
 #: Long enough for a busy machine; renewed often, so that others see a renewal soon.
 LEASE: Final = LeaseTimes(duration_seconds=20, renew_seconds=0.05)
-SHORT: Final = LeaseTimes(duration_seconds=3, renew_seconds=0.05)
+SHORT: Final = LeaseTimes(duration_seconds=9, renew_seconds=0.05)
 #: The annotations of a holder that has ended; its lease lasts 0.3 s.
 DEAD: Final = {
     "tallykv-rollout/holder": "process 1 on gone",
@@ -27,9 +27,11 @@ DEAD: Final = {
 }
 
 
-def store(client: AsyncClient, lease: LeaseTimes = LEASE) -> ConfigMapStateStore:
+def store(
+    client: AsyncClient, lease: LeaseTimes = LEASE, retry_seconds: float = 60
+) -> ConfigMapStateStore:
     return ConfigMapStateStore(
-        client, "shop", "kv", lease=lease, retry_seconds=0.5, backoff_seconds=0.01
+        client, "shop", "kv", lease=lease, retry_seconds=retry_seconds, backoff_seconds=0.01
     )
 
 
@@ -110,7 +112,7 @@ async def test_of_two_that_wait_one_is_refused(server: ApiServer, client: AsyncC
     async def run() -> str:
         try:
             async with store(client).hold():
-                await asyncio.wait_for(refused.wait(), 5)
+                await asyncio.wait_for(refused.wait(), 60)
                 return "ran"
         except StateHeld:
             refused.set()
@@ -242,4 +244,4 @@ async def test_an_unavailable_api_server_is_reported(
     server.faults = Faults(status=503)
 
     with pytest.raises(StateFailed, match="check that the API server answers"):
-        await store(client).load()
+        await store(client, retry_seconds=0.5).load()

@@ -63,7 +63,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[OpenStore, S
 
     def open_store() -> StateStore:
         return ConfigMapStateStore(
-            client, "shop", "kv", lease=LEASE, retry_seconds=1, backoff_seconds=0.01
+            client, "shop", "kv", lease=LEASE, retry_seconds=60, backoff_seconds=0.01
         )
 
     return open_store, Storage(directory, server)

@@ -15,7 +15,7 @@ from rollout.plan.model import Plan, Step, Strategy
 Json = dict[str, Any]
 COLLECTION: Final = "networking.istio.io/v1/virtualservices"
 QUICK: Final = Timeouts(
-    retry_seconds=5,
+    retry_seconds=60,
     backoff_seconds=0.01,
     max_attempts=6,
     confirm_seconds=0.3,

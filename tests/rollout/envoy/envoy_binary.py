@@ -22,7 +22,7 @@ from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
-_SECONDS: Final = 30.0
+_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True)

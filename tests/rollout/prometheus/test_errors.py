@@ -111,7 +111,7 @@ async def test_a_server_that_never_answers_costs_no_more_than_the_timeout(serve:
 
     url = await serve(handler)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(SourceFailed, match=r"didn't answer within 0\.1 s"):
             await read(url, timeout_seconds=0.1)
 

@@ -65,14 +65,18 @@ def _content_length(head: str) -> int:
 async def main() -> None:
     counts: Counter[str] = Counter()
     track, version = os.environ.get("KV_TRACK", ""), os.environ.get("KV_VERSION", "")
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
+    server = await asyncio.get_running_loop().create_server(
         lambda: Echo(counts, track, version), "127.0.0.1", int(os.environ["PORT"])
     )
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
     async with server:
-        await stop.wait()
+        await stopped()
+
+
+async def stopped() -> None:
+    """Wait for SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ class Responses:
     statuses: Counter[int] = field(default_factory=Counter)
     tracks: Counter[str] = field(default_factory=Counter)
     bodies: list[bytes] = field(default_factory=list)
+    #: The heads and bodies of the failures, which say whose they are.
+    failed: list[tuple[str, bytes]] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -110,7 +112,10 @@ async def _read_response(reader: asyncio.StreamReader, responses: Responses) -> 
     first, *lines = head.rstrip().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines)
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    responses.statuses[int(first.split(" ", 2)[1])] += 1
+    status = int(first.split(" ", 2)[1])
+    responses.statuses[status] += 1
+    if status not in {200, 201}:
+        responses.failed.append((head, body))
     responses.tracks[headers.get("kv-track", "")] += 1
     if body:
         responses.bodies.append(body)

@@ -16,12 +16,14 @@ from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 from rollout.plan.model import Plan, Step, Strategy
 from rollout.rehearsal.errors import ProgramMissing
-from rollout.rehearsal.executables import find_envoy, find_redis
+from rollout.rehearsal.executables import find_envoy, find_openssl, find_redis
 from rollout.rehearsal.pod_specs import PodOptions
 from rollout.rehearsal.rehearsal import RehearsalOptions
 from tests.support.manifests import render, the
 
 ECHO: Final = (sys.executable, str(Path(__file__).with_name("echo_service.py")))
+#: The same for both releases of a rehearsal whose verdict is asserted.
+ECHO_PAIR: Final = (sys.executable, "-m", "tests.rollout.rehearsal.echo_pair")
 HOST: Final = "kv.example.com"
 Document = dict[str, Any]
 
@@ -31,15 +33,21 @@ ECHOES: Final = RehearsalOptions(
     rate=0,
     prometheus=False,
 )
-#: Both releases are tallykv, without generated load.
-TALLYKV: Final = RehearsalOptions(rate=0, prometheus=False)
+#: Both releases are tallykv, without generated load. By default tallykv refuses what has waited for
+#: half a second, as it does on a busy machine; here its answers count, not their time.
+TALLYKV: Final = RehearsalOptions(
+    pods=PodOptions(environ={arm: {"KV_STORE_TIMEOUT_MS": "30000"} for arm in Arm}),
+    rate=0,
+    prometheus=False,
+)
 
 
 def need_programs() -> None:
-    """Skip the test, naming the package, where there is no Envoy or no Redis."""
+    """Skip the test, naming the package, where there is no Envoy, no Redis or no openssl."""
     try:
         find_envoy()
         find_redis()
+        find_openssl()
     except ProgramMissing as missing:
         pytest.skip(str(missing))
 

@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-START_SECONDS = 5.0
+START_SECONDS = 60.0
 INCREMENTS = 30_000
 CHANGES = 100
 
@@ -55,7 +55,7 @@ async def test_weight_changes_under_load_lose_no_increment(tallykv: Rehearsal) -
         f"{CHANGES} changes ({len(seconds)} with another weight), {seen.failures} of"
         f" {seen.total} failed, by track {dict(seen.tracks)}"
     )
-    assert seen.failures == 0
+    assert seen.failed == []
     assert set(seen.tracks) == {"stable", "canary"}
     assert json.loads(read.bodies[0])["value"] == INCREMENTS
 

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from rollout.evidence.counts import Arm, CounterSnapshot, Counts
+from rollout.rehearsal import kubelet
 from rollout.rehearsal.kubelet import Pod
 from rollout.rehearsal.load_generator import LoadGenerator
 from rollout.rehearsal.loopback import url_of
-from rollout.rehearsal.rehearsal import Rehearsal
+from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
 from rollout.rehearsal.request_mix import RepeatedRequest
 from tests.rollout.rehearsal.http_load import request, send, send_times
 from tests.rollout.rehearsal.measurements import print_measurement
-from tests.rollout.rehearsal.plans import HOST, canary_step, changed, routes_of, step_of
+from tests.rollout.rehearsal.plans import (
+    ECHOES,
+    HOST,
+    canary_documents,
+    canary_plan,
+    canary_step,
+    changed,
+    need_programs,
+    routes_of,
+    step_of,
+)
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FAIL = request("POST", "/fail", HOST)
+#: So long a pod that ended is away: time for requests to find that there is none.
+AWAY_SECONDS = 3.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def echoes() -> AsyncIterator[Rehearsal]:
+    need_programs()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kubelet, "_FIRST_BACKOFF_SECONDS", AWAY_SECONDS)
+        async with rehearsing(canary_documents(), canary_plan(), ECHOES) as running:
+            yield running
 
 
 def pod_of(rehearsal: Rehearsal, arm: Arm) -> Pod:
@@ -130,7 +154,7 @@ async def test_a_pod_that_ends_is_restarted(echoes: Rehearsal) -> None:
     assert pod.restarts == restarts + 1
     assert [event for _, event in echoes.events[events:]] == [
         f"{pod.name} is not ready",
-        f"{pod.name} ended with code -9; restart in 0.5 s",
+        f"{pod.name} ended with code -9; restart in {AWAY_SECONDS:g} s",
         f"{pod.name} is ready",
     ]
     assert back.tracks == {"canary": 10}

@@ -1,9 +1,12 @@
-"""One run of a rollout, to be killed: the body of a process of its own."""
+"""Runs of a rollout, to be killed: each in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -23,3 +26,26 @@ def run_rollout(directory: Path, errors: float, kill_at: int | None) -> None:
     verdict = asyncio.run(Controller(plan, ports).run())
     result = {"verdict": verdict.value, "changes": killer.changes}
     (directory / "result.json").write_text(json.dumps(result))
+
+
+def main() -> None:
+    """Read a directory, an error ratio and the moment of the kill from each line; fork a run.
+
+    Print its exit code, negative for a signal, when it has ended.
+    """
+    for line in sys.stdin:
+        directory, errors, kill_at = json.loads(line)
+        if (pid := os.fork()) == 0:
+            try:
+                run_rollout(Path(directory), errors, kill_at)
+            except BaseException:  # noqa: BLE001 - the process ends here
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -19,7 +19,7 @@ from tests.conftest import Backend
 from tests.support.raw_http import exchange
 from tests.support.services import Service
 
-DEADLINE_SECONDS: Final = 10.0
+DEADLINE_SECONDS: Final = 60.0
 PROBLEM_FIELDS: Final = frozenset(
     {"type", "title", "status", "detail", "code", "applied", "retryable", "trace_id"}
 )

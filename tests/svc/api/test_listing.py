@@ -49,7 +49,7 @@ async def test_an_entry_is_listed_with_what_is_known_of_it(api: Api) -> None:
 
     assert answer.json()["next_cursor"] is None
     first, second = sorted(answer.json()["items"], key=lambda item: str(item["key"]))
-    assert first.pop("ttl") in {59, 60}
+    assert first.pop("ttl") in range(30, 61)
     assert first == {"key": "one", "etag": one.etag, "size": 5, "content_type": "text/plain"}
     assert second == {
         "key": "two",
@@ -68,7 +68,7 @@ async def test_a_counter_is_listed_with_its_value(api: Api) -> None:
 
     high, soon = sorted(answer.json()["items"], key=lambda item: str(item["name"]))
     assert high == {"name": "high", "value": 2**63 - 1, "value_text": str(2**63 - 1), "ttl": None}
-    assert soon.pop("ttl") in {59, 60}
+    assert soon.pop("ttl") in range(30, 61)
     assert soon == {"name": "soon", "value": -1, "value_text": "-1"}
 
 

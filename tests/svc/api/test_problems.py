@@ -108,8 +108,8 @@ async def test_without_a_trace_the_service_makes_an_id(api: Api, parent: str | N
 
 
 async def test_one_request_too_many_is_refused_at_once_and_nothing_applied(api: Api) -> None:
-    # The first request is served for a second.
-    settings = dataclasses.replace(api.service.settings, max_in_flight=1, fault_latency_ms=1000)
+    # The first request is served for some seconds.
+    settings = dataclasses.replace(api.service.settings, max_in_flight=1, fault_latency_ms=3000)
     async with running_service(settings) as service, raw_connection(service.port) as slow:
         await slow.send(b"PUT /v1/kv/slow HTTP/1.1\r\nHost: kv\r\nContent-Length: 1\r\n\r\nx")
         await eventually(lambda: service.app[LIFECYCLE].in_flight == 1, what="the first request")
@@ -178,7 +178,8 @@ async def test_a_process_serves_its_roles_only(
 
 
 async def test_the_limits_are_shown_and_are_as_promised(api: Api) -> None:
-    async with running_service(Settings(store_url=api.service.settings.store_url)) as service:
+    defaults = Settings(store_url=api.service.settings.store_url)
+    async with running_service(defaults, is_patient=False) as service:
         answer = await Api(service).get("/v1/limits")
 
     assert answer.status == 200

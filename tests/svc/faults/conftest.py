@@ -10,7 +10,8 @@ import pytest
 
 from svc.settings import Settings
 from tests.conftest import need_redis_6, need_redis_7
-from tests.support.clusters import ask_node
+from tests.support.answers import insist, put
+from tests.support.clusters import ask_node, wait_whole
 from tests.support.redis_servers import (
     RedisCluster,
     RedisServer,
@@ -18,9 +19,12 @@ from tests.support.redis_servers import (
     running_redis,
 )
 from tests.support.services import Service, running_service
+from tests.support.tcp_proxy import Proxy, running_proxy
 
 #: The store's timeout in tests of the result, not of its time: the machine may be busy.
 PATIENT_MS: Final = 10_000
+#: Where the timeout is waited for.
+HASTY_MS: Final = 1_000
 
 
 @pytest.fixture(params=["redis-6.2", "redis-7"])
@@ -33,8 +37,9 @@ def either_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Red
 
 @pytest.fixture
 async def served(redis_server: RedisServer) -> AsyncIterator[Service]:
-    """A service over ``redis_server``."""
-    async with running_service(Settings(store_url=redis_server.url)) as service:
+    """A service over ``redis_server`` that waits for it no longer than HASTY_MS."""
+    settings = Settings(store_url=redis_server.url, store_timeout_ms=HASTY_MS)
+    async with running_service(settings) as service:
         yield service
 
 
@@ -54,6 +59,22 @@ async def served_on_either(either_redis: RedisServer) -> AsyncIterator[Service]:
         yield service
 
 
+@pytest.fixture
+async def network(redis_server: RedisServer) -> AsyncIterator[Proxy]:
+    """A proxy before ``redis_server`` that loses and delays what it is told to."""
+    async with running_proxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def served_over_network(network: Proxy) -> AsyncIterator[Service]:
+    """A service over ``network`` with a short timeout. It has a connection, and knows a script."""
+    settings = Settings(store_url=network.url, store_timeout_ms=HASTY_MS)
+    async with running_service(settings) as service:
+        await insist(lambda: put(service, "warm", b"up"))
+        yield service
+
+
 @pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     """A cluster to break. It serves its remaining slots if others are down."""
@@ -64,9 +85,20 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClust
 
 
 @pytest.fixture
+def victim(own_cluster: RedisCluster) -> Iterator[RedisServer]:
+    """The first seed of ``own_cluster``, to break. A client that asks only this one fails."""
+    server = own_cluster.servers[0]
+    yield server
+    if server.process is None:
+        server.start()
+    wait_whole(own_cluster)
+
+
+@pytest.fixture
 async def served_on_cluster(own_cluster: RedisCluster) -> AsyncIterator[Service]:
     own_cluster.flush()
-    async with running_service(Settings(store_url=own_cluster.url)) as service:
+    settings = Settings(store_url=own_cluster.url, store_timeout_ms=HASTY_MS)
+    async with running_service(settings) as service:
         yield service
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from svc.settings import Settings
 from tests.conftest import need_redis_7
@@ -27,45 +23,18 @@ from tests.support.answers import (
 )
 from tests.support.clusters import (
     ask_node,
+    hanging,
     id_of,
-    owner_of,
+    names_on,
     port_of_owner,
-    slot_of_counter,
     slot_of_key,
-    wait_whole,
 )
-from tests.support.redis_servers import RedisCluster, RedisServer, running_redis
+from tests.support.ports import free_port
+from tests.support.redis_servers import NODE_TIMEOUT_MS, RedisCluster, RedisServer, running_redis
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually, until
 
 NAMES = [f"n{i}" for i in range(40)]
-
-
-def names_of(cluster: RedisCluster, server: RedisServer) -> tuple[list[str], list[str]]:
-    """Return the names whose entry is on the server, and those whose counter is."""
-    return (
-        [n for n in NAMES if owner_of(cluster, slot_of_key(n)) is server],
-        [n for n in NAMES if owner_of(cluster, slot_of_counter(n)) is server],
-    )
-
-
-@pytest.fixture
-def victim(own_cluster: RedisCluster) -> Iterator[RedisServer]:
-    """The first seed. A client that asks only this one fails."""
-    server = own_cluster.servers[0]
-    yield server
-    if server.process is None:
-        server.start()
-    wait_whole(own_cluster)
-
-
-@asynccontextmanager
-async def hanging(server: RedisServer) -> AsyncIterator[None]:
-    server.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.signal(signal.SIGCONT)
 
 
 async def fill(service: Service) -> None:
@@ -79,7 +48,7 @@ async def test_a_killed_primary_fails_its_own_slots_only_until_it_is_back(
     served_on_cluster: Service, own_cluster: RedisCluster, victim: RedisServer
 ) -> None:
     service = served_on_cluster
-    lost_keys, lost_counters = names_of(own_cluster, victim)
+    lost_keys, lost_counters = names_on(own_cluster, victim, NAMES)
     await fill(service)
     victim.stop()
 
@@ -106,7 +75,7 @@ async def test_a_killed_primary_fails_its_own_slots_only_until_it_is_back(
     assert [r["status"] for r in results] == [503 if n in lost_keys else 200 for n in NAMES]
 
     await asyncio.to_thread(victim.start)
-    await eventually(lambda: _all_written(service), seconds=15, what="healing")
+    await eventually(lambda: _all_written(service), what="healing")
 
 
 async def _all_written(service: Service) -> bool:
@@ -118,7 +87,7 @@ async def test_a_hanging_primary_fails_its_own_slots_only(
     served_on_cluster: Service, own_cluster: RedisCluster, victim: RedisServer
 ) -> None:
     service = served_on_cluster
-    lost_keys, lost_counters = names_of(own_cluster, victim)
+    lost_keys, lost_counters = names_on(own_cluster, victim, NAMES)
     await fill(service)
 
     async with hanging(victim):
@@ -144,7 +113,7 @@ async def test_while_a_primary_hangs_the_others_answer_a_steady_load(
 ) -> None:
     """Clients that keep reading from the hanging server delay no other client."""
     service = served_on_cluster
-    lost_keys, _ = names_of(own_cluster, victim)
+    lost_keys, _ = names_on(own_cluster, victim, NAMES)
     well = [n for n in NAMES if n not in lost_keys]
     await fill(service)
     over = asyncio.Event()
@@ -167,11 +136,11 @@ async def test_while_a_primary_hangs_the_others_answer_a_steady_load(
 async def test_a_service_started_while_its_first_seed_hangs_asks_the_next_one(
     own_cluster: RedisCluster, victim: RedisServer
 ) -> None:
-    lost_keys, _ = names_of(own_cluster, victim)
+    lost_keys, _ = names_on(own_cluster, victim, NAMES)
     well = next(n for n in NAMES if n not in lost_keys)
 
     async with hanging(victim), running_service(Settings(store_url=own_cluster.url)) as service:
-        await eventually(lambda: _succeeds(service, well), seconds=5, what="the next seed")
+        await eventually(lambda: _succeeds(service, well), what="the next seed")
 
 
 async def _succeeds(service: Service, key: str) -> bool:
@@ -198,11 +167,12 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
     tmp_path: Path,
 ) -> None:
     service = served_on_cluster
-    lost_keys, _ = names_of(own_cluster, victim)
+    lost_keys, _ = names_on(own_cluster, victim, NAMES)
     await fill(service)
     options = (
-        *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"),
-        *("--cluster-config-file", "nodes.conf", "--repl-diskless-sync-delay", "0"),
+        *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS),
+        *("--cluster-config-file", "nodes.conf", "--cluster-port", str(free_port())),
+        *("--repl-diskless-sync-delay", "0"),
     )
     with running_redis(need_redis_7(), tmp_path / "replica", *options) as replica:
         await asyncio.to_thread(_follow, replica, victim)
@@ -213,9 +183,7 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
             await eventually(
                 lambda: port_of_owner(witness, slot) == replica.port, what="the promotion"
             )
-            await eventually(
-                lambda: _succeeds(service, lost_keys[0]), seconds=5, what="the new primary"
-            )
+            await eventually(lambda: _succeeds(service, lost_keys[0]), what="the new primary")
         finally:
             victim.signal(signal.SIGCONT)
             await asyncio.to_thread(_give_back, own_cluster, victim, replica)
@@ -223,7 +191,9 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
 
 def _follow(replica: RedisServer, primary: RedisServer) -> None:
     node = id_of(primary)
-    ask_node(replica, "CLUSTER", "MEET", "127.0.0.1", primary.port)
+    with contextlib.closing(primary.client()) as client:
+        bus = client.config_get("cluster-port")["cluster-port"]
+    ask_node(replica, "CLUSTER", "MEET", "127.0.0.1", primary.port, bus)
     until(lambda: node.encode() in bytes(_nodes(replica)), what="the handshake")
     ask_node(replica, "CLUSTER", "REPLICATE", node)
     until(lambda: _is_linked(replica), what="the replica")

@@ -47,6 +47,6 @@ async def test_changes_are_refused_by_the_demoted_one_and_find_the_new_one_by_th
                     assert_refused(answer)
                 return answer.status in {200, 201}
 
-            await eventually(changed, seconds=3, what="the new primary")
+            await eventually(changed, what="the new primary")
             with contextlib.closing(new.client()) as client:
                 assert client.dbsize() > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import json
 import signal
@@ -90,8 +91,7 @@ REFUSED: list[tuple[int, str, str, Options]] = [
 
 @pytest.fixture
 async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
-    settings = Settings(store_url=redis_server.url, body_timeout_seconds=0.3, store_timeout_ms=300)
-    async with running_service(settings) as service:
+    async with running_service(Settings(store_url=redis_server.url)) as service:
         used = {"Idempotency-Key": "used"}
         assert (await ask(service, "PUT", "/v1/kv/k", data=b"v", headers=used)).status == 201
         assert (await ask(service, "PUT", "/v1/kv/j", data=b"{}", headers=JSON)).status == 201
@@ -100,6 +100,14 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
             path = f"/v1/counters/{name}"
             assert (await ask(service, "PUT", path, data=body, headers=used)).status == 200
         yield service
+
+
+@pytest.fixture
+async def hasty(service: Service) -> AsyncIterator[Service]:
+    """A service on the same store, which waits neither for it nor for bodies."""
+    brief = dataclasses.replace(service.settings, body_timeout_seconds=0.3, store_timeout_ms=300)
+    async with running_service(brief) as hasty:
+        yield hasty
 
 
 @contextmanager
@@ -142,8 +150,9 @@ async def test_a_refused_request_leaves_no_cycle(
 @pytest.mark.parametrize("path", ["/v1/kv/k", "/plain", "/v1/counters/c"])
 @pytest.mark.parametrize("waits", [False, True])
 async def test_an_upload_cut_off_by_the_client_or_the_deadline_leaves_no_cycle(
-    service: Service, path: str, end: str, waits: bool
+    service: Service, hasty: Service, path: str, end: str, waits: bool
 ) -> None:
+    service = hasty if waits else service
     lifecycle = service.app[LIFECYCLE]
     length = "Transfer-Encoding: chunked" if end == "chunk" else "Content-Length: 60000"
     half = {"half": b"x" * 30_000, "chunk": b"7530\r\n" + b"x" * 30_000 + b"\r\n", "nothing": b""}
@@ -176,7 +185,7 @@ REQUESTS: list[Callable[[Service], Awaitable[object]]] = [
 @pytest.mark.parametrize("request_to", REQUESTS)
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 async def test_a_store_that_hangs_or_is_gone_leaves_no_cycle(
-    service: Service,
+    hasty: Service,
     redis_server: RedisServer,
     number: signal.Signals,
     request_to: Callable[[Service], Awaitable[object]],
@@ -185,6 +194,6 @@ async def test_a_store_that_hangs_or_is_gone_leaves_no_cycle(
     try:
         with no_garbage():
             for _ in range(REPEATS):
-                await request_to(service)
+                await request_to(hasty)
     finally:
         redis_server.signal(signal.SIGCONT)

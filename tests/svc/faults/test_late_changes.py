@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import redis
 
-from svc.settings import Settings
 from svc.stores.link import NodeLink
 from tests.support.answers import (
     Answer,
@@ -20,11 +18,12 @@ from tests.support.answers import (
     counter_value,
     get,
     increment,
+    insist,
     put,
 )
 from tests.support.redis_servers import RedisServer
-from tests.support.services import Service, running_service
-from tests.support.tcp_proxy import Proxy, running_proxy
+from tests.support.services import Service
+from tests.support.tcp_proxy import Proxy
 from tests.support.waiting import eventually
 
 JSON = {"Content-Type": "application/json"}
@@ -49,17 +48,15 @@ CHANGES: dict[str, tuple[str, str, bytes, dict[str, str]]] = {
 
 
 @pytest.fixture
-async def network(either_redis: RedisServer) -> AsyncIterator[Proxy]:
-    async with running_proxy(either_redis.port) as proxy:
-        yield proxy
+def redis_server(either_redis: RedisServer) -> RedisServer:
+    return either_redis
 
 
 @pytest.fixture
-async def service(network: Proxy) -> AsyncIterator[Service]:
-    async with running_service(Settings(store_url=network.url, store_timeout_ms=400)) as service:
-        await put(service, "k", b"before")
-        await increment(service, "k")
-        yield service
+async def service(served_over_network: Service) -> Service:
+    await insist(lambda: put(served_over_network, "k", b"before"))
+    await insist(lambda: increment(served_over_network, "k"))
+    return served_over_network
 
 
 async def change(service: Service, kind: str) -> Answer:
@@ -83,9 +80,9 @@ async def test_a_change_that_arrives_after_its_504_is_not_made(
 ) -> None:
     with contextlib.closing(either_redis.client()) as client:
         if not by_source:  # Redis knows the script
-            await change(service, kind)
-            await put(service, "k", b"before")
-            await increment(service, "k")
+            await insist(lambda: change(service, kind))
+            await insist(lambda: put(service, "k", b"before"))
+            await insist(lambda: increment(service, "k"))
         before = contents(client)
         network.holds_requests = True
 
@@ -104,7 +101,7 @@ async def test_a_newer_write_that_was_acknowledged_is_not_undone(
     network.holds_requests = True
     assert_unknown(await put(service, "k", b"old"))
     network.holds_requests = False
-    assert (await put(service, "k", b"new")).status == 200
+    await insist(lambda: put(service, "k", b"new"))
 
     await network.deliver()
 

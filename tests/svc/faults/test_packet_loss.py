@@ -12,7 +12,14 @@ import pytest
 from svc.settings import Settings
 from svc.stores.link import CHECK_SECONDS
 from tests.conftest import need_redis_7
-from tests.support.answers import assert_refused_or_unknown, assert_unknown, get, increment, put
+from tests.support.answers import (
+    assert_refused_or_unknown,
+    assert_unknown,
+    get,
+    increment,
+    insist,
+    put,
+)
 from tests.support.network_namespaces import DistantRedis, distant_redis
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually
@@ -29,14 +36,14 @@ def server(tmp_path: Path) -> Iterator[DistantRedis]:
 
 @pytest.fixture
 async def service(server: DistantRedis) -> AsyncIterator[Service]:
-    async with running_service(Settings(store_url=server.url)) as service:
+    async with running_service(Settings(store_url=server.url, store_timeout_ms=2000)) as service:
         yield service
 
 
 async def test_when_the_network_heals_no_write_of_before_lands_over_a_newer_one(
     service: Service, server: DistantRedis
 ) -> None:
-    await put(service, "k", b"first")
+    await insist(lambda: put(service, "k", b"first"))
     server.cut()
     assert_unknown(await put(service, "k", b"old"))
     server.heal()

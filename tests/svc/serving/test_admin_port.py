@@ -23,7 +23,7 @@ GET = "GET /livez HTTP/1.1\r\nHost: t\r\n\r\n"
 
 @pytest.fixture
 async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
-    settings = Settings(store_url=redis_server.url, header_timeout_seconds=0.5)
+    settings = Settings(store_url=redis_server.url, header_timeout_seconds=PATIENT_SECONDS)
     async with running_service(settings) as service:
         yield service
 
@@ -52,8 +52,12 @@ async def test_no_answer_may_be_cached(service: Service, path: str) -> None:
     assert answer.headers["KV-Pod"] == service.settings.pod
 
 
-async def test_a_head_that_does_not_end_is_closed(service: Service) -> None:
-    async with raw_connection(admin_port(service)) as wire:
+async def test_a_head_that_does_not_end_is_closed(redis_server: RedisServer) -> None:
+    settings = Settings(store_url=redis_server.url, header_timeout_seconds=0.5)
+    async with (
+        running_service(settings) as service,
+        raw_connection(admin_port(service)) as wire,
+    ):
         await wire.send("GET /livez HTTP/1.1\r\n")
 
         assert await wire.closed(seconds=PATIENT_SECONDS)

@@ -14,7 +14,8 @@ from tests.support.redis_servers import RedisServer
 from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import eventually
 
-DRAIN_SECONDS = 1.0
+#: Long enough for what is done meanwhile on a busy machine.
+DRAIN_SECONDS = 5.0
 UPLOAD = "PUT /v1/kv/upload HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 
 
@@ -55,7 +56,7 @@ async def refuses(port: int) -> bool:
         return True
 
 
-async def ended(service: ServiceProcess, seconds: float = 30.0) -> int:
+async def ended(service: ServiceProcess, seconds: float = 60.0) -> int:
     return await asyncio.to_thread(service.wait, seconds)
 
 
@@ -80,7 +81,7 @@ async def test_while_draining_it_is_not_ready_and_still_serves(redis_server: Red
 
     assert (written.status, missing.status, live.status) == (201, 404, 200)
     assert (status.json["status"], status.json["draining"]) == ("draining", True)
-    assert DRAIN_SECONDS <= took < DRAIN_SECONDS + 3
+    assert DRAIN_SECONDS <= took < DRAIN_SECONDS + 20
 
 
 async def test_while_draining_every_answer_says_that_its_connection_closes(
@@ -135,7 +136,7 @@ async def test_an_upload_that_ends_after_the_drain_is_stored(redis_server: Redis
 async def test_a_slow_answer_and_the_probes_outlast_the_end_of_listening(
     redis_server: RedisServer,
 ) -> None:
-    slow = {"KV_FAULT_LATENCY_MS": "1000", "KV_DRAIN_SECONDS": "0"}
+    slow = {"KV_FAULT_LATENCY_MS": "4000", "KV_DRAIN_SECONDS": "0"}
     async with service_on(redis_server, **slow) as service, raw_connection(service.port) as wire:
         await wire.send(GET)
         await eventually(lambda: has_in_flight(service), what="the request")
@@ -163,8 +164,8 @@ async def test_a_request_that_does_not_end_is_given_up_after_the_shutdown_time(
         await begin_upload(wire)
         service.signal(signal.SIGTERM)
 
-        assert await wire.closed(seconds=5)
-        assert await ended(service, 5) == 0
+        assert await wire.closed()
+        assert await ended(service) == 0
 
 
 async def test_idle_connections_do_not_hold_the_end_up(redis_server: RedisServer) -> None:
@@ -177,6 +178,6 @@ async def test_idle_connections_do_not_hold_the_end_up(redis_server: RedisServer
         await used.answer()
         service.signal(signal.SIGTERM)
 
-        assert await ended(service, 5) == 0
+        assert await ended(service) == 0
         assert await fresh.closed()
         assert await used.closed()

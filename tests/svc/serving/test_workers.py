@@ -14,13 +14,12 @@ import aiohttp
 import pytest
 
 from tests.support.plain_http import fetch
-from tests.support.ports import free_port
+from tests.support.ports import free_port, free_ports
 from tests.support.processes import children_of
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
 from tests.support.worker_services import (
     WorkerService,
-    free_ports,
     redis_servers_among,
     running_workers,
 )
@@ -113,7 +112,7 @@ def refusal_of(**environ: str) -> str:
         env={**clean, "KV_DRAIN_SECONDS": "0", **environ},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr

@@ -101,7 +101,7 @@ class TlsRedis:
 def _need_tls() -> str:
     binary = need_redis_7()
     answer = subprocess.run(
-        [binary, "--tls-port", "-1"], capture_output=True, text=True, check=False, timeout=10
+        [binary, "--tls-port", "-1"], capture_output=True, text=True, check=False, timeout=60
     )
     if "Bad directive" in answer.stdout + answer.stderr:
         pytest.skip("needs a redis-server built with TLS (Debian package redis-server)")
@@ -145,7 +145,7 @@ def _running_tls_redis(tmp_path: Path, auth_clients: str) -> Iterator[TlsRedis]:
         yield TlsRedis(port, authority_file, certificate_file)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _answers(port: int, authority: Path, certificate: Path) -> bool:

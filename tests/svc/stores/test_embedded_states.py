@@ -102,16 +102,18 @@ def test_while_it_loads_it_is_not_ready_and_says_how_far_it_is(
 
 
 def test_a_worker_is_not_ready_while_the_redis_of_all_workers_loads_again(
-    make_service: MakeService, slow_path: str
+    make_service: MakeService, tmp_path: Path, redis_binary: str
 ) -> None:
     fill(make_service())
-    service = make_service(PATH=slow_path, KV_WORKERS="2")
+    # Slow enough that a busy machine sees it load.
+    slower_path = path_with_slow_redis(tmp_path / "slower", redis_binary, 500)
+    service = make_service(PATH=slower_path, KV_WORKERS="2")
     service.start()
 
     os.kill(redis_server_of(service), signal.SIGKILL)
 
     until(lambda: fetch(f"{service.admin_base}/readyz").status == 503, what="the restart")
-    until(lambda: fetch(f"{service.admin_base}/readyz").status == 200, seconds=60, what="healing")
+    until(lambda: fetch(f"{service.admin_base}/readyz").status == 200, what="healing")
     assert fetch(f"{service.base}/v1/kv/k0").status == 200
 
 

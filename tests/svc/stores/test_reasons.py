@@ -24,7 +24,7 @@ from tests.support.services import Service
 from tests.support.waiting import eventually
 from tests.svc.stores.conftest import TlsRedis
 
-SHORT: dict[str, Any] = {"store_timeout_ms": 700}
+SHORT: dict[str, Any] = {"store_timeout_ms": 1000}
 
 
 async def reasons_of(service: Service) -> list[str]:

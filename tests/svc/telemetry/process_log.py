@@ -19,7 +19,7 @@ class LoggedService(ReadService):
         super().__init__(environ)
         self._said: deque[bytes] = deque()
 
-    def end(self, seconds: float = 20.0) -> int:
+    def end(self, seconds: float = 60.0) -> int:
         """Stop it with SIGTERM and read the rest of its output. Return its exit code."""
         self.signal(signal.SIGTERM)
         code = self.wait(seconds)

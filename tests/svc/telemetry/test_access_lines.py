@@ -117,12 +117,12 @@ async def test_what_failed_gets_a_warning_that_names_the_failure(observed: Serve
 
 async def test_what_was_slow_gets_a_line(observed: Serve) -> None:
     with logged_lines() as lines:
-        async with observed(slow_ms=50, fault_latency_ms=80) as service:
+        async with observed(slow_ms=2000, fault_latency_ms=2500) as service:
             await ask(service, "GET", "/v1/limits")
             await ask(service, "GET", "/docs/none")
 
     (line,) = lines.with_body("request")
-    assert line["duration_ms"] >= 80
+    assert line["duration_ms"] >= 2500
     assert (line["severity_text"], line["http.route"]) == ("INFO", "/v1/limits")
 
 

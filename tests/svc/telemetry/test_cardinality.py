@@ -39,7 +39,7 @@ async def send_all(port: int, requests: list[str]) -> None:
     async with raw_connection(port) as wire:
         for each in requests:
             await wire.send(each)
-            await wire.answer(seconds=20)
+            await wire.answer()
 
 
 async def flood(port: int, requests: list[str]) -> None:

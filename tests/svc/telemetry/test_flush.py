@@ -21,11 +21,11 @@ from tests.support.redis_servers import RedisServer
 from tests.support.waiting import eventually, until
 from tests.svc.telemetry.process_log import LoggedService, logged_process
 
-DRAIN_SECONDS: Final = 1.0
-SHUTDOWN_SECONDS: Final = 1.0
+DRAIN_SECONDS: Final = 5.0
+SHUTDOWN_SECONDS: Final = 5.0
 RATE: Final = 200
 #: Time for a busy machine.
-SLACK_SECONDS: Final = 3.0
+SLACK_SECONDS: Final = 20.0
 
 
 @asynccontextmanager
@@ -134,7 +134,7 @@ async def test_on_sigterm_under_load_no_request_fails_and_no_span_is_lost(
 async def test_a_request_that_ends_after_the_drain_is_delivered_too(
     redis_server: RedisServer, collector: Collector
 ) -> None:
-    slow = {"KV_FAULT_LATENCY_MS": "700", "KV_DRAIN_SECONDS": "0"}
+    slow = {"KV_FAULT_LATENCY_MS": "3000", "KV_DRAIN_SECONDS": "0"}
     async with (
         running(redis_server, collector.endpoint, **slow) as service,
         aiohttp.ClientSession() as session,
@@ -229,7 +229,7 @@ def test_what_the_queue_has_no_room_for_is_counted_and_the_rest_delivered(
         dropped = requests - room
         until(lambda: dropped_lines(service) == dropped, what="the count of those left out")
         collector.behave(Behaviour.ANSWER)
-        until(lambda: exported(service) >= 512, seconds=30, what="what was queued")
+        until(lambda: exported(service) >= 512, what="what was queued")
         assert service.end() == 0
 
     assert collector.trace_ids == {trace_id(number) for number in range(1, room + 1)}

@@ -59,9 +59,9 @@ def test_a_full_pipe_gets_every_line_whole(blocking: bool) -> None:
 
         reader = threading.Thread(target=read_all, args=(reading, read))
         reader.start()
-        until(lambda: b"".join(read).count(b"\n") == LINES, seconds=30, what="the lines")
+        until(lambda: b"".join(read).count(b"\n") == LINES, what="the lines")
         say(handler, "end")
-        until(lambda: b"".join(read).endswith(b"end\n"), seconds=30, what="the last line")
+        until(lambda: b"".join(read).endswith(b"end\n"), what="the last line")
     os_lines = b"".join(read).decode().splitlines()
     reader.join(10)
 
@@ -130,7 +130,7 @@ def test_the_lines_of_processes_that_share_a_pipe_are_whole(blocking: bool) -> N
         until(lambda: b"".join(read).count(b"\n") == 3 * LINES, seconds=60, what="the lines")
     finally:
         for writer in writers:
-            writer.communicate(timeout=30)
+            writer.communicate(timeout=60)
         reader.join(30)
         os.close(reading)
 

@@ -209,7 +209,7 @@ def overwrite(client: redis.Redis) -> None:
 def test_what_was_logged_last_is_there_at_the_end(shared_redis: RedisServer) -> None:
     requests = 500
     with logged_process(KV_STORE_URL=shared_redis.url, KV_ACCESS_LOG="all") as service:
-        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
         for number in range(1, requests + 1):
             connection.request("GET", "/v1/limits", headers=traceparent(number))
             connection.getresponse().read()
@@ -227,7 +227,7 @@ def test_a_blocked_stderr_blocks_no_request_and_dropped_lines_are_counted(
     """The pipe holds 64 KiB and the queue 10,000 lines. Further lines are dropped."""
     requests = 13_000
     with service_process(KV_STORE_URL=shared_redis.url, KV_ACCESS_LOG="all") as service:
-        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
         for _ in range(requests):
             connection.request("GET", "/v1/limits")
             answer = connection.getresponse()

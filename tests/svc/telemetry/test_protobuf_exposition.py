@@ -162,7 +162,8 @@ def stored(
             [job],
             features="exemplar-storage,native-histograms",
         ) as prometheus:
-            until(lambda: prometheus.value("up"), seconds=30, what="a scrape")
+            until(lambda: prometheus.value("up"), what="a scrape")
+            prometheus.pin()
             yield prometheus, service.admin_base
 
 

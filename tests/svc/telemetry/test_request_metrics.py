@@ -180,7 +180,7 @@ async def test_what_is_no_http_is_counted_as_malformed_and_as_no_request(
 async def test_a_head_that_does_not_end_is_counted_once_for_its_connection(
     observed: Serve,
 ) -> None:
-    async with observed(header_timeout_seconds=0.2) as service:
+    async with observed(header_timeout_seconds=1.0) as service:
         async with raw_connection(service.port) as one, raw_connection(service.port) as another:
             await one.send(GET)
             await another.send("G")
@@ -193,7 +193,7 @@ async def test_a_head_that_does_not_end_is_counted_once_for_its_connection(
 
 async def test_an_idle_connection_that_was_used_is_no_overdue_head(observed: Serve) -> None:
     async with (
-        observed(header_timeout_seconds=0.2) as service,
+        observed(header_timeout_seconds=1.0) as service,
         raw_connection(service.port) as used,
     ):
         await used.send(f"{GET}\r\n")

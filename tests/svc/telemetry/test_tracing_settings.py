@@ -130,7 +130,7 @@ def test_a_process_says_what_it_refuses_and_ends() -> None:
         env={**os.environ, **ON, "OTEL_TRACES_SAMPLER_ARG": "half"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
 
@@ -178,7 +178,7 @@ def test_without_tracing_the_sdk_is_not_imported() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=True,
     )
 
