@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -65,6 +65,8 @@ class Batch:
         self._results: list[Any] = []
         #: An id made of the batch's own idempotency key and payload; None without a key.
         self._id: str | None = None
+        #: The conditions of reads, by their index.
+        self._conditions: dict[int, Precondition] = {}
         #: True after the store has failed to answer an operation.
         self._store_failed = False
         #: The bytes that are left for values in the response.
@@ -111,7 +113,7 @@ class Batch:
         Return None, and read nothing, if a key is invalid.
         """
         try:
-            gets: list[Pending] = [(i, (Key(o.key), None)) for i, o in enumerate(operations)]
+            gets: list[Pending] = [(i, Key(o.key)) for i, o in enumerate(operations)]
         except DomainError:
             return None
         self._results = [None] * len(operations)
@@ -138,7 +140,9 @@ class Batch:
         key = Key(operation.key)
         precondition = parse_precondition(operation)
         if isinstance(operation, GetOperation):
-            return "get", key.text, (key, precondition)
+            if precondition is not None:
+                self._conditions[index] = precondition
+            return "get", key.text, key
         once = identify(operation, f"kv:{key.text}", self._id, index)
         if not isinstance(operation, PutOperation):
             return "single", key.text, partial(self._delete, key, precondition, once)
@@ -167,42 +171,59 @@ class Batch:
 
     async def _get(self, gets: list[Pending]) -> None:
         """Read each entry once, until the response is full."""
-        keys = [key for _, (key, _) in gets]
+        keys = [key for _, key in gets]
         found = await read_entries(self._store, keys, self._bytes_left, self._take)
         for error in found.values():
             if isinstance(error, DomainError):
                 self._failed(error)
-        shown: list[tuple[int, Key, Entry]] = []
-        for i, (key, precondition) in gets:
+        if self._conditions:
+            gets = [each for each in gets if not self._is_settled(*each, found)]
+        for i, key in self._take_copies(gets, found):
             outcome = found.get(key.text)
             if isinstance(outcome, Entry):
-                if precondition is not None and (other := _instead(key, outcome, precondition)):
-                    self._results[i] = other
-                else:
-                    shown.append((i, key, outcome))
+                self._results[i] = self._got(key, outcome)
             elif outcome is not None:
                 self._results[i] = problem_of(outcome)
             elif self._store_failed:
                 self._refuse([(i, key)])
             else:
                 self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
-        for i, key, entry in self._take_copies(shown):
-            self._results[i] = self._got(key, entry)
 
-    def _take_copies(self, shown: list[tuple[int, Key, Entry]]) -> list[tuple[int, Key, Entry]]:
-        """Take the bytes of the entries' copies in the answer. Return those that find room."""
+    def _is_settled(self, i: int, key: Key, found: Mapping[str, Entry | DomainError]) -> bool:
+        """Return True if a read's condition decides its result, which is not the entry then."""
+        precondition, entry = self._conditions.get(i), found.get(key.text)
+        if precondition is None or not isinstance(entry, Entry):
+            return False
         try:
-            self._take(min(sum([len(entry.body) for _, _, entry in shown]), self._bytes_left))
+            check_precondition(Precondition(precondition.if_match), entry.etag)
+        except DomainError as refusal:
+            self._results[i] = problem_of(refusal)
+            return True
+        if is_listed(entry.etag, precondition.if_none_match):
+            self._results[i] = BatchUnchanged(304, key.text, entry.etag)
+            return True
+        return False
+
+    def _take_copies(
+        self, gets: list[Pending], found: Mapping[str, Entry | DomainError]
+    ) -> list[Pending]:
+        """Take the bytes of the entries' copies in the answer. Return the reads that find room."""
+        sizes = [
+            len(entry.body) if isinstance(entry := found.get(key.text), Entry) else 0
+            for _, key in gets
+        ]
+        try:
+            self._take(min(sum(sizes), self._bytes_left))
         except Overloaded:
             fitting = []
-            for i, key, entry in shown:
+            for pending, size in zip(gets, sizes, strict=True):
                 try:
-                    self._take(len(entry.body))
-                    fitting.append((i, key, entry))
+                    self._take(size)
+                    fitting.append(pending)
                 except Overloaded as refusal:
-                    self._results[i] = problem_of(refusal)
+                    self._results[pending[0]] = problem_of(refusal)
             return fitting
-        return shown
+        return gets
 
     async def _collect(
         self,
@@ -262,17 +283,6 @@ class Batch:
         if entry.is_json:
             return BatchGot(200, key.text, etag, ttl, content_type, msgspec.Raw(body))
         return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
-
-
-def _instead(key: Key, entry: Entry, precondition: Precondition) -> BatchUnchanged | Problem | None:
-    """Return what a conditional read gets instead of the entry; None if it gets the entry."""
-    try:
-        check_precondition(Precondition(precondition.if_match), entry.etag)
-    except DomainError as refusal:
-        return problem_of(refusal)
-    if is_listed(entry.etag, precondition.if_none_match):
-        return BatchUnchanged(304, key.text, entry.etag)
-    return None
 
 
 def _put_result(put: tuple[Key, Draft], written: Written) -> BatchPut:

@@ -87,7 +87,7 @@ class Batcher(Generic[Item, Result]):
 
     def _out_of_patience(self) -> None:
         self._patience_timer = None
-        is_large = self.answer_bytes > MAX_ANSWER_BYTES // MAX_BATCH
+        is_large = self._answer_bytes > MAX_ANSWER_BYTES // MAX_BATCH
         most = LARGE_IN_FLIGHT if is_large else MAX_IN_FLIGHT
         if self._waiting and len(self._in_flight) < most:
             self._start_batch()
@@ -136,7 +136,7 @@ class Batcher(Generic[Item, Result]):
             if len(results) != len(batch):
                 raise RuntimeError("as many results as items")  # noqa: TRY301
         except ReplyTooLarge:  # only several results are too large together
-            self.answer_bytes = 4 * max(1, MAX_ANSWER_BYTES // len(batch))
+            self._answer_bytes = 4 * max(1, MAX_ANSWER_BYTES // len(batch))
             self._waiting[:0] = batch
             return
         except DomainError as error:

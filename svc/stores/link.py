@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import hiredis
 
-from ..telemetry.store_meter import KNOWN_REFUSAL, StoreMeter
+from ..telemetry.store_meter import StoreMeter
 from .clock import ServerClock
 from .failures import Failures
 from .reasons import reason_of, reason_of_reply
@@ -195,7 +195,7 @@ class NodeLink:
             self._drop_idle()
             reason = str(error) or "no answer in time"
             if wire is None:
-                word = _word_of(error) if isinstance(error, ReplyError) else "unsent"
+                word = error.word if isinstance(error, ReplyError) else "unsent"
                 return [Unsent(reason, word) for _ in commands]
             wire.close()
             received = wire.replies
@@ -284,18 +284,12 @@ def _error_of(replies: list[Reply]) -> str:
         parts = reply if type(reply) is list else (reply,)
         for part in parts:
             if isinstance(part, ReplyError):
-                return _word_of(part)
+                return part.word
             if isinstance(part, Unsent):
                 return part.word
             if isinstance(part, Lost):
                 return "lost"
     return ""
-
-
-def _word_of(refusal: ReplyError) -> str:
-    # Redis 6 puts an error that a script met inside an error message of its own.
-    found = KNOWN_REFUSAL.search(str(refusal))
-    return found[0] if found else "ERR" if refusal.code == "ERR" else "refused"
 
 
 def _refusal_of(reply: Reply) -> str:

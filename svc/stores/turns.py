@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from ..domain.errors import StoreUnavailable
 
-#: From this size on, an operation takes a turn.
+#: A larger operation takes a turn. The first read of a batch, which is mostly small, takes none.
 LARGE_BYTES: Final = 1 << 18
 #: How many of them are under way.
 AT_ONCE: Final = 2
@@ -35,7 +35,7 @@ class Turns:
 
         Raises StoreUnavailable if its turn does not come in time.
         """
-        if size < LARGE_BYTES:
+        if size <= LARGE_BYTES:
             return await operation(deadline)
         loop = asyncio.get_running_loop()
         try:

@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 import hiredis
 
+from ..telemetry.store_meter import KNOWN_REFUSAL
 from .clock import ServerClock
 
 Reply = Any
@@ -37,6 +38,13 @@ class ReplyError(Exception):
     @property
     def code(self) -> str:
         return str(self).partition(" ")[0]
+
+    @property
+    def word(self) -> str:
+        """The code, ERR or "refused", for metrics."""
+        # Redis 6 puts an error that a script met inside an error message of its own.
+        found = KNOWN_REFUSAL.search(str(self))
+        return found[0] if found else "ERR" if self.code == "ERR" else "refused"
 
 
 class WireBroken(ConnectionError):

@@ -11,6 +11,7 @@ import pytest
 from svc.api.context import STORE
 from svc.domain.model import Draft, Entry, Key
 from svc.settings import Settings
+from svc.stores.batcher import MAX_IN_FLIGHT
 from svc.stores.redis import RedisStore
 from svc.stores.wire import MOST_READ_BYTES
 from tests.support.answers import ask, get, together
@@ -66,7 +67,7 @@ async def test_they_come_in_parts_of_a_bounded_size_and_all_are_answered(
     assert [entry.body[:2].rstrip(b"\0") for entry in entries] == [
         b"%d" % i for i in range(ENTRIES)
     ]
-    assert most <= MOST_READ_BYTES
+    assert most <= MAX_IN_FLIGHT * MOST_READ_BYTES < ENTRIES * MIB
 
 
 async def test_a_batch_with_conditions_takes_large_entries_from_the_budget_before_it_reads_them(
