@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..manifests.http_match import HttpMatch
+from ..manifests.http_match import HttpMatch, is_jwt_claim
 from ..manifests.string_match import Present, StringMatch, ValueMatch
+from .claim_match import claim_match
 from .configuration import Resource
 from .protobuf_json import string_match
 
@@ -23,8 +24,16 @@ def route_match(match: HttpMatch | None) -> dict[str, Any]:
     headers = [
         *sorted(
             (
-                *(_named(name, value) for name, value in match.headers.items()),
-                *(_inverted(name, value) for name, value in match.without_headers.items()),
+                *(
+                    _named(name, value)
+                    for name, value in match.headers.items()
+                    if not is_jwt_claim(name)
+                ),
+                *(
+                    _inverted(name, value)
+                    for name, value in match.without_headers.items()
+                    if not is_jwt_claim(name)
+                ),
             ),
             key=lambda each: str(each["name"]),
         ),
@@ -44,13 +53,15 @@ def route_match(match: HttpMatch | None) -> dict[str, Any]:
         "case_sensitive": not match.ignore_uri_case,
         **({"headers": headers} if headers else {}),
         **({"query_parameters": parameters} if parameters else {}),
+        **claim_match(match),
     }
 
 
 def is_catch_all(match: Resource) -> bool:
     """Return True if istiod considers an Envoy match to match every request."""
     any_path = match.get("prefix") == "/" or match.get("safe_regex") == {"regex": ".*"}
-    return any_path and not match.get("headers") and not match.get("query_parameters")
+    conditions = ("headers", "query_parameters", "dynamic_metadata")
+    return any_path and not any(match.get(each) for each in conditions)
 
 
 def _path(match: StringMatch) -> dict[str, Any]:

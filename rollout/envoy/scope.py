@@ -12,9 +12,10 @@ from ..manifests.l4_routes import TcpRoute, TlsRoute
 from ..manifests.sidecar import EgressListener, Sidecar, SidecarPort
 from ..manifests.virtual_service import MESH, VirtualService
 from .age import oldest_first
-from .configuration import Objects
+from .configuration import Objects, Resource
 from .destination_rules import DestinationRules, MergedRule
 from .proxy import ROOT_NAMESPACE, Proxy
+from .request_policies import request_filters
 from .services import MeshService, mesh_services
 from .virtual_services import VirtualServices, hosts_of
 
@@ -67,6 +68,13 @@ class Scope:
             rule = self._rules.find(service, self.proxy) if service else None
             self._found[host] = rule
         return self._found[host]
+
+    @cached_property
+    def request_filters(self) -> list[Resource]:
+        """The filters of policies; a sidecar has them only for requests to its own pod."""
+        if not self.proxy.is_gateway:
+            return []
+        return request_filters(self.objects, self.proxy.namespace, self.proxy.labels, gateway=True)
 
     @property
     def registry_only(self) -> bool:

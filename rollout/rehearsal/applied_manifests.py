@@ -12,7 +12,8 @@ from ..manifests.gateway import Gateway
 from ..manifests.kubernetes import WORKLOADS, Service, Workload, parse_service, parse_workload
 from ..manifests.metadata import DEFAULT_NAMESPACE, IstioObject
 from ..manifests.parsing import is_istio, parse_manifest
-from ..manifests.security import PeerAuthentication
+from ..manifests.request_authentication import RequestAuthentication
+from ..manifests.security import AuthorizationPolicy, PeerAuthentication
 from ..manifests.service_entry import ServiceEntry
 from ..manifests.sidecar import Sidecar
 from ..manifests.virtual_service import VirtualService
@@ -56,6 +57,8 @@ def read_applied_manifests(documents: Iterable[Document]) -> AppliedManifests:
         service_entries=_of_kind(models, ServiceEntry),
         sidecars=_of_kind(models, Sidecar),
         peer_authentications=_of_kind(models, PeerAuthentication),
+        authorization_policies=_of_kind(models, AuthorizationPolicy),
+        request_authentications=_of_kind(models, RequestAuthentication),
     )
     return AppliedManifests(objects, latest)
 

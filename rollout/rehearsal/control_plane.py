@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from ..envoy.configuration import (
     Address,
-    CertificateFiles,
     Configuration,
     LocalAddresses,
     Objects,
@@ -23,6 +22,7 @@ from ..manifests.virtual_service import VirtualService
 from ..plan.model import Step
 from ..runner.ports import TargetFailed
 from .errors import RehearsalFailed
+from .local_mesh import LocalMesh
 from .stubs import ELSEWHERE
 from .xds_publisher import Published, XdsPublisher
 
@@ -36,20 +36,14 @@ class ControlPlane:
         self,
         objects: Objects,
         proxy: Proxy,
-        listeners: Mapping[int, Address],
+        mesh: LocalMesh,
         publisher: XdsPublisher,
-        certificate: CertificateFiles | None = None,
     ) -> None:
-        """``listeners`` has the local address of each port of a gateway.
-
-        A caller inside the mesh has one for all ports. ``certificate`` is the gateway's.
-        """
         self._objects = objects
         self._proxy = proxy
         self._endpoints: Endpoints = {}
-        self._listeners = listeners
+        self._mesh = mesh
         self._publisher = publisher
-        self._certificate = certificate
         self._lock = asyncio.Lock()
         #: How long Envoy took to apply each change of the objects, in seconds.
         self.convergence_seconds: list[float] = []
@@ -92,14 +86,17 @@ class ControlPlane:
 
     def _translate(self, objects: Objects, endpoints: Endpoints) -> Configuration:
         elsewhere = next(iter(endpoints.get(ELSEWHERE, ())), None)
-        if self._proxy.is_gateway:
-            local = LocalAddresses(
-                endpoints, self._listeners, elsewhere=elsewhere, certificate=self._certificate
-            )
-            return gateway_configuration(objects, local, self._proxy)
-        [address] = self._listeners.values()
-        local = LocalAddresses(endpoints, {}, address, elsewhere)
-        return mesh_configuration(objects, local, self._proxy)
+        inside = not self._proxy.is_gateway
+        local = LocalAddresses(
+            endpoints,
+            {} if inside else self._mesh.listeners,
+            mesh=next(iter(self._mesh.listeners.values())) if inside else None,
+            elsewhere=elsewhere,
+            sidecars=self._mesh.sidecars,
+            certificates=self._mesh.certificates.by_secret,
+        )
+        configure = mesh_configuration if inside else gateway_configuration
+        return configure(objects, local, self._proxy)
 
 
 class RehearsalTarget:

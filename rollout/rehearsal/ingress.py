@@ -28,13 +28,19 @@ class Ingress(NamedTuple):
 
 
 def find_ingress(
-    objects: Objects, virtual_service: VirtualService, host: str | None = None
+    objects: Objects,
+    virtual_service: VirtualService,
+    host: str | None = None,
+    caller: Proxy | None = None,
 ) -> Ingress:
     """Return a proxy, a port and a Host that lead to a VirtualService; raise NoIngress.
 
-    ``host`` is a name that clients ask for; without it, it is the first. If the VirtualService is
-    bound only to ``mesh``, callers are in its namespace.
+    ``host`` is a name that clients ask for; without it, it is the first. ``caller`` is inside the
+    mesh; without it, requests come through a gateway, or if the VirtualService is bound only to
+    ``mesh``, from its namespace.
     """
+    if caller:
+        return _inside(objects, virtual_service, host, caller)
     named = [each for each in virtual_service.gateways if each != MESH]
     for gateway in objects.gateways:
         if f"{gateway.namespace}/{gateway.name}" not in named:
@@ -50,7 +56,7 @@ def find_ingress(
                         found = _concrete(narrower_host(each, domain))
                         return Ingress(proxy, server.port.number, found)
     if not named:
-        return _inside(objects, virtual_service, host)
+        return _inside(objects, virtual_service, host, Proxy.sidecar(virtual_service.namespace))
     raise NoIngress(
         f"VirtualService {virtual_service.namespace}/{virtual_service.name}: none of the Gateways"
         f" that it names ({', '.join(named) or 'none'}) is among the manifests and has"
@@ -65,10 +71,14 @@ def _asked(hosts: Iterable[str], host: str | None) -> list[str]:
     return [host for each in hosts if each == "*" or covers_host(each, host)][:1]
 
 
-def _inside(objects: Objects, virtual_service: VirtualService, asked: str | None) -> Ingress:
+def _inside(
+    objects: Objects, virtual_service: VirtualService, asked: str | None, caller: Proxy
+) -> Ingress:
     namespace = virtual_service.namespace
-    proxy = Proxy.sidecar(namespace)
-    tables = hosts_by_port(Scope(objects, proxy))
+    title = f"VirtualService {namespace}/{virtual_service.name}"
+    if MESH not in (virtual_service.gateways or (MESH,)):
+        raise NoIngress(f"{title} is not bound to mesh, so callers inside it do not use its routes")
+    tables = hosts_by_port(Scope(objects, caller))
     hosts = [expand_host(each, namespace) for each in virtual_service.spec.hosts]
     wanted = _asked(hosts, asked and expand_host(asked, namespace))
     for port, virtual_hosts in sorted(tables.items()):
@@ -76,10 +86,9 @@ def _inside(objects: Objects, virtual_service: VirtualService, asked: str | None
             for host in wanted:
                 if overlap(domain, host):
                     found = _concrete(narrower_host(host, domain))
-                    return Ingress(proxy, port, f"{found}:{port}")
+                    return Ingress(caller, port, f"{found}:{port}")
     raise NoIngress(
-        f"VirtualService {namespace}/{virtual_service.name} is bound only to mesh, and callers in"
-        f" {namespace} see no Service or ServiceEntry for HTTP with one"
+        f"{title}: callers in {caller.namespace} see no Service or ServiceEntry for HTTP with one"
         f" of its hosts ({', '.join(virtual_service.spec.hosts)})"
     )
 
@@ -88,7 +97,7 @@ def gateway_proxy(objects: Objects, selector: Mapping[str, str]) -> Proxy:
     """Return the gateway that a selector selects: a workload's, else one in the root namespace."""
     for each in objects.workloads:
         if selector and each.has_labels(selector):
-            return Proxy.gateway(each.labels, each.namespace)
+            return Proxy.gateway(each.labels, each.namespace, each.service_account)
     return Proxy.gateway(selector)
 
 

@@ -19,6 +19,11 @@ KEYS: Final = 64
 COUNTERS: Final = 8
 _REQUEST_LINE: Final = re.compile(r"(?P<method>[A-Z]+) (?P<path>/\S*)")
 _BODY: Final = b"x" * 100
+#: In place of a method: a call of gRPC.
+_GRPC: Final = "GRPC"
+_GRPC_HEADERS: Final = {"Content-Type": "application/grpc", "TE": "trailers"}
+#: One message without fields.
+_GRPC_BODY: Final = bytes(5)
 #: Percentages of all requests; the rest are increments.
 _READS: Final = 60
 _WRITES: Final = 20
@@ -81,10 +86,12 @@ class RepeatedRequest:
 
     @classmethod
     def parse(cls, text: str) -> RepeatedRequest:
-        """Parse ``GET /path``; raise RequestInvalid."""
+        """Parse ``GET /path``, or ``GRPC /package.Service/Method``; raise RequestInvalid."""
         found = _REQUEST_LINE.fullmatch(text.strip())
         if found is None:
             raise RequestInvalid(f'"{text}" is no request: write it as "GET /path"')
+        if found["method"] == _GRPC:
+            return cls(Request("POST", found["path"], _GRPC_HEADERS, _GRPC_BODY))
         return cls(Request(found["method"], found["path"]))
 
     def draw(self) -> Request:
