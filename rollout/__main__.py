@@ -42,7 +42,10 @@ COMMANDS: Final = {
     "rehearse": _Entry(
         "roll out on this machine: the same manifests, a real Envoy, no cluster", "rehearse"
     ),
+    "plan": _Entry("forecast a rollout: how likely each verdict is, and how long it takes", "plan"),
     "run": _Entry("roll out a release in a cluster, and roll back if the canary is worse", "run"),
+    "backtest": _Entry("judge a release of the past, from what Prometheus still has", "backtest"),
+    "judge": _Entry("answer over HTTP whether a canary is worse, for other controllers", "judge"),
     "status": _Entry("show the step, the requests and the evidence of a rollout", "status"),
     "pause": _Entry(
         "stay at the current step; a bad canary is still rolled back", "control_commands", "PAUSE"

@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="a host of the VirtualService that clients ask for (repeatable; default: the first)",
+        help="a host of the routes that clients ask for (repeatable; default: the first)",
     )
     add(
         "--stub",

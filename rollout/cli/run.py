@@ -122,6 +122,12 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace) -> int:
     loaded = await load_plan_of(arguments)
     plan = loaded.plan
+    kind = plan.steps[0].routes.kind
+    if kind != "VirtualService":
+        raise UsageError(
+            f"the steps change {kind} {plan.namespace}/{plan.virtual_service}: in a cluster, run"
+            " changes only the weights of VirtualServices; rehearse takes this plan"
+        )
     question = _question(arguments, loaded)
     server = PrometheusServer(
         url=arguments.prometheus,
@@ -207,14 +213,15 @@ async def _serve_metrics(
 def _question(arguments: argparse.Namespace, loaded: LoadedPlan) -> Query:
     plan = loaded.plan
     edges = plan.objective.slow_seconds
-    arms = _label(arguments.label) if arguments.label else arms_of(loaded, arguments.metrics)
+    arms = parse_label(arguments.label) if arguments.label else arms_of(loaded, arguments.metrics)
     if arguments.metrics == "app":
         return app_query(plan.namespace, arms, edges)
     service = service_of_plan(plan)
     return istio_query(service.name, service.namespace, arms, edges)
 
 
-def _label(text: str) -> ReleaseLabel:
+def parse_label(text: str) -> ReleaseLabel:
+    """Parse ``NAME=STABLE,CANARY``; raise UsageError."""
     name, _, values = text.partition("=")
     stable, comma, canary = values.partition(",")
     if not (name.isidentifier() and stable and comma and canary) or stable == canary:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from ..gateway_api.objects import GatewayApiObjects
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
 from ..manifests.kubernetes import Service, Workload
@@ -34,7 +35,11 @@ class PodPort(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The applied objects: Istio's, and the Services and workloads that they name."""
+    """The applied objects: Istio's, and the Services and workloads that they name.
+
+    Those of the Gateway API are as they are applied: ``with_gateway_api`` adds what istiod makes of
+    them.
+    """
 
     virtual_services: tuple[VirtualService, ...]
     destination_rules: tuple[DestinationRule, ...]
@@ -46,6 +51,7 @@ class Objects:
     peer_authentications: tuple[PeerAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     request_authentications: tuple[RequestAuthentication, ...] = ()
+    gateway_api: GatewayApiObjects = field(default_factory=GatewayApiObjects)
 
 
 class CertificateFiles(NamedTuple):

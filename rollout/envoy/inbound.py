@@ -13,6 +13,7 @@ from ..manifests.kubernetes import Workload
 from .clusters import clusters
 from .configuration import Address, LocalAddresses, LocalSidecar, Objects, PodPort, Resource
 from .endpoints import load_assignment
+from .gateway_api import with_gateway_api
 from .listeners import connection_manager, listener
 from .local_secrets import with_files
 from .peer_modes import Mode, port_mode
@@ -50,7 +51,7 @@ def guarded_ports(objects: Objects, proxy: Proxy) -> Mapping[PodPort, Mode]:
     """
     workloads = _workloads(objects)
     found: dict[PodPort, Mode] = {}
-    for cluster in clusters(Scope(objects, proxy)):
+    for cluster in clusters(Scope(with_gateway_api(objects), proxy)):
         for each in (one for one in cluster.endpoints if isinstance(one, PodPort)):
             workload = workloads[each.namespace, each.workload]
             if workload.labels.get(_INJECT) == "false":

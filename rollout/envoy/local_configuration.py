@@ -12,6 +12,7 @@ from .clusters import Cluster, clusters
 from .configuration import Configuration, LocalAddresses, Objects, PodPort, Resource
 from .downstream_tls import server_transport_socket
 from .endpoints import Endpoint, load_assignment
+from .gateway_api import with_gateway_api
 from .gateway_listeners import filter_chains
 from .gateway_routes import gateway_routes
 from .gateway_servers import MergedServers, gateways_of, merge_servers
@@ -58,6 +59,7 @@ _HTTP: Final = 80
 
 def gateway_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) -> Configuration:
     """Return the resources of a gateway, with a listener for each port that has an address."""
+    objects = with_gateway_api(objects)
     scope = Scope(objects, proxy)
     merged = merge_servers(gateways_of(proxy, objects.gateways))
     chains = _chains_by_port(merged, scope)
@@ -83,6 +85,7 @@ def mesh_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) ->
     ``kv:8080`` means port 8080 of kv. ``kv`` means its port 80, or its lowest port if it has no
     port 80. Other hosts than those of the mesh are not found (404).
     """
+    objects = with_gateway_api(objects)
     scope = Scope(objects, proxy)
     listeners = [mesh_listener(local.mesh)] if local.mesh else []
     routes = [_mesh_routes(scope)] if local.mesh else []
@@ -91,13 +94,14 @@ def mesh_configuration(objects: Objects, local: LocalAddresses, proxy: Proxy) ->
 
 def http_ports(objects: Objects, proxy: Proxy) -> tuple[int, ...]:
     """Return the ports at which a gateway answers HTTP requests, sorted."""
-    by_routes = merge_servers(gateways_of(proxy, objects.gateways)).by_routes
-    return tuple(sorted({servers[0].port for name, servers in by_routes.items() if name}))
+    merged = merge_servers(gateways_of(proxy, with_gateway_api(objects).gateways))
+    return tuple(sorted({servers[0].port for name, servers in merged.by_routes.items() if name}))
 
 
 def gateway_secrets(objects: Objects, proxy: Proxy) -> GatewaySecrets:
     """Return the secrets that a gateway's listeners need; a sidecar has no such listeners."""
-    merged = merge_servers(gateways_of(proxy, objects.gateways) if proxy.is_gateway else ())
+    gateways = with_gateway_api(objects).gateways if proxy.is_gateway else ()
+    merged = merge_servers(gateways_of(proxy, gateways))
     found = GatewaySecrets({}, set(), set())
     for listener in merged.listeners:
         for server in listener.servers:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from ..evidence.objective import Objective
 from ..manifests.field_errors import Reason, field_error
 from ..manifests.field_types import Duration
 from ..manifests.json_path import render_path
@@ -70,6 +71,16 @@ class ObjectiveSpec(StrictModel):
     )
     false_rollback: Probability = 0.01
     false_promotion: Probability = 0.05
+
+    @property
+    def objective(self) -> Objective:
+        """Return the objective in seconds."""
+        return Objective(
+            error_ratio=self.error_ratio,
+            slow_seconds=tuple(each.total_seconds() for each in self.slow),
+            false_rollback=self.false_rollback,
+            false_promotion=self.false_promotion,
+        )
 
 
 class SmokeTestSpec(StrictModel):
@@ -154,7 +165,7 @@ def _validate(value: Any, file: str, renamed: dict[str, str]) -> PlanFile:
         return PlanFile.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         lines = [
-            f"{file}: {_field(each['loc'], renamed)}: {_explain(each)}"
+            f"{file}: {_field(each['loc'], renamed)}: {describe_error(each)}"
             for each in error.errors(include_url=False)
         ]
         raise PlanInvalid("\n".join(lines)) from None
@@ -168,7 +179,8 @@ def _field(loc: tuple[int | str, ...], renamed: dict[str, str]) -> str:
     return render_path((renamed.get(str(first), first), *rest))
 
 
-def _explain(error: Any) -> str:
+def describe_error(error: Any) -> str:
+    """Return one sentence about an error that pydantic found in a field."""
     context = error.get("ctx") or {}
     if "remedy" in context:
         return f"{context['what']}; {context['remedy']}"

@@ -76,9 +76,10 @@ def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggrega
 
 def _no_series(query: Query) -> str:
     matchers = ", ".join(f"{label}={value!r}" for label, value in query.matchers.items())
+    selected = f"{query.counter} with {matchers}" if matchers else query.counter
     return (
-        f"Prometheus has no {query.counter} with {matchers}: see whether it scrapes that, and"
-        " whether there were any requests yet"
+        f"Prometheus has no {selected}: see whether it scrapes that, and whether there were any"
+        " requests yet"
     )
 
 

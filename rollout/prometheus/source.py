@@ -37,28 +37,37 @@ class PrometheusSource:
     """A Source that makes one instant query of raw counters per reading."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, server: PrometheusServer, query: Query
+        self,
+        session: aiohttp.ClientSession,
+        server: PrometheusServer,
+        query: Query,
+        promql: str | None = None,
     ) -> None:
+        """``promql`` is the expression to send, if it is not that of ``build_promql``."""
         self._session = session
         self._server = server
         self._query = query
-        self._promql = build_promql(query)
+        self._promql = promql or build_promql(query)
         #: Requests of the last reading that belong to neither release (Istio: "unknown").
         self.unattributed = 0
 
     async def read(self) -> CounterSnapshot:
         """Return all counters; raise SourceFailed if they can't be read."""
-        status, body = await self._post()
+        status, body = await self.post("query", query=self._promql)
         found = aggregate(parse_response(status, body), self._query, self._server.stale_seconds)
         self.unattributed = found.unattributed
         return found.reading
 
-    async def _post(self) -> tuple[int, bytes]:
+    async def post(self, endpoint: str, **parameters: str) -> tuple[int, bytes]:
+        """Send a query to ``query`` or ``query_range``; return the status and the body.
+
+        Raise SourceFailed if there is no response in time, or if it is too large.
+        """
         url, seconds = self._server.url, self._server.timeout_seconds
         try:
             async with self._session.post(
-                f"{url.rstrip('/')}/api/v1/query",
-                data={"query": self._promql, "timeout": f"{seconds:g}s"},
+                f"{url.rstrip('/')}/api/v1/{endpoint}",
+                data={**parameters, "timeout": f"{seconds:g}s"},
                 allow_redirects=False,
             ) as response:
                 if 300 <= response.status < 400:
@@ -86,10 +95,12 @@ class PrometheusSource:
 
 
 @contextlib.asynccontextmanager
-async def open_source(server: PrometheusServer, query: Query) -> AsyncIterator[PrometheusSource]:
+async def open_source(
+    server: PrometheusServer, query: Query, promql: str | None = None
+) -> AsyncIterator[PrometheusSource]:
     """Open a source until the block ends; the first query is sent by the first ``read``."""
     headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=server.timeout_seconds), headers=headers
     ) as session:
-        yield PrometheusSource(session, server, query)
+        yield PrometheusSource(session, server, query, promql)

@@ -1,19 +1,25 @@
-"""The caller, the port and the Host that lead to a VirtualService. Pure."""
+"""The caller, the port and the Host that lead to a plan's routes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..envoy.configuration import Objects
+from ..envoy.gateway_api import with_gateway_api
 from ..envoy.host_matching import narrower_host
 from ..envoy.local_configuration import http_ports
 from ..envoy.proxy import Proxy
 from ..envoy.scope import Scope
 from ..envoy.sidecar_listeners import hosts_by_port
+from ..manifests.gateway import Gateway
 from ..manifests.hosts import covers_host, expand_host, overlap
+from ..manifests.semantics import has_gateway_semantics
 from ..manifests.virtual_service import MESH, VirtualService
+from ..manifests.weighted_rules import Routes
 from .errors import NoIngress
+from .step_routes import istio_routes_of
 
 
 class Ingress(NamedTuple):
@@ -28,24 +34,39 @@ class Ingress(NamedTuple):
 
 
 def find_ingress(
-    objects: Objects,
-    virtual_service: VirtualService,
-    host: str | None = None,
-    caller: Proxy | None = None,
+    objects: Objects, routes: Routes, host: str | None = None, caller: Proxy | None = None
 ) -> Ingress:
-    """Return a proxy, a port and a Host that lead to a VirtualService; raise NoIngress.
+    """Return a proxy, a port and a Host that lead to routes; raise NoIngress.
 
     ``host`` is a name that clients ask for; without it, it is the first. ``caller`` is inside the
-    mesh; without it, requests come through a gateway, or if the VirtualService is bound only to
-    ``mesh``, from its namespace.
+    mesh; without it, requests come through a gateway, or if the routes are bound only to ``mesh``,
+    from their namespace.
     """
+    if isinstance(routes, VirtualService):
+        return _ingress_of(objects, routes, host, caller)
+    made = istio_routes_of(objects, routes)
+    for each in sorted(made, key=lambda it: MESH in it.gateways):
+        with contextlib.suppress(NoIngress):
+            return _ingress_of(with_gateway_api(objects), each, host, caller)
+    title = f"{routes.kind} {routes.namespace}/{routes.name}"
+    raise NoIngress(
+        f"{title}: none of its parents has {host or 'callers inside the mesh'}"
+        if made
+        else f"{title}: no listener of a Gateway of Istio's, and no Service, among the manifests"
+        " takes it; tallykv-rollout lint says why"
+    )
+
+
+def _ingress_of(
+    objects: Objects, virtual_service: VirtualService, host: str | None, caller: Proxy | None
+) -> Ingress:
     if caller:
         return _inside(objects, virtual_service, host, caller)
     named = [each for each in virtual_service.gateways if each != MESH]
     for gateway in objects.gateways:
         if f"{gateway.namespace}/{gateway.name}" not in named:
             continue
-        proxy = gateway_proxy(objects, gateway.spec.selector)
+        proxy = gateway_proxy(objects, gateway)
         ports = http_ports(objects, proxy)
         for server in gateway.spec.servers:
             if server.port.number not in ports or (server.tls and server.tls.https_redirect):
@@ -93,12 +114,18 @@ def _inside(
     )
 
 
-def gateway_proxy(objects: Objects, selector: Mapping[str, str]) -> Proxy:
-    """Return the gateway that a selector selects: a workload's, else one in the root namespace."""
+def gateway_proxy(objects: Objects, gateway: Gateway) -> Proxy:
+    """Return the proxy that a Gateway selects: a workload's, else one in the root namespace.
+
+    For a Gateway of the Gateway API, istiod runs it in the Gateway's namespace.
+    """
+    selector, own = gateway.spec.selector, has_gateway_semantics(gateway)
     for each in objects.workloads:
+        if own and each.namespace != gateway.namespace:
+            continue
         if selector and each.has_labels(selector):
             return Proxy.gateway(each.labels, each.namespace, each.service_account)
-    return Proxy.gateway(selector)
+    return Proxy.gateway(selector, gateway.namespace) if own else Proxy.gateway(selector)
 
 
 def _concrete(host: str) -> str:

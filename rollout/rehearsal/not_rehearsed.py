@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
-from ..manifests.parsing import is_istio, parse_manifest
-from .applied_manifests import title_of
+from ..manifests.parsing import is_modelled, parse_manifest
+from .applied_manifests import kind_of, title_of
 from .policy_notes import policy_fields
 
 #: Why an object has no effect in a rehearsal, by its API group and kind.
@@ -22,9 +22,11 @@ _WITHOUT_EFFECT: Final = {
         "all processes are on the loopback interface, where every connection is allowed"
     ),
     ("networking.k8s.io", "Ingress"): "only Gateways listen",
-    ("gateway.networking.k8s.io", "Gateway"): "only Istio's own Gateways listen",
-    ("gateway.networking.k8s.io", "HTTPRoute"): "only VirtualServices are translated",
-    ("gateway.networking.k8s.io", "GRPCRoute"): "only VirtualServices are translated",
+    **{
+        ("gateway.networking.k8s.io", kind): "no listener for it is translated"
+        for kind in ("TCPRoute", "TLSRoute", "UDPRoute", "ListenerSet")
+    },
+    ("gateway.networking.k8s.io", "BackendTLSPolicy"): "connections to pods are plaintext",
     ("autoscaling", "HorizontalPodAutoscaler"): "the number of pods does not change",
     ("policy", "PodDisruptionBudget"): "no pod is evicted",
     ("flagger.app", "Canary"): "its controller does not run",
@@ -82,7 +84,7 @@ def _fields(document: Mapping[str, Any], *, through_gateway: bool) -> Iterator[t
     here = _FROM_OUTSIDE if through_gateway else _FROM_INSIDE
     if why := _WITHOUT_EFFECT.get(kind) or here.get(kind):
         yield "", why
-    manifest = parse_manifest(document).manifest if is_istio(group) else None
+    manifest = parse_manifest(document).manifest if is_modelled(*kind_of(document)) else None
     if isinstance(manifest, Gateway) and through_gateway:
         yield from _gateway_fields(manifest)
     elif isinstance(manifest, DestinationRule):

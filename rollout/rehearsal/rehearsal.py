@@ -22,7 +22,7 @@ from ..plan.model import Plan
 from ..runner.ports import Source, Target
 from .access_log import AccessLog, AccessLogEntry
 from .applied_manifests import AppliedManifests, Document, read_applied_manifests
-from .control_plane import ControlPlane, RehearsalTarget, with_first_step
+from .control_plane import ControlPlane, RehearsalTarget
 from .entrance import Entrance, entrances_of
 from .envoy_admin import EnvoyAdmin
 from .envoy_process import LOG as ENVOY_LOG
@@ -44,6 +44,7 @@ from .redis_process import PrivateRedis, running_redis
 from .request_mix import KeyValueMix, RequestMix
 from .risks import Risk, accepted_risks
 from .source import ArmCounts, RehearsalSource
+from .step_routes import istio_routes_of, reached_routes, with_first_step
 from .stubs import destination_hosts
 from .token_keys import with_keys
 from .xds_publisher import XdsPublisher
@@ -132,13 +133,11 @@ async def rehearsing(
     find_envoy()  # fail before anything starts
     manifests = read_applied_manifests(with_keys(documents, options.keys))
     routes = [step.routes for step in plan.steps]
-    risks = accepted_risks(manifests.documents, routes, options.ignored)
-    objects = with_first_step(manifests.objects, plan.steps[0].routes)
-    routes_at_first = plan.steps[0].routes
-    ingresses = [
-        find_ingress(objects, routes_at_first, each, options.caller)
-        for each in options.hosts or (None,)
-    ]
+    objects = with_first_step(manifests.objects, routes[0])
+    made = [one for each in routes for one in istio_routes_of(objects, each)]
+    risks = accepted_risks(manifests.documents, routes, options.ignored, made)
+    hosts = options.hosts or (None,)
+    ingresses = [find_ingress(objects, routes[0], each, options.caller) for each in hosts]
     if any(each.proxy != ingresses[0].proxy for each in ingresses):
         raise NoIngress("the hosts are at two gateways; rehearse one after the other")
     for attempts_left in reversed(range(_ATTEMPTS)):
@@ -257,7 +256,7 @@ class _Startup:
 
     def _pod_specs(self, objects: Objects) -> PodSpecs:
         steps = (step.routes for step in self._plan.steps)
-        hosts = destination_hosts((*objects.virtual_services, *steps))
+        hosts = destination_hosts(reached_routes(objects, steps))
         specs = build_pod_specs(self._manifests, self._plan.releases, self._options.pods, hosts)
         if not specs.pods:
             raise RehearsalFailed(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from ..gateway_api.backends import Backends, RouteRefused
+from ..gateway_api.rules import istio_routes
+from ..manifests.http_route import HttpRoute
 from ..manifests.string_match import Exact, Prefix
 from ..manifests.virtual_service import VirtualService
+from ..manifests.weighted_rules import Routes
 from ..plan.model import CanaryRequests
 from ..plan.releases import Releases
 
@@ -99,14 +103,23 @@ class RepeatedRequest:
         return self._request
 
 
-def request_for(releases: Releases, routes: VirtualService) -> RepeatedRequest:
+def request_for(releases: Releases, routes: Routes) -> RepeatedRequest:
     """Return a GET request that meets the first route to either release, judging by its path."""
-    for route in routes.spec.http:
+    for route in _http_routes(routes):
         if any(releases.arm_of(it.destination.host, it.destination.subset) for it in route.route):
             uri = route.match[0].uri if route.match else None
             path = uri.value if isinstance(uri, Exact | Prefix) else "/"
             return RepeatedRequest(Request("GET", path))
     return RepeatedRequest(Request("GET", "/"))
+
+
+def _http_routes(routes: Routes) -> Sequence[HttpRoute]:
+    if isinstance(routes, VirtualService):
+        return routes.spec.http
+    try:
+        return istio_routes(routes, Backends(routes, None, frozenset()))
+    except RouteRefused:
+        return ()
 
 
 class CanaryRequestMix:

@@ -60,6 +60,9 @@ SECTIONS = {
     "lint": ["lint"],
     "rehearse": ["rehearse", COMMON],
     "run": ["run", COMMON],
+    "plan": ["plan", COMMON],
+    "backtest": ["backtest", COMMON],
+    "judge": ["judge"],
     **{
         command: ["status, pause, resume, abort", COMMON]
         for command in ("status", "pause", "resume", "abort")

@@ -61,6 +61,7 @@ ab/steps/on
       GET|HEAD /.+
     writes -> stable 100
 argo-rollouts
+judge/argo-rollouts
   Gateway kv
   Service kv kv-metrics redis redis-headless
   Deployment kv
@@ -250,6 +251,7 @@ fault/staging/steps/on
       GET|HEAD /.+
     writes -> stable 100
 flagger
+judge/flagger
   Gateway kv
   Service kv-metrics redis redis-headless
   Deployment kv

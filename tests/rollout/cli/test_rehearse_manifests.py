@@ -142,7 +142,7 @@ def test_a_command_in_the_old_flags_is_still_taken_with_a_warning(tmp_path: Path
     [
         (["--stable", "v1"], "--canary is missing; name both releases"),
         (["--stable", "v1", "--canary", "v9"], "no subset and no Service is called v9"),
-        ([*SUBSETS, "--virtual-service", "no"], "VirtualService no has no route to both v1 and v2"),
+        ([*SUBSETS, "--virtual-service", "no"], "no has no route to both v1 and v2"),
         ([], "name the releases with --stable and --canary"),
     ],
 )

@@ -1,0 +1,101 @@
+"""From counters to evidence: the only module of the judge that knows how evidence is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..evidence import Evidence
+from ..evidence.counts import CounterSnapshot, Counts, Window
+from ..evidence.objective import Objective
+from ..evidence.windows import increase
+from ..runner.decisions import Reason
+from ..runner.event_recorder import e_values_of, thresholds_of
+
+#: A longer window, after an outage of Prometheus for example, is not used: the other controller may
+#: have changed the weights within it.
+LONGEST_WINDOW_SECONDS: Final = 300.0
+
+#: What can be proven against a canary.
+AGAINST: Final = (Reason.HARM, Reason.BREACH)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What the evidence says: e-values and thresholds by the name of the test, and its verdicts.
+
+    ``against`` is one of AGAINST if the canary is proven to be bad, else None. ``proven`` is True
+    if it is proven to be good. ``worst`` is the part that shows the most harm: ``errors``, or a
+    latency such as ``0.25s``.
+    """
+
+    e_values: Mapping[str, float]
+    thresholds: Mapping[str, float]
+    against: Reason | None
+    mismatched: bool
+    proven: bool
+    worst: str
+    stable: Counts
+    canary: Counts
+
+
+class ComparedEvidence:
+    """The evidence of one comparison: give it snapshots, and ask it for its values."""
+
+    def __init__(
+        self, objective: Objective, share: float | None, evidence: Evidence | None = None
+    ) -> None:
+        self._share = share
+        self._evidence = evidence or Evidence(objective)
+        self._previous: CounterSnapshot | None = None
+
+    def add(self, snapshot: CounterSnapshot) -> Window | None:
+        """Add the requests since the last snapshot; return their window if there is one."""
+        if self._previous is None or (snapshot.at - self._previous.at > LONGEST_WINDOW_SECONDS):
+            self._previous = snapshot
+            return None
+        edges = len(self._evidence.objective.slow_seconds)
+        window, self._previous = increase(self._previous, snapshot, edges=edges)
+        if window.since == window.until:
+            return None
+        self._evidence.observe(window, self._share)
+        return window
+
+    @property
+    def values(self) -> Values:
+        evidence = self._evidence
+        found = e_values_of(evidence)
+        thresholds = thresholds_of(evidence.objective)
+        kinds = ("harm", "merit", "breach", "mismatch")
+        return Values(
+            e_values={kind: getattr(found, kind) for kind in kinds},
+            thresholds={kind: getattr(thresholds, kind) for kind in kinds},
+            against=_against(evidence),
+            mismatched=evidence.mismatched,
+            proven=evidence.proven,
+            worst=evidence.worst,
+            stable=evidence.stable,
+            canary=evidence.canary,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state for JSON.
+
+        The last snapshot is not part of it: the weights may change while nobody reads, so the
+        requests of that time are not used.
+        """
+        return self._evidence.dump()
+
+    @classmethod
+    def load(
+        cls, objective: Objective, share: float | None, saved: Mapping[str, Any]
+    ) -> ComparedEvidence:
+        """Restore what ``dump`` returned; raise ValueError if it belongs to another objective."""
+        return cls(objective, share, Evidence.load(objective, saved))
+
+
+def _against(evidence: Evidence) -> Reason | None:
+    if evidence.harmful:
+        return Reason.HARM
+    return Reason.BREACH if evidence.breached else None

@@ -1,0 +1,170 @@
+"""From evidence to a verdict, to what the gates answer, and to one sentence. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ..evidence.counts import Counts
+from ..evidence.objective import Objective
+from ..runner.decisions import Reason
+from ..runner.reasons import explain_hold
+from .engine import AGAINST, Values
+
+#: Verdicts with which a release may get more requests, or all.
+MAY_ADVANCE: Final = frozenset({Reason.GOOD, Reason.NOT_PROVEN})
+#: Every verdict.
+VERDICTS: Final = (
+    *AGAINST,
+    Reason.NO_DATA,
+    Reason.OUTAGE,
+    Reason.MISMATCH,
+    Reason.GOOD,
+    Reason.NOT_PROVEN,
+)
+
+
+class Gate(StrEnum):
+    """A question of another controller: may the canary get more, get all, or must it go back."""
+
+    ADVANCE = "advance"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a verdict depends on; ages in seconds by Prometheus' clock, None if there is no data.
+
+    ``share`` is the canary's constant share of the requests, None if it is unknown or changes.
+    ``both_fail`` is True if both releases failed many of their latest requests. ``problem`` says
+    why the counters can't be read now, empty if they can.
+    """
+
+    values: Values
+    objective: Objective
+    stale_seconds: float
+    share: float | None
+    stable_age: float | None
+    canary_age: float | None
+    both_fail: bool
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fixed word (see ``runner.decisions.Reason``), and a sentence for people."""
+
+    word: Reason
+    sentence: str
+
+    def opens(self, gate: Gate) -> bool:
+        """Return True if a gate says yes."""
+        if gate is Gate.ROLLBACK:
+            return self.word in AGAINST
+        return self.word in MAY_ADVANCE if gate is Gate.ADVANCE else self.word is Reason.GOOD
+
+    @property
+    def gates(self) -> Mapping[str, bool]:
+        return {gate.value: self.opens(gate) for gate in Gate}
+
+
+def judge(facts: Facts) -> Verdict:
+    """Return the verdict; the first matching rule wins.
+
+    What is proven against a release stays true without data. What is proven for it does not suffice
+    then: whatever happens now is not seen.
+    """
+    values = facts.values
+    if values.against is not None:
+        return Verdict(values.against, _describe_harm(values.against, facts))
+    if missing := _missing_data(facts):
+        return Verdict(Reason.NO_DATA, missing)
+    if facts.both_fail:
+        return Verdict(Reason.OUTAGE, explain_hold(Reason.OUTAGE))
+    if values.mismatched:
+        return Verdict(Reason.MISMATCH, explain_hold(Reason.MISMATCH))
+    if values.proven:
+        return Verdict(
+            Reason.GOOD, "the canary meets the objective and is not worse than the stable release"
+        )
+    return Verdict(Reason.NOT_PROVEN, _describe_missing_proof(facts))
+
+
+def requests_needed(values: Values, objective: Objective) -> int | None:
+    """Estimate how many more requests of the canary a proof takes, if it fails as often as so far.
+
+    0 if it is proven. None if it fails too often: then more requests do not help.
+    """
+    if values.proven:
+        return 0
+    canary, allowed = values.canary, objective.error_ratio
+    ratio = canary.failures / canary.requests if canary.requests else 0.0
+    if ratio >= allowed:
+        return None
+    # Information (Kullback and Leibler) of each request for "ratio" against "allowed".
+    growth = (1 - ratio) * math.log((1 - ratio) / (1 - allowed))
+    if ratio:
+        growth += ratio * math.log(ratio / allowed)
+    left = math.log(values.thresholds["merit"]) - math.log(values.e_values["merit"] or 1e-300)
+    return max(1, math.ceil(left / growth))
+
+
+def _missing_data(facts: Facts) -> str:
+    if facts.problem:
+        return facts.problem
+    ages = {"stable": facts.stable_age, "canary": facts.canary_age}
+    # With all requests on one release, the other one has none.
+    if facts.share == 1:
+        del ages["stable"]
+    elif facts.share == 0:
+        del ages["canary"]
+    for arm, age in ages.items():
+        if age is None:
+            return f"no request of the {arm} release was counted yet"
+        if age > facts.stale_seconds:
+            return (
+                f"no request of the {arm} release was counted for {age:.0f} s, more than"
+                f" {facts.stale_seconds:.0f} s"
+            )
+    return ""
+
+
+def _describe_harm(word: Reason, facts: Facts) -> str:
+    values = facts.values
+    stable, canary = values.stable, values.canary
+    if word is Reason.BREACH:
+        allowed = _percent(facts.objective.error_ratio)
+        return f"the canary fails more than {allowed} of its requests, with all traffic"
+    if values.worst == "errors":
+        return (
+            "the canary fails more of its requests than the stable release does:"
+            f" {_ratio_of(canary)} against {_ratio_of(stable)}"
+        )
+    limit = values.worst.removesuffix("s")
+    return f"more of the canary's requests take over {limit} s than of the stable release's"
+
+
+def _describe_missing_proof(facts: Facts) -> str:
+    needed = requests_needed(facts.values, facts.objective)
+    if needed is None:
+        return (
+            f"nothing shows that the canary is worse, but it failed"
+            f" {_ratio_of(facts.values.canary)} of its requests, and the objective allows"
+            f" {_percent(facts.objective.error_ratio)}"
+        )
+    return (
+        "nothing shows that the canary is worse; a proof that it meets the objective takes about"
+        f" {needed:,} more of its requests"
+    )
+
+
+def _ratio_of(counts: Counts) -> str:
+    return _percent(counts.failures / counts.requests if counts.requests else 0.0)
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.3g} %"
