@@ -92,7 +92,7 @@ async def service(backend: Backend) -> AsyncIterator[Service]:
     # What is asked here is what is answered, not how soon: a busy machine must not change it.
     settings = Settings(
         store_url=backend.url,
-        store_timeout_ms=5000,
+        store_timeout_ms=30_000,
         pod="pod-1",
         version="1.2.3",
         track="canary",

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.support.ports import free_port, free_ports
-from tests.support.processes import prefer
 from tests.support.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -152,7 +151,7 @@ class Shell:
     def _start(
         self, argv: list[str], stdin: int | None, stdout: int = subprocess.PIPE
     ) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             argv,
             cwd=ROOT,
             env=self._environ,
@@ -161,8 +160,6 @@ class Shell:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        prefer(process.pid)
-        return process
 
     def _is_ready(self) -> bool:
         url = f"http://127.0.0.1:{self._ports['9102']}/readyz"

@@ -54,7 +54,7 @@ async def test_locust_and_the_service_count_the_same_by_route_and_status(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     with service_process(
-        KV_STORE_URL=redis_server.url, KV_STORE_TIMEOUT_MS="5000", KV_DRAIN_SECONDS="0"
+        KV_STORE_URL=redis_server.url, KV_STORE_TIMEOUT_MS="30000", KV_DRAIN_SECONDS="0"
     ) as service:
         outcome = await run_load(
             tmp_path,
@@ -78,7 +78,7 @@ async def test_two_versions_behind_one_address_are_told_apart(
 ) -> None:
     common = {
         "KV_STORE_URL": redis_server.url,
-        "KV_STORE_TIMEOUT_MS": "5000",
+        "KV_STORE_TIMEOUT_MS": "30000",
         "KV_DRAIN_SECONDS": "0",
     }
     with (

@@ -16,7 +16,7 @@ from tests.support.services import Service, running_service
 
 @pytest.fixture
 async def right_service(redis_server: RedisServer) -> AsyncIterator[Service]:
-    settings = Settings(store_url=redis_server.url, store_timeout_ms=5000)
+    settings = Settings(store_url=redis_server.url, store_timeout_ms=30_000)
     async with running_service(settings) as running:
         yield running
 

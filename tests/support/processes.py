@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,15 +21,6 @@ def children_of(pid: int) -> list[int]:
         with suppress(FileNotFoundError, ProcessLookupError):  # The thread has just ended.
             found += map(int, listing.read_text().split())
     return [child for child in found if is_running(child)]
-
-
-def prefer(pid: int) -> None:
-    """Let a process that was just started, and its children, run before others, where one may.
-
-    A rehearsal judges latency. On a machine without time for it, that of a good release is bad.
-    """
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, -15)
 
 
 def name_of(pid: int) -> str:

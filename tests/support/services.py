@@ -30,7 +30,7 @@ from tests.support.waiting import PATIENT_SECONDS
 ROOT: Final = Path(__file__).parents[2]
 #: The settings where a test chooses none: what is answered is asked, not how soon. A request is not
 #: refused because it waited for the store, and none is logged because it was slow.
-PATIENT: Final = {"store_timeout_ms": 10_000, "slow_ms": 60_000}
+PATIENT: Final = {"store_timeout_ms": 30_000, "slow_ms": 60_000}
 _DEFAULT: Final = Settings()
 
 

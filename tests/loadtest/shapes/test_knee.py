@@ -87,7 +87,7 @@ async def test_the_knee_of_a_limited_service_is_found_and_printed(
 ) -> None:
     with service_process(
         KV_STORE_URL=redis_server.url,
-        KV_STORE_TIMEOUT_MS="5000",
+        KV_STORE_TIMEOUT_MS="30000",
         KV_DRAIN_SECONDS="0",
         KV_MAX_IN_FLIGHT=str(IN_FLIGHT),
         KV_FAULT_LATENCY_MS=str(LATENCY_MS),

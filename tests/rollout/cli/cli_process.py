@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.manifests import ROOT
-from tests.support.processes import is_running, name_of, prefer
+from tests.support.processes import is_running, name_of
 from tests.support.waiting import until
 
 #: An environment variable of the command, which its children inherit.
@@ -100,7 +100,6 @@ def started(
             stderr=err,
             start_new_session=True,
         )
-    prefer(process.pid)
     command = Command(process, mark, directory, temporary)
     try:
         yield command

@@ -25,7 +25,7 @@ async def service(backend: Backend) -> AsyncIterator[Service]:
         pod="pod-1",
         version="1.2.3",
         track="canary",
-        store_timeout_ms=10_000,
+        store_timeout_ms=30_000,
     )
     async with running_service(settings) as running:
         yield running

@@ -29,7 +29,7 @@ async def test_a_first_burst_is_served_and_asks_for_the_clusters_slots_once(
         for server in servers:
             server.config_resetstat()
 
-    async with running_service(Settings(store_url=backend.url, store_timeout_ms=10_000)) as service:
+    async with running_service(Settings(store_url=backend.url, store_timeout_ms=30_000)) as service:
         api = Api(service)
         answers = await asyncio.gather(
             *(api.put("/v1/kv/a", b"x", headers={"If-None-Match": "*"}) for _ in range(100))

@@ -66,7 +66,7 @@ class StoreAgainstDict(ConditionsOnCounters, RuleBasedStateMachine):
     def open(self) -> None:
         self.backend.flush()
         opened = open_store(
-            self.backend.url, data_dir=Path(), timeout_seconds=5, operation_ttl_seconds=LONG
+            self.backend.url, data_dir=Path(), timeout_seconds=30, operation_ttl_seconds=LONG
         )
         self.store = self.runner.run(self.stack.enter_async_context(opened))
 

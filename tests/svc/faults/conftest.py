@@ -22,7 +22,7 @@ from tests.support.services import Service, running_service
 from tests.support.tcp_proxy import Proxy, running_proxy
 
 #: The store's timeout in tests of the result, not of its time: the machine may be busy.
-PATIENT_MS: Final = 10_000
+PATIENT_MS: Final = 30_000
 #: Where the timeout is waited for.
 HASTY_MS: Final = 1_000
 

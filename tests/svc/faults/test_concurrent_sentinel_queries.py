@@ -26,7 +26,7 @@ async def test_concurrent_requests_share_a_sentinel_query(
     watched: SentinelSetup,
 ) -> None:
     # A separate process, because uvloop logs errors on closed transports that asyncio hides.
-    with service_process(KV_STORE_URL=watched.url, KV_STORE_TIMEOUT_MS="5000") as service:
+    with service_process(KV_STORE_URL=watched.url, KV_STORE_TIMEOUT_MS="30000") as service:
 
         async def create(client: aiohttp.ClientSession, number: int) -> int:
             # Conditional writes do not share round trips, so each needs a connection.

@@ -120,7 +120,7 @@ async def test_a_flood_without_the_password_is_refused_though_redis_hangs_up_on_
     admin.config_set("requirepass", "secret")
 
     # Enough time for 300 requests on a busy machine. Other tests check timeouts.
-    settings = Settings(store_url=either_redis.url, store_timeout_ms=10_000)
+    settings = Settings(store_url=either_redis.url, store_timeout_ms=30_000)
     async with running_service(settings) as service:
         answers = await together(*(increment(service, f"c{i}", "once") for i in range(300)))
 

@@ -85,7 +85,7 @@ async def test_idle_connections_keep_no_answers(service: ServiceProcess) -> None
         for _ in range(CLIENTS):
             wire = await stack.enter_async_context(raw_connection(service.port))
             await wire.send("GET /v1/kv/k0 HTTP/1.1\r\nHost: t\r\n\r\n")
-            assert len((await wire.answer(seconds=30)).body) == MIB
+            assert len((await wire.answer()).body) == MIB
 
         await asyncio.to_thread(
             until,

@@ -29,7 +29,7 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
         max_connections=CONNECTIONS,
         header_timeout_seconds=PATIENT_SECONDS,
         body_timeout_seconds=PATIENT_SECONDS,
-        store_timeout_ms=10_000,
+        store_timeout_ms=30_000,
     )
     async with running_service(settings) as service:
         yield service
@@ -99,7 +99,7 @@ async def test_small_chunks_with_extensions_are_no_trailer(service: Service) -> 
 async def test_requests_that_wait_unread_take_of_the_budget(redis_server: RedisServer) -> None:
     settings = Settings(
         store_url=redis_server.url,
-        store_timeout_ms=10_000,
+        store_timeout_ms=30_000,
         max_value_bytes=16_000,
         max_batch_bytes=4_000,
         max_buffered_bytes=32_000,

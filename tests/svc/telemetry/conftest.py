@@ -29,7 +29,7 @@ def observed(shared_redis: RedisServer) -> Serve:
     """Return a function that serves in this process with the given settings, without tracing."""
 
     # A busy machine must not turn answers into timeouts.
-    default: dict[str, Any] = {"store_url": shared_redis.url, "store_timeout_ms": 5000}
+    default: dict[str, Any] = {"store_url": shared_redis.url, "store_timeout_ms": 30_000}
 
     def serve(**settings: Any) -> Any:
         return instrumented_service(Settings(**{**default, **settings}))
@@ -46,7 +46,7 @@ def traced(
     ``ratio`` of the requests are sampled, and those with a sampled parent.
     """
 
-    default: dict[str, Any] = {"store_url": shared_redis.url, "store_timeout_ms": 5000}
+    default: dict[str, Any] = {"store_url": shared_redis.url, "store_timeout_ms": 30_000}
 
     def serve(ratio: float = 0.0, **settings: Any) -> Any:
         chosen = Settings(**{**default, **settings})
