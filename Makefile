@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench scale soak memory signals faults evidence lint-speed istio load load-web rehearse manifests generated docs wheels lock clean system-packages
+.PHONY: help run test check lint types bench scale soak memory signals faults evidence lint-speed istio load load-web rehearse manifests generated docs wheels lock floors clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ wheels: $(VENV)/dev.stamp ## build both distributions into dist/
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	requirements/lock.sh $(BIN)/uv
+
+floors: $(VENV)/dev.stamp system-packages ## the tests with the lowest versions that are allowed (ARGS=tests/rollout)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	requirements/floors.sh $(BIN)/uv --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 clean: ## remove everything that was set up here, except data
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -149,6 +149,11 @@ class Settings:
     max_in_flight: int = setting(
         whole(1, 1_000_000), 1024, "most concurrent requests; further ones get 503 immediately"
     )
+    max_connections: int = setting(
+        whole(1, 1_000_000),
+        1024,
+        "most connections to the traffic port; further ones replace the oldest idle ones",
+    )
     max_buffered_bytes: int = setting(
         whole(1, 1_099_511_627_776),
         67_108_864,

@@ -29,6 +29,7 @@ from .arguments import (
     parse_seconds,
     parse_variable,
 )
+from .caller_arguments import add_caller_arguments, caller_of
 from .exit_codes import EXIT_CODES_HELP, UsageError, run_command
 from .rehearsed_plan import add_release_arguments, load_rehearsed
 from .rehearsed_rollout import RehearsedRollout
@@ -71,10 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--request",
         type=parse_request,
         metavar="'GET /path'",
-        help="what to send (default: requests for entries and counters; to stubs, a GET request for"
-        " the route to both releases)",
+        help="what to send, or 'GRPC /package.Service/Method' (default: requests for entries and"
+        " counters; to stubs, a GET request for the route to both releases)",
     )
     add_release_arguments(parser)
+    add_caller_arguments(parser)
     for arm in ("stable", "canary"):
         add(
             f"--{arm}-env",
@@ -90,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="a host of the VirtualService that clients ask for (repeatable; default: the first)",
+        help="a host of the routes that clients ask for (repeatable; default: the first)",
     )
     add(
         "--stub",
@@ -152,6 +154,9 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
         observers=(seconds.observe,),
         ignored=tuple(arguments.ignored),
         hosts=tuple(arguments.hosts),
+        caller=caller_of(arguments),
+        headers=dict(arguments.headers),
+        keys=dict(arguments.jwks),
     )
     with _open_directory(arguments.report) as directory:
         async with rehearsing(documents, plan, options) as rehearsal:

@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..evidence.counts import BOTH, Arm
-from ..plan.derived_plan import has_plan_layout, load_derived_plan, releases_in
+from ..plan.derived_plan import (
+    has_plan_layout,
+    load_controlled_plan,
+    load_derived_plan,
+    releases_in,
+)
 from ..plan.loading import LoadedPlan
 from .arguments import load_plan_of, parse_command
 from .exit_codes import UsageError
@@ -38,9 +43,11 @@ def add_release_arguments(parser: argparse.ArgumentParser) -> None:
             " tallykv)",
         )
     add(
+        "--route",
         "--virtual-service",
         metavar="NAME",
-        help="the VirtualService to change, if several have a route to both releases",
+        help="the VirtualService, HTTPRoute or GRPCRoute to change, if several have a route to"
+        " both releases",
     )
 
 
@@ -61,13 +68,24 @@ async def load_rehearsed(arguments: argparse.Namespace) -> tuple[LoadedPlan, Com
             arguments.plan,
             stable=stable,
             canary=canary,
-            virtual_service=arguments.virtual_service,
+            route=arguments.route,
             prerequisites=arguments.prerequisites,
             namespace=arguments.namespace,
         )
         return loaded, commands
-    if arguments.virtual_service:
-        raise UsageError("--virtual-service: the plan's steps have their VirtualService")
+    if not names and not has_plan_layout(arguments.plan):
+        controlled = await asyncio.to_thread(
+            load_controlled_plan,
+            arguments.plan,
+            prerequisites=arguments.prerequisites,
+            namespace=arguments.namespace,
+        )
+        if controlled:
+            for each in controlled.warnings:
+                sys.stderr.write(f"note: {each}\n")
+            return controlled, commands
+    if arguments.route:
+        raise UsageError("--route: the plan's steps have their routes")
     loaded = await load_plan_of(arguments)
     known = releases_in(loaded.resources)
     own = {Arm.STABLE: loaded.plan.stable, Arm.CANARY: loaded.plan.canary}

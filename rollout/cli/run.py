@@ -122,6 +122,12 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace) -> int:
     loaded = await load_plan_of(arguments)
     plan = loaded.plan
+    kind = plan.steps[0].routes.kind
+    if kind != "VirtualService":
+        raise UsageError(
+            f"the steps change {kind} {plan.namespace}/{plan.virtual_service}: in a cluster, run"
+            " changes only the weights of VirtualServices; rehearse takes this plan"
+        )
     question = _question(arguments, loaded)
     server = PrometheusServer(
         url=arguments.prometheus,

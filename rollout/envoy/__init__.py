@@ -1,4 +1,4 @@
 """Translates Istio's objects to Envoy's configuration, as istiod does.
 
-May import: manifests. Pure.
+May import: gateway_api, manifests. Pure.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..gateway_api.filters import PREFIX
 from ..manifests.http_route import DirectResponse, Redirect
 
 _RESPONSE_CODES: Final = {
@@ -32,14 +33,19 @@ def redirect_action(redirect: Redirect, listener_port: int, *, tls: bool) -> dic
         port = None
     fields = {
         "host_redirect": redirect.authority,
-        "path_redirect": redirect.uri,
+        **_path(redirect.uri or ""),
         "scheme_redirect": redirect.scheme,
         "port_redirect": port,
     }
     return {
-        **{name: value for name, value in fields.items() if value},
+        **{name: value for name, value in fields.items() if value or name == "prefix_rewrite"},
         "response_code": _RESPONSE_CODES[redirect.redirect_code],
     }
+
+
+def _path(uri: str) -> dict[str, str]:
+    prefix = uri.removeprefix(PREFIX)
+    return {"path_redirect": uri} if prefix == uri else {"prefix_rewrite": prefix}
 
 
 def direct_response(response: DirectResponse) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..manifests.server_tls import ServerTls
-from .configuration import CertificateFiles
 from .protobuf_json import extension
-from .tls_secrets import secret, validation
+from .tls_secrets import MESH_TRUST, OWN, secret, validation
 
 _CONTEXT: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 #: What the server offers in the TLS handshake (ALPN).
@@ -47,23 +46,9 @@ def server_transport_socket(tls: ServerTls, *, http: bool) -> dict[str, Any]:
     )
 
 
-def with_certificate(socket: dict[str, Any], files: CertificateFiles) -> dict[str, Any]:
-    """Return a transport socket with a certificate of files instead of Istio's agent's."""
-    config = dict(socket["typed_config"])
-    context = dict(config["common_tls_context"])
-    del context["tls_certificate_sds_secret_configs"]
-    context["tls_certificates"] = [
-        {
-            "certificate_chain": {"filename": files.chain},
-            "private_key": {"filename": files.key},
-        }
-    ]
-    return {**socket, "typed_config": {**config, "common_tls_context": context}}
-
-
 def _certificates(tls: ServerTls) -> list[str]:
     if tls.mode == "ISTIO_MUTUAL":
-        return ["default"]
+        return [OWN]
     if names := [tls.credential_name] if tls.credential_name else list(tls.credential_names or ()):
         return [f"kubernetes://{each}" for each in names]
     pairs = [(each.server_certificate, each.private_key) for each in tls.tls_certificates or ()]
@@ -75,7 +60,7 @@ def _certificates(tls: ServerTls) -> list[str]:
 
 def _validation(tls: ServerTls) -> dict[str, Any]:
     if tls.mode == "ISTIO_MUTUAL":
-        return validation("ROOTCA", tls.subject_alt_names)
+        return validation(MESH_TRUST, tls.subject_alt_names)
     if tls.mode not in {"MUTUAL", "OPTIONAL_MUTUAL"}:
         return {}
     if tls.credential_name:

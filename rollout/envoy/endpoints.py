@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ..manifests.kubernetes import Workload
 from .configuration import Address, LocalAddresses, Objects, PodPort
 from .protobuf_json import LOAD_ASSIGNMENT, socket_address, typed
 from .services import MeshPort, MeshService, Resolution
+from .upstream_tls import MUTUAL_TLS
 
 #: A port of a workload's pods, or an address that a ServiceEntry lists.
 Endpoint = PodPort | Address
+#: Of endpoints that accept mutual TLS.
+_MUTUAL: Final = {"filter_metadata": {"envoy.transport_socket_match": MUTUAL_TLS}}
 
 
 def endpoints_of(
@@ -54,16 +57,26 @@ def load_assignment(
     cluster: str, endpoints: Iterable[Endpoint], local: LocalAddresses
 ) -> dict[str, Any]:
     """Return the endpoints of a cluster, with the addresses of the pods that are ready."""
-    addresses = [
-        address
-        for each in endpoints
-        for address in (local.pods.get(each, ()) if isinstance(each, PodPort) else (each,))
-    ]
+    found = [one for each in endpoints for one in _local(each, local)]
     return typed(
         LOAD_ASSIGNMENT,
         cluster_name=cluster,
-        endpoints=[{"lb_endpoints": [_endpoint(each) for each in addresses]}] if addresses else [],
+        endpoints=[{"lb_endpoints": found}] if found else [],
     )
+
+
+def _local(endpoint: Endpoint, local: LocalAddresses) -> Iterator[dict[str, Any]]:
+    if not isinstance(endpoint, PodPort):
+        yield _endpoint(endpoint)
+        return
+    for address in local.pods.get(endpoint, ()):
+        sidecar = local.sidecars.get((endpoint, address))
+        if sidecar is None:
+            yield _endpoint(address)
+        elif sidecar.mode == "DISABLE":
+            yield _endpoint(sidecar.address)
+        else:
+            yield {**_endpoint(sidecar.address), "metadata": _MUTUAL}
 
 
 def _port_named(workload: Workload, name: str) -> int | None:

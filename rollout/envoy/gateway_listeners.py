@@ -27,13 +27,16 @@ def filter_chains(listener: Listener, scope: Scope) -> list[Resource]:
         if server.protocol.is_http:
             if server.routes not in plain:
                 plain.add(server.routes)
-                found.append(_chain([gateway_manager(listener.port, server.routes)]))
+                found.append(_chain([_manager(server, scope)]))
         elif server.routes:
-            manager = gateway_manager(listener.port, server.routes)
-            found.append(_chain([manager], server.server_names, server))
+            found.append(_chain([_manager(server, scope)], server.server_names, server))
         else:
             found += _l4_chains(server, scope, names)
     return found
+
+
+def _manager(server: GatewayServer, scope: Scope) -> Resource:
+    return gateway_manager(server.port, server.routes, scope.request_filters)
 
 
 def _l4_chains(server: GatewayServer, scope: Scope, names: set[str]) -> Iterator[Resource]:

@@ -33,7 +33,7 @@ def gateway_routes(name: str, servers: Sequence[GatewayServer], scope: Scope) ->
                 continue
             key = (each.gateway, service.namespace, service.name)
             if key not in built:
-                actions = RouteActions(scope, service.namespace, each.port)
+                actions = RouteActions(scope, service, each.port)
                 built[key] = routes(service, gateway_port, actions, scope.proxy)
             for domain in shared if built[key] else ():
                 host = hosts.setdefault(domain, _Host())

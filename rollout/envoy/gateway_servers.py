@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..manifests.gateway import Gateway, Server
+from ..manifests.semantics import has_gateway_semantics
 from .age import oldest_first
 from .protocol_selection import Protocol, parse_protocol
 from .proxy import Proxy
@@ -83,8 +84,16 @@ class MergedServers:
 
 
 def gateways_of(proxy: Proxy, gateways: Iterable[Gateway]) -> list[Gateway]:
-    """Return the Gateways of any namespace that select a proxy, the oldest first."""
-    return [each for each in oldest_first(gateways) if proxy.has_labels(each.spec.selector)]
+    """Return the Gateways that select a proxy, the oldest first.
+
+    They may be in any namespace, but for those of the Gateway API, which have pods of their own.
+    """
+    return [
+        each
+        for each in oldest_first(gateways)
+        if proxy.has_labels(each.spec.selector)
+        and (each.namespace == proxy.namespace or not has_gateway_semantics(each))
+    ]
 
 
 def merge_servers(gateways: Iterable[Gateway]) -> MergedServers:

@@ -9,6 +9,11 @@ from typing import Final
 
 #: Istio's root namespace. Rules in it apply where no nearer rule does.
 ROOT_NAMESPACE: Final = "istio-system"
+#: On the pods that Istio runs for a Gateway of the Gateway API: its name.
+GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
+#: The service account of the ingress gateway that istioctl installs.
+_INGRESS_ACCOUNT: Final = "istio-ingressgateway-service-account"
+_DEFAULT_ACCOUNT: Final = "default"
 
 
 class ProxyKind(StrEnum):
@@ -18,7 +23,7 @@ class ProxyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An Envoy with the namespace and the labels of its pod.
+    """An Envoy with the namespace, the labels and the service account of its pod.
 
     The same objects give each proxy another configuration: Gateways select proxies by labels,
     ``exportTo`` and Sidecars choose what a namespace sees, and routes may match the caller.
@@ -27,14 +32,33 @@ class Proxy:
     kind: ProxyKind
     namespace: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = _DEFAULT_ACCOUNT
 
     @classmethod
-    def gateway(cls, labels: Mapping[str, str], namespace: str = ROOT_NAMESPACE) -> Proxy:
-        return cls(ProxyKind.GATEWAY, namespace, labels)
+    def gateway(
+        cls,
+        labels: Mapping[str, str],
+        namespace: str = ROOT_NAMESPACE,
+        service_account: str | None = None,
+    ) -> Proxy:
+        """Return a gateway; by default, its service account is the one that Istio gives it."""
+        name = labels.get(GATEWAY_NAME)
+        account = f"{name}-istio" if name else _INGRESS_ACCOUNT
+        return cls(ProxyKind.GATEWAY, namespace, labels, service_account or account)
 
     @classmethod
-    def sidecar(cls, namespace: str, labels: Mapping[str, str] | None = None) -> Proxy:
-        return cls(ProxyKind.SIDECAR, namespace, labels or {})
+    def sidecar(
+        cls,
+        namespace: str,
+        labels: Mapping[str, str] | None = None,
+        service_account: str = _DEFAULT_ACCOUNT,
+    ) -> Proxy:
+        return cls(ProxyKind.SIDECAR, namespace, labels or {}, service_account)
+
+    @property
+    def identity(self) -> str:
+        """Return who the proxy is in mutual TLS: its SPIFFE ID."""
+        return spiffe_id(self.namespace, self.service_account)
 
     @property
     def is_gateway(self) -> bool:
@@ -43,6 +67,11 @@ class Proxy:
     def has_labels(self, labels: Mapping[str, str]) -> bool:
         """Return True if the proxy's pod has all of these labels."""
         return all(self.labels.get(key) == value for key, value in labels.items())
+
+
+def spiffe_id(namespace: str, service_account: str) -> str:
+    """Return the identity of a service account in the mesh, with Istio's default trust domain."""
+    return f"spiffe://cluster.local/ns/{namespace}/sa/{service_account}"
 
 
 def exported(export_to: Iterable[str], owner: str, namespace: str) -> bool:

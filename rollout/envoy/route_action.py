@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from ..manifests.destinations import Destination, WeightedDestination
 from ..manifests.hosts import expand_host
 from ..manifests.http_route import HttpRoute, Rewrite
 from ..manifests.load_balancing import ConsistentHash
+from ..manifests.semantics import has_gateway_semantics
+from ..manifests.string_match import quote
+from ..manifests.virtual_service import VirtualService
+from .configuration import Resource
 from .header_mutations import header_mutations
 from .load_balancing import hash_policy
 from .protobuf_json import duration, fractional_percent
@@ -19,24 +23,31 @@ from .route_match import route_match
 from .scope import Scope
 from .traffic_policies import destination_hash
 
+#: The status for a destination that does not exist; without it Envoy sends 503.
+_WITHOUT_CLUSTER: Final = {"cluster_not_found_response_code": "INTERNAL_SERVER_ERROR"}
+#: A cluster that never exists: that of a backend which may not be used.
+_UNKNOWN: Final = "UnknownService"
+
 
 class RouteActions:
-    """Translates routes of one namespace for one listener port."""
+    """Translates the routes of one VirtualService for one listener port."""
 
     def __init__(
-        self, scope: Scope, namespace: str, listener_port: int, *, only_port: bool = False
+        self, scope: Scope, service: VirtualService, listener_port: int, *, only_port: bool = False
     ) -> None:
         """``only_port`` is True for sidecars: they look for services at the listener's port."""
         self._scope = scope
-        self._namespace = namespace
+        self._namespace = service.namespace
+        self._gateway_api = has_gateway_semantics(service)
         self._listener_port = listener_port
         self._only_port = only_port
 
-    def fields(self, route: HttpRoute) -> dict[str, Any]:
+    def fields(self, route: HttpRoute, matched: Resource) -> dict[str, Any]:
         """Return the fields of an Envoy route: the action and the header mutations.
 
-        A single destination gets all requests, whatever its weight. Of several destinations, those
-        with weight 0 are omitted. Without a timeout in the route, there is none.
+        ``matched`` is Envoy's match. A single destination gets all requests, whatever its weight.
+        Of several destinations, those with weight 0 are omitted. Without a timeout in the route,
+        there is none.
         """
         mutations = header_mutations(route.headers)
         if route.rewrite and route.rewrite.authority:
@@ -63,7 +74,8 @@ class RouteActions:
             "route": {
                 **destinations,
                 **timeouts(route.timeout),
-                **_rewrite(route.rewrite),
+                **(_WITHOUT_CLUSTER if self._gateway_api else {}),
+                **self._rewrite(route.rewrite, matched),
                 **({"host_rewrite_literal": mutations.authority} if mutations.authority else {}),
                 **({"retry_policy": retries} if retries else {}),
                 **({"request_mirror_policies": mirrors} if mirrors else {}),
@@ -78,6 +90,8 @@ class RouteActions:
         A short host belongs to the namespace. A destination without a port means the service's only
         port; of a service with several ports, the listener's.
         """
+        if not destination.host:
+            return _UNKNOWN
         host = expand_host(destination.host, self._namespace)
         service = self._scope.services.get(host)
         if service and self._only_port and service.port(self._listener_port) is None:
@@ -104,6 +118,18 @@ class RouteActions:
         rule = self._scope.rule(expand_host(destination.host, self._namespace))
         port = destination.port.number if destination.port else None
         return hash_policy(destination_hash(rule, destination.subset, port))
+
+    def _rewrite(self, rewrite: Rewrite | None, matched: Resource) -> dict[str, Any]:
+        if self._gateway_api and rewrite and rewrite.uri == "/":
+            prefix = quote(matched.get("path_separated_prefix", ""))
+            # What is left of the path begins with one slash.
+            return {
+                "regex_rewrite": {
+                    "pattern": {"regex": rf"^{prefix}(/?)(.*)"},
+                    "substitution": r"/\2",
+                }
+            }
+        return _rewrite(rewrite)
 
     def _mirror_policy(self, destination: Destination, percent: float) -> dict[str, Any]:
         return {

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..manifests.http_match import HttpMatch
-from ..manifests.string_match import Present, StringMatch, ValueMatch
+from ..manifests.http_match import HttpMatch, is_jwt_claim
+from ..manifests.string_match import Prefix, Present, StringMatch, ValueMatch
+from .claim_match import claim_match
 from .configuration import Resource
 from .protobuf_json import string_match
 
 _ANY_PATH: Final = {"prefix": "/"}
 
 
-def route_match(match: HttpMatch | None) -> dict[str, Any]:
+def route_match(match: HttpMatch | None, *, by_segments: bool = False) -> dict[str, Any]:
     """Return Envoy's match; None matches every request.
 
-    The path is matched without the query. ``ignoreUriCase`` applies to exact paths and prefixes;
+    With ``by_segments`` a prefix ends where a segment of the path ends. The path is matched without
+    the query. ``ignoreUriCase`` applies to exact paths and prefixes;
     Envoy ignores it for regexes.
     """
     if match is None:
@@ -23,8 +25,16 @@ def route_match(match: HttpMatch | None) -> dict[str, Any]:
     headers = [
         *sorted(
             (
-                *(_named(name, value) for name, value in match.headers.items()),
-                *(_inverted(name, value) for name, value in match.without_headers.items()),
+                *(
+                    _named(name, value)
+                    for name, value in match.headers.items()
+                    if not is_jwt_claim(name)
+                ),
+                *(
+                    _inverted(name, value)
+                    for name, value in match.without_headers.items()
+                    if not is_jwt_claim(name)
+                ),
             ),
             key=lambda each: str(each["name"]),
         ),
@@ -40,20 +50,24 @@ def route_match(match: HttpMatch | None) -> dict[str, Any]:
     ]
     parameters = [_named(name, value) for name, value in sorted(match.query_params.items())]
     return {
-        **(_ANY_PATH if match.uri is None else _path(match.uri)),
+        **(_ANY_PATH if match.uri is None else _path(match.uri, by_segments=by_segments)),
         "case_sensitive": not match.ignore_uri_case,
         **({"headers": headers} if headers else {}),
         **({"query_parameters": parameters} if parameters else {}),
+        **claim_match(match),
     }
 
 
 def is_catch_all(match: Resource) -> bool:
     """Return True if istiod considers an Envoy match to match every request."""
     any_path = match.get("prefix") == "/" or match.get("safe_regex") == {"regex": ".*"}
-    return any_path and not match.get("headers") and not match.get("query_parameters")
+    conditions = ("headers", "query_parameters", "dynamic_metadata")
+    return any_path and not any(match.get(each) for each in conditions)
 
 
-def _path(match: StringMatch) -> dict[str, Any]:
+def _path(match: StringMatch, *, by_segments: bool) -> dict[str, Any]:
+    if by_segments and isinstance(match, Prefix) and match.value != "/":
+        return {"path_separated_prefix": match.value.removesuffix("/")}
     [(kind, value)] = string_match(match).items()
     return {"path" if kind == "exact" else kind: value}
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..manifests.http_match import HttpMatch
 from ..manifests.http_route import HttpRoute
+from ..manifests.semantics import has_gateway_semantics
 from ..manifests.virtual_service import VirtualService
 from .configuration import Resource
 from .direct_response import direct_response, redirect_action
@@ -65,8 +66,10 @@ def routes(
 ) -> tuple[Resource, ...]:
     """Return the routes for one port, one for each match; like istiod, end at a catch-all."""
     found = []
+    by_segments = has_gateway_semantics(service)
     for route, match in _matches(service, gateway_port, proxy):
-        found.append(_route(route, match, gateway_port, actions))
+        matched = route_match(match, by_segments=by_segments)
+        found.append(_route(route, match, matched, gateway_port, actions))
         if is_catch_all(found[-1]["match"]):
             break
     return tuple(found)
@@ -105,14 +108,18 @@ def _applies(
 
 
 def _route(
-    route: HttpRoute, match: HttpMatch | None, gateway_port: GatewayPort, actions: RouteActions
+    route: HttpRoute,
+    match: HttpMatch | None,
+    matched: Resource,
+    gateway_port: GatewayPort,
+    actions: RouteActions,
 ) -> dict[str, Any]:
     name = _name(route, match)
     filters = per_route_config(route)
     return {
         **({"name": name} if name else {}),
-        "match": route_match(match),
-        **_action(route, gateway_port, actions),
+        "match": matched,
+        **_action(route, matched, gateway_port, actions),
         **({"typed_per_filter_config": filters} if filters else {}),
     }
 
@@ -122,11 +129,13 @@ def _name(route: HttpRoute, match: HttpMatch | None) -> str:
     return f"{name}.{match.name}" if match and match.name else name
 
 
-def _action(route: HttpRoute, gateway_port: GatewayPort, actions: RouteActions) -> dict[str, Any]:
+def _action(
+    route: HttpRoute, matched: Resource, gateway_port: GatewayPort, actions: RouteActions
+) -> dict[str, Any]:
     mutations = header_mutations(route.headers).fields
     if route.redirect:
         redirect = redirect_action(route.redirect, gateway_port.port, tls=gateway_port.tls)
         return {**({"redirect": redirect} if redirect else {}), **mutations}
     if route.direct_response:
         return {"direct_response": direct_response(route.direct_response), **mutations}
-    return actions.fields(route)
+    return actions.fields(route, matched)

@@ -9,12 +9,14 @@ from typing import Final
 
 from ..manifests.hosts import covers_host, expand_host, overlap
 from ..manifests.l4_routes import TcpRoute, TlsRoute
+from ..manifests.semantics import has_gateway_semantics
 from ..manifests.sidecar import EgressListener, Sidecar, SidecarPort
 from ..manifests.virtual_service import MESH, VirtualService
 from .age import oldest_first
-from .configuration import Objects
+from .configuration import Objects, Resource
 from .destination_rules import DestinationRules, MergedRule
 from .proxy import ROOT_NAMESPACE, Proxy
+from .request_policies import request_filters
 from .services import MeshService, mesh_services
 from .virtual_services import VirtualServices, hosts_of
 
@@ -67,6 +69,13 @@ class Scope:
             rule = self._rules.find(service, self.proxy) if service else None
             self._found[host] = rule
         return self._found[host]
+
+    @cached_property
+    def request_filters(self) -> list[Resource]:
+        """The filters of policies; a sidecar has them only for requests to its own pod."""
+        if not self.proxy.is_gateway:
+            return []
+        return request_filters(self.objects, self.proxy.namespace, self.proxy.labels, gateway=True)
 
     @property
     def registry_only(self) -> bool:
@@ -128,7 +137,7 @@ class Scope:
             tuple(
                 each
                 for each in bound
-                if any(_routes_imported(each.namespace, host, imports) for host in hosts_of(each))
+                if any(_routes_imported(each, host, imports) for host in hosts_of(each))
             ),
         )
 
@@ -153,10 +162,17 @@ def _imported(namespace: str, host: str, imports: Iterable[tuple[str, str]]) -> 
     return any(owner in {"*", namespace} and covers_host(name, host) for owner, name in imports)
 
 
-def _routes_imported(namespace: str, host: str, imports: Iterable[tuple[str, str]]) -> bool:
-    """Return True if a VirtualService's host is imported; a wildcard need only overlap."""
+def _routes_imported(
+    service: VirtualService, host: str, imports: Iterable[tuple[str, str]]
+) -> bool:
+    """Return True if a VirtualService's host is imported.
+
+    A wildcard need only overlap, but for routes of the Gateway API.
+    """
+    if has_gateway_semantics(service):
+        return _imported(service.namespace, host, imports)
     return any(
-        owner in {"*", namespace} and (overlap(name, host))
+        owner in {"*", service.namespace} and (overlap(name, host))
         for owner, name in imports
         if host.startswith("*") or name.startswith("*") or host == name
     )

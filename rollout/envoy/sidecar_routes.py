@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..manifests.hosts import CLUSTER_SUFFIX, overlap, service_of
+from ..manifests.semantics import has_gateway_semantics
 from ..manifests.virtual_service import MESH, VirtualService
 from .configuration import Resource
 from .host_matching import best
@@ -65,12 +66,20 @@ class SidecarRoutes:
         for virtual, hosts in self._bound:
             if port != _HTTP and not any(_names_one_of(host, registry) for host in hosts):
                 continue
-            actions = RouteActions(self._scope, virtual.namespace, port, only_port=True)
+            actions = RouteActions(self._scope, virtual, port, only_port=True)
             found = routes(virtual, GatewayPort(MESH, port), actions, self._scope.proxy)
             services, others = self._split(virtual, hosts, registry)
+            if has_gateway_semantics(virtual):
+                services = [each for each in services if self._may_route(virtual, each)]
+                if not services:
+                    continue
             with_routes = [each for each in services if _has_routes(each, port)]
             if found and (with_routes or (port == _HTTP)):
                 yield _Hosts(with_routes, others, found)
+
+    def _may_route(self, virtual: VirtualService, service: MeshService) -> bool:
+        """Return True for the owner of a Service, and for others about their own callers."""
+        return virtual.namespace in {service.namespace, self._scope.proxy.namespace}
 
     def _split(
         self, virtual: VirtualService, hosts: Iterable[str], registry: dict[str, MeshService]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+#: The proxy's own certificate, and the certificates that the mesh trusts.
+OWN: Final = "default"
+MESH_TRUST: Final = "ROOTCA"
 
 
 def secret(name: str) -> dict[str, Any]:

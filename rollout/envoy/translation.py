@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .clusters import Cluster, clusters
 from .configuration import Objects, Resource
+from .gateway_api import with_gateway_api
 from .gateway_listeners import filter_chains
 from .gateway_routes import gateway_routes
 from .gateway_servers import gateways_of, merge_servers
@@ -35,6 +36,7 @@ def translate(objects: Objects, proxy: Proxy) -> ProxyConfiguration:
 
     The order of the objects does not matter, as in a cluster.
     """
+    objects = with_gateway_api(objects)
     scope = Scope(objects, proxy)
     known = tuple(clusters(scope))
     if proxy.is_gateway:

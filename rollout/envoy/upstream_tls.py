@@ -8,12 +8,13 @@ from typing import Any, Final
 from ..manifests.kubernetes import Workload
 from ..manifests.security import PeerAuthentication
 from ..manifests.traffic_policy import ClientTls, ProxyProtocol, TrafficPolicy
-from .age import oldest_first
+from .configuration import Resource
 from .load_balancing import is_passthrough
+from .local_secrets import trust_name
+from .peer_modes import namespace_mode
 from .protobuf_json import extension
-from .proxy import ROOT_NAMESPACE
 from .services import MeshService, Resolution
-from .tls_secrets import secret, validation
+from .tls_secrets import MESH_TRUST, OWN, secret, validation
 
 _TLS: Final = "envoy.transport_sockets.tls"
 _TLS_CONTEXT: Final = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
@@ -23,9 +24,9 @@ _PROXY: Final = "envoy.transport_sockets.upstream_proxy_protocol"
 _PROXY_MESSAGE: Final = (
     "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
 )
-#: The label of pods with a sidecar, and the key of the same in the metadata of endpoints.
+#: The label of pods with a sidecar, and the same in the metadata of endpoints.
 _TLS_MODE_LABEL: Final = "security.istio.io/tlsMode"
-_MUTUAL_MATCH: Final = {"tlsMode": "istio"}
+MUTUAL_TLS: Final = {"tlsMode": "istio"}
 #: What sidecars offer to each other in the TLS handshake (ALPN).
 _MESH_PROTOCOLS: Final = ("istio-peer-exchange", "istio")
 
@@ -51,16 +52,7 @@ def transport_sockets(
         mutual = _mutual((), server_name, http2=http2)
         if original_address:
             return {"transport_socket": wrap(mutual)}
-        return {
-            "transport_socket_matches": [
-                {"name": "tlsMode-istio", "match": _MUTUAL_MATCH, "transport_socket": wrap(mutual)},
-                {
-                    "name": "tlsMode-disabled",
-                    "match": {},
-                    "transport_socket": wrap(extension(_RAW, _RAW_MESSAGE)),
-                },
-            ]
-        }
+        return with_mutual_tls(wrap(mutual), wrap(extension(_RAW, _RAW_MESSAGE)))
     if tls and tls.credential_name and tls.mode != "ISTIO_MUTUAL" and not may_read_secrets:
         tls = None
     if tls is None or tls.mode == "DISABLE":
@@ -88,6 +80,24 @@ def http_options_of(tls: ClientTls | None) -> dict[str, Any]:
     return {"upstream_http_protocol_options": options} if options else {}
 
 
+def mutual_socket(cluster: Resource) -> Resource | None:
+    """Return the transport socket with which a cluster's caller uses the mesh's mutual TLS."""
+    matches = cluster.get("transport_socket_matches")
+    socket = matches[0]["transport_socket"] if matches else cluster.get("transport_socket")
+    return socket if socket and trust_name(socket) == MESH_TRUST else None
+
+
+def with_mutual_tls(socket: Resource, plain: Resource | None = None) -> dict[str, Any]:
+    """Return the fields of a cluster that uses mutual TLS only to endpoints that accept it."""
+    plain = plain or extension(_RAW, _RAW_MESSAGE)
+    return {
+        "transport_socket_matches": [
+            {"name": "tlsMode-istio", "match": MUTUAL_TLS, "transport_socket": socket},
+            {"name": "tlsMode-disabled", "match": {}, "transport_socket": plain},
+        ]
+    }
+
+
 def decides_itself(
     service: MeshService,
     policy: TrafficPolicy | None,
@@ -108,24 +118,13 @@ def decides_itself(
         found = tuple(pods)
         if not found or any(each.labels.get(_TLS_MODE_LABEL) != "istio" for each in found):
             return False
-    return _namespace_mode(service.namespace, peers) != "DISABLE"
-
-
-def _namespace_mode(namespace: str, peers: Iterable[PeerAuthentication]) -> str | None:
-    """Return the mode for all of a namespace, else of the mesh, None for the default."""
-    whole = [each for each in oldest_first(peers) if not each.spec.selector]
-    for owner in (namespace, ROOT_NAMESPACE):
-        for each in whole:
-            mode = each.spec.mtls.mode if each.spec.mtls else None
-            if each.namespace == owner and mode not in {None, "UNSET"}:
-                return mode
-    return None
+    return namespace_mode(service.namespace, peers) != "DISABLE"
 
 
 def _mutual(names: tuple[str, ...], server_name: str, *, http2: bool) -> dict[str, Any]:
     context = {
-        "tls_certificate_sds_secret_configs": [secret("default")],
-        **validation("ROOTCA", names),
+        "tls_certificate_sds_secret_configs": [secret(OWN)],
+        **validation(MESH_TRUST, names),
         "alpn_protocols": [*_MESH_PROTOCOLS, *(["h2"] if http2 else [])],
     }
     return extension(_TLS, _TLS_CONTEXT, common_tls_context=context, sni=server_name)

@@ -19,7 +19,7 @@ from ..manifests.kubernetes import (
 )
 from ..manifests.metadata import DEFAULT_NAMESPACE
 from ..manifests.not_modelled import NotModelled, NotModelledField
-from ..manifests.parsing import ParsedManifest, is_istio, parse_manifest
+from ..manifests.parsing import ParsedManifest, is_modelled, parse_manifest
 from ..manifests.untyped import list_or_empty, mapping_or_empty
 from .api_server.validation import api_server_errors
 from .argo_rollout import ARGO_GROUP
@@ -87,7 +87,7 @@ class ResourceParser:
         if group in GROUPS and kind in CLUSTER_SCOPED:
             namespace = ""
         resource_id = ResourceId(group, kind, namespace, _name(metadata))
-        if is_istio(document["apiVersion"]):
+        if is_modelled(document["apiVersion"], kind):
             parsed = parse_manifest(document, self.default_namespace)
             if self.custom_resources.knows(group, kind):
                 found = self.custom_resources.check(group, version, kind, document)

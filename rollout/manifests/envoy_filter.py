@@ -6,6 +6,7 @@ https://istio.io/latest/docs/reference/config/networking/envoy-filter/
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
@@ -154,6 +155,19 @@ class ConfigPatch(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _check_value(self) -> ConfigPatch:
+        for path, config in _typed_configs(self.patch.value if self.patch else None):
+            kind = config.get("@type")
+            if config and not (isinstance(kind, str) and kind):
+                raise field_error(
+                    Reason.MISSING_FIELD,
+                    "Envoy's configuration says of which type it is",
+                    'add "@type": type.googleapis.com/NAME',
+                    ("patch", "value", *path, "@type"),
+                )
+        return self
+
+    @model_validator(mode="after")
     def _check_match(self) -> ConfigPatch:
         kinds = self.match.kinds if self.match else ()
         wanted = {
@@ -188,6 +202,18 @@ class ConfigPatch(StrictModel):
                 "remove subFilter",
                 (*at, "subFilter"),
             )
+
+
+def _typed_configs(value: Any) -> Iterator[tuple[PathSegments, dict[str, Any]]]:
+    """Yield the mappings of a patch whose type only they themselves tell, with their paths."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name in {"typed_config", "typedConfig"} and isinstance(each, dict):
+                yield (name,), each
+            yield from (((name, *path), found) for path, found in _typed_configs(each))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from (((index, *path), found) for path, found in _typed_configs(each))
 
 
 class EnvoyFilterSpec(StrictModel):

@@ -1,4 +1,4 @@
-"""Istio's kinds: their models, and which of them nothing here interprets."""
+"""Istio's kinds and the Gateway API's: their models, and which of them nothing here interprets."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class SupportedKind:
 
 
 _NETWORKING: Final = ("v1", "v1beta1", "v1alpha3")
+_GATEWAY_API: Final = ("v1", "v1beta1")
 _SECURITY: Final = ("v1", "v1beta1")
 _FILTERS: Final = "what it changes in the proxies isn't checked"
 
@@ -42,6 +43,21 @@ SUPPORTED: Final = {
     ),
     ("extensions.istio.io", "WasmPlugin"): SupportedKind(
         "extensions", "WasmPlugin", ("v1alpha1",), NotModelled("WasmPlugin", _FILTERS)
+    ),
+    ("gateway.networking.k8s.io", "GRPCRoute"): SupportedKind(
+        "gateway_api.routes", "GRPCRoute", ("v1",)
+    ),
+    ("gateway.networking.k8s.io", "Gateway"): SupportedKind(
+        "gateway_api.gateway", "ApiGateway", _GATEWAY_API
+    ),
+    ("gateway.networking.k8s.io", "GatewayClass"): SupportedKind(
+        "gateway_api.gateway", "GatewayClass", _GATEWAY_API
+    ),
+    ("gateway.networking.k8s.io", "HTTPRoute"): SupportedKind(
+        "gateway_api.routes", "HTTPRoute", _GATEWAY_API
+    ),
+    ("gateway.networking.k8s.io", "ReferenceGrant"): SupportedKind(
+        "gateway_api.gateway", "ReferenceGrant", _GATEWAY_API
     ),
     ("networking.istio.io", "DestinationRule"): SupportedKind(
         "destination_rule", "DestinationRule", _NETWORKING

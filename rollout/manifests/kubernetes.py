@@ -53,6 +53,7 @@ class Workload:
     replicas: int | None
     #: The names of the containers' ports, by number.
     ports: Mapping[int, str | None]
+    service_account: str = "default"
 
     def has_labels(self, labels: Mapping[str, str]) -> bool:
         """Return True if the pods have all of these labels."""
@@ -116,6 +117,8 @@ def parse_workload(document: Mapping[str, Any], namespace: str) -> Workload:
         labels=_labels(mapping_or_empty(pod.get("metadata")).get("labels")),
         replicas=replicas if isinstance(replicas, int) and kind not in _UNSCALED else None,
         ports=dict(_container_ports(mapping_or_empty(pod.get("spec")))),
+        service_account=text_or_none(mapping_or_empty(pod.get("spec")).get("serviceAccountName"))
+        or "default",
     )
 
 

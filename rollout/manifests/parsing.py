@@ -1,4 +1,4 @@
-"""Parse one object of Istio's and report all of its field errors at once."""
+"""Parse one object of Istio's or the Gateway API's and report all of its field errors at once."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .kinds import ISTIO_GROUP_SUFFIX, OTHERS, SUPPORTED, SupportedKind
 from .metadata import DEFAULT_NAMESPACE, IstioObject
 from .not_modelled import NotModelledField
 from .strict_model import ConvertedFrom, StrictModel, models_of
+from .untyped import mapping_or_empty, text_or_none
 
 _REASONS: Final = {reason.value: reason for reason in Reason}
 #: The beginnings or ends of pydantic's error types for a value of the right type, out of range.
@@ -61,10 +62,18 @@ def is_istio(api_version: str) -> bool:
     return api_version.partition("/")[0].endswith(ISTIO_GROUP_SUFFIX)
 
 
+def is_modelled(api_version: str, kind: str) -> bool:
+    """Return True for Istio's API groups, and for the kinds of the Gateway API with a model."""
+    return is_istio(api_version) or (api_version.partition("/")[0], kind) in SUPPORTED
+
+
 def parse_manifest(
     document: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE
 ) -> ParsedManifest:
-    """Parse an object of Istio's. An object without a namespace gets ``default_namespace``."""
+    """Parse an object of Istio's or the Gateway API's.
+
+    An object without a namespace gets ``default_namespace``.
+    """
     group, _, version = str(document["apiVersion"]).partition("/")
     kind = str(document["kind"])
     if other := OTHERS.get((group, kind)):
@@ -84,8 +93,7 @@ def parse_manifest(
 
 
 def _validated(model: type[IstioObject], document: Mapping[str, Any]) -> IstioObject:
-    metadata = document.get("metadata")
-    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    namespace = text_or_none(mapping_or_empty(document.get("metadata")).get("namespace"))
     return model.model_validate_json(
         json.dumps(document), context={"namespace": namespace}
     ).with_paths()

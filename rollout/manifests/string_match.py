@@ -5,6 +5,7 @@ Istio's StringMatch: https://istio.io/latest/docs/reference/config/networking/vi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -18,6 +19,7 @@ from .strict_model import ConvertedFrom, StrictModel
 
 #: The limit of Istio's webhook, in characters.
 MAX_REGEX_LENGTH: Final = 1024
+_SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _QUIET: Final = re2.Options()
 _QUIET.log_errors = False
 
@@ -58,6 +60,11 @@ class Present:
 
     def matches(self, text: str) -> bool:  # noqa: ARG002 - the signature of the other matches
         return True
+
+
+def quote(text: str) -> str:
+    """Return a pattern for RE2 that matches this text only, as Go's QuoteMeta writes it."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 StringMatch = Exact | Prefix | Regex

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..evidence.counts import Arm
-from ..manifests.http_route import HttpRoute
-from ..manifests.virtual_service import VirtualService
+from ..manifests.weighted_rules import Routes, WeightedRule, weighted_rules
 from .plan_file import PlanInvalid
 from .releases import Releases
 
 
-def canary_shares(
-    steps: Mapping[str, VirtualService], releases: Releases
-) -> tuple[float | None, ...]:
+def canary_shares(steps: Mapping[str, Routes], releases: Releases) -> tuple[float | None, ...]:
     """Return the canary's share of all requests at each step, 0 to 1.
 
     Only rules whose destinations differ between steps count. A preview rule, which sends certain
@@ -61,31 +58,30 @@ def _check(names: Sequence[str], shares: Sequence[float | None]) -> None:
         raise PlanInvalid("the canary's share decreases from one step to the next; sort the steps")
 
 
-def _by_name(step: str, service: VirtualService) -> dict[str, HttpRoute]:
-    rules: dict[str, HttpRoute] = {}
-    for index, rule in enumerate(service.spec.http):
+def _by_name(step: str, routes: Routes) -> dict[str, WeightedRule]:
+    rules: dict[str, WeightedRule] = {}
+    for rule in weighted_rules(routes):
         if rule.name is None or rule.name in rules:
             raise PlanInvalid(
-                f"{step}: {service.spec.json_path('http', index)} has no unique name;"
+                f"{step}: {rule.path.rpartition('.')[0]} has no unique name;"
                 " name every rule, because the cluster's rules are found by name"
             )
         rules[rule.name] = rule
     return rules
 
 
-def _destinations(rule: HttpRoute) -> tuple[tuple[str, str | None, int], ...]:
+def _destinations(rule: WeightedRule) -> tuple[tuple[str, str | None, float], ...]:
     return tuple(
-        (each.destination.host, each.destination.subset, each.weight)
-        for each in rule.active_destinations
+        (each.host, each.subset, share)
+        for each, share in zip(rule.destinations, rule.shares, strict=True)
+        if share
     )
 
 
-def _share(rule: HttpRoute, releases: Releases) -> float:
-    # The weight of a route's only destination has no effect.
-    weights = [each.weight if len(rule.route) > 1 else 1 for each in rule.route]
-    canary = sum(
-        weight
-        for weight, each in zip(weights, rule.route, strict=True)
-        if releases.arm_of(each.destination.host, each.destination.subset) is Arm.CANARY
+def _share(rule: WeightedRule, releases: Releases) -> float:
+    of_canary = (
+        share
+        for each, share in zip(rule.destinations, rule.shares, strict=True)
+        if releases.arm_of(each.host, each.subset) is Arm.CANARY
     )
-    return canary / sum(weights) if canary else 0.0
+    return sum(of_canary, 0.0)

@@ -17,7 +17,7 @@ from ..lint.resource_parser import ResourceParser
 from ..lint.schemas import Schemas
 from ..lint.sources import collect, collect_steps
 from ..lint.yaml_documents import YamlInvalid, parse_documents
-from ..manifests.virtual_service import VirtualService
+from ..manifests.weighted_rules import Routes
 from .canary_shares import canary_shares
 from .model import CanaryRequests, Plan, SmokeTest, Step, Strategy
 from .plan_file import NAME, PlanFile, PlanInvalid, parse_plan_file
@@ -32,7 +32,7 @@ _SETUP_PREFIXES: Final = ("1-", "2-", "3-")
 class LoadedPlan:
     """A plan, and the objects that are in the cluster before its first step.
 
-    ``resources`` excludes the VirtualService that the steps replace. ``warnings`` name deprecated
+    ``resources`` excludes the object that the steps replace. ``warnings`` name deprecated
     fields of the plan file.
     """
 
@@ -63,7 +63,7 @@ def load_plan(
         resources_of(parser, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
     ]
     services = {
-        step.name: _virtual_service(step.name, resources_of(parser, bundle))
+        step.name: _routes(step.name, resources_of(parser, bundle))
         for step, bundle in zip(steps, bundles[-len(steps) :], strict=True)
     }
     plan = _build_plan(directory, spec, services)
@@ -132,20 +132,21 @@ def resources_of(parser: ResourceParser, bundle: Bundle) -> tuple[Resource, ...]
     return tuple(each for text in bundle.texts for each in parser.parse(text)[0])
 
 
-def _virtual_service(step: str, resources: Sequence[Resource]) -> Resource:
-    services = [each for each in resources if isinstance(each.istio_object, VirtualService)]
+def _routes(step: str, resources: Sequence[Resource]) -> Resource:
+    services = [each for each in resources if isinstance(each.istio_object, Routes)]
     if len(services) != 1 or len(resources) != 1:
         named = ", ".join(f"{each.kind}/{each.name}" for each in resources) or "nothing"
         raise PlanInvalid(
-            f"{step}: a step must be one VirtualService and nothing else; it is {named}"
+            f"{step}: a step must be one VirtualService, HTTPRoute or GRPCRoute and nothing else;"
+            f" it is {named}"
         )
     return services[0]
 
 
 def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Resource]) -> Plan:
     if len({each.id for each in services.values()}) > 1:
-        names = ", ".join(dict.fromkeys(each.name for each in services.values()))
-        raise PlanInvalid(f"the steps change different VirtualServices: {names}")
+        names = ", ".join(dict.fromkeys(f"{it.kind} {it.name}" for it in services.values()))
+        raise PlanInvalid(f"the steps change different objects: {names}")
     manifests = {name: _manifest(each) for name, each in services.items()}
     shares: tuple[float | None, ...] = (None,) * len(manifests)
     if spec.kind is not Strategy.WALK:
@@ -181,7 +182,7 @@ def plan_of(name: str, spec: PlanFile, steps: tuple[Step, ...]) -> Plan:
     )
 
 
-def _manifest(resource: Resource) -> VirtualService:
-    if not isinstance(resource.istio_object, VirtualService):  # pragma: no cover - chosen as one
-        raise PlanInvalid(f"{resource.name} is no VirtualService")
+def _manifest(resource: Resource) -> Routes:
+    if not isinstance(resource.istio_object, Routes):  # pragma: no cover - chosen as one
+        raise PlanInvalid(f"{resource.name} has no routes")
     return resource.istio_object

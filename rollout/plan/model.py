@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..evidence.objective import Objective
-from ..manifests.virtual_service import VirtualService
+from ..manifests.weighted_rules import Routes
 from .releases import Releases
 
 
@@ -24,15 +24,16 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One VirtualService to apply; ``share`` is the ratio of requests to the canary, 0 to 1.
+    """One VirtualService, HTTPRoute or GRPCRoute to apply.
 
-    ``share`` is None if request headers, not weights, select the release. ``baseline_share`` is the
-    ratio of requests to the baseline, 0 if there is none.
+    ``share`` is the ratio of requests to the canary, 0 to 1. It is None if request headers, not
+    weights, select the release. ``baseline_share`` is the ratio of requests to the baseline, 0 if
+    there is none.
     """
 
     name: str
     share: float | None
-    routes: VirtualService
+    routes: Routes
     document: Mapping[str, Any]
     baseline_share: float = 0.0
 
@@ -92,4 +93,5 @@ class Plan:
 
     @property
     def virtual_service(self) -> str:
+        """Return the name of the object that the steps change."""
         return self.steps[0].routes.name

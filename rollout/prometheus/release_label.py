@@ -8,9 +8,9 @@ from typing import Final
 from ..evidence.counts import Arm
 from ..lint.resource import Resource
 from ..manifests.destination_rule import DestinationRule, Subset
-from ..manifests.destinations import Destination
 from ..manifests.hosts import ServiceName, expand_host, service_of
 from ..manifests.kubernetes import Service, Workload
+from ..manifests.weighted_rules import WeightedHost, weighted_rules
 from ..plan.loading import LoadedPlan
 from ..plan.model import Plan
 from ..plan.plan_file import PlanInvalid
@@ -63,12 +63,11 @@ def version_of(planned: LoadedPlan, release: str) -> str | None:
     return versions.pop() if len(versions) == 1 else None
 
 
-def _canary_destination(plan: Plan) -> Destination:
-    for rule in plan.steps[-1].routes.spec.http:
-        for each in rule.route:
-            found = each.destination
-            if plan.releases.arm_of(found.host, found.subset) is Arm.CANARY:
-                return found
+def _canary_destination(plan: Plan) -> WeightedHost:
+    for rule in weighted_rules(plan.steps[-1].routes):
+        for each in rule.destinations:
+            if plan.releases.arm_of(each.host, each.subset) is Arm.CANARY:
+                return each
     raise PlanInvalid(
         f"the last step sends no request to the subset or Service {plan.canary}; add it to the"
         " step's routes"

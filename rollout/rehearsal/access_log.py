@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..envoy.resource_names import ClusterName
 from ..evidence.counts import Counts
+from .client_results import is_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class AccessLogEntry:
 
     ``cluster`` is the cluster that the route chose, None without a route. ``upstream`` is the
     ``host:port`` of the last attempt. ``status`` is 0 if there was no response. ``flags`` are
-    Envoy's response flags, ``-`` for none.
+    Envoy's response flags, ``-`` for none. ``grpc_status`` is None if it was no call of gRPC.
     """
 
     cluster: ClusterName | None
@@ -25,11 +26,12 @@ class AccessLogEntry:
     status: int
     flags: str
     seconds: float
+    grpc_status: int | None = None
 
     @property
     def failed(self) -> bool:
-        """True for status 5xx, and without a response."""
-        return self.status >= 500 or self.status == 0
+        """True for status 5xx, without a response, and for gRPC's errors of the server."""
+        return is_failure(self.status, self.grpc_status)
 
 
 class AccessLog:
@@ -92,6 +94,7 @@ def parse_entry(line: bytes) -> AccessLogEntry:
         upstream=fields["upstream"],
         status=fields["status"] or 0,
         flags=fields["flags"] or "-",
+        grpc_status=fields["grpc_status"],
         # Envoy truncates to whole milliseconds. 100 means more than 100 ms, so it counts as slower
         # than a threshold of 0.1 s.
         seconds=((fields["duration_ms"] or 0) + 0.5) / 1000,

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..envoy.configuration import Objects
+from ..gateway_api.objects import GatewayApiObjects
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
+from ..manifests.gateway_api.gateway import ApiGateway, GatewayClass, ReferenceGrant
+from ..manifests.gateway_api.routes import GRPCRoute, HTTPRoute
 from ..manifests.kubernetes import WORKLOADS, Service, Workload, parse_service, parse_workload
 from ..manifests.metadata import DEFAULT_NAMESPACE, IstioObject
-from ..manifests.parsing import is_istio, parse_manifest
-from ..manifests.security import PeerAuthentication
+from ..manifests.parsing import is_modelled, parse_manifest
+from ..manifests.request_authentication import RequestAuthentication
+from ..manifests.security import AuthorizationPolicy, PeerAuthentication
 from ..manifests.service_entry import ServiceEntry
 from ..manifests.sidecar import Sidecar
 from ..manifests.virtual_service import VirtualService
@@ -40,7 +44,7 @@ def read_applied_manifests(documents: Iterable[Document]) -> AppliedManifests:
     models: list[IstioObject] = []
     errors: list[str] = []
     for each in latest:
-        if is_istio(str(each["apiVersion"])):
+        if is_modelled(*kind_of(each)):
             parsed = parse_manifest(each)
             if parsed.manifest is not None:
                 models.append(parsed.manifest)
@@ -56,8 +60,22 @@ def read_applied_manifests(documents: Iterable[Document]) -> AppliedManifests:
         service_entries=_of_kind(models, ServiceEntry),
         sidecars=_of_kind(models, Sidecar),
         peer_authentications=_of_kind(models, PeerAuthentication),
+        authorization_policies=_of_kind(models, AuthorizationPolicy),
+        request_authentications=_of_kind(models, RequestAuthentication),
+        gateway_api=GatewayApiObjects(
+            gateways=_of_kind(models, ApiGateway),
+            classes=_of_kind(models, GatewayClass),
+            routes=(*_of_kind(models, HTTPRoute), *_of_kind(models, GRPCRoute)),
+            grants=_of_kind(models, ReferenceGrant),
+            namespaces=_namespaces(latest),
+        ),
     )
     return AppliedManifests(objects, latest)
+
+
+def kind_of(document: Document) -> tuple[str, str]:
+    """Return ``apiVersion`` and ``kind``."""
+    return str(document["apiVersion"]), str(document["kind"])
 
 
 def namespace_of(document: Document) -> str:
@@ -85,6 +103,15 @@ def _workloads(documents: Iterable[Document]) -> tuple[Workload, ...]:
     return tuple(
         parse_workload(each, namespace_of(each)) for each in documents if each["kind"] in WORKLOADS
     )
+
+
+def _namespaces(documents: Iterable[Document]) -> Mapping[str, Mapping[str, str]]:
+    """Return the labels of the namespaces whose objects are there."""
+    return {
+        each["metadata"]["name"]: dict(each["metadata"].get("labels") or {})
+        for each in documents
+        if kind_of(each) == ("v1", "Namespace")
+    }
 
 
 def _identity(document: Document) -> tuple[str, str, str, str]:

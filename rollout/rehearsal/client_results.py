@@ -11,11 +11,14 @@ from typing import Final
 UNKNOWN: Final = ""
 #: The status of a request without a response.
 NO_RESPONSE: Final = 0
+#: The statuses of gRPC that are errors of the server: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
+#: INTERNAL, UNAVAILABLE, DATA_LOSS. https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+_GRPC_FAILURES: Final = frozenset({2, 4, 12, 13, 14, 15})
 
 
-def is_failure(status: int) -> bool:
-    """Return True for 5xx, and for no response."""
-    return status >= 500 or status == NO_RESPONSE
+def is_failure(status: int, grpc_status: int | None = None) -> bool:
+    """Return True for 5xx, for no response, and for gRPC's errors of the server."""
+    return status >= 500 or status == NO_RESPONSE or grpc_status in _GRPC_FAILURES
 
 
 def name_of(status: int) -> str:
@@ -24,15 +27,16 @@ def name_of(status: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClientResponse:
-    """A response; ``track`` and ``version`` are the values of its headers."""
+    """A response; ``track``, ``version`` and ``grpc_status`` are the values of its headers."""
 
     status: int
     track: str = UNKNOWN
     version: str = UNKNOWN
+    grpc_status: int | None = None
 
     @property
     def failed(self) -> bool:
-        return is_failure(self.status)
+        return is_failure(self.status, self.grpc_status)
 
 
 @dataclass(slots=True)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..envoy.configuration import (
     Address,
-    CertificateFiles,
     Configuration,
     LocalAddresses,
     Objects,
@@ -19,10 +17,12 @@ from ..envoy.configuration import (
 )
 from ..envoy.local_configuration import gateway_configuration, mesh_configuration
 from ..envoy.proxy import Proxy
-from ..manifests.virtual_service import VirtualService
+from ..manifests.weighted_rules import Routes
 from ..plan.model import Step
 from ..runner.ports import TargetFailed
 from .errors import RehearsalFailed
+from .local_mesh import LocalMesh
+from .step_routes import applied_routes, is_same, with_routes
 from .stubs import ELSEWHERE
 from .xds_publisher import Published, XdsPublisher
 
@@ -36,20 +36,14 @@ class ControlPlane:
         self,
         objects: Objects,
         proxy: Proxy,
-        listeners: Mapping[int, Address],
+        mesh: LocalMesh,
         publisher: XdsPublisher,
-        certificate: CertificateFiles | None = None,
     ) -> None:
-        """``listeners`` has the local address of each port of a gateway.
-
-        A caller inside the mesh has one for all ports. ``certificate`` is the gateway's.
-        """
         self._objects = objects
         self._proxy = proxy
         self._endpoints: Endpoints = {}
-        self._listeners = listeners
+        self._mesh = mesh
         self._publisher = publisher
-        self._certificate = certificate
         self._lock = asyncio.Lock()
         #: How long Envoy took to apply each change of the objects, in seconds.
         self.convergence_seconds: list[float] = []
@@ -62,12 +56,12 @@ class ControlPlane:
         """Write the files that Envoy reads when it starts."""
         self._publisher.write_initial(self._translate(self._objects, self._endpoints))
 
-    async def validate(self, *virtual_services: VirtualService) -> None:
-        """Have Envoy validate the current objects, and again with each VirtualService replaced.
+    async def validate(self, *routes: Routes) -> None:
+        """Have Envoy validate the current objects, and again with each of these routes replaced.
 
         Raise ConfigurationInvalid.
         """
-        changed = [with_virtual_service(self._objects, each) for each in virtual_services]
+        changed = [with_routes(self._objects, each) for each in routes]
         await self._publisher.validator.validate(
             *(self._translate(each, self._endpoints) for each in (self._objects, *changed))
         )
@@ -92,14 +86,17 @@ class ControlPlane:
 
     def _translate(self, objects: Objects, endpoints: Endpoints) -> Configuration:
         elsewhere = next(iter(endpoints.get(ELSEWHERE, ())), None)
-        if self._proxy.is_gateway:
-            local = LocalAddresses(
-                endpoints, self._listeners, elsewhere=elsewhere, certificate=self._certificate
-            )
-            return gateway_configuration(objects, local, self._proxy)
-        [address] = self._listeners.values()
-        local = LocalAddresses(endpoints, {}, address, elsewhere)
-        return mesh_configuration(objects, local, self._proxy)
+        inside = not self._proxy.is_gateway
+        local = LocalAddresses(
+            endpoints,
+            {} if inside else self._mesh.listeners,
+            mesh=next(iter(self._mesh.listeners.values())) if inside else None,
+            elsewhere=elsewhere,
+            sidecars=self._mesh.sidecars,
+            certificates=self._mesh.certificates.by_secret,
+        )
+        configure = mesh_configuration if inside else gateway_configuration
+        return configure(objects, local, self._proxy)
 
 
 class RehearsalTarget:
@@ -109,36 +106,16 @@ class RehearsalTarget:
         self._control_plane = control_plane
 
     async def apply(self, step: Step) -> None:
-        """Apply a step's VirtualService; return when Envoy has applied it; raise TargetFailed."""
-        objects = with_virtual_service(self._control_plane.objects, step.routes)
+        """Apply a step's routes; return when Envoy has applied them; raise TargetFailed."""
+        objects = with_routes(self._control_plane.objects, step.routes)
         try:
             await self._control_plane.apply(objects)
         except RehearsalFailed as error:
             raise TargetFailed(f"step {step.name}: {error}") from error
 
     async def in_force(self, step: Step) -> bool:
-        """Return True if exactly this step's VirtualService is applied."""
-        wanted = step.routes
+        """Return True if exactly this step's routes are applied."""
         return any(
-            (each.namespace, each.name, each.spec) == (wanted.namespace, wanted.name, wanted.spec)
-            for each in self._control_plane.objects.virtual_services
+            is_same(each, step.routes) and each.spec == step.routes.spec
+            for each in applied_routes(self._control_plane.objects)
         )
-
-
-def with_virtual_service(objects: Objects, virtual_service: VirtualService) -> Objects:
-    """Return the objects with this VirtualService added, or replacing the one of its name."""
-    name = (virtual_service.namespace, virtual_service.name)
-    found = [
-        virtual_service if (each.namespace, each.name) == name else each
-        for each in objects.virtual_services
-    ]
-    if virtual_service not in found:
-        found.append(virtual_service)
-    return replace(objects, virtual_services=tuple(found))
-
-
-def with_first_step(objects: Objects, first: VirtualService) -> Objects:
-    """Return the objects with the first step's VirtualService, unless they have one of its name."""
-    names = {(each.namespace, each.name) for each in objects.virtual_services}
-    known = (first.namespace, first.name) in names
-    return objects if known else with_virtual_service(objects, first)

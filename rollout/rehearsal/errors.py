@@ -17,6 +17,10 @@ class NotRehearsable(RehearsalFailed):
     """A feature that a rehearsal can't imitate could change its answer; the message names it."""
 
 
+class KeysUnused(RehearsalFailed):
+    """Keys of tokens are given that no RequestAuthentication asks for; the message names them."""
+
+
 class NoIngress(RehearsalFailed):
     """No Gateway accepts requests for the VirtualService; the message says what is missing."""
 

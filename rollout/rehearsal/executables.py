@@ -47,6 +47,16 @@ def find_redis() -> str:
     )
 
 
+def find_openssl() -> str:
+    """Return openssl on PATH."""
+    if found := shutil.which("openssl"):
+        return found
+    raise ProgramMissing(
+        "a rehearsal with TLS, or with policies that ask who calls, needs the program openssl"
+        " (Debian: apt-get install openssl)"
+    )
+
+
 def find_prometheus() -> str | None:
     """Return Prometheus on PATH, None if it is not installed: it is optional."""
     return shutil.which("prometheus")

@@ -1,19 +1,25 @@
-"""The caller, the port and the Host that lead to a VirtualService. Pure."""
+"""The caller, the port and the Host that lead to a plan's routes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..envoy.configuration import Objects
+from ..envoy.gateway_api import with_gateway_api
 from ..envoy.host_matching import narrower_host
 from ..envoy.local_configuration import http_ports
 from ..envoy.proxy import Proxy
 from ..envoy.scope import Scope
 from ..envoy.sidecar_listeners import hosts_by_port
+from ..manifests.gateway import Gateway
 from ..manifests.hosts import covers_host, expand_host, overlap
+from ..manifests.semantics import has_gateway_semantics
 from ..manifests.virtual_service import MESH, VirtualService
+from ..manifests.weighted_rules import Routes
 from .errors import NoIngress
+from .step_routes import istio_routes_of
 
 
 class Ingress(NamedTuple):
@@ -28,18 +34,39 @@ class Ingress(NamedTuple):
 
 
 def find_ingress(
-    objects: Objects, virtual_service: VirtualService, host: str | None = None
+    objects: Objects, routes: Routes, host: str | None = None, caller: Proxy | None = None
 ) -> Ingress:
-    """Return a proxy, a port and a Host that lead to a VirtualService; raise NoIngress.
+    """Return a proxy, a port and a Host that lead to routes; raise NoIngress.
 
-    ``host`` is a name that clients ask for; without it, it is the first. If the VirtualService is
-    bound only to ``mesh``, callers are in its namespace.
+    ``host`` is a name that clients ask for; without it, it is the first. ``caller`` is inside the
+    mesh; without it, requests come through a gateway, or if the routes are bound only to ``mesh``,
+    from their namespace.
     """
+    if isinstance(routes, VirtualService):
+        return _ingress_of(objects, routes, host, caller)
+    made = istio_routes_of(objects, routes)
+    for each in sorted(made, key=lambda it: MESH in it.gateways):
+        with contextlib.suppress(NoIngress):
+            return _ingress_of(with_gateway_api(objects), each, host, caller)
+    title = f"{routes.kind} {routes.namespace}/{routes.name}"
+    raise NoIngress(
+        f"{title}: none of its parents has {host or 'callers inside the mesh'}"
+        if made
+        else f"{title}: no listener of a Gateway of Istio's, and no Service, among the manifests"
+        " takes it; tallykv-rollout lint says why"
+    )
+
+
+def _ingress_of(
+    objects: Objects, virtual_service: VirtualService, host: str | None, caller: Proxy | None
+) -> Ingress:
+    if caller:
+        return _inside(objects, virtual_service, host, caller)
     named = [each for each in virtual_service.gateways if each != MESH]
     for gateway in objects.gateways:
         if f"{gateway.namespace}/{gateway.name}" not in named:
             continue
-        proxy = gateway_proxy(objects, gateway.spec.selector)
+        proxy = gateway_proxy(objects, gateway)
         ports = http_ports(objects, proxy)
         for server in gateway.spec.servers:
             if server.port.number not in ports or (server.tls and server.tls.https_redirect):
@@ -50,7 +77,7 @@ def find_ingress(
                         found = _concrete(narrower_host(each, domain))
                         return Ingress(proxy, server.port.number, found)
     if not named:
-        return _inside(objects, virtual_service, host)
+        return _inside(objects, virtual_service, host, Proxy.sidecar(virtual_service.namespace))
     raise NoIngress(
         f"VirtualService {virtual_service.namespace}/{virtual_service.name}: none of the Gateways"
         f" that it names ({', '.join(named) or 'none'}) is among the manifests and has"
@@ -65,10 +92,14 @@ def _asked(hosts: Iterable[str], host: str | None) -> list[str]:
     return [host for each in hosts if each == "*" or covers_host(each, host)][:1]
 
 
-def _inside(objects: Objects, virtual_service: VirtualService, asked: str | None) -> Ingress:
+def _inside(
+    objects: Objects, virtual_service: VirtualService, asked: str | None, caller: Proxy
+) -> Ingress:
     namespace = virtual_service.namespace
-    proxy = Proxy.sidecar(namespace)
-    tables = hosts_by_port(Scope(objects, proxy))
+    title = f"VirtualService {namespace}/{virtual_service.name}"
+    if MESH not in (virtual_service.gateways or (MESH,)):
+        raise NoIngress(f"{title} is not bound to mesh, so callers inside it do not use its routes")
+    tables = hosts_by_port(Scope(objects, caller))
     hosts = [expand_host(each, namespace) for each in virtual_service.spec.hosts]
     wanted = _asked(hosts, asked and expand_host(asked, namespace))
     for port, virtual_hosts in sorted(tables.items()):
@@ -76,20 +107,25 @@ def _inside(objects: Objects, virtual_service: VirtualService, asked: str | None
             for host in wanted:
                 if overlap(domain, host):
                     found = _concrete(narrower_host(host, domain))
-                    return Ingress(proxy, port, f"{found}:{port}")
+                    return Ingress(caller, port, f"{found}:{port}")
     raise NoIngress(
-        f"VirtualService {namespace}/{virtual_service.name} is bound only to mesh, and callers in"
-        f" {namespace} see no Service or ServiceEntry for HTTP with one"
+        f"{title}: callers in {caller.namespace} see no Service or ServiceEntry for HTTP with one"
         f" of its hosts ({', '.join(virtual_service.spec.hosts)})"
     )
 
 
-def gateway_proxy(objects: Objects, selector: Mapping[str, str]) -> Proxy:
-    """Return the gateway that a selector selects: a workload's, else one in the root namespace."""
+def gateway_proxy(objects: Objects, gateway: Gateway) -> Proxy:
+    """Return the proxy that a Gateway selects: a workload's, else one in the root namespace.
+
+    For a Gateway of the Gateway API, istiod runs it in the Gateway's namespace.
+    """
+    selector, own = gateway.spec.selector, has_gateway_semantics(gateway)
     for each in objects.workloads:
+        if own and each.namespace != gateway.namespace:
+            continue
         if selector and each.has_labels(selector):
-            return Proxy.gateway(each.labels, each.namespace)
-    return Proxy.gateway(selector)
+            return Proxy.gateway(each.labels, each.namespace, each.service_account)
+    return Proxy.gateway(selector, gateway.namespace) if own else Proxy.gateway(selector)
 
 
 def _concrete(host: str) -> str:

@@ -26,6 +26,7 @@ _ATTEMPTS: Final = 4
 _FIRST_BACKOFF_SECONDS: Final = 0.1
 TRACK: Final = "KV-Track"
 VERSION: Final = "KV-Version"
+_GRPC_STATUS: Final = "grpc-status"
 
 
 class LoadGenerator:
@@ -133,8 +134,13 @@ class LoadGenerator:
             ) as answer:
                 await answer.read()
                 headers = answer.headers
+                # Trailers are not read: a call that fails at once has its status among the headers.
+                grpc = headers.get(_GRPC_STATUS, "")
                 response = ClientResponse(
-                    answer.status, headers.get(TRACK, ""), headers.get(VERSION, "")
+                    answer.status,
+                    headers.get(TRACK, ""),
+                    headers.get(VERSION, ""),
+                    int(grpc) if grpc.isdecimal() else None,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError):
             response = ClientResponse(NO_RESPONSE)

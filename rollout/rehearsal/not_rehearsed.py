@@ -8,18 +8,12 @@ from typing import Any, Final
 
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
-from ..manifests.parsing import is_istio, parse_manifest
-from .applied_manifests import title_of
+from ..manifests.parsing import is_modelled, parse_manifest
+from .applied_manifests import kind_of, title_of
+from .policy_notes import policy_fields
 
 #: Why an object has no effect in a rehearsal, by its API group and kind.
 _WITHOUT_EFFECT: Final = {
-    ("security.istio.io", "PeerAuthentication"): (
-        "callers and pods speak plaintext, without mutual TLS"
-    ),
-    ("security.istio.io", "AuthorizationPolicy"): (
-        "every request is allowed: callers have no identity"
-    ),
-    ("security.istio.io", "RequestAuthentication"): "tokens are not checked",
     ("telemetry.istio.io", "Telemetry"): ("the rehearsal has an access log and metrics of its own"),
     ("networking.istio.io", "ServiceEntry"): (
         "no request leaves this machine: a stub answers for the hosts to which a route leads"
@@ -28,14 +22,18 @@ _WITHOUT_EFFECT: Final = {
         "all processes are on the loopback interface, where every connection is allowed"
     ),
     ("networking.k8s.io", "Ingress"): "only Gateways listen",
-    ("gateway.networking.k8s.io", "Gateway"): "only Istio's own Gateways listen",
-    ("gateway.networking.k8s.io", "HTTPRoute"): "only VirtualServices are translated",
-    ("gateway.networking.k8s.io", "GRPCRoute"): "only VirtualServices are translated",
+    **{
+        ("gateway.networking.k8s.io", kind): "no listener for it is translated"
+        for kind in ("TCPRoute", "TLSRoute", "UDPRoute", "ListenerSet")
+    },
+    ("gateway.networking.k8s.io", "BackendTLSPolicy"): "connections to pods are plaintext",
     ("autoscaling", "HorizontalPodAutoscaler"): "the number of pods does not change",
     ("policy", "PodDisruptionBudget"): "no pod is evicted",
     ("flagger.app", "Canary"): "its controller does not run",
     ("argoproj.io", "Rollout"): "its controller does not run",
 }
+#: Protocols of a Gateway's port without requests.
+_L4: Final = frozenset({"TCP", "TLS", "MONGO", "MYSQL", "REDIS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +84,29 @@ def _fields(document: Mapping[str, Any], *, through_gateway: bool) -> Iterator[t
     here = _FROM_OUTSIDE if through_gateway else _FROM_INSIDE
     if why := _WITHOUT_EFFECT.get(kind) or here.get(kind):
         yield "", why
-    manifest = parse_manifest(document).manifest if is_istio(group) else None
+    manifest = parse_manifest(document).manifest if is_modelled(*kind_of(document)) else None
     if isinstance(manifest, Gateway) and through_gateway:
         yield from _gateway_fields(manifest)
     elif isinstance(manifest, DestinationRule):
         yield from _destination_rule_fields(manifest)
+    yield from policy_fields(manifest)
 
 
 def _gateway_fields(gateway: Gateway) -> Iterator[tuple[str, str]]:
     for server in gateway.spec.servers:
         if server.tls and server.tls.https_redirect:
             yield server.tls.json_path("httpsRedirect"), "no port serves https after the redirect"
-        elif server.tls and server.tls.mode == "SIMPLE":
-            yield server.tls.json_path(), "all servers of the port have the rehearsal's certificate"
+        elif server.tls and server.tls.mode in {"PASSTHROUGH", "AUTO_PASSTHROUGH"}:
+            yield server.tls.json_path(), "connections are forwarded to pods, which speak plaintext"
         elif server.tls:
-            yield server.tls.json_path(), "the port speaks plaintext, without certificates"
+            yield server.tls.json_path(), "a certificate of the rehearsal replaces the server's"
+        elif server.port.protocol.upper() in _L4:
+            yield server.port.json_path("protocol"), "only requests of HTTP are sent"
 
 
 def _destination_rule_fields(rule: DestinationRule) -> Iterator[tuple[str, str]]:
     policies = [rule.spec.traffic_policy, *(each.traffic_policy for each in rule.spec.subsets)]
     for policy in policies:
-        if policy and policy.tls:
+        # The others decide whether a pod's sidecar knows the caller, and are rehearsed.
+        if policy and policy.tls and policy.tls.mode in {"SIMPLE", "MUTUAL"}:
             yield policy.tls.json_path(), "connections to pods are plaintext"

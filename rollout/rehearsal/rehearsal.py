@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +17,12 @@ from prometheus_client import CollectorRegistry
 
 from ..envoy.bootstrap import bootstrap
 from ..envoy.configuration import Objects
-from ..envoy.local_configuration import encrypted_hosts, http_ports
+from ..envoy.proxy import Proxy
 from ..plan.model import Plan
 from ..runner.ports import Source, Target
 from .access_log import AccessLog, AccessLogEntry
 from .applied_manifests import AppliedManifests, Document, read_applied_manifests
-from .certificate import make_certificate
-from .control_plane import ControlPlane, RehearsalTarget, with_first_step
+from .control_plane import ControlPlane, RehearsalTarget
 from .entrance import Entrance, entrances_of
 from .envoy_admin import EnvoyAdmin
 from .envoy_process import LOG as ENVOY_LOG
@@ -36,6 +34,7 @@ from .ingress import Ingress, find_ingress
 from .istio_metrics import IstioMetrics, serving_metrics
 from .kubelet import Kubelet
 from .load_generator import LoadGenerator
+from .local_mesh import prepare_mesh
 from .loopback import free_addresses, url_of
 from .not_rehearsed import not_rehearsed
 from .notes import callers_notes, replacement_notes
@@ -45,7 +44,9 @@ from .redis_process import PrivateRedis, running_redis
 from .request_mix import KeyValueMix, RequestMix
 from .risks import Risk, accepted_risks
 from .source import ArmCounts, RehearsalSource
+from .step_routes import istio_routes_of, reached_routes, with_first_step
 from .stubs import destination_hosts
+from .token_keys import with_keys
 from .xds_publisher import XdsPublisher
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,9 @@ class RehearsalOptions:
     ``observers`` are called with each request that the gateway completed. ``ignored`` names fields
     and kinds that the rehearsal leaves out, although they could change its answers. ``hosts`` are
     those of the VirtualService that clients ask for, at random; without any, it is the first.
+    ``caller`` is who sends the requests from inside the mesh, None for the way that the
+    VirtualService's ``gateways`` say. ``headers`` are those of every request. ``keys`` are of the
+    issuers of tokens, as ``with_keys`` takes them.
     """
 
     pods: PodOptions = field(default_factory=PodOptions)
@@ -74,6 +78,9 @@ class RehearsalOptions:
     observers: tuple[Callable[[AccessLogEntry], None], ...] = ()
     ignored: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    caller: Proxy | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,12 +131,13 @@ async def rehearsing(
     """
     options = options or RehearsalOptions()
     find_envoy()  # fail before anything starts
-    manifests = read_applied_manifests(documents)
+    manifests = read_applied_manifests(with_keys(documents, options.keys))
     routes = [step.routes for step in plan.steps]
-    risks = accepted_risks(manifests.documents, routes, options.ignored)
-    objects = with_first_step(manifests.objects, plan.steps[0].routes)
-    routes_at_first = plan.steps[0].routes
-    ingresses = [find_ingress(objects, routes_at_first, each) for each in options.hosts or (None,)]
+    objects = with_first_step(manifests.objects, routes[0])
+    made = [one for each in routes for one in istio_routes_of(objects, each)]
+    risks = accepted_risks(manifests.documents, routes, options.ignored, made)
+    hosts = options.hosts or (None,)
+    ingresses = [find_ingress(objects, routes[0], each, options.caller) for each in hosts]
     if any(each.proxy != ingresses[0].proxy for each in ingresses):
         raise NoIngress("the hosts are at two gateways; rehearse one after the other")
     for attempts_left in reversed(range(_ATTEMPTS)):
@@ -178,16 +186,12 @@ class _Startup:
         client = await stack.enter_async_context(aiohttp.ClientSession())
         specs = self._pod_specs(objects)
         proxy = ingresses[0].proxy
-        ports = http_ports(objects, proxy) if proxy.is_gateway else (ingresses[0].port,)
-        encrypted = encrypted_hosts(objects, proxy) if proxy.is_gateway else {}
-        names = (*chain.from_iterable(encrypted.values()), *(each.host for each in ingresses))
-        certificate = await make_certificate(directory, names) if encrypted else None
-        admin_address, *addresses = free_addresses(1 + len(ports))
-        listeners = dict(zip(ports, addresses, strict=True))
-        admin = EnvoyAdmin(admin_address, client)
-
         redis = await self._start_redis(stack) if any(each.store for each in specs.pods) else None
         kubelet = Kubelet(specs.pods, directory, redis, client, self._record_event)
+        with self._timed("certificates"):
+            mesh = await prepare_mesh(objects, ingresses, kubelet.pods, directory)
+        [admin_address] = free_addresses(1)
+        admin = EnvoyAdmin(admin_address, client)
         counts = ArmCounts(self._plan.releases, self._plan.objective.slow_seconds)
         istio_metrics = IstioMetrics(kubelet.pods, objects)
         access_log = AccessLog(counts.observe, istio_metrics.observe, *options.observers)
@@ -195,7 +199,7 @@ class _Startup:
             directory / "xds", admin, EnvoyValidator(directory), directory / ENVOY_LOG
         )
         publisher.directory.mkdir()
-        control_plane = ControlPlane(objects, proxy, listeners, publisher, certificate)
+        control_plane = ControlPlane(objects, proxy, mesh, publisher)
         control_plane.write_initial()
 
         # The pods take longest to start. Everything else starts meanwhile.
@@ -218,7 +222,7 @@ class _Startup:
             await kubelet.wait_ready()
         kubelet.readiness_changed = lambda: self._update_endpoints(control_plane, kubelet)
         await control_plane.update_endpoints(kubelet.ready())
-        entrances = entrances_of(ingresses, listeners, encrypted, certificate)
+        entrances = entrances_of(ingresses, mesh, options.headers)
         load_generator = LoadGenerator(entrances, options.mix or KeyValueMix(), options.rate)
         if options.rate > 0:
             await stack.enter_async_context(load_generator.running())
@@ -243,7 +247,7 @@ class _Startup:
                 *(f"not rehearsed: {each}" for each in missing),
                 *specs.notes,
                 *replacement_notes(
-                    redis=bool(redis), certificate=bool(certificate), encrypted=bool(encrypted)
+                    redis=bool(redis), encrypted=bool(mesh.encrypted), sidecars=bool(mesh.sidecars)
                 ),
             ),
             events=self._events,
@@ -252,7 +256,7 @@ class _Startup:
 
     def _pod_specs(self, objects: Objects) -> PodSpecs:
         steps = (step.routes for step in self._plan.steps)
-        hosts = destination_hosts((*objects.virtual_services, *steps))
+        hosts = destination_hosts(reached_routes(objects, steps))
         specs = build_pod_specs(self._manifests, self._plan.releases, self._options.pods, hosts)
         if not specs.pods:
             raise RehearsalFailed(

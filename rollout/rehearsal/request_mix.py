@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from ..gateway_api.backends import Backends, RouteRefused
+from ..gateway_api.rules import istio_routes
+from ..manifests.http_route import HttpRoute
 from ..manifests.string_match import Exact, Prefix
 from ..manifests.virtual_service import VirtualService
+from ..manifests.weighted_rules import Routes
 from ..plan.model import CanaryRequests
 from ..plan.releases import Releases
 
@@ -19,6 +23,11 @@ KEYS: Final = 64
 COUNTERS: Final = 8
 _REQUEST_LINE: Final = re.compile(r"(?P<method>[A-Z]+) (?P<path>/\S*)")
 _BODY: Final = b"x" * 100
+#: In place of a method: a call of gRPC.
+_GRPC: Final = "GRPC"
+_GRPC_HEADERS: Final = {"Content-Type": "application/grpc", "TE": "trailers"}
+#: One message without fields.
+_GRPC_BODY: Final = bytes(5)
 #: Percentages of all requests; the rest are increments.
 _READS: Final = 60
 _WRITES: Final = 20
@@ -81,10 +90,12 @@ class RepeatedRequest:
 
     @classmethod
     def parse(cls, text: str) -> RepeatedRequest:
-        """Parse ``GET /path``; raise RequestInvalid."""
+        """Parse ``GET /path``, or ``GRPC /package.Service/Method``; raise RequestInvalid."""
         found = _REQUEST_LINE.fullmatch(text.strip())
         if found is None:
             raise RequestInvalid(f'"{text}" is no request: write it as "GET /path"')
+        if found["method"] == _GRPC:
+            return cls(Request("POST", found["path"], _GRPC_HEADERS, _GRPC_BODY))
         return cls(Request(found["method"], found["path"]))
 
     def draw(self) -> Request:
@@ -92,14 +103,23 @@ class RepeatedRequest:
         return self._request
 
 
-def request_for(releases: Releases, routes: VirtualService) -> RepeatedRequest:
+def request_for(releases: Releases, routes: Routes) -> RepeatedRequest:
     """Return a GET request that meets the first route to either release, judging by its path."""
-    for route in routes.spec.http:
+    for route in _http_routes(routes):
         if any(releases.arm_of(it.destination.host, it.destination.subset) for it in route.route):
             uri = route.match[0].uri if route.match else None
             path = uri.value if isinstance(uri, Exact | Prefix) else "/"
             return RepeatedRequest(Request("GET", path))
     return RepeatedRequest(Request("GET", "/"))
+
+
+def _http_routes(routes: Routes) -> Sequence[HttpRoute]:
+    if isinstance(routes, VirtualService):
+        return routes.spec.http
+    try:
+        return istio_routes(routes, Backends(routes, None, frozenset()))
+    except RouteRefused:
+        return ()
 
 
 class CanaryRequestMix:

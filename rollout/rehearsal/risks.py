@@ -11,15 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..gateway_api.internal_objects import gateway_name
 from ..manifests.destination_rule import DestinationRule
 from ..manifests.gateway import Gateway
+from ..manifests.gateway_api.gateway import ApiGateway
+from ..manifests.gateway_api.routes import GRPCRoute, HTTPRoute
 from ..manifests.hosts import expand_host, overlap
 from ..manifests.metadata import IstioObject
 from ..manifests.not_modelled import NotModelledField
-from ..manifests.parsing import is_istio, parse_manifest
+from ..manifests.parsing import is_modelled, parse_manifest
 from ..manifests.service_entry import ServiceEntry
 from ..manifests.virtual_service import VirtualService
-from .applied_manifests import title_of
+from ..manifests.weighted_rules import Routes
+from .applied_manifests import kind_of, title_of
 from .errors import NotRehearsable
 
 #: Istio's root namespace: what is in it applies to the whole mesh.
@@ -52,12 +56,17 @@ class Risk:
 
 def accepted_risks(
     documents: Iterable[Mapping[str, Any]],
-    routes: Iterable[VirtualService],
+    routes: Iterable[Routes],
     ignored: Iterable[str] = (),
+    made: Iterable[VirtualService] = (),
 ) -> tuple[Risk, ...]:
-    """Return the risks that ``ignored`` names; raise NotRehearsable if there are others."""
+    """Return the risks that ``ignored`` names; raise NotRehearsable if there are others.
+
+    ``routes`` are those of the steps, ``made`` what istiod makes of the Gateway API's among them.
+    """
     names = tuple(ignored)
-    found = tuple(_risks(documents, tuple(routes)))
+    steps = tuple(routes)
+    found = tuple(_risks(documents, steps, _Scope(steps, tuple(made))))
     taken = tuple(each for each in found if any(map(each.is_named, names)))
     if refused := [each for each in found if each not in taken]:
         listed = "; ".join(dict.fromkeys(map(str, refused)))
@@ -69,16 +78,15 @@ def accepted_risks(
 
 
 def _risks(
-    documents: Iterable[Mapping[str, Any]], routes: tuple[VirtualService, ...]
+    documents: Iterable[Mapping[str, Any]], routes: tuple[Routes, ...], scope: _Scope
 ) -> Iterator[Risk]:
-    scope = _Scope(routes)
-    for service in routes:
-        title = f"VirtualService {service.namespace}/{service.name}"
-        for field in service.not_modelled():
+    for each in routes:
+        title = f"{each.kind} {each.namespace}/{each.name}"
+        for field in each.not_modelled():
             if field.marker.changes_requests:
-                yield Risk(title, "VirtualService", field)
+                yield Risk(title, each.kind, field)
     for document in documents:
-        parsed = parse_manifest(document) if is_istio(str(document["apiVersion"])) else None
+        parsed = parse_manifest(document) if is_modelled(*kind_of(document)) else None
         if parsed and parsed.manifest and scope.meets(parsed.manifest):
             for field in parsed.not_modelled:
                 if field.marker.changes_requests:
@@ -86,10 +94,11 @@ def _risks(
 
 
 class _Scope:
-    """What requests for the hosts of some VirtualServices meet."""
+    """What requests for the hosts of some routes meet."""
 
-    def __init__(self, routes: tuple[VirtualService, ...]) -> None:
-        self._own = {(each.namespace, each.name) for each in routes}
+    def __init__(self, own: tuple[Routes, ...], made: tuple[VirtualService, ...]) -> None:
+        routes = (*(each for each in own if isinstance(each, VirtualService)), *made)
+        self._own = {(each.kind, each.namespace, each.name) for each in own}
         self._hosts = {
             expand_host(host, each.namespace) for each in routes for host in each.spec.hosts
         }
@@ -110,9 +119,18 @@ class _Scope:
         namespace = manifest.namespace
         match manifest:
             case VirtualService():
-                # The steps replace the plan's own VirtualService.
-                own = (namespace, manifest.name) in self._own
+                # The steps replace the plan's own routes.
+                own = (manifest.kind, namespace, manifest.name) in self._own
                 return not own and self._overlaps(manifest.spec.hosts, namespace, self._hosts)
+            case HTTPRoute() | GRPCRoute():
+                own = (manifest.kind, namespace, manifest.name) in self._own
+                names = manifest.spec.hostnames or ("*",)
+                return not own and self._overlaps(names, namespace, self._hosts)
+            case ApiGateway():
+                return any(
+                    each.startswith(f"{namespace}/{gateway_name(manifest.name, '')}")
+                    for each in self._gateways
+                )
             case DestinationRule():
                 return self._overlaps((manifest.spec.host,), namespace, self._destinations)
             case ServiceEntry():

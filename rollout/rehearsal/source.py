@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from ..envoy.inbound import INBOUND
 from ..evidence.counts import BOTH, Arm, CounterSnapshot, Counts, Series
 from ..plan.releases import Releases
 from ..runner.ports import SourceFailed
@@ -19,7 +20,8 @@ from .errors import EnvoyAdminFailed
 GATEWAY: Final = "gateway"
 #: For each listener, the requests received, and those of them in flight.
 _DOWNSTREAM_REQUESTS: Final = r"^http\..*\.downstream_rq_(total|active)$"
-_ADMIN_PREFIX: Final = "http.admin."
+#: Of listeners that the access log leaves out: Envoy's own, and the pods' sidecars.
+_NOT_LOGGED: Final = ("http.admin.", f"http.{INBOUND}")
 #: How long to wait for entries that Envoy has not flushed yet.
 _LOG_LAG_SECONDS: Final = 5.0
 
@@ -74,5 +76,5 @@ class RehearsalSource:
         return sum(
             int(value) if name.endswith("total") else -int(value)
             for name, value in stats.items()
-            if not name.startswith(_ADMIN_PREFIX)
+            if not name.startswith(_NOT_LOGGED)
         )

@@ -10,8 +10,8 @@ from typing import Any, Literal
 Kind = Literal["get", "put", "add", "single"]
 
 #: A parsed operation: its index in the batch, and the arguments that its kind needs. These are a
-#: Key, a (Key, Draft), a (CounterName, increment), or a function that runs it and returns its
-#: result.
+#: (Key, Precondition or None), a (Key, Draft), a (CounterName, increment), or a function that runs
+#: it and returns its result.
 Pending = tuple[int, Any]
 #: Operations that may run concurrently, by kind.
 Group = dict[Kind, list[Pending]]

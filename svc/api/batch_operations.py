@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Generator
 from typing import Final
 
 import msgspec
@@ -22,13 +23,13 @@ from .bodies import AddOperation, BatchOperation, DeleteOperation, PutOperation
 from .idempotency import build_operation, parse_idempotency_key
 from .limits import Limits
 from .preconditions import parse_entity_tags
-from .strict_json import check_json
+from .strict_json import check_steps
 
 _BARE_TAG: Final = re.compile(r"-?[0-9A-Za-z]+")
 
 
-def parse_draft(operation: PutOperation, limits: Limits) -> Draft:
-    """Return what a put writes. Raises BodyInvalid, BodyTooLarge, ContentTypeInvalid."""
+def parse_draft(operation: PutOperation, limits: Limits) -> Generator[None, None, Draft]:
+    """Return what a put writes, in steps. Raises BodyInvalid, BodyTooLarge, ContentTypeInvalid."""
     raw = bytes(operation.value)
     if bool(raw) == (operation.value_b64 is not None):
         raise BodyInvalid("value: give either value or value_b64")
@@ -47,7 +48,7 @@ def parse_draft(operation: PutOperation, limits: Limits) -> Draft:
     content_type = check_content_type(operation.content_type or default_type)
     is_json = is_json_type(content_type)
     if is_json or operation.value_b64 is None:
-        check_json(raw, "value")
+        yield from check_steps(raw, "value")
     default = limits.default_ttl_seconds
     ttl: Ttl = default if operation.ttl is None else operation.ttl  # type: ignore[assignment]
     if operation.ttl == "none":

@@ -81,12 +81,12 @@ class Batch:
         return replayed
 
     def parse(self, operations: Sequence[BatchOperation]) -> Generator[None, None, list[Group]]:
-        """Return the operations in groups to run, in a step for each. Note what is refused."""
+        """Return the operations in groups to run, in steps. Note what is refused."""
         self._results = [None] * len(operations)
         parsed: list[tuple[Kind, str, Pending]] = []
         for i, operation in enumerate(operations):
             try:
-                kind, resource, arguments = self._parse(i, operation)
+                kind, resource, arguments = yield from self._parse(i, operation)
             except DomainError as error:
                 self._results[i] = problem_of(error)
             except web.HTTPNotFound:
@@ -111,14 +111,16 @@ class Batch:
         Return None, and read nothing, if a key is invalid.
         """
         try:
-            gets: list[Pending] = [(i, Key(o.key)) for i, o in enumerate(operations)]
+            gets: list[Pending] = [(i, (Key(o.key), None)) for i, o in enumerate(operations)]
         except DomainError:
             return None
         self._results = [None] * len(operations)
         await self._get(gets)
         return self._results
 
-    def _parse(self, index: int, operation: BatchOperation) -> tuple[Kind, str, Any]:
+    def _parse(
+        self, index: int, operation: BatchOperation
+    ) -> Generator[None, None, tuple[Kind, str, Any]]:
         """Return the operation's kind, its resource, and the arguments that its kind needs."""
         if isinstance(operation, AddOperation):
             if "counters" not in self._roles:
@@ -136,13 +138,11 @@ class Batch:
         key = Key(operation.key)
         precondition = parse_precondition(operation)
         if isinstance(operation, GetOperation):
-            if precondition is None:
-                return "get", key.text, key
-            return "single", key.text, partial(self._get_if, key, precondition)
+            return "get", key.text, (key, precondition)
         once = identify(operation, f"kv:{key.text}", self._id, index)
         if not isinstance(operation, PutOperation):
             return "single", key.text, partial(self._delete, key, precondition, once)
-        draft = parse_draft(operation, self._limits)
+        draft = yield from parse_draft(operation, self._limits)
         if precondition is None and once is None and draft.ttl != "keep":
             return "put", key.text, (key, draft)
         return "single", key.text, partial(self._put, key, draft, precondition, once)
@@ -167,30 +167,42 @@ class Batch:
 
     async def _get(self, gets: list[Pending]) -> None:
         """Read each entry once, until the response is full."""
-        keys = [key for _, key in gets]
+        keys = [key for _, (key, _) in gets]
         found = await read_entries(self._store, keys, self._bytes_left, self._take)
         for error in found.values():
             if isinstance(error, DomainError):
                 self._failed(error)
-        size = sum(
-            len(entry.body) for _, key in gets if isinstance(entry := found.get(key.text), Entry)
-        )
-        try:
-            self._take(min(size, self._bytes_left))  # for their copies in the answer
-        except Overloaded as refusal:
-            for i, _ in gets:
-                self._results[i] = problem_of(refusal)
-            return
-        for i, key in gets:
+        shown: list[tuple[int, Key, Entry]] = []
+        for i, (key, precondition) in gets:
             outcome = found.get(key.text)
             if isinstance(outcome, Entry):
-                self._results[i] = self._got(key, outcome)
+                if precondition is not None and (other := _instead(key, outcome, precondition)):
+                    self._results[i] = other
+                else:
+                    shown.append((i, key, outcome))
             elif outcome is not None:
                 self._results[i] = problem_of(outcome)
             elif self._store_failed:
                 self._refuse([(i, key)])
             else:
                 self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+        for i, key, entry in self._take_copies(shown):
+            self._results[i] = self._got(key, entry)
+
+    def _take_copies(self, shown: list[tuple[int, Key, Entry]]) -> list[tuple[int, Key, Entry]]:
+        """Take the bytes of the entries' copies in the answer. Return those that find room."""
+        try:
+            self._take(min(sum([len(entry.body) for _, _, entry in shown]), self._bytes_left))
+        except Overloaded:
+            fitting = []
+            for i, key, entry in shown:
+                try:
+                    self._take(len(entry.body))
+                    fitting.append((i, key, entry))
+                except Overloaded as refusal:
+                    self._results[i] = problem_of(refusal)
+            return fitting
+        return shown
 
     async def _collect(
         self,
@@ -225,19 +237,6 @@ class Batch:
         for i, _ in pending:
             self._results[i] = problem_of(StoreUnavailable(EARLIER_FAILED))
 
-    async def _get_if(
-        self, key: Key, precondition: Precondition
-    ) -> BatchGot | BatchUnchanged | Problem:
-        found = await read_entries(self._store, [key], self._bytes_left, self._take)
-        entry = found.get(key.text)
-        if not isinstance(entry, Entry):
-            return self._failed(entry or BodyTooLarge(ANSWER_FULL))
-        check_precondition(Precondition(precondition.if_match), entry.etag)
-        if is_listed(entry.etag, precondition.if_none_match):
-            return BatchUnchanged(304, key.text, entry.etag)
-        self._take(len(entry.body))  # for its copy in the answer
-        return self._got(key, entry)
-
     async def _put(
         self, key: Key, draft: Draft, precondition: Precondition | None, once: Operation | None
     ) -> BatchPut:
@@ -263,6 +262,17 @@ class Batch:
         if entry.is_json:
             return BatchGot(200, key.text, etag, ttl, content_type, msgspec.Raw(body))
         return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
+
+
+def _instead(key: Key, entry: Entry, precondition: Precondition) -> BatchUnchanged | Problem | None:
+    """Return what a conditional read gets instead of the entry; None if it gets the entry."""
+    try:
+        check_precondition(Precondition(precondition.if_match), entry.etag)
+    except DomainError as refusal:
+        return problem_of(refusal)
+    if is_listed(entry.etag, precondition.if_none_match):
+        return BatchUnchanged(304, key.text, entry.etag)
+    return None
 
 
 def _put_result(put: tuple[Key, Draft], written: Written) -> BatchPut:

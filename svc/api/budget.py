@@ -33,8 +33,8 @@ class ByteBudget:
         self.held = 0
         self._rejected = rejected
         self._taken_since_collection = 0
-        #: Bytes that were let go since memory was returned, and those at the last look.
-        self._passed = self._passed_before = 0
+        #: Bytes that came into or left memory since it was returned, and those at the last look.
+        self._moved = self._moved_before = 0
 
     def check(self, size: int) -> None:
         """Raise Overloaded if there is no room for ``size`` more bytes."""
@@ -49,6 +49,7 @@ class ByteBudget:
         counts objects, and a cycle of a few objects may keep a large body.
         """
         self.held += size
+        self._moved += size
         self._taken_since_collection += size
         if self._taken_since_collection > self.limit:
             self._taken_since_collection = 0
@@ -56,20 +57,21 @@ class ByteBudget:
 
     def release(self, size: int) -> None:
         self.held -= size
-        self._passed += size
+        # Memory that was returned while they were held still has to be returned for them.
+        self._moved += size
 
     def count_passed(self, size: int) -> None:
         """Count bytes that arrived and may be dropped, such as a refused body."""
-        self._passed += size
+        self._moved += size
 
     def return_memory(self) -> None:
         """Give freed memory back to the system if it is time. Call it regularly."""
-        large, pause = self._passed >= RETURN_BYTES, self._passed == self._passed_before
-        if self._passed and (large or pause):
+        large, pause = self._moved >= RETURN_BYTES, self._moved == self._moved_before
+        if self._moved and (large or pause):
             return_memory()
             # The last of many bytes may be freed only now: once more, after a pause.
-            self._passed = 0 if pause else 1
-        self._passed_before = self._passed
+            self._moved = 0 if pause else 1
+        self._moved_before = self._moved
 
 
 def return_memory() -> None:

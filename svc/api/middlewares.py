@@ -155,6 +155,10 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def _render_router_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    if request.raw_path == "*":  # RFC 9110 §9.3.7: OPTIONS of the server itself
+        methods = {route.method for route in request.app.router.routes()}
+        allow = ",".join(sorted({*methods, hdrs.METH_OPTIONS}))
+        return web.Response(status=204, headers={"Allow": allow})
     if isinstance(error, web.HTTPMethodNotAllowed):
         # Every route answers OPTIONS, which has no handler.
         allow = ",".join(sorted({*error.allowed_methods, hdrs.METH_OPTIONS}))

@@ -50,6 +50,7 @@ HTTP_CODES: Final[dict[int, str]] = {
     400: "bad_request",
     404: "route_missing",
     405: "method_not_allowed",
+    408: "header_timeout",
     414: "uri_too_long",
     417: "expectation_unknown",
     431: "header_too_long",
@@ -124,7 +125,7 @@ def http_problem(status: int, detail: str) -> Problem:
         detail=detail,
         code=code,
         applied="unknown" if status in {500, 504} else "no",
-        retryable=False,
+        retryable=status == 408,
         type=f"urn:tallykv:problem:{code}",
         trace_id=TRACE.get().trace_id,
     )

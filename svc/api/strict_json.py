@@ -17,15 +17,17 @@ import jiter
 import msgspec
 
 from ..domain.errors import BodyInvalid
+from .json_pieces import PieceInvalid, parse_pieces
 
 MAX_DEPTH: Final = 64
 #: Arrays, objects and members of objects. Each takes a parser a few tenths of a microsecond.
 MAX_NODES: Final = 200_000
+#: A longer document is parsed in pieces.
+LARGE_BYTES: Final = 65_536
 
 Body = TypeVar("Body")
 
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_skip: Final = msgspec.json.Decoder(msgspec.Raw).decode
 #: Shows each digit as 0 and each E as e.
 _DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
 #: The least digits of a number beyond a double, which may have a fraction.
@@ -39,56 +41,30 @@ def check_json(raw: bytes, what: str = "body") -> None:
 
 
 def check_steps(raw: bytes, what: str = "body") -> Generator[None, None, None]:
-    """Check the document as check_json does, in steps that take similarly long."""
-    check_nodes(raw, what)
-    # With fewer brackets than MAX_DEPTH, the document can't be too deep.
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        _parse(raw, what)
-    elif not _is_shallow(raw):
-        yield
-        _parse(raw, what)  # says what is wrong, if it is not the depth
-        raise BodyInvalid(f"{what}: it nests deeper than {MAX_DEPTH} levels")
+    """Check the document as check_json does, in steps of a few milliseconds."""
+    try:
+        # With fewer brackets than MAX_DEPTH, the document can't be too deep.
+        if len(raw) <= LARGE_BYTES and raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+            try:
+                _parse(raw)
+            except ValueError as error:
+                raise PieceInvalid(f"it is not strict JSON: {error}") from None
+        else:
+            yield from parse_pieces(raw, _parse, MAX_DEPTH, MAX_NODES)
+    except PieceInvalid as error:
+        raise BodyInvalid(f"{what}: {error}") from None
+
+
+def _parse(raw: bytes) -> Any:
+    """Parse a document of any depth. Raises ValueError."""
+    # Without a cache: it would keep thousands of clients' strings, each in a page of its own.
+    value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="none")
     if _may_be_infinite(raw):
-        yield
         try:
             msgspec.json.decode(raw)
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise BodyInvalid(f"{what}: it is not strict JSON: {error}") from None
-
-
-def _parse(raw: bytes, what: str) -> None:
-    try:
-        jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
-    except ValueError as error:
-        raise BodyInvalid(f"{what}: it is not strict JSON: {error}") from None
-
-
-def _spare_levels() -> int:
-    """Return how many levels more than MAX_DEPTH jiter accepts."""
-    for depth in range(MAX_DEPTH, 10_000):
-        try:
-            jiter.from_json(b"[" * (depth + 1) + b"]" * (depth + 1))
-        except ValueError:
-            return depth - MAX_DEPTH
-    raise ImportError("this release of jiter has no limit of levels, which is needed here")
-
-
-_SPARE: Final = _spare_levels()
-
-
-def _is_shallow(raw: bytes) -> bool:
-    """Return True if it is one value of at most MAX_DEPTH levels that jiter accepts.
-
-    Inside of so many arrays, jiter refuses more than MAX_DEPTH levels. That takes no time, where
-    counting levels takes as long as parsing.
-    """
-    try:
-        _skip(raw)  # two values, as 1,2, would fit into an array too
-        wrapped = b"[" * _SPARE + raw + b"]" * _SPARE
-        jiter.from_json(wrapped, catch_duplicate_keys=True, allow_inf_nan=False)
-    except (ValueError, msgspec.MsgspecError, RecursionError):
-        return False
-    return True
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from None
+    return value
 
 
 def _may_be_infinite(raw: bytes) -> bool:
@@ -136,7 +112,7 @@ def decode_body(raw: bytes, decoder: msgspec.json.Decoder[Body], what: str = "bo
 def reject_duplicate_keys(raw: bytes, what: str = "body") -> None:
     """Raise BodyInvalid if an object has duplicate keys; msgspec would take the last one."""
     try:
-        jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
+        jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="none")
     except ValueError as error:
         raise BodyInvalid(f"{what}: {error}") from None
 

@@ -2,7 +2,8 @@
 
 aiohttp's public API has no deadline for a request's head, and its way from the socket to a handler
 and back takes longer than a handler of this service does. Therefore `connection.py`, `reading.py`,
-`dispatch.py` and `listener.py` use private attributes of aiohttp. No other file does.
+`bounded_reading.py`, `dispatch.py` and `listener.py` use private attributes of aiohttp. No other
+file does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from aiohttp import http_writer, web, web_protocol
 #: serving/test_http_dialects.
 CHECKED_VERSIONS: Final = ("3.14.1", "3.14.2", "3.14.3", "3.14.4", "3.14.5")
 
-#: Each owner and the private attributes that the four files use.
+#: Each owner and the private attributes that the five files use.
 PRIVATE_ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
     (
         web_protocol.RequestHandler,

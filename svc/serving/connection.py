@@ -15,7 +15,7 @@ import sys
 import termios
 from collections.abc import Coroutine
 from types import NoneType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
@@ -31,8 +31,8 @@ from ..telemetry.sampling import NoSampler
 from ..telemetry.signals import Signals
 from ..telemetry.trace import TRACE
 from .aiohttp_internals import serialize_headers
+from .bounded_reading import BoundedReader
 from .heads import DETAILS, FAILED, HeadRefused, status_of
-from .reading import RequestReader
 
 #: From this size on, the body is written beside its head. A smaller one is copied behind it.
 LARGE_BODY_BYTES: Final = 16_384
@@ -48,7 +48,7 @@ LINGER_SECONDS: Final = 2.0
 log = logging.getLogger(f"{__name__.partition('.')[0]}.listener")
 
 
-class Connection(RequestReader):
+class Connection(BoundedReader):
     """A client's connection."""
 
     def __init__(
@@ -61,34 +61,41 @@ class Connection(RequestReader):
         budget: ByteBudget,
         **options: Any,
     ) -> None:
-        super().__init__(server, **options)
+        super().__init__(server, budget=budget, **options)
         self.lifecycle = lifecycle
-        self.budget = budget
         self.identity = identity
         self.signals = signals
-        # aiohttp forgets its own reference before everything is sent.
-        self._client: asyncio.Transport | None = None
         #: The bytes that the client had not received, and the loop time since when.
         self._unsent = 0
         self._unsent_since = 0.0
         self._refusing = False
         self._lingering: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._client = cast("asyncio.Transport", transport)
-        super().connection_made(transport)
-
-    def count_large(self, size: int) -> None:
-        self.budget.count_passed(size)
-
     def is_busy(self) -> bool:
         """Return True while a request is being served, or its answer sent."""
         return self._request_in_progress or bool(self._messages)
+
+    def is_receiving(self) -> bool:
+        """Return True while the body of a request is arriving."""
+        return self._body is not None and not self._body.is_eof()
 
     def head_began_before(self, when: float) -> bool:
         """Return True if a head began before ``when``, is incomplete, and no request is served."""
         since = self.head_since
         return since is not None and since < when and self._current_request is None
+
+    def end_slow_head(self) -> None:
+        """Answer 408, and close. Without a byte of a head, close only.
+
+        A client that has sent nothing would take the answer for that to its next request.
+        """
+        if self._in_head():
+            self._end(HeadRefused(code=408, message=DETAILS[408]))
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+        else:
+            self.signals.metrics.rejected["header_timeout",] += 1
+            self.half_close()
 
     def send_stalled(self, now: float, timeout_seconds: float) -> bool:
         """Return True if the client received fewer than PROGRESS_BYTES for as long as the timeout.
@@ -106,11 +113,6 @@ class Connection(RequestReader):
             self._unsent_since = now
             return False
         return now - self._unsent_since > timeout_seconds
-
-    def abort(self) -> None:
-        """Close at once, without sending what is still buffered."""
-        if self._client is not None:
-            self._client.abort()
 
     def half_close(self) -> None:
         """Send nothing more. Drop what still arrives until the client closes, or LINGER_SECONDS."""
@@ -141,9 +143,6 @@ class Connection(RequestReader):
         super().connection_lost(exc)
         if self._lingering is not None:
             self._lingering.cancel()
-        # A body knows its connection. The cycle would keep what it holds until a rare collection.
-        self._body = self._unwanted = None
-        self._messages.clear()
 
     def _process_keepalive(self) -> None:
         now, waiter = self._loop.time(), self._waiter
@@ -216,6 +215,8 @@ class Connection(RequestReader):
             transport.write(head + body)
         else:
             transport.writelines((head, body))
+            # aiohttp keeps the response until the next request, or the end of the connection.
+            resp.body = None
         if self._paused and not await self._sent(transport.get_write_buffer_size()):
             return resp, True
         if not keep_alive:
@@ -250,7 +251,8 @@ class Connection(RequestReader):
         if isinstance(exc, HttpProcessingError):
             status = status_of(exc)
             detail = exc.message if isinstance(exc, HeadRefused) else DETAILS[status]
-            self.signals.metrics.rejected["malformed",] += 1
+            reason = "header_timeout" if status == 408 else "malformed"
+            self.signals.metrics.rejected[reason,] += 1
             self._refusing = True
         else:
             log.error("request failed outside the application", exc_info=exc)

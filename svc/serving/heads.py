@@ -15,6 +15,10 @@ from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from yarl import URL
 
+#: The most bytes of a head, and of a trailer. aiohttp's parser limits lines and their number only,
+#: which allows a mebibyte, and keeps each head twice until the next one.
+MAX_HEAD_BYTES: Final = 32_768
+HEAD_TOO_LARGE: Final = f"the head has more than {MAX_HEAD_BYTES} bytes"
 #: RFC 9110 §7.2: uri-host [ ":" port ], where the host is RFC 3986's, and may be empty.
 _HOST: Final = re.compile(
     r"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
@@ -24,6 +28,7 @@ _ABSOLUTE: Final = re.compile(r"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTA
 
 DETAILS: Final = {
     400: "the request is not well-formed HTTP/1.1",
+    408: "the request's head did not arrive in time",
     414: "the request line is too long",
     431: "a header is too long, or there are too many",
     505: "only HTTP/1.0 and HTTP/1.1 are spoken here",
@@ -42,7 +47,11 @@ def check_head(message: RawRequestMessage) -> RawRequestMessage | HeadRefused:
     for host in message.headers.getall(hdrs.HOST, ()):
         if not _is_host(host):
             return HeadRefused(code=400, message="Host: it is not a host name with or without port")
-    if message.path.startswith("/") or message.path == "*" or message.method == hdrs.METH_CONNECT:
+    if (
+        message.path.startswith("/")
+        or message.method == hdrs.METH_CONNECT
+        or (message.path == "*" and message.method == hdrs.METH_OPTIONS)
+    ):
         return message
     found = _ABSOLUTE.fullmatch(message.path)
     if found is None or not _is_host(found[1]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import chain
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -26,7 +27,8 @@ CANCEL_SECONDS: Final = 1.0
 class Listener(web.Server):
     """Makes a Connection for each client, and closes those of clients that are too slow.
 
-    Beyond ``max_connections``, if given, the oldest connection that serves no request makes room.
+    Beyond ``max_connections`` the oldest connection that serves no request makes room, else the
+    oldest whose body is arriving.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class Listener(web.Server):
         server: web.Server,
         app: web.Application,
         *,
-        max_connections: int | None = None,
+        max_connections: int,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -58,14 +60,21 @@ class Listener(web.Server):
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if self._max_connections is not None:
-            connections = cast("list[Connection]", self.connections)
-            if len(connections) > self._max_connections:
-                idle = (each for each in connections if not each.is_busy())
-                next(idle, cast("Connection", handler)).abort()
+        if len(self.connections) > self._max_connections:
+            self._make_room(cast("Connection", handler))
+
+    def _make_room(self, newest: Connection) -> None:
+        others = [
+            each for each in self.connections if isinstance(each, Connection) and each is not newest
+        ]
+        idle = (each for each in others if not each.is_busy())
+        slow = (each for each in others if each.is_receiving())
+        chosen = next(chain(idle, slow), newest)
+        # Not at once: the task of a new connection has not begun.
+        self._loop.call_later(0, chosen.abort)
 
     async def sweep(self, header_timeout_seconds: float, send_timeout_seconds: float) -> None:
-        """Close connections whose head takes longer than the timeout. Run until cancelled.
+        """End connections whose head takes longer than the timeout. Run until cancelled.
 
         Abort those whose client received next to nothing of an answer for as long as the other.
         """
@@ -81,8 +90,7 @@ class Listener(web.Server):
                 if connection.head_began_before(now - header_timeout_seconds):
                     # The rest may have arrived while the event loop was busy.
                     if not connection.has_unread():
-                        metrics.rejected["header_timeout",] += 1
-                        connection.half_close()
+                        connection.end_slow_head()
                 elif connection.send_stalled(now, send_timeout_seconds):
                     metrics.sends_aborted[()] += 1
                     connection.abort()
@@ -97,7 +105,7 @@ class ListenerRunner(web.AppRunner):
         settings: Settings,
         *,
         shutdown_seconds: float,
-        max_connections: int | None = None,
+        max_connections: int,
     ) -> None:
         super().__init__(app, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._settings = settings

@@ -19,7 +19,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from .aiohttp_internals import ErrInfo
-from .heads import HeadRefused, check_head
+from .heads import HEAD_TOO_LARGE, MAX_HEAD_BYTES, HeadRefused, check_head
 
 HEAD_END: Final = b"\r\n\r\n"
 #: From this size on, what arrives at once is counted: ``count_large``.
@@ -37,6 +37,9 @@ class RequestReader(RequestHandler):
         self.ended = False
         self.saw_eof = False
         self._unread = b""
+        #: The bytes of the head or trailer that is arriving, which the parser keeps.
+        self._head_bytes = 0
+        self._body_bytes = 0
         #: The last bytes that were parsed, while a head or a chunked body is incomplete.
         self._trail = b""
         #: The body that is arriving, and its length; None: it is chunked.
@@ -53,12 +56,15 @@ class RequestReader(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse what arrived. aiohttp calls this with b"" when reading goes on after a pause."""
         if self._force_close or self._close or self.ended:
+            if len(data) >= LARGE_BYTES:
+                self.slow_down(len(data))
             return
         parser, queue = self._parser, self._messages
         # The parser may have kept a part of the piece in which reading was paused.
         resumed = not data
         if self._unread:
             data, self._unread = self._unread + data, b""
+            self.keep_unread(0)
         start, size = 0, len(data)
         if size >= LARGE_BYTES:
             self.count_large(size)
@@ -66,6 +72,9 @@ class RequestReader(RequestHandler):
             end = start if resumed else self._piece_end(data, start)
             piece = data if end - start == size else data[start:end]
             resumed = False
+            if self._is_head_too_large(end - start):
+                self._end(HeadRefused(code=431, message=HEAD_TOO_LARGE))
+                break
             try:
                 messages, upgraded, _ = parser.feed_data(piece)  # type: ignore[union-attr]
             except HttpProcessingError as error:
@@ -80,6 +89,7 @@ class RequestReader(RequestHandler):
                 break
             if self._reading_paused or len(queue) >= self._max_msg_queue_size:
                 self._unread = data[start:]
+                self.keep_unread(size - start)
                 break
         if queue and (waiter := self._waiter) is not None and not waiter.done():
             waiter.set_result(None)
@@ -87,10 +97,36 @@ class RequestReader(RequestHandler):
             super().data_received(b"")  # pauses the transport
         if self._trail and self.head_since is None and self._in_head():
             self.head_since = self._loop.time()
+        if size >= LARGE_BYTES and self._body is not None and self._body is self._unwanted:
+            self.slow_down(size)
 
     def count_large(self, size: int) -> None:
         """Count bytes that arrived at once and take memory, whatever becomes of them."""
         raise NotImplementedError
+
+    def keep_unread(self, size: int) -> None:
+        """Note that so many bytes wait behind the requests that are being served."""
+        raise NotImplementedError
+
+    def slow_down(self, size: int) -> None:
+        """Read no more for a time: ``size`` bytes arrived that nobody wants."""
+        raise NotImplementedError
+
+    def _is_head_too_large(self, size: int) -> bool:
+        """Count ``size`` bytes of a head, or of what is no data in a chunked body: its trailer."""
+        body = self._body
+        if body is None:
+            self._head_bytes += size
+            return self._head_bytes > MAX_HEAD_BYTES
+        if self._body_length is not None:
+            return False
+        if body.total_bytes != self._body_bytes:
+            self._body_bytes = body.total_bytes
+            self._head_bytes = 0
+        # This piece may have data. If it has none, the next one is refused.
+        is_too_large = self._head_bytes > MAX_HEAD_BYTES
+        self._head_bytes += size
+        return is_too_large
 
     def _in_head(self) -> bool:
         """Return True if a head is incomplete. Empty lines between requests are none."""
@@ -126,6 +162,7 @@ class RequestReader(RequestHandler):
     def _take(self, message: RawRequestMessage, payload: StreamReader) -> None:
         """Queue a request, or its refusal."""
         self.head_since = None
+        self._head_bytes = 0
         raw_headers = message.raw_headers
         # Most clients send Host first, and always the same.
         if (

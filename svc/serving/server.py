@@ -62,7 +62,12 @@ async def serve(
         if logs is not None:
             logs.on_drop = signals.metrics.count_log_drop
         runner_of_admin = admin_runner(admin, settings)
-        runner = ListenerRunner(traffic, settings, shutdown_seconds=settings.shutdown_seconds)
+        runner = ListenerRunner(
+            traffic,
+            settings,
+            shutdown_seconds=settings.shutdown_seconds,
+            max_connections=settings.max_connections,
+        )
         try:
             admin_host = settings.admin_host or settings.host
             admin_port = await _listen(

@@ -12,6 +12,7 @@ from . import scripts
 from .link import Command, Link
 from .names import operation_name
 from .redis_errors import checked
+from .turns import Turns
 from .wire import Reply, ReplyError
 
 
@@ -23,6 +24,7 @@ class RedisAccess:
         self.clock = link.clock
         self._timeout = timeout_seconds
         self._operation_ttl_ms = operation_ttl_seconds * 1000
+        self.turns = Turns()
 
     def deadline(self) -> float:
         """Return the deadline of an operation that starts now, in loop time."""
@@ -76,11 +78,16 @@ class RedisAccess:
         return answered
 
     async def call(
-        self, script: scripts.Script, name: bytes, more: Sequence[bytes], *arguments: Any
+        self,
+        script: scripts.Script,
+        name: bytes,
+        more: Sequence[bytes],
+        *arguments: Any,
+        deadline: float | None = None,
     ) -> Any:
         """Run a script on the keys ``name`` and ``more``. Return its reply, or raise its error."""
         command = (script, 1 + len(more), name, *more, *arguments)
-        (reply,) = await self.execute([command])
+        (reply,) = await self.execute([command], deadline)
         return checked(reply, changing=True)
 
     def operation_keys(self, resource: str, operation: Operation | None) -> tuple[bytes, ...]:

@@ -3,6 +3,9 @@
 A round trip costs this process far more than a key in it. A batch is closed only after its last
 item has arrived, so no caller gets data that was read before its call. While one batch is under
 way the next one grows: the busier the service, the larger the batches.
+
+A server that answers slowly, or not at all, takes the places of a Batcher. So a Cluster has one for
+each server: what delays one server's items delays no others.
 """
 
 from __future__ import annotations
@@ -11,19 +14,23 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from ..domain.errors import DomainError, StoreUnavailable
 from ..telemetry.store_meter import BatcherMeter
+from .wire import ReplyTooLarge
 
 #: Batches that one batcher has under way. More of them would only make each smaller. But after
 #: PATIENCE_SECONDS (a lost packet, a large reply) the next one no longer waits for the first.
 IN_FLIGHT: Final = 1
 MAX_IN_FLIGHT: Final = 8
+#: The same for batches that are small because their results are large.
+LARGE_IN_FLIGHT: Final = 2
 PATIENCE_SECONDS: Final = 0.005
 #: The largest batch, in items, bytes sent and bytes received: a larger one would delay the next.
 MAX_BATCH: Final = 128
 MAX_BATCH_BYTES: Final = 1 << 20
-MAX_ANSWER_BYTES: Final = 8 << 20
+MAX_ANSWER_BYTES: Final = 2 << 20
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,7 +41,7 @@ class Batcher(Generic[Item, Result]):
 
     ``send(items, deadline)`` returns a result or a DomainError for each item, in order; the
     deadline is loop time. If ``send`` itself fails unexpectedly, every item gets a ``lost`` error.
-    ``weigh`` returns the bytes that an item adds to the batch.
+    ``weigh`` returns the bytes that an item adds to the batch, ``weigh_result`` those of a result.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Batcher(Generic[Item, Result]):
         lost: type[DomainError],
         timeout_seconds: float,
         weigh: Callable[[Item], int] | None = None,
+        weigh_result: Callable[[Result], int] | None = None,
         meter: BatcherMeter | None = None,
     ) -> None:
         self._send = send
@@ -51,13 +59,14 @@ class Batcher(Generic[Item, Result]):
         self._lost = lost
         self._timeout = timeout_seconds
         self._weigh = weigh
+        self._weigh_result = weigh_result
         self._loop = asyncio.get_running_loop()
         self._context = Context()
         self._waiting: list[tuple[Item, asyncio.Future[Result], float]] = []
         self._scheduled = False
         self._in_flight: set[asyncio.Task[None]] = set()
-        #: The expected bytes of one result; the owner of the batcher keeps it up to date.
-        self.answer_bytes = 1
+        #: The expected bytes of one result.
+        self._answer_bytes = 1
         self._patience_timer: asyncio.TimerHandle | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
@@ -78,7 +87,9 @@ class Batcher(Generic[Item, Result]):
 
     def _out_of_patience(self) -> None:
         self._patience_timer = None
-        if self._waiting and len(self._in_flight) < MAX_IN_FLIGHT:
+        is_large = self.answer_bytes > MAX_ANSWER_BYTES // MAX_BATCH
+        most = LARGE_IN_FLIGHT if is_large else MAX_IN_FLIGHT
+        if self._waiting and len(self._in_flight) < most:
             self._start_batch()
         self._send_waiting()
 
@@ -89,7 +100,7 @@ class Batcher(Generic[Item, Result]):
         task.add_done_callback(self._ended)
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result], float]]:
-        size = min(len(self._waiting), MAX_BATCH, max(1, MAX_ANSWER_BYTES // self.answer_bytes))
+        size = min(len(self._waiting), MAX_BATCH, max(1, MAX_ANSWER_BYTES // self._answer_bytes))
         if self._weigh is not None:
             weight = 0
             for i in range(size):
@@ -124,6 +135,10 @@ class Batcher(Generic[Item, Result]):
             results = await self._send([item for item, _, _ in batch], batch[0][2] + self._timeout)
             if len(results) != len(batch):
                 raise RuntimeError("as many results as items")  # noqa: TRY301
+        except ReplyTooLarge:  # only several results are too large together
+            self.answer_bytes = 4 * max(1, MAX_ANSWER_BYTES // len(batch))
+            self._waiting[:0] = batch
+            return
         except DomainError as error:
             results = [error.copy() for _ in batch]
         except BaseException:
@@ -136,6 +151,8 @@ class Batcher(Generic[Item, Result]):
         finally:
             if span is not None:
                 span.end()
+        if self._weigh_result is not None:
+            self._learn_size(results, self._weigh_result)
         for (_, future, _), result in zip(batch, results, strict=True):
             if future.done():
                 continue
@@ -143,3 +160,36 @@ class Batcher(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+    def _learn_size(
+        self, results: Sequence[Result | DomainError], weigh: Callable[[Result], int]
+    ) -> None:
+        """Update the expected size of a result, with the first one of a batch as the sample.
+
+        It rises at once and falls slowly. After a timeout it rises too: the reply may have been too
+        large to arrive in time, and a retry of the same reads should get smaller batches.
+        """
+        expected, sample = self._answer_bytes, results[0]
+        if isinstance(sample, StoreUnavailable):
+            self._answer_bytes = max(expected, MAX_ANSWER_BYTES // len(results) * 2)
+        elif not isinstance(sample, DomainError):
+            self._answer_bytes = max(1, weigh(sample), expected - expected // 16)
+
+
+class BatcherPerServer(Generic[Item, Result]):
+    """A Batcher, made by ``build``, for each server of a Cluster; ``server_of`` gives an item's."""
+
+    def __init__(
+        self, build: Callable[[], Batcher[Item, Result]], server_of: Callable[[Item], object]
+    ) -> None:
+        self._build = build
+        self._server_of = server_of
+        #: Weak: a server that leaves the Cluster takes its batcher along.
+        self._batchers: WeakKeyDictionary[object, Batcher[Item, Result]] = WeakKeyDictionary()
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        server = self._server_of(item)
+        batcher = self._batchers.get(server)
+        if batcher is None:
+            batcher = self._batchers[server] = self._build()
+        return batcher.submit(item)

@@ -10,7 +10,7 @@ from ..domain.errors import StoreUnavailable
 from ..telemetry.store_meter import StoreMeter
 from .clock import ServerClock
 from .failures import Failures
-from .link import Command, Lost, NodeLink, Unsent, by_source
+from .link import Command, Link, Lost, NodeLink, Unsent, by_source
 from .names import slot_of
 from .wire import Reply, ReplyError, Wire
 
@@ -29,6 +29,8 @@ class ClusterLink:
     A redirected command was not executed, so sending it again is safe.
     """
 
+    is_cluster = True
+
     def __init__(
         self,
         seeds: Sequence[Address],
@@ -44,6 +46,9 @@ class ClusterLink:
         self._connect = connect
         self._nodes: dict[Address, NodeLink] = {}
         self._slots: dict[int, Address] = {}
+        self._servers: set[Address] = set()
+        #: What ``_slots`` was made from: the host that was asked, and its reply.
+        self._told: tuple[str, Reply] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
@@ -51,6 +56,10 @@ class ClusterLink:
         for i, name in enumerate(names):
             by_slot.setdefault(slot_of(name), []).append(i)
         return list(by_slot.values())
+
+    def server_of(self, name: bytes) -> Link:
+        address = self._slots.get(slot_of(name))
+        return self if address is None else self._node(address)
 
     def layout(self) -> str:
         starts = [
@@ -65,7 +74,7 @@ class ClusterLink:
             await self._wait_for_slots(asyncio.get_running_loop().time() + PRIMARIES_SECONDS)
         if not self._slots:
             raise StoreUnavailable("no server of the cluster says who has which keys")
-        return [self._node(address) for address in sorted(set(self._slots.values()))]
+        return [self._node(address) for address in sorted(self._servers)]
 
     async def execute(
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
@@ -183,24 +192,24 @@ class ClusterLink:
             for address in dict.fromkeys([*self._nodes, *self._seeds])
         ]
         for answer in asyncio.as_completed(asked):
-            if slots := await answer:
-                self._slots = slots
+            if told := await answer:
+                if (
+                    told != self._told
+                ):  # It takes milliseconds, and is the same after most failures.
+                    self._slots = _slots_of(*told)
+                    self._servers = set(self._slots.values())
+                    self._told = told
                 break
         for task in asked:
             task.cancel()
         # Forget servers that left the cluster; on Kubernetes, that is every replaced pod.
-        for address in set(self._nodes) - set(self._slots.values()) - set(self._seeds):
+        for address in set(self._nodes) - self._servers - set(self._seeds):
             await self._nodes.pop(address).close()
 
-    async def _ask(self, address: Address, deadline: float) -> dict[int, Address]:
+    async def _ask(self, address: Address, deadline: float) -> tuple[str, Reply] | None:
         command = ("CLUSTER", "SLOTS")
         (reply,) = await self._node(address).execute([command], deadline=deadline, repeatable=True)
-        slots: dict[int, Address] = {}
-        if not isinstance(reply, Exception):
-            for first, last, primary, *_ in reply:
-                host = primary[0].decode() if primary[0] else address[0]
-                slots.update(dict.fromkeys(range(first, last + 1), (host, primary[1])))
-        return slots
+        return None if isinstance(reply, Exception) or not reply else (address[0], reply)
 
     def connections(self) -> tuple[int, int, int]:
         counts = [node.connections() for node in self._nodes.values()]
@@ -217,3 +226,12 @@ def _redirection(reply: ReplyError, asked: Address) -> Address:
     # "MOVED 3999 127.0.0.1:6381". An empty host means the server that sent the redirection.
     host, _, port = str(reply).split(" ")[2].rpartition(":")
     return host or asked[0], int(port)
+
+
+def _slots_of(asked: str, reply: Reply) -> dict[int, Address]:
+    """Return each slot's server by a reply to CLUSTER SLOTS of the host ``asked``."""
+    slots: dict[int, Address] = {}
+    for first, last, primary, *_ in reply:
+        host = primary[0].decode() if primary[0] else asked
+        slots.update(dict.fromkeys(range(first, last + 1), (host, primary[1])))
+    return slots

@@ -5,27 +5,22 @@ Preconditions are compared in scripts/put.lua and scripts/delete.lua, atomically
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from ..domain.errors import DomainError, KeyMissing, NotJson, PreconditionFailed
 from ..domain.model import (
     Draft,
-    Entry,
     EntrySummary,
     Key,
     Operation,
     Page,
     Precondition,
-    Unread,
     Written,
 )
 from . import entry_codec, listing, scripts
-from .access import RedisAccess, idempotency_mismatch, ttl_argument
-from .link import Link
+from .access import idempotency_mismatch, ttl_argument
+from .bulk_entries import RedisBulkEntries
 from .names import claim_name, entry_name, member_beside_claim, operation_name
-from .redis_errors import domain_error_of
-from .wire import Reply
 
 _REFUSALS: Final[dict[type[DomainError], str]] = {
     PreconditionFailed: "refused",
@@ -34,75 +29,8 @@ _REFUSALS: Final[dict[type[DomainError], str]] = {
 }
 
 
-class RedisEntries(RedisAccess):
+class RedisEntries(RedisBulkEntries):
     """The Store port's operations on entries, except ``read`` and ``write``: see redis.py."""
-
-    def __init__(self, link: Link, *, timeout_seconds: float, operation_ttl_seconds: int) -> None:
-        super().__init__(
-            link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
-        )
-        self._versions = entry_codec.Versions()
-
-    async def mget(
-        self, keys: Sequence[Key], deadline: float | None = None
-    ) -> list[Entry | DomainError]:
-        """Read all keys, of whatever size."""
-        names = [entry_name(key) for key in keys]
-        replies = await self.execute_groups(
-            names, lambda group: ("MGET", *[names[i] for i in group]), deadline, repeatable=True
-        )
-        if len(replies) == 1:
-            return self._entries_of(replies[0][1], len(keys))
-        outcomes: list[Entry | DomainError] = [KeyMissing()] * len(keys)
-        for group, reply in replies:
-            for i, outcome in zip(group, self._entries_of(reply, len(group)), strict=True):
-                outcomes[i] = outcome
-        return outcomes
-
-    async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
-        if len(keys) == 1:
-            return list(await self.mget(keys))
-        names = [entry_name(key) for key in keys]
-        replies = await self.execute_groups(
-            names,
-            lambda group: (
-                scripts.READ_MANY,
-                len(group),
-                *[names[i] for i in group],
-                room * len(group) // len(names),
-                entry_codec.HEADER_BYTES,
-            ),
-            None,
-            repeatable=True,
-        )
-        (_, first), *more = replies
-        if not more and not isinstance(first, Exception) and list not in set(map(type, first)):
-            return list(self._entries_of(first, len(keys)))
-        outcomes: list[Entry | Unread | DomainError] = [KeyMissing()] * len(keys)
-        for group, reply in replies:
-            headers = {}
-            parts = reply
-            if not isinstance(reply, Exception):
-                headers = {at: part[0] for at, part in enumerate(reply) if type(part) is list}
-                parts = [None if at in headers else part for at, part in enumerate(reply)]
-            found: list[Any] = list(self._entries_of(parts, len(group)))
-            for at, header in headers.items():
-                found[at] = _unread(header)
-            for i, outcome in zip(group, found, strict=True):
-                outcomes[i] = outcome
-        return outcomes
-
-    def _entries_of(self, reply: Reply, size: int) -> list[Entry | DomainError]:
-        if isinstance(reply, Exception):
-            return [domain_error_of(reply, changing=False) for _ in range(size)]
-        now = self.clock.now_ms()
-        decode = entry_codec.decode
-        try:
-            return [KeyMissing() if raw is None else decode(raw, now) for raw in reply]
-        except DomainError:  # one of them is unreadable: decode each on its own
-            return [
-                KeyMissing() if raw is None else entry_codec.try_decode(raw, now) for raw in reply
-            ]
 
     async def swap(
         self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
@@ -129,60 +57,24 @@ class RedisEntries(RedisAccess):
 
         put.lua compares the precondition's ETags. Raises PreconditionFailed.
         """
-        head, tail = entry_codec.encode(draft, self._versions.next())
-        reply = await self.call(
-            scripts.PUT,
-            entry_name(key),
-            self.operation_keys(key.text, operation),
-            head,
-            tail,
-            ttl_argument(draft.ttl),
-            ttl_argument(draft.default_ttl_seconds or None),
-            *_precondition_arguments(precondition),
-            *self.record_arguments(operation),
-            b"1" if record_refusal else b"0",
-        )
-        return _written(reply)
 
-    async def write_many(
-        self, drafts: Sequence[tuple[Key, Draft]], deadline: float | None = None
-    ) -> list[Written | DomainError]:
-        names: list[bytes] = []
-        packed: list[tuple[bytes, bytes, bytes]] = []
-        etags: list[bytes] = []
-        for key, draft in drafts:
-            version = self._versions.next()
-            names.append(entry_name(key))
-            etags.append(version)
-            packed.append((*entry_codec.encode(draft, version), ttl_argument(draft.ttl)))
-        replies = await self.execute_groups(
-            names,
-            lambda group: (
-                scripts.PUT_MANY,
-                len(group),
-                *[names[i] for i in group],
-                *[word for i in group for word in packed[i]],
-            ),
-            deadline,
-        )
-        outcomes: list[Written | DomainError] = [KeyMissing()] * len(drafts)
-        for group, reply in replies:
-            if isinstance(reply, Exception):
-                for i in group:
-                    outcomes[i] = domain_error_of(reply, changing=True)
-                continue
-            for at, i in enumerate(group, 1):
-                if isinstance(reply[at], Exception):
-                    outcomes[i] = domain_error_of(reply[at], changing=True)
-                    continue
-                ttl = drafts[i][1].ttl
-                outcomes[i] = Written(
-                    entry_codec.etag_of(etags[i]),
-                    ttl if ttl != "keep" else None,
-                    reply[0] // 1000,
-                    reply[at] == 1,
-                )
-        return outcomes
+        async def send(deadline: float) -> Any:
+            head, tail = entry_codec.encode(draft, self.versions.next())
+            return await self.call(
+                scripts.PUT,
+                entry_name(key),
+                self.operation_keys(key.text, operation),
+                head,
+                tail,
+                ttl_argument(draft.ttl),
+                ttl_argument(draft.default_ttl_seconds or None),
+                *_precondition_arguments(precondition),
+                *self.record_arguments(operation),
+                b"1" if record_refusal else b"0",
+                deadline=deadline,
+            )
+
+        return _written(await self.turns.run(len(draft.body), self.deadline(), send))
 
     async def delete(
         self,
@@ -237,13 +129,6 @@ class RedisEntries(RedisAccess):
         return await listing.list_entries(
             self.link, self.clock, prefix, limit, cursor, self.deadline()
         )
-
-
-def _unread(header: bytes) -> Unread | DomainError:
-    try:
-        return Unread(entry_codec.summarise("", header, 0).size)
-    except DomainError as error:
-        return error.with_traceback(None)
 
 
 def _precondition_arguments(precondition: Precondition | None) -> tuple[bytes, bytes]:

@@ -19,7 +19,7 @@ from .clock import ServerClock
 from .failures import Failures
 from .reasons import reason_of, reason_of_reply
 from .scripts import Script
-from .wire import Reply, ReplyError, Wire
+from .wire import Reply, ReplyError, Wire, most_bytes
 
 #: The words of one command. A Script as the first word means EVALSHA.
 Command = tuple[Any, ...]
@@ -49,6 +49,12 @@ class Link(Protocol):
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         """Group the positions in ``names`` by which names one command may hold together."""
 
+    #: True if it leads to the servers of a Cluster.
+    is_cluster: bool
+
+    def server_of(self, name: bytes) -> Link:
+        """Return the link to the server that has the name; this link if that is not known."""
+
     def layout(self) -> str:
         """Return a description of which server has which keys. It changes when keys move."""
 
@@ -58,7 +64,7 @@ class Link(Protocol):
         """Send all commands at once. Return a reply, ReplyError, Unsent or Lost for each.
 
         ``deadline`` is loop time. ``repeatable`` commands are sent once more if the connection
-        breaks.
+        breaks. Raises ReplyTooLarge if reads of several values get more than MOST_READ_BYTES.
         """
 
     def primaries(self) -> Awaitable[Sequence[NodeLink]]:
@@ -101,6 +107,8 @@ def by_source(command: Command) -> Command:
 class NodeLink:
     """A pool of connections to one server, opened by ``connect`` on demand."""
 
+    is_cluster = False
+
     def __init__(
         self,
         connect: Callable[[], Awaitable[Wire]],
@@ -120,6 +128,9 @@ class NodeLink:
 
     def groups(self, names: Sequence[bytes]) -> list[list[int]]:
         return [list(range(len(names)))]
+
+    def server_of(self, name: bytes) -> Link:  # noqa: ARG002 - it has them all
+        return self
 
     def layout(self) -> str:
         return ""
@@ -174,7 +185,7 @@ class NodeLink:
                         self._meter.connection_waits.observe(time.perf_counter() - asked)
                     until_ms = wire.clock.at(deadline)
                     packed = b"".join([encode(command, until_ms) for command in commands])
-                    replies = await wire.round_trip(packed, len(commands))
+                    replies = await wire.round_trip(packed, len(commands), most_bytes(commands))
                 finally:
                     self._used -= 1
         except (TimeoutError, OSError, ReplyError) as error:

@@ -7,7 +7,7 @@ see entries.py and counters.py.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from ..domain.errors import CounterOverflow, DomainError, OutcomeUnknown, StoreUnavailable
 from ..domain.model import (
@@ -28,12 +28,13 @@ from ..domain.model import (
 )
 from ..telemetry.store_meter import StoreMeter
 from . import listing
-from .batcher import MAX_ANSWER_BYTES, Batcher
+from .batcher import Batcher, BatcherPerServer, Item, Result
 from .counters import RedisCounters
 from .embedded import EmbeddedRedis
 from .entries import RedisEntries
 from .failures import Failures
 from .link import Command, Link
+from .names import counter_name, entry_name
 from .redis_errors import checked
 
 
@@ -58,28 +59,47 @@ class RedisStore(RedisEntries, RedisCounters):
         super().__init__(
             link, timeout_seconds=timeout_seconds, operation_ttl_seconds=operation_ttl_seconds
         )
-        self._reads: Batcher[Key, Entry] = Batcher(
-            self._read_batch,
-            lost=StoreUnavailable,
-            timeout_seconds=timeout_seconds,
-            meter=None if meter is None else meter.batcher("read"),
+        self._submit_read = self._submitter(
+            lambda: Batcher(
+                self._read_batch,
+                lost=StoreUnavailable,
+                timeout_seconds=timeout_seconds,
+                weigh_result=lambda entry: len(entry.body),
+                meter=None if meter is None else meter.batcher("read"),
+            ),
+            entry_name,
         )
-        self._writes: Batcher[tuple[Key, Draft], Written] = Batcher(
-            self.write_many,
-            lost=OutcomeUnknown,
-            timeout_seconds=timeout_seconds,
-            weigh=lambda item: len(item[1].body),
-            meter=None if meter is None else meter.batcher("write"),
+        self._submit_write = self._submitter(
+            lambda: Batcher(
+                self.write_many,
+                lost=OutcomeUnknown,
+                timeout_seconds=timeout_seconds,
+                weigh=lambda item: len(item[1].body),
+                meter=None if meter is None else meter.batcher("write"),
+            ),
+            lambda item: entry_name(item[0]),
         )
-        self._adds: Batcher[tuple[CounterName, int], Added] = Batcher(
-            self._add_batch,
-            lost=OutcomeUnknown,
-            timeout_seconds=timeout_seconds,
-            meter=None if meter is None else meter.batcher("add"),
+        self._submit_add = self._submitter(
+            lambda: Batcher(
+                self._add_batch,
+                lost=OutcomeUnknown,
+                timeout_seconds=timeout_seconds,
+                meter=None if meter is None else meter.batcher("add"),
+            ),
+            lambda item: counter_name(item[0]),
         )
 
+    def _submitter(
+        self, build: Callable[[], Batcher[Item, Result]], name_of: Callable[[Item], bytes]
+    ) -> Callable[[Item], Awaitable[Result]]:
+        """Return what adds an item to a batch. ``name_of`` gives the item's name in Redis."""
+        link = self.link
+        if not link.is_cluster:
+            return build().submit
+        return BatcherPerServer(build, lambda item: link.server_of(name_of(item))).submit
+
     def read(self, key: Key) -> Awaitable[Entry]:
-        return self._reads.submit(key)
+        return self._submit_read(key)
 
     def write(
         self,
@@ -89,7 +109,7 @@ class RedisStore(RedisEntries, RedisCounters):
         operation: Operation | None = None,
     ) -> Awaitable[Written]:
         if precondition is None and operation is None and draft.ttl != "keep":
-            return self._writes.submit((key, draft))
+            return self._submit_write((key, draft))
         return self.put(key, draft, precondition, operation)
 
     def add(
@@ -100,7 +120,7 @@ class RedisStore(RedisEntries, RedisCounters):
         precondition: Precondition | None = None,
     ) -> Awaitable[Added]:
         if operation is None and precondition is None and increment.is_plain:
-            return self._adds.submit((name, increment.by))
+            return self._submit_add((name, increment.by))
         return self.increment(name, increment, operation, precondition)
 
     async def ping(self) -> StoreInfo:
@@ -132,18 +152,6 @@ class RedisStore(RedisEntries, RedisCounters):
         if self._embedded is not None:
             await self._embedded.serving()
 
-    async def mget(
-        self, keys: Sequence[Key], deadline: float | None = None
-    ) -> list[Entry | DomainError]:
-        outcomes: list[Entry | DomainError] = []
-        while len(outcomes) < len(keys):
-            size = max(1, MAX_ANSWER_BYTES // self._reads.answer_bytes)
-            some = keys[len(outcomes) : len(outcomes) + size]
-            found = await super().mget(some, deadline)
-            self._learn_size(found)
-            outcomes += found
-        return outcomes
-
     async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
         if len({key.text for key in keys}) == len(keys):
             return await super().read_many(keys, room)
@@ -151,19 +159,6 @@ class RedisStore(RedisEntries, RedisCounters):
         found = await super().read_many(distinct, room)
         by_key = dict(zip(distinct, found, strict=True))
         return [by_key[key] for key in keys]
-
-    def _learn_size(self, found: Sequence[Entry | DomainError]) -> None:
-        """Update the expected size of an entry, with the first result of a batch as the sample.
-
-        It rises at once and falls slowly. After a timeout it rises too: the reply may have been too
-        large to arrive in time, and a retry of the same reads should get smaller batches.
-        """
-        expected = self._reads.answer_bytes
-        sample = found[0]
-        if isinstance(sample, Entry):
-            self._reads.answer_bytes = max(1, len(sample.body), expected - expected // 16)
-        elif isinstance(sample, StoreUnavailable):
-            self._reads.answer_bytes = max(expected, MAX_ANSWER_BYTES // len(found) * 2)
 
     async def _read_batch(self, keys: list[Key], deadline: float) -> Sequence[Entry | DomainError]:
         distinct = list(dict.fromkeys(keys))

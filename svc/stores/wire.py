@@ -8,10 +8,12 @@ too late.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -44,6 +46,10 @@ class WireBroken(ConnectionError):
     """
 
 
+class ReplyTooLarge(Exception):
+    """The replies were given up, and the connection with them: they are larger than allowed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A server's address and credentials. ``path``, of a unix socket, replaces host and port."""
@@ -59,6 +65,8 @@ class Target:
     any_role: bool = False
 
 
+#: The most that reads of several values get: nobody knows their sizes before.
+MOST_READ_BYTES: Final = 4 << 20
 #: From this size on, what arrives at once is a part of a large reply.
 LARGE_BYTES: Final = 65_536
 
@@ -74,6 +82,8 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._missing = 0
+        #: How many more bytes the replies may have.
+        self._room = math.inf
         #: The replies received so far in the current round trip, or those of one that broke.
         self.replies: list[Reply] = []
         #: The server's clock, and when it was read last, in monotonic seconds.
@@ -84,16 +94,20 @@ class Wire(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._transport is not None
 
-    async def round_trip(self, packed: bytes, replies: int) -> list[Reply]:
+    async def round_trip(
+        self, packed: bytes, replies: int, most_bytes: float = math.inf
+    ) -> list[Reply]:
         """Send ``packed`` and wait for ``replies`` replies. An error reply is a ReplyError.
 
-        Raises WireBroken; ``self.replies`` then has the replies that arrived before. After a
-        cancellation the connection is out of step and must be closed.
+        Raises ReplyTooLarge beyond ``most_bytes``, and WireBroken; ``self.replies`` then has the
+        replies that arrived before. After a cancellation the connection is out of step and must be
+        closed.
         """
         self.replies = []
         if self._transport is None:
             raise WireBroken("the server closed the connection")
         self._missing = replies
+        self._room = most_bytes
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(packed)
         try:
@@ -137,6 +151,11 @@ class Wire(asyncio.Protocol):
                     connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
     def data_received(self, data: bytes) -> None:
+        self._room -= len(data)
+        if self._room < 0 and self._waiter is not None and not self._waiter.done():
+            self.close()
+            self._waiter.set_exception(ReplyTooLarge())
+            return
         try:
             self._reader.feed(data)
             if len(data) >= LARGE_BYTES:
@@ -164,6 +183,12 @@ class Wire(asyncio.Protocol):
             broken = WireBroken("the server closed the connection")
             broken.__cause__ = exc
             self._waiter.set_exception(broken)
+
+
+def most_bytes(commands: Sequence[tuple[Any, ...]]) -> float:
+    """Return how large the replies may be. A single value may be as large as it is."""
+    words = commands[0]
+    return MOST_READ_BYTES if words[0] == "MGET" and len(commands) + len(words) > 3 else math.inf
 
 
 def _new_reader() -> hiredis.Reader:

@@ -12,7 +12,7 @@ import yaml
 from svc.domain.model import CounterName, Key
 from svc.stores.names import claim_name, counter_name, entry_name, operation_name
 from svc.stores.store_url import build_link
-from tests.kustomize.test_redis import make_secret, secret_of
+from tests.kustomize.redis_pods import make_secret, secret_of
 from tests.support.manifests import ROOT, render
 
 STORES: Final = ROOT / "svc" / "stores"

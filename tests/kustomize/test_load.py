@@ -11,12 +11,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.kustomize.installations import Objects
 from tests.support.manifests import ROOT, compose, containers, schema_error, templates, the
 
 COMPONENT: Final = "kustomize/components/load"
 LIST_SECONDS: Final = 300
-
-Objects = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
+from tests.kustomize.installations import WHOLE, Objects, name_of
 from tests.support.manifests import (
-    ROOT,
     compose,
     containers,
     is_selected,
-    kustomizations,
     of_kind,
     render,
     templates,
@@ -20,22 +19,13 @@ from tests.support.manifests import (
     title,
 )
 
-ENVIRONMENTS: Final = [
-    d for d in kustomizations("kustomize") if d.parent.name in {"overlays", "strategies"}
-]
 #: For one person's own cluster.
 DEVELOPMENT: Final = {"dev", "recreate", "ramped"}
-SHARED: Final = [d for d in ENVIRONMENTS if d.name not in DEVELOPMENT]
+SHARED: Final = [d for d in WHOLE if d.name not in DEVELOPMENT]
 NODE: Final = "kubernetes.io/hostname"
 
-Objects = list[dict[str, Any]]
 
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT / "kustomize"))
-
-
-@pytest.fixture(scope="module", params=[*ENVIRONMENTS, "redis-cluster"], ids=str)
+@pytest.fixture(scope="module", params=[*WHOLE, "redis-cluster"], ids=str)
 def objects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Objects:
     if isinstance(request.param, Path):
         return render(request.param)

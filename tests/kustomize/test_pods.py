@@ -11,15 +11,20 @@ import pytest
 from aiohttp import web
 
 from svc.api.routes import admin_routes
+from svc.serving.heads import MAX_HEAD_BYTES
+from svc.serving.listener import ADMIN_CONNECTIONS
 from svc.settings import PREFIX, Settings, load_settings
+from svc.stores.batcher import MAX_IN_FLIGHT
+from svc.stores.wire import MOST_READ_BYTES
+from svc.telemetry.logs import MAX_QUEUED
 from svc.telemetry.settings import load_tracing
 from svc.telemetry.tracing import FLUSH_SECONDS
+from tests.kustomize.installations import WHOLE, Objects
 from tests.support.manifests import (
     ROOT,
     components,
     compose,
     containers,
-    kustomizations,
     of_kind,
     render,
     templates,
@@ -27,24 +32,22 @@ from tests.support.manifests import (
     title,
 )
 
-WHOLE: Final = [
-    d for d in kustomizations("kustomize") if d.parent.name in {"overlays", "strategies"}
-]
 #: A reserve.
 SPARE_SECONDS: Final = 5
 MIB: Final = 2**20
-#: Memory of the process without any request body.
-IDLE_BYTES: Final = 128 * MIB
+#: Memory of the process without any client, with tracing.
+IDLE_BYTES: Final = 70 * MIB
+#: What a connection takes beside its head, which the parser and the request each keep.
+CONNECTION_BYTES: Final = 10 * 1024
+HEAD_COPIES: Final = 2
+#: The most that a log line and a span take in their queues, and what libraries cache.
+LINE_BYTES: Final = 2 * 1024
+SPAN_BYTES: Final = 20 * 1024
+CACHED_BYTES: Final = 6 * MIB
 #: What the kubelet keeps of a container's log by default: five files of 10 MiB.
 LOG_BYTES: Final = 5 * 10 * MIB
 #: How often a byte of the budget is in memory while it is parsed and sent on.
-COPIES: Final = 5
-
-Objects = list[dict[str, Any]]
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT / "kustomize"))
+COPIES: Final = 4
 
 
 @pytest.fixture(
@@ -208,13 +211,23 @@ def test_a_blocked_event_loop_is_taken_out_before_it_is_killed(objects: Objects)
         )
 
 
-def test_the_bodies_of_all_requests_under_way_fit_into_the_memory(objects: Objects) -> None:
+def test_all_that_clients_can_make_a_pod_keep_fits_into_its_memory(objects: Objects) -> None:
     for _, template in service_pods(objects):
         settings = settings_of(objects, template)
         (container,) = containers(template)
         limit = bytes_of(container["resources"]["limits"]["memory"])
+        tracing = load_tracing(environ_of(objects, template))
 
-        assert COPIES * settings.max_buffered_bytes + IDLE_BYTES <= limit
+        connections = settings.max_connections + ADMIN_CONNECTIONS
+        kept = {
+            "connections": connections * (CONNECTION_BYTES + HEAD_COPIES * MAX_HEAD_BYTES),
+            "bodies, values, answers": COPIES * settings.max_buffered_bytes,
+            "reads": MAX_IN_FLIGHT * MOST_READ_BYTES,
+            "log lines": MAX_QUEUED * LINE_BYTES,
+            "spans": SPAN_BYTES * (0 if tracing is None else tracing.max_queue_size),
+            "caches": CACHED_BYTES,
+        }
+        assert IDLE_BYTES + sum(kept.values()) <= limit, kept
 
 
 def test_redis_has_memory_to_spare_beside_what_it_may_hold(objects: Objects) -> None:

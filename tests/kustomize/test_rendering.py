@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from svc import __version__
+from tests.kustomize.installations import WHOLE, name_of
 from tests.support.manifests import (
     CUSTOM,
     ROOT,
@@ -26,7 +27,6 @@ from tests.support.manifests import (
 
 DIRECTORIES: Final = kustomizations("kustomize")
 COMPONENTS: Final = components("kustomize")
-WHOLE: Final = [d for d in DIRECTORIES if d.parent.name in {"overlays", "strategies"}]
 READMES: Final = sorted((ROOT / "kustomize").rglob("README.md"))
 #: The oldest version that ends sidecars after the service, and the newest.
 RELEASES: Final = ("1.33", "latest")
@@ -46,10 +46,6 @@ OTHERS: Final = (
 )  # fmt: skip
 CLUSTER_WIDE: Final = {"Namespace"}
 ZEROS: Final = "sha256:" + "0" * 64
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT / "kustomize"))
 
 
 def test_there_are_directories_to_look_at() -> None:

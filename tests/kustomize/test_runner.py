@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
+from tests.kustomize.installations import Objects
 from tests.support.manifests import compose, the
 
 COMPONENT: Final = "kustomize/components/rollout-runner"
@@ -19,8 +20,6 @@ MAY: Final = {
     ("", "configmaps", None): {"create"},
     ("", "configmaps", "tallykv-rollout-kv"): {"get", "patch"},
 }
-
-Objects = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=["kustomize/base", "istio/canary/1-workloads"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from redis.crc import key_slot
@@ -38,6 +40,26 @@ def port_of_owner(witness: RedisServer, slot: int) -> int:
         if first <= slot <= last:
             return int(primary[1])
     raise AssertionError(f"nobody has slot {slot}")
+
+
+def names_on(
+    cluster: RedisCluster, server: RedisServer, names: Iterable[str]
+) -> tuple[list[str], list[str]]:
+    """Return the names whose entry is on the server, and those whose counter is."""
+    names = list(names)
+    return (
+        [n for n in names if owner_of(cluster, slot_of_key(n)) is server],
+        [n for n in names if owner_of(cluster, slot_of_counter(n)) is server],
+    )
+
+
+@contextlib.asynccontextmanager
+async def hanging(server: RedisServer) -> AsyncIterator[None]:
+    server.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.signal(signal.SIGCONT)
 
 
 def id_of(server: RedisServer) -> str:

@@ -22,6 +22,8 @@ class Dialect(NamedTuple):
     stored: str | None = None
     #: The answers on the admin port, which has no entries, if not the same with 404 for 201.
     admin: tuple[int, ...] | None = None
+    #: What was sent is no complete head, and no more follows.
+    waits: bool = False
 
     @property
     def answers_of_admin(self) -> tuple[int, ...]:
@@ -116,6 +118,8 @@ DIALECTS: Final = (
         True,
         "hello",
     ),
+    Dialect("`OPTIONS *`", get(line="OPTIONS * HTTP/1.1"), (204,), stays=True),
+    Dialect("another method for `*`", get(line="GET * HTTP/1.1"), (400,), stays=False),
     Dialect("`CONNECT`", get(line="CONNECT kv:80 HTTP/1.1"), (404,), stays=True),
     Dialect("HTTP/0.9", get(line="GET READ HTTP/0.9"), (505,), stays=False),
     Dialect("HTTP/1.2", get(line="GET READ HTTP/1.2"), (505,), stays=False),
@@ -237,4 +241,8 @@ DIALECTS: Final = (
         "hello",
     ),
     Dialect("another `Expect`", get(head=f"{HOST}Expect: wonders\r\n"), (417,), stays=True),
+    Dialect("a head that is too slow", f"GET READ HTTP/1.1\r\n{HOST}", (408,), False, waits=True),
+    Dialect("a slow head behind a request", f"{GET}G", (200, 408), False, waits=True),
+    Dialect("nothing for too long", "", (), False, waits=True),
+    Dialect("empty lines, and nothing for too long", "\r\n\r\n", (), False, waits=True),
 )

@@ -45,7 +45,9 @@ async def instrumented_service(
     settings = patient(settings)
     async with contextlib.AsyncExitStack() as stack:
         traffic, admin = await stack.enter_async_context(open_apps(settings, tracing))
-        runner = ListenerRunner(traffic, settings, shutdown_seconds=1.0)
+        runner = ListenerRunner(
+            traffic, settings, shutdown_seconds=1.0, max_connections=settings.max_connections
+        )
         traffic[SIGNALS].start()
         stack.push_async_callback(traffic[SIGNALS].close)
         bases = []

@@ -41,6 +41,10 @@ def peak_resident_bytes(pid: int) -> int:
     return int(_field(pid, "VmHWM").split()[0]) * 1024
 
 
+def resident_bytes(pid: int) -> int:
+    return int(_field(pid, "VmRSS").split()[0]) * 1024
+
+
 def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 

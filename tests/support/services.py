@@ -101,7 +101,9 @@ async def running_service(settings: Settings, *, is_patient: bool = True) -> Asy
         )
         await store.serving()
         app = build_app(settings, store)
-        runner = ListenerRunner(app, settings, shutdown_seconds=1.0)
+        runner = ListenerRunner(
+            app, settings, shutdown_seconds=1.0, max_connections=settings.max_connections
+        )
         admin = admin_runner(build_admin_app(settings, app), settings)
         ports = []
         for each in (runner, admin):

@@ -13,9 +13,11 @@ from ...manifests.names import is_kubernetes_label, is_label_key, is_subdomain
 from ...manifests.untyped import mapping_or_empty
 from .configuration import config_errors, network_policy_errors
 from .fields import bad, check_labels
+from .jobs import cron_job_errors, job_errors
 from .pods import pod_errors
 from .services import ingress_errors, service_errors
-from .workloads import LONG_RUNNING, autoscaler_errors, budget_errors, job_errors, workload_errors
+from .storage import claim_errors
+from .workloads import LONG_RUNNING, autoscaler_errors, budget_errors, workload_errors
 
 Check = Callable[[Mapping[str, Any]], Iterator[FieldError]]
 
@@ -26,10 +28,12 @@ def _errors_of_pod(document: Mapping[str, Any]) -> Iterator[FieldError]:
 
 _CHECKS: Final[Mapping[tuple[str, str], Check]] = {
     ("", "ConfigMap"): config_errors,
+    ("", "PersistentVolumeClaim"): claim_errors,
     ("", "Pod"): _errors_of_pod,
     ("", "Secret"): config_errors,
     ("", "Service"): service_errors,
     ("autoscaling", "HorizontalPodAutoscaler"): autoscaler_errors,
+    ("batch", "CronJob"): cron_job_errors,
     ("batch", "Job"): job_errors,
     ("networking.k8s.io", "Ingress"): ingress_errors,
     ("networking.k8s.io", "NetworkPolicy"): network_policy_errors,

@@ -78,21 +78,6 @@ def _strategy_errors(spec: Mapping[str, Any]) -> Iterator[FieldError]:
         )
 
 
-def job_errors(document: Mapping[str, Any]) -> Iterator[FieldError]:
-    """Yield what the API server refuses of a Job."""
-    spec = mapping_or_empty(document.get("spec"))
-    yield from check_least(spec, _SPEC, "parallelism", "completions", "backoffLimit")
-    template = mapping_or_empty(spec.get("template"))
-    pod = mapping_or_empty(template.get("spec"))
-    if template and pod.get("restartPolicy") not in {"OnFailure", "Never"}:
-        yield bad(
-            (*_TEMPLATE, "spec", "restartPolicy"),
-            "the pods of a Job are not always restarted",
-            "set it to OnFailure or Never",
-        )
-    yield from pod_errors(pod, (*_TEMPLATE, "spec"))
-
-
 def autoscaler_errors(document: Mapping[str, Any]) -> Iterator[FieldError]:
     """Yield what the API server refuses of a HorizontalPodAutoscaler."""
     spec = mapping_or_empty(document.get("spec"))

@@ -3,11 +3,12 @@
 -- none).
 -- Returns the server's time in ms, then for each entry 1 (created), 0 (replaced), or the error that
 -- it is in a later format and was left alone.
-local call, pack, out = redis.call, struct.pack, {now}
-for i, key in ipairs(KEYS) do
-  local head, tail, ttl = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
+local call, pcall, pack, keys, words = redis.call, redis.pcall, struct.pack, KEYS, ARGV
+local out = {now}
+for i = 1, #keys do
+  local key, head, tail, ttl = keys[i], words[3 * i - 2], words[3 * i - 1], words[3 * i]
   -- An error: it is no string, and will be replaced.
-  local format = redis.pcall('GETRANGE', key, 0, 0)
+  local format = pcall('GETRANGE', key, 0, 0)
   out[i + 1] = format == '' and 1 or 0
   if format ~= '\1' and type(format) == 'string' and (string.byte(format) or 0) > 1 then
     out[i + 1] = redis.error_reply('FORMAT ' .. string.byte(format))

@@ -9,6 +9,7 @@ import pytest
 from bench.frame.program import Run
 from bench.memory.__main__ import PROGRAM
 from bench.memory.attacks import ATTACKS
+from bench.memory.clients import Probes
 from bench.memory.service import Sizes
 from tests.conftest import need_redis_7
 
@@ -28,3 +29,7 @@ def test_large_requests_take_a_bounded_amount_of_memory(part: str, tmp_path: Pat
 def test_every_way_to_end_has_its_attacks() -> None:
     assert {attack.end for attack in ATTACKS.values()} == {"read", "cut", "slow", "deaf"}
     assert len(PROGRAM.parts) == len(ATTACKS)
+
+
+def test_few_answers_do_not_make_the_percentile_longer_than_the_slowest() -> None:
+    assert Probes([0.001, 0.002, 0.2]).p99_ms <= 200

@@ -61,11 +61,19 @@ def validate(configuration: Configuration, directory: Path) -> Verdict:
 @contextlib.contextmanager
 def running_envoy(objects: Objects, directory: Path) -> Iterator[LocalAddresses]:
     """Run Envoy with the files of ``discovery``; yield the addresses of port 80 and the mesh."""
-    admin, edge, mesh = (Address("127.0.0.1", free_port()) for _ in range(3))
+    edge, mesh = (Address("127.0.0.1", free_port()) for _ in range(2))
     local = LocalAddresses({}, {80: edge}, mesh)
+    with serving(configured(objects, local), directory):
+        yield local
+
+
+@contextlib.contextmanager
+def serving(configuration: Configuration, directory: Path) -> Iterator[None]:
+    """Run Envoy with the files of ``discovery``."""
+    admin = Address("127.0.0.1", free_port())
     xds = directory / "xds"
     xds.mkdir()
-    for name, document in discovery(configured(objects, local), "1", str(xds)).items():
+    for name, document in discovery(configuration, "1", str(xds)).items():
         (xds / name).write_text(json.dumps(document))
     boot = directory / "boot.json"
     boot.write_text(json.dumps(bootstrap(admin, str(xds))))
@@ -82,7 +90,7 @@ def running_envoy(objects: Objects, directory: Path) -> Iterator[LocalAddresses]
         )
         try:
             until(lambda: _serves(envoy, admin), what="Envoy")
-            yield local
+            yield
         except AssertionError as error:
             error.add_note(log.read_text())
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -25,10 +26,12 @@ from rollout.manifests.gateway import Gateway
 from rollout.manifests.kubernetes import WORKLOADS, parse_service, parse_workload
 from rollout.manifests.metadata import IstioObject
 from rollout.manifests.parsing import is_istio, parse_manifest
-from rollout.manifests.security import PeerAuthentication
+from rollout.manifests.request_authentication import RequestAuthentication
+from rollout.manifests.security import AuthorizationPolicy, PeerAuthentication
 from rollout.manifests.service_entry import ServiceEntry
 from rollout.manifests.sidecar import Sidecar
 from rollout.manifests.virtual_service import VirtualService
+from tests.support.certificates import example_certificate
 
 EDGE: Final = Address("127.0.0.1", 18080)
 MESH: Final = Address("127.0.0.1", 18081)
@@ -111,6 +114,8 @@ def read_objects(found: Iterable[Mapping[str, Any]], namespace: str = "shop") ->
         tuple(each for each in manifests if isinstance(each, ServiceEntry)),
         tuple(each for each in manifests if isinstance(each, Sidecar)),
         tuple(each for each in manifests if isinstance(each, PeerAuthentication)),
+        tuple(each for each in manifests if isinstance(each, AuthorizationPolicy)),
+        tuple(each for each in manifests if isinstance(each, RequestAuthentication)),
     )
 
 
@@ -127,6 +132,7 @@ def local_addresses(objects: Objects, *ports: int) -> LocalAddresses:
         },
         {port: Address(EDGE.host, EDGE.port + index) for index, port in enumerate(ports or (80,))},
         Address(MESH.host, MESH.port + len(ports)),
+        certificates=defaultdict(example_certificate),
     )
 
 

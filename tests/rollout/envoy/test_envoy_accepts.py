@@ -12,7 +12,7 @@ import pytest
 
 from rollout.envoy.configuration import Configuration
 from rollout.lint.yaml_documents import parse_documents
-from tests.istio.test_plans import WALKS
+from tests.istio.walks import WALKS
 from tests.rollout.envoy.envoy_binary import validate
 from tests.rollout.envoy.example_mesh import (
     EDGE_GATEWAY,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
-from rollout.envoy.configuration import Resource
+from rollout.envoy.configuration import CertificateFiles, Resource
 from tests.rollout.envoy.example_mesh import (
     EDGE_GATEWAY,
     KV_MANIFESTS,
@@ -152,8 +153,9 @@ def test_only_ports_with_a_local_address_have_a_listener() -> None:
 
     def listening(*ports: int) -> list[str]:
         found = configured(objects, local_addresses(objects, *ports))
+        names = {80: "http.80", 443: "https.443.s.edge.shop"}
         assert [each["name"] for each in found.route_configurations][:-1] == [
-            f"http.{each['name'].removeprefix('gateway_')}" for each in found.listeners[:-1]
+            name for port, name in names.items() if port in ports
         ]
         return [each["name"] for each in found.listeners]
 
@@ -176,7 +178,9 @@ def test_a_derived_scheme_is_https_where_tls_ends() -> None:
     rules = "- redirect: {uri: /a, derivePort: FROM_REQUEST_PORT}"
     objects = read_objects(documents(KV_MANIFESTS, text, bound("kv", "[a.org]", rules)))
 
-    hosts = virtual_hosts(configured(objects, local_addresses(objects, 443)), "http.443")
+    hosts = virtual_hosts(
+        configured(objects, local_addresses(objects, 443)), "https.443.s.edge.shop"
+    )
 
     assert "port_redirect" not in hosts["a.org"]["routes"][0]["redirect"]
 
@@ -313,10 +317,10 @@ def test_without_an_address_there_is_no_mesh_listener() -> None:
     assert configuration.listeners == configuration.route_configurations == ()
 
 
-def test_without_tls_a_port_has_the_routes_of_all_its_servers() -> None:
+def test_each_server_that_decrypts_has_its_own_routes_and_certificate() -> None:
     servers = ", ".join(
         f"{{hosts: [{host}], port: {{number: 443, name: {name}, protocol: HTTPS}},"
-        " tls: {mode: SIMPLE, credentialName: c}}"
+        f" tls: {{mode: SIMPLE, credentialName: {name}}}}}"
         for name, host in (("one", "a.org"), ("two", "b.org"))
     )
     text = f"""
@@ -326,7 +330,19 @@ def test_without_tls_a_port_has_the_routes_of_all_its_servers() -> None:
         spec: {{servers: [{servers}]}}
     """
     objects = read_objects(documents(KV_MANIFESTS, text, bound("kv", "['*']", ANSWER % "a")))
+    local = local_addresses(objects, 443)
+    files = {f"kubernetes://{each}": CertificateFiles(f"{each}.pem") for each in ("one", "two")}
 
-    found = configured(objects, local_addresses(objects, 443))
+    found = configured(objects, replace(local, certificates=files))
 
-    assert virtual_hosts(found, "http.443").keys() == {"a.org", "b.org"}
+    for name, host in (("one", "a.org"), ("two", "b.org")):
+        assert virtual_hosts(found, f"https.443.{name}.edge.shop").keys() == {host}
+    chains = found.listeners[0]["filter_chains"]
+    contexts = [each["transport_socket"]["typed_config"]["common_tls_context"] for each in chains]
+    assert [
+        (
+            chain["filter_chain_match"]["server_names"],
+            context["tls_certificates"][0]["certificate_chain"]["filename"],
+        )
+        for chain, context in zip(chains, contexts, strict=True)
+    ] == [(["a.org"], "one.pem"), (["b.org"], "two.pem")]

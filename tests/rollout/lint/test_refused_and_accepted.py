@@ -40,7 +40,7 @@ def test_what_is_refused_on_apply_is_an_error(entry: dict[str, Any], tmp_path: P
 
 
 @pytest.mark.parametrize("entry", list(entries("accepted")))
-def test_what_istio_accepts_is_no_error(entry: dict[str, Any], tmp_path: Path) -> None:
+def test_what_is_accepted_is_no_error(entry: dict[str, Any], tmp_path: Path) -> None:
     assert errors_of(entry, tmp_path) == []
 
 

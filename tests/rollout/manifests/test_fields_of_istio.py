@@ -1,4 +1,4 @@
-"""The models have the fields, and the values of enumerations, that Istio's own definitions have."""
+"""The models have the fields, and the enumerations' values, that the kinds' definitions have."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rollout.manifests.strict_model import ConvertedFrom, StrictModel, models_of
 from tests.rollout.lint.cases import CASES
 
 DEFINITIONS: Final = CASES.parent / "facts" / "crds" / "istio.json"
+GATEWAY_API: Final = DEFINITIONS.with_name("gateway-api.json")
 
 
 def fields(model: type[StrictModel]) -> Iterator[tuple[str, Any]]:
@@ -72,3 +73,29 @@ def test_the_models_have_exactly_istio_s_fields() -> None:
         ]
 
     assert sorted(set(found)) == []
+
+
+#: Mappings that a model takes as they are: nothing here looks into them.
+OPAQUE: Final = (
+    "extensionRef", "externalAuth", "sessionPersistence", "infrastructure", "allowedListeners",
+    "tls.frontend", "tls.backend", "parametersRef",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(not GATEWAY_API.exists(), reason=f"needs {GATEWAY_API}")
+def test_the_models_have_exactly_the_gateway_api_s_fields() -> None:
+    found = []
+    for each in json.loads(GATEWAY_API.read_text()):
+        supported = SUPPORTED.get((each["group"], each["kind"]))
+        if supported is None:
+            continue
+        assert each["version"] in supported.versions, each["kind"]
+        spec = typing.cast("Any", supported.model.model_fields["spec"])
+        found += [
+            f"{each['kind']} {line}"
+            for line in differences(each["schema"]["properties"]["spec"], below(spec), "spec")
+        ]
+
+    assert [
+        line for line in sorted(set(found)) if not any(f".{it}." in line for it in OPAQUE)
+    ] == []

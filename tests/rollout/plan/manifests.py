@@ -53,6 +53,22 @@ spec:
     - retries: {{attempts: 0}}
       route: [{route}]
 """
+#: A Gateway of the Gateway API, which Istio runs.
+API_GATEWAY: Final = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: shop}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+"""
+API_ROUTE: Final = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: {kind}
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  parentRefs: [{parents}]
+  hostnames: [{host}]
+  rules: [{{backendRefs: [{backends}]}}]
+"""
 
 
 def subset(name: str, weight: int) -> str:
@@ -67,6 +83,23 @@ def routes(
     *route: str, name: str = "reviews", host: str = "reviews.example.com", gateways: str = "edge"
 ) -> str:
     return ROUTES.format(name=name, host=host, gateways=gateways, route=", ".join(route))
+
+
+def backend(name: str, weight: int = 1) -> str:
+    return f"{{name: {name}, port: 9080, weight: {weight}}}"
+
+
+def api_route(
+    *backends: str,
+    kind: str = "HTTPRoute",
+    name: str = "reviews",
+    host: str = "reviews.example.com",
+    parents: str = "{name: edge}",
+) -> str:
+    """Return a route of the Gateway API with one rule."""
+    return API_ROUTE.format(
+        kind=kind, name=name, host=host, parents=parents, backends=", ".join(backends)
+    )
 
 
 def deployments() -> list[str]:
@@ -85,7 +118,7 @@ def with_services(*virtual_services: str) -> list[str]:
         SERVICE.format(name=f"reviews-{each}", selector=f"app: reviews, version: {each}")
         for each in ("v1", "v2")
     ]
-    return [GATEWAY, *services, *deployments(), *virtual_services]
+    return [GATEWAY, API_GATEWAY, *services, *deployments(), *virtual_services]
 
 
 def write(directory: Path, texts: list[str]) -> str:

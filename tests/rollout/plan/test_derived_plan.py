@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from rollout.manifests.weighted_rules import weighted_rules
 from rollout.plan.derived_plan import load_derived_plan
 from rollout.plan.loading import load_plan
 from rollout.plan.model import Plan
 from rollout.plan.plan_file import PlanInvalid
 from tests.rollout.plan.manifests import (
+    api_route,
+    backend,
     routes,
     service,
     subset,
@@ -31,7 +34,10 @@ SERVICES = service("reviews-v1", 1), service("reviews-v2", 0)
 
 def weights(plan: Plan) -> list[list[int]]:
     """Return the weights of the only rule at each step."""
-    return [[each.weight for each in step.routes.spec.http[0].route] for step in plan.steps]
+    return [
+        [each.weight for each in next(weighted_rules(step.routes)).destinations]
+        for step in plan.steps
+    ]
 
 
 def refusal(directory: Path, texts: list[str], stable: str, canary: str) -> str:
@@ -71,10 +77,10 @@ def test_one_of_several_virtual_services_is_chosen_by_name(tmp_path: Path) -> No
     several = with_subsets(routes(*BOTH), routes(*BOTH, name="inner", host="inner.example.com"))
     directory = write(tmp_path / "mesh", several)
 
-    with pytest.raises(PlanInvalid, match="shop/reviews, shop/inner; choose one with --virtual-s"):
+    with pytest.raises(PlanInvalid, match="VirtualService shop/inner; choose one with --route"):
         load_derived_plan(directory, stable="v1", canary="v2")
     for name in ("inner", "shop/inner"):
-        chosen = load_derived_plan(directory, stable="v1", canary="v2", virtual_service=name)
+        chosen = load_derived_plan(directory, stable="v1", canary="v2", route=name)
         assert chosen.plan.virtual_service == "inner"
         assert [each.name for each in chosen.resources if each.kind == "VirtualService"] == [
             "reviews"
@@ -88,7 +94,9 @@ def test_what_makes_no_rollout_is_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path / "a", with_subsets(routes(*BOTH)), "v1", "v3")
     assert said == "no subset and no Service is called v3; the manifests have reviews, v1, v2"
     said = refusal(tmp_path / "b", only_one, "v1", "v2")
-    assert said.startswith("no VirtualService has a route to both v1 and v2; add the canary")
+    assert said.startswith(
+        "no VirtualService, HTTPRoute or GRPCRoute has a route to both v1 and v2; add the canary"
+    )
     assert "spec.http[0].route has a release twice" in refusal(tmp_path / "c", twice, "v1", "v2")
     assert "name two releases" in refusal(tmp_path / "d", only_one, "v1", "v1")
 
@@ -118,14 +126,6 @@ spec:
   service: {port: 9080}
   analysis: {interval: 1m, threshold: 5}
 """
-HTTP_ROUTE = """\
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: reviews, namespace: shop}
-spec:
-  parentRefs: [{name: reviews-v1, kind: Service, group: ""}]
-  rules: [{backendRefs: [{name: reviews-v1, port: 9080, weight: 1}]}]
-"""
 
 
 @pytest.mark.parametrize(("text", "kind"), [(ROLLOUT, "Rollout"), (FLAGGER, "Canary")])
@@ -141,12 +141,45 @@ def test_weights_of_another_controller_are_not_rehearsed(
     assert "is not modelled: its controller" in said
 
 
-def test_routes_of_the_gateway_api_are_named(tmp_path: Path) -> None:
-    said = refusal(tmp_path / "mesh", with_services(HTTP_ROUTE), "reviews-v1", "reviews-v2")
+@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute"])
+def test_the_weights_of_a_route_of_the_gateway_api_are_moved(tmp_path: Path, kind: str) -> None:
+    both = backend("reviews-v1"), backend("reviews-v2", 0)
+    texts = with_services(api_route(*both, kind=kind), api_route(backend("reviews-v1"), name="x"))
 
-    assert said.endswith(
-        "\nHTTPRoute shop/reviews is not modelled: routes of the Gateway API are not translated"
+    loaded = load_derived_plan(
+        write(tmp_path / "mesh", texts), stable="reviews-v1", canary="reviews-v2"
     )
+
+    plan = loaded.plan
+    assert [step.share for step in plan.steps] == [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    assert weights(plan) == [[100 - each, each] for each in (0, 1, 5, 10, 25, 50, 100)]
+    assert plan.steps[0].routes.kind == kind
+    assert [each.name for each in loaded.resources if each.kind.endswith("Route")] == ["x"]
+
+
+def test_an_object_is_chosen_by_its_kind_where_two_have_its_name(tmp_path: Path) -> None:
+    both = backend("reviews-v1"), backend("reviews-v2", 0)
+    texts = with_services(api_route(*both), routes(*SERVICES, host="other.example.com"))
+    directory = write(tmp_path / "mesh", texts)
+
+    for route in ("HTTPRoute/reviews", "HTTPRoute/shop/reviews"):
+        chosen = load_derived_plan(directory, stable="reviews-v1", canary="reviews-v2", route=route)
+        assert chosen.plan.steps[0].routes.kind == "HTTPRoute"
+
+
+def test_a_directory_of_steps_may_have_http_routes(tmp_path: Path) -> None:
+    directory = Path(write_plan(tmp_path, {}, SPEC))
+    (directory / "cluster.yaml").unlink()
+    write(directory / "1-mesh", with_services())
+    (directory / "1-mesh" / "kustomization.yaml").write_text("resources: [all.yaml]\n")
+    for percent in (0, 25, 100):
+        split = backend("reviews-v1", 100 - percent), backend("reviews-v2", percent)
+        write(directory / f"steps-{percent}", [api_route(*split)])
+
+    plan = load_plan(str(directory)).plan
+
+    assert [step.share for step in plan.steps] == [0, 0.25, 1]
+    assert plan.steps[0].routes.kind == "HTTPRoute"
 
 
 def test_an_object_of_two_kustomizations_is_not_applied_twice(tmp_path: Path) -> None:

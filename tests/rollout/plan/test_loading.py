@@ -191,7 +191,7 @@ def test_a_step_is_routes_and_nothing_else(tmp_path: Path) -> None:
 
     said = refusal(tmp_path, {"0": split(0), "1": split(10) + gateway})
 
-    assert "a step must be one VirtualService and nothing else" in said
+    assert "a step must be one VirtualService, HTTPRoute or GRPCRoute and nothing else" in said
     assert "ConfigMap/extra" in said
 
 

@@ -16,7 +16,7 @@ from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService
 from rollout.plan.model import Plan, Step, Strategy
 from rollout.rehearsal.errors import ProgramMissing
-from rollout.rehearsal.executables import find_envoy, find_redis
+from rollout.rehearsal.executables import find_envoy, find_openssl, find_redis
 from rollout.rehearsal.pod_specs import PodOptions
 from rollout.rehearsal.rehearsal import RehearsalOptions
 from tests.support.manifests import render, the
@@ -43,10 +43,11 @@ TALLYKV: Final = RehearsalOptions(
 
 
 def need_programs() -> None:
-    """Skip the test, naming the package, where there is no Envoy or no Redis."""
+    """Skip the test, naming the package, where there is no Envoy, no Redis or no openssl."""
     try:
         find_envoy()
         find_redis()
+        find_openssl()
     except ProgramMissing as missing:
         pytest.skip(str(missing))
 

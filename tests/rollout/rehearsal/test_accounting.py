@@ -29,6 +29,7 @@ def line(**fields: Any) -> bytes:
         "cluster": CANARY,
         "upstream": "127.0.0.1:8080",
         "status": 200,
+        "grpc_status": None,
         "flags": None,
         "duration_ms": 3,
     }
@@ -50,6 +51,21 @@ def test_an_entry_has_the_outcome_of_a_request() -> None:
 )
 def test_what_fails_is_5xx(status: int, failed: bool) -> None:
     assert parse_entry(line(status=status)).failed is failed
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"), [(0, False), (5, False), (7, False), (2, True), (13, True), (14, True)]
+)
+def test_a_call_of_grpc_fails_by_errors_of_the_server(status: int, failed: bool) -> None:
+    assert parse_entry(line(grpc_status=status)).failed is failed
+    assert ClientResponse(200, grpc_status=status).failed is failed
+
+
+def test_a_request_can_be_a_call_of_grpc() -> None:
+    request = RepeatedRequest.parse("GRPC /shop.Reviews/List").draw()
+
+    assert (request.method, request.path) == ("POST", "/shop.Reviews/List")
+    assert (request.headers["Content-Type"], request.body) == ("application/grpc", bytes(5))
 
 
 @pytest.mark.parametrize("status", [0, None])

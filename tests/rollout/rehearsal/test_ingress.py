@@ -100,10 +100,12 @@ def test_without_ingress_the_error_names_the_virtual_service(gateways: tuple[str
 
 def test_the_gateway_is_the_one_that_the_selector_selects() -> None:
     objects = gateway({"port": HTTP, "hosts": ["*"]})
-    pod = Workload("edge", "in", "Deployment", {"istio": "gateway", "app": "in"}, 1, {})
+    pod = Workload("edge", "in", "Deployment", {"istio": "gateway", "app": "in"}, 1, {}, "gw")
 
     assert found(objects).proxy == Proxy.gateway({"istio": "gateway"})
-    assert found(replace(objects, workloads=(pod,))).proxy == Proxy.gateway(pod.labels, "edge")
+    assert found(replace(objects, workloads=(pod,))).proxy == Proxy.gateway(
+        pod.labels, "edge", "gw"
+    )
 
 
 def test_a_port_that_forwards_connections_is_not_used() -> None:

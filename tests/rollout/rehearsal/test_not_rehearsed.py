@@ -29,6 +29,11 @@ SECURE: Final = """
           tls: {mode: SIMPLE, credentialName: c}
 """
 
+BY_ADDRESS: Final = (
+    "{rules: [{from: [{source: {notIpBlocks: [10.0.0.1]}}],"
+    " when: [{key: remote.ip, values: [10.0.0.1]}]}]}"
+)
+
 
 def listed(*texts: str) -> list[tuple[str, str]]:
     return [(each.object, each.path) for each in not_rehearsed(documents(*texts))]
@@ -38,14 +43,12 @@ def listed(*texts: str) -> list[tuple[str, str]]:
     ("api", "kind"),
     [
         ("security.istio.io/v1", "PeerAuthentication"),
-        ("security.istio.io/v1", "AuthorizationPolicy"),
-        ("security.istio.io/v1", "RequestAuthentication"),
         ("telemetry.istio.io/v1", "Telemetry"),
         ("networking.istio.io/v1", "Sidecar"),
         ("networking.k8s.io/v1", "NetworkPolicy"),
-        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-        ("gateway.networking.k8s.io/v1", "GRPCRoute"),
-        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("gateway.networking.k8s.io/v1alpha2", "TCPRoute"),
+        ("gateway.networking.k8s.io/v1alpha2", "TLSRoute"),
+        ("gateway.networking.k8s.io/v1", "BackendTLSPolicy"),
         ("autoscaling/v2", "HorizontalPodAutoscaler"),
         ("policy/v1", "PodDisruptionBudget"),
     ],
@@ -77,10 +80,54 @@ def test_tls_is_named_by_its_path() -> None:
         ("Gateway shop/edge", "spec.servers[0].tls.httpsRedirect"),
         ("Gateway shop/edge", "spec.servers[1].tls"),
     ]
-    assert listed(destination_rule("{tls: {mode: DISABLE}}", "{tls: {mode: ISTIO_MUTUAL}}")) == [
+    assert listed(destination_rule("{tls: {mode: SIMPLE}}", "{tls: {mode: ISTIO_MUTUAL}}")) == [
         ("DestinationRule default/kv", "spec.trafficPolicy.tls"),
-        ("DestinationRule default/kv", "spec.subsets[0].trafficPolicy.tls"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "paths"),
+    [
+        ("AuthorizationPolicy", "{}", []),
+        ("AuthorizationPolicy", "{rules: [{from: [{source: {principals: [a]}}]}]}", []),
+        (
+            "AuthorizationPolicy",
+            "{action: CUSTOM, provider: {name: opa}, rules: [{}]}",
+            ["spec.action"],
+        ),
+        (
+            "AuthorizationPolicy",
+            "{targetRefs: [{kind: Service, name: kv}], rules: [{}]}",
+            ["spec.targetRefs[0]"],
+        ),
+        (
+            "AuthorizationPolicy",
+            BY_ADDRESS,
+            ["spec.rules[0].from[0].source.notIpBlocks", "spec.rules[0].when[0]"],
+        ),
+        (
+            "RequestAuthentication",
+            "{jwtRules: [{issuer: a, jwks: '{}'}, {issuer: b}, {issuer: c, jwksUri: 'https://c'}]}",
+            ["spec.jwtRules[1].issuer", "spec.jwtRules[2].jwksUri"],
+        ),
+        (
+            "RequestAuthentication",
+            "{jwtRules: [{issuer: a, jwks: '{}', presence: REQUIRED}]}",
+            ["spec.jwtRules[0].presence"],
+        ),
+    ],
+)
+def test_of_policies_only_what_is_not_checked_is_named(
+    kind: str, spec: str, paths: list[str]
+) -> None:
+    text = f"""
+        apiVersion: security.istio.io/v1
+        kind: {kind}
+        metadata: {{name: a, namespace: shop}}
+        spec: {spec}
+    """
+
+    assert listed(text) == [(f"{kind} shop/a", each) for each in paths]
 
 
 def test_each_is_one_line() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from rollout.envoy.configuration import Configuration, Objects
-from rollout.rehearsal.control_plane import ControlPlane, with_virtual_service
+from rollout.rehearsal.control_plane import ControlPlane
 from rollout.rehearsal.errors import ConfigurationInvalid, NotApplied
 from rollout.rehearsal.rehearsal import Rehearsal
+from rollout.rehearsal.step_routes import with_routes
 from tests.rollout.rehearsal.http_load import request, send_times, sending, wait_for_responses
 from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import HOST, canary_step, read_routes, routes_of
@@ -31,7 +32,7 @@ def without_canary(objects: Objects) -> Objects:
     subsets = tuple(each for each in rule.spec.subsets if each.name != "canary")
     bare = rule.model_copy(update={"spec": rule.spec.model_copy(update={"subsets": subsets})})
     stable_only = read_routes(routes_of("gateway/routes"))
-    return with_virtual_service(replace(objects, destination_rules=(bare,)), stable_only)
+    return with_routes(replace(objects, destination_rules=(bare,)), stable_only)
 
 
 def configuration_of(plane: ControlPlane, objects: Objects) -> Configuration:

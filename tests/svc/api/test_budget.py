@@ -1,12 +1,16 @@
-"""The byte budget collects garbage by the bytes that were held, not only by objects."""
+"""The byte budget collects garbage and returns memory by the bytes that were held."""
 
 from __future__ import annotations
 
 import gc
+import os
 import weakref
 
 from svc.api.budget import ByteBudget
 from svc.telemetry.instruments import Counter
+from tests.support.processes import resident_bytes
+
+MIB = 1 << 20
 
 
 class Cycle:
@@ -31,3 +35,19 @@ def test_after_as_many_bytes_as_the_limit_garbage_is_collected() -> None:
         assert left() is None
     finally:
         gc.enable()
+
+
+def test_memory_that_is_freed_last_is_returned_too() -> None:
+    budget = ByteBudget(1000 * MIB, Counter("rejected", "", ("reason",)))
+    size = 64 * MIB
+    budget.hold(size)
+    # Small enough for the heap, of which the C library keeps the freed parts between used ones.
+    parts = [bytes(32 << 10) for _ in range(size // (32 << 10))]
+    budget.return_memory()
+    held = resident_bytes(os.getpid())
+
+    del parts[: len(parts) - 1]
+    budget.release(size)
+    budget.return_memory()
+
+    assert held - resident_bytes(os.getpid()) > size / 2

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from svc.api import strict_json
 from svc.api.strict_json import (
     MAX_NODES,
     check_json,
@@ -246,10 +245,6 @@ def test_nodes_are_arrays_objects_and_members(fill: bytes) -> None:
 @pytest.mark.parametrize("text", [b":", b"[", b"{", rb"\":[", rb"\\\":[", rb"\\"])
 def test_what_stands_in_strings_is_no_node(text: bytes) -> None:
     check_json(b'["' + text * MAX_NODES + b'",1]')
-
-
-def test_the_parser_has_a_limit_of_levels_to_measure_depth_with() -> None:
-    assert strict_json._SPARE > 0
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):

@@ -10,7 +10,8 @@ import pytest
 
 from svc.settings import Settings
 from tests.conftest import need_redis_6, need_redis_7
-from tests.support.clusters import ask_node
+from tests.support.answers import insist, put
+from tests.support.clusters import ask_node, wait_whole
 from tests.support.redis_servers import (
     RedisCluster,
     RedisServer,
@@ -18,6 +19,7 @@ from tests.support.redis_servers import (
     running_redis,
 )
 from tests.support.services import Service, running_service
+from tests.support.tcp_proxy import Proxy, running_proxy
 
 #: The store's timeout in tests of the result, not of its time: the machine may be busy.
 PATIENT_MS: Final = 10_000
@@ -57,6 +59,22 @@ async def served_on_either(either_redis: RedisServer) -> AsyncIterator[Service]:
         yield service
 
 
+@pytest.fixture
+async def network(redis_server: RedisServer) -> AsyncIterator[Proxy]:
+    """A proxy before ``redis_server`` that loses and delays what it is told to."""
+    async with running_proxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def served_over_network(network: Proxy) -> AsyncIterator[Service]:
+    """A service over ``network`` with a short timeout. It has a connection, and knows a script."""
+    settings = Settings(store_url=network.url, store_timeout_ms=HASTY_MS)
+    async with running_service(settings) as service:
+        await insist(lambda: put(service, "warm", b"up"))
+        yield service
+
+
 @pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     """A cluster to break. It serves its remaining slots if others are down."""
@@ -64,6 +82,16 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClust
         for server in cluster.servers:
             ask_node(server, "CONFIG", "SET", "cluster-require-full-coverage", "no")
         yield cluster
+
+
+@pytest.fixture
+def victim(own_cluster: RedisCluster) -> Iterator[RedisServer]:
+    """The first seed of ``own_cluster``, to break. A client that asks only this one fails."""
+    server = own_cluster.servers[0]
+    yield server
+    if server.process is None:
+        server.start()
+    wait_whole(own_cluster)
 
 
 @pytest.fixture

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from svc.settings import Settings
 from tests.conftest import need_redis_7
@@ -27,12 +23,11 @@ from tests.support.answers import (
 )
 from tests.support.clusters import (
     ask_node,
+    hanging,
     id_of,
-    owner_of,
+    names_on,
     port_of_owner,
-    slot_of_counter,
     slot_of_key,
-    wait_whole,
 )
 from tests.support.ports import free_port
 from tests.support.redis_servers import NODE_TIMEOUT_MS, RedisCluster, RedisServer, running_redis
@@ -40,33 +35,6 @@ from tests.support.services import Service, running_service
 from tests.support.waiting import eventually, until
 
 NAMES = [f"n{i}" for i in range(40)]
-
-
-def names_of(cluster: RedisCluster, server: RedisServer) -> tuple[list[str], list[str]]:
-    """Return the names whose entry is on the server, and those whose counter is."""
-    return (
-        [n for n in NAMES if owner_of(cluster, slot_of_key(n)) is server],
-        [n for n in NAMES if owner_of(cluster, slot_of_counter(n)) is server],
-    )
-
-
-@pytest.fixture
-def victim(own_cluster: RedisCluster) -> Iterator[RedisServer]:
-    """The first seed. A client that asks only this one fails."""
-    server = own_cluster.servers[0]
-    yield server
-    if server.process is None:
-        server.start()
-    wait_whole(own_cluster)
-
-
-@asynccontextmanager
-async def hanging(server: RedisServer) -> AsyncIterator[None]:
-    server.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.signal(signal.SIGCONT)
 
 
 async def fill(service: Service) -> None:
@@ -80,7 +48,7 @@ async def test_a_killed_primary_fails_its_own_slots_only_until_it_is_back(
     served_on_cluster: Service, own_cluster: RedisCluster, victim: RedisServer
 ) -> None:
     service = served_on_cluster
-    lost_keys, lost_counters = names_of(own_cluster, victim)
+    lost_keys, lost_counters = names_on(own_cluster, victim, NAMES)
     await fill(service)
     victim.stop()
 
@@ -119,7 +87,7 @@ async def test_a_hanging_primary_fails_its_own_slots_only(
     served_on_cluster: Service, own_cluster: RedisCluster, victim: RedisServer
 ) -> None:
     service = served_on_cluster
-    lost_keys, lost_counters = names_of(own_cluster, victim)
+    lost_keys, lost_counters = names_on(own_cluster, victim, NAMES)
     await fill(service)
 
     async with hanging(victim):
@@ -145,7 +113,7 @@ async def test_while_a_primary_hangs_the_others_answer_a_steady_load(
 ) -> None:
     """Clients that keep reading from the hanging server delay no other client."""
     service = served_on_cluster
-    lost_keys, _ = names_of(own_cluster, victim)
+    lost_keys, _ = names_on(own_cluster, victim, NAMES)
     well = [n for n in NAMES if n not in lost_keys]
     await fill(service)
     over = asyncio.Event()
@@ -168,7 +136,7 @@ async def test_while_a_primary_hangs_the_others_answer_a_steady_load(
 async def test_a_service_started_while_its_first_seed_hangs_asks_the_next_one(
     own_cluster: RedisCluster, victim: RedisServer
 ) -> None:
-    lost_keys, _ = names_of(own_cluster, victim)
+    lost_keys, _ = names_on(own_cluster, victim, NAMES)
     well = next(n for n in NAMES if n not in lost_keys)
 
     async with hanging(victim), running_service(Settings(store_url=own_cluster.url)) as service:
@@ -199,7 +167,7 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
     tmp_path: Path,
 ) -> None:
     service = served_on_cluster
-    lost_keys, _ = names_of(own_cluster, victim)
+    lost_keys, _ = names_on(own_cluster, victim, NAMES)
     await fill(service)
     options = (
         *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 
+from svc.serving.bounded_reading import DROPPED_BYTES_PER_SECOND
 from svc.settings import Settings
 from tests.support.answers import get, put
 from tests.support.compressed_bodies import MIB, bomb, chunk, compressed
@@ -174,3 +176,21 @@ async def test_a_counters_body_has_a_small_limit_of_its_own(service: Service) ->
     )
 
     assert answer.status == 413
+
+
+async def test_a_body_that_nobody_wants_is_read_slowly_and_then_the_next_request(
+    service: Service,
+) -> None:
+    size = MIB * 3 // 2
+    head = f"{HEAD}Content-Encoding: br\r\nContent-Length: {size}\r\n\r\n"
+    async with raw_connection(service.port) as wire:
+        await wire.send(head)
+        assert (await wire.answer()).status == 415
+        began = asyncio.get_running_loop().time()
+
+        wire.writer.write(bytes(size) + b"GET /v1/kv/none HTTP/1.1\r\nHost: t\r\n\r\n")
+
+        assert (await wire.answer(seconds=30)).status == 404
+        # The last piece is followed by no pause.
+        took = asyncio.get_running_loop().time() - began
+        assert took > (size - MIB // 4) / DROPPED_BYTES_PER_SECOND / 2

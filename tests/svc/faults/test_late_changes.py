@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import redis
 
-from svc.settings import Settings
 from svc.stores.link import NodeLink
 from tests.support.answers import (
     Answer,
@@ -24,10 +22,9 @@ from tests.support.answers import (
     put,
 )
 from tests.support.redis_servers import RedisServer
-from tests.support.services import Service, running_service
-from tests.support.tcp_proxy import Proxy, running_proxy
+from tests.support.services import Service
+from tests.support.tcp_proxy import Proxy
 from tests.support.waiting import eventually
-from tests.svc.faults.conftest import HASTY_MS
 
 JSON = {"Content-Type": "application/json"}
 ONCE = {**JSON, "Idempotency-Key": "once"}
@@ -51,19 +48,15 @@ CHANGES: dict[str, tuple[str, str, bytes, dict[str, str]]] = {
 
 
 @pytest.fixture
-async def network(either_redis: RedisServer) -> AsyncIterator[Proxy]:
-    async with running_proxy(either_redis.port) as proxy:
-        yield proxy
+def redis_server(either_redis: RedisServer) -> RedisServer:
+    return either_redis
 
 
 @pytest.fixture
-async def service(network: Proxy) -> AsyncIterator[Service]:
-    async with running_service(
-        Settings(store_url=network.url, store_timeout_ms=HASTY_MS)
-    ) as service:
-        await insist(lambda: put(service, "k", b"before"))
-        await insist(lambda: increment(service, "k"))
-        yield service
+async def service(served_over_network: Service) -> Service:
+    await insist(lambda: put(served_over_network, "k", b"before"))
+    await insist(lambda: increment(served_over_network, "k"))
+    return served_over_network
 
 
 async def change(service: Service, kind: str) -> Answer:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from svc.settings import Settings
 from tests.support.answers import (
     PROMPT_SECONDS,
     Answer,
@@ -17,32 +14,20 @@ from tests.support.answers import (
     counter_value,
     get,
     increment,
-    insist,
     put,
     together,
 )
 from tests.support.every_verb import MERGE
-from tests.support.redis_servers import RedisServer
-from tests.support.services import Service, running_service
-from tests.support.tcp_proxy import Proxy, running_proxy
+from tests.support.services import Service
+from tests.support.tcp_proxy import Proxy
 from tests.svc.faults.conftest import HASTY_MS
 
 ONCE = {"Idempotency-Key": "once"}
 
 
 @pytest.fixture
-async def network(redis_server: RedisServer) -> AsyncIterator[Proxy]:
-    async with running_proxy(redis_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def service(network: Proxy) -> AsyncIterator[Service]:
-    async with running_service(
-        Settings(store_url=network.url, store_timeout_ms=HASTY_MS)
-    ) as service:
-        await insist(lambda: put(service, "warm", b"up"))
-        yield service
+def service(served_over_network: Service) -> Service:
+    return served_over_network
 
 
 async def test_a_step_whose_answer_is_lost_is_unknown_and_not_repeated(

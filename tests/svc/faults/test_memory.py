@@ -24,7 +24,9 @@ ALLOWED_GROWTH = 64 * MIB
 
 @pytest.fixture
 def service(redis_server: RedisServer) -> Iterator[ServiceProcess]:
-    with service_process(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as service:
+    with service_process(
+        KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0", KV_STORE_TIMEOUT_MS="10000"
+    ) as service:
         fetch(f"{service.base}/v1/kv/warm", "PUT", b"up")
         yield service
 
@@ -105,3 +107,20 @@ async def test_many_large_entries_read_at_once_are_all_answered(
     answers = await asyncio.gather(*(read(i) for i in range(25)))
 
     assert set(answers) == {(200, MIB)}
+
+
+async def test_connections_with_large_heads_take_what_the_limits_say(
+    service: ServiceProcess,
+) -> None:
+    connections, each = 200, 74 * 1024
+    before = peak_resident_bytes(service.pid)
+    filler = "X-Filler: " + "a" * 990 + "\r\n"
+    head = "GET /v1/kv/none HTTP/1.1\r\nHost: t\r\n" + filler * 32
+    async with contextlib.AsyncExitStack() as stack:
+        for i in range(connections):
+            wire = await stack.enter_async_context(raw_connection(service.port))
+            await wire.send(head, "\r\n" if i % 2 else "")
+            if i % 2:
+                assert (await wire.answer(seconds=30)).status == 404
+
+        assert peak_resident_bytes(service.pid) - before < connections * each + 2 * MIB

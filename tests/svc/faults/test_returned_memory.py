@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from svc.serving.listener import SWEEP_SECONDS
 from tests.support.plain_http import fetch
+from tests.support.processes import resident_bytes
 from tests.support.raw_http import raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ServiceProcess, service_process
@@ -27,11 +28,6 @@ def service(redis_server: RedisServer) -> Iterator[ServiceProcess]:
     ) as service:
         fetch(f"{service.base}/v1/kv/warm", "PUT", b"up")
         yield service
-
-
-def resident_bytes(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
 
 
 async def upload(service: ServiceProcess, i: int) -> None:
@@ -80,3 +76,19 @@ async def is_holding(service: ServiceProcess, size: int) -> bool:
     metrics = (await asyncio.to_thread(fetch, f"{service.admin_base}/metrics")).body.decode()
     (line,) = [each for each in metrics.splitlines() if each.startswith("kv_buffered_bytes ")]
     return float(line.split()[1]) >= size
+
+
+async def test_idle_connections_keep_no_answers(service: ServiceProcess) -> None:
+    await upload(service, 0)
+    before = resident_bytes(service.pid)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(CLIENTS):
+            wire = await stack.enter_async_context(raw_connection(service.port))
+            await wire.send("GET /v1/kv/k0 HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert len((await wire.answer(seconds=30)).body) == MIB
+
+        await asyncio.to_thread(
+            until,
+            lambda: resident_bytes(service.pid) < before + CLIENTS * MIB / 2,
+            what="the memory to be given back",
+        )

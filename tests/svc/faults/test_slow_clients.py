@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from svc.api.context import SIGNALS
 from svc.settings import Settings
 from tests.support.answers import PROMPT_SECONDS, get, put, statuses, together
 from tests.support.raw_http import RawConnection, raw_connection
@@ -49,17 +50,35 @@ async def send_slowly(wire: RawConnection, text: str, *, every: float = 0.05) ->
     return time.monotonic() - started
 
 
-async def test_a_head_that_does_not_end_is_closed(service: Service) -> None:
-    async def is_closed(beginning: str) -> bool:
+async def test_a_head_that_does_not_end_is_408_and_closed(service: Service) -> None:
+    async def begin(beginning: str) -> None:
         async with raw_connection(service.port) as wire:
             await wire.send(beginning)
-            return await wire.closed(seconds=CLOSED_SECONDS)
+
+            answer = await wire.answer(seconds=CLOSED_SECONDS)
+
+            assert (answer.status, answer.json["code"]) == (408, "header_timeout")
+            assert answer.json["applied"] == "no"
+            assert answer.headers["Connection"] == "close"
+            assert await wire.closed()
 
     head = "GET / HTTP/1.1\r\nHost: t\r\n"
 
-    assert await together(*(is_closed(head[:size]) for size in range(len(head)))) == [True] * len(
-        head
-    )
+    await together(*(begin(head[:size]) for size in range(1, len(head))))
+    rejected = service.app[SIGNALS].metrics.rejected
+    assert rejected["header_timeout",] == len(head) - 1
+    assert rejected["malformed",] == 0
+
+
+@pytest.mark.parametrize("sent", ["", "\r\n\r\n"], ids=["nothing", "empty-lines"])
+async def test_a_client_that_begins_no_head_is_closed_without_an_answer(
+    service: Service, sent: str
+) -> None:
+    async with raw_connection(service.port) as wire:
+        await wire.send(sent)
+
+        async with asyncio.timeout(10 * CLOSED_SECONDS):
+            assert await wire.reader.read() == b""
 
 
 async def test_a_head_that_drips_is_closed_as_soon(service: Service) -> None:
