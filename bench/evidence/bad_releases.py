@@ -1,93 +1,173 @@
-"""Bad releases: how soon they are rolled back, beside Flagger's algorithm on the same requests."""
+"""Bad releases: whether they are rolled back, how soon, and what they cost until then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import replace
+from statistics import median, quantiles
 
-import numpy as np
+from bench.frame.rows import Limit, Row, at_most, percentage
 
-from bench.frame.rows import Limit, Row, percentage
-from rollout.plan.model import Plan
-
-from . import flagger, limits
-from .plans import canary_plan
-from .recorded_traffic import Behaviour, Recording, Replay
-from .rollout_simulation import Outcome, simulate_rollout
+from . import limits
+from .bad_worlds import (
+    ERRORS,
+    FAILING,
+    FLAPPING,
+    FLIPS,
+    HARMLESS,
+    IDLE,
+    LATE,
+    LOST,
+    MERIT,
+    REGRESSION,
+    REPLACED,
+    SHIFTS,
+    SLIGHT_SHIFT,
+)
+from .beside import rolled_back_by_peers
+from .confidence import bound_row
+from .peers import PEERS
+from .rollouts import Outcome
 from .scenarios import Scenario, Sizes, simulate_all
 
-RPS = 50
-STABLE = Behaviour(0.001)
-#: +100 ms for one in twenty. Half a percent exceeds the first latency edge without it.
-SLOWER = Behaviour(0.001, delayed_ratio=0.05)
-SLOW_REQUESTS = 1000
 
-
-@dataclass(frozen=True)
-class BadRelease:
-    """One recording, judged by the evidence and by Flagger's algorithm, which starts at 10 %."""
-
-    canary: Behaviour
-    starts_at_ten_percent: bool
-
-    def __call__(self, rng: np.random.Generator) -> tuple[Outcome, flagger.Verdict]:
-        recording = Recording(rng, RPS)
-        plan = self._plan()
-        replay = Replay(recording, STABLE, self.canary, plan.objective.slow_seconds)
-        ours = simulate_rollout(plan, replay, start=1 if self.starts_at_ten_percent else 0)
-        return ours, flagger.judge(recording, self.canary)
-
-    def _plan(self) -> Plan:
-        return canary_plan((0.0, 0.1, 1.0)) if self.starts_at_ten_percent else canary_plan()
-
-
-def simulate_harm(sizes: Sizes, executor: Executor) -> Iterator[Row]:
-    demanded: list[tuple[float, Limit, Limit]] = [
-        (0.05, limits.FAILED_AT_5_PERCENT, limits.FLAGGER_FAILED_AT_5_PERCENT),
-        (1.0, limits.FAILED_AT_100_PERCENT, limits.FLAGGER_FAILED_AT_100_PERCENT),
-    ]
-    scenarios = [
-        Scenario(
-            f"{ratio:.0%} errors",
-            sizes.others,
-            BadRelease(Behaviour(ratio), starts_at_ten_percent=True),
+def simulate_lost(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    for scenario, outcomes, beside in _beside_peers(executor, sizes, sizes.chosen(LOST)):
+        allowed = (
+            limits.SILENCE_SCRAPES * scenario.shape.scraping.interval_seconds
+            + limits.SILENCE_SECONDS
         )
-        for ratio, _, _ in demanded
-    ]
-    found = simulate_all(executor, (sizes.seed, 4), scenarios)
-    for (ratio, ours, theirs), pairs in zip(demanded, found, strict=True):
-        title = f"{ratio:.0%} errors at weight 10: failed requests, median"
-        rolled_back = sum(outcome.rolled_back for outcome, _ in pairs)
-        seconds = median(outcome.seconds for outcome, _ in pairs)
-        note = f"{rolled_back} of {len(pairs)} rolled back, after {seconds:.0f} s"
-        failures = median(outcome.failures for outcome, _ in pairs)
-        yield Row(title, failures, "requests", ours, note)
-        note = f"after {median(verdict.seconds for _, verdict in pairs):.0f} s"
-        failures = median(verdict.failures for _, verdict in pairs)
-        yield Row(f"{title}, Flagger's", failures, "requests", theirs, note)
+        if not scenario.title.endswith(("holdback", "no holdback")):
+            allowed = limits.SILENCE_AT_ONE_PERCENT
+        # A release that is promoted before it falls silent does no harm in its rollout.
+        lost = [each for each in outcomes if each.harm_seconds is not None]
+        if not lost and not sizes.is_full:
+            continue
+        # Where none fell silent, nothing is shown.
+        slowest = max((_seconds_until_out(each) for each in lost), default=float("inf"))
+        row = Row(f"{scenario.title}: out, latest", slowest, "s", at_most(allowed))
+        yield replace(row, note=_cost(lost) + beside)
+
+
+def simulate_failing(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    for scenario, outcomes in _simulated(executor, sizes, sizes.chosen(FAILING)):
+        interval = scenario.shape.scraping.interval_seconds
+        slowest = max(_seconds_until_out(each) for each in outcomes) / interval
+        title = f"{scenario.title}: out, latest"
+        yield Row(title, slowest, "scrapes", limits.SCRAPES_UNTIL_OUT, _cost(outcomes))
+
+
+def simulate_replaced(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    (_, kept), (scenario, replaced) = _simulated(executor, sizes, REPLACED)
+    times = [median(map(_seconds_until_out, outcomes)) for outcomes in (replaced, kept)]
+    note = f"{times[0]:.0f} s, and {times[1]:.0f} s without; {_cost(replaced)}"
+    title = f"{scenario.title}: time until out"
+    yield Row(title, times[0] / times[1], "times", limits.REPLACED_PROXIES, note)
+
+
+def simulate_errors(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    demanded = (limits.FAILED_AT_5_PERCENT, limits.FAILED_AT_100_PERCENT) * 2
+    found = _beside_peers(executor, sizes, ERRORS)
+    for (scenario, outcomes, beside), limit in zip(found, demanded, strict=True):
+        failures = median(each.failures for each in outcomes)
+        title = f"{scenario.title}: failed requests, median"
+        gross = at_most(2 * limit.bound)
+        yield Row(title, failures, "requests", sizes.limit(limit, gross), _cost(outcomes) + beside)
 
 
 def simulate_regression(sizes: Sizes, executor: Executor) -> Iterator[Row]:
-    release = BadRelease(Behaviour(0.008), starts_at_ten_percent=False)
-    scenario = Scenario("0.8 % errors beside 0.1 %", sizes.others, release)
-    (pairs,) = simulate_all(executor, (sizes.seed, 5), [scenario])
-    requests = [outcome.requests for outcome, _ in pairs if outcome.rolled_back]
-    title = f"{scenario.title}: rolled back"
-    yield percentage(title, len(requests), len(pairs), limits.REGRESSIONS_CAUGHT)
-    middle = median(requests) if requests else float("inf")
-    title = f"{scenario.title}: requests of the canary, median"
-    yield Row(title, middle, "requests", limits.REGRESSION_REQUESTS)
-    promoted = sum(verdict.promoted for _, verdict in pairs)
-    title = f"{scenario.title}: promoted by Flagger"
-    yield percentage(title, promoted, len(pairs), limits.FLAGGER_PROMOTES)
+    yield from _caught(executor, sizes, [REGRESSION], limits.REGRESSIONS_CAUGHT)
 
 
 def simulate_slow(sizes: Sizes, executor: Executor) -> Iterator[Row]:
-    release = BadRelease(SLOWER, starts_at_ten_percent=False)
-    scenario = Scenario("+100 ms on 5 %", sizes.others, release)
-    (pairs,) = simulate_all(executor, (sizes.seed, 6), [scenario])
-    caught = sum(outcome.rolled_back and outcome.requests <= SLOW_REQUESTS for outcome, _ in pairs)
-    title = f"{scenario.title}: rolled back within {SLOW_REQUESTS:,} requests"
-    yield percentage(title, caught, len(pairs), limits.SLOW_CAUGHT)
+    yield from _caught(executor, sizes, SHIFTS, limits.SLOW_CAUGHT)
+    if sizes.is_full:
+        yield from _caught(executor, sizes, [SLIGHT_SHIFT], None)
+
+
+def simulate_flips(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    yield from _caught(executor, sizes, FLIPS, limits.SLOW_CAUGHT)
+
+
+def simulate_late(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    # Hours of a rollout take seconds each.
+    late = LATE if sizes.is_full else LATE[:1]
+    for scenario, outcomes, beside in _beside_peers(executor, sizes, late):
+        seconds = median(map(_seconds_until_out, outcomes))
+        title = f"{scenario.title}: out, median"
+        yield Row(title, seconds, "s", limits.LATE_SECONDS, _cost(outcomes) + beside)
+
+
+def simulate_flapping(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    found = _beside_peers(executor, sizes, FLAPPING)
+    # With steps of a minute most rollouts have ended before it fails for the first time.
+    for (scenario, outcomes, beside), limit in zip(
+        found, (limits.FLAPPING_PROMOTED, None), strict=True
+    ):
+        promoted = sum(each.promoted for each in outcomes)
+        row = percentage(f"{scenario.title}: promoted", promoted, len(outcomes), limit)
+        yield replace(row, note=f"{row.note}; {_cost(outcomes)}{beside}")
+
+
+def simulate_promotion(sizes: Sizes, executor: Executor) -> Iterator[Row]:
+    for scenario, outcomes in _simulated(executor, sizes, HARMLESS):
+        promoted = [each.seconds for each in outcomes if each.promoted]
+        title = f"{scenario.title}: promoted"
+        limit = sizes.limit(limits.CLEAN_PROMOTED, limits.MOST)
+        yield percentage(title, len(promoted), len(outcomes), limit)
+        times = median(promoted or [float("inf")]) / limits.TODAY_SECONDS
+        title = f"{scenario.title}: time until promoted, in today's times"
+        yield Row(title, times, "times", limits.TIMES_TODAY)
+    (_, bad), (scenario, idle) = _simulated(executor, sizes, [MERIT, IDLE])
+    wrong = sum(each.promoted for each in bad)
+    if sizes.is_full:
+        bound = limits.FALSE_PROMOTIONS_BOUND
+        yield bound_row(f"{MERIT.title}: promoted", wrong, len(bad), bound)
+    inconclusive = sum(each.inconclusive for each in idle)
+    title = f"{scenario.title}: inconclusive"
+    yield percentage(title, inconclusive, len(idle), limits.ALL)
+
+
+def _simulated(
+    executor: Executor, sizes: Sizes, scenarios: Sequence[Scenario]
+) -> Iterator[tuple[Scenario, list[Outcome]]]:
+    return zip(scenarios, simulate_all(executor, sizes, scenarios), strict=True)
+
+
+def _beside_peers(
+    executor: Executor, sizes: Sizes, scenarios: Sequence[Scenario]
+) -> Iterator[tuple[Scenario, list[Outcome], str]]:
+    """Return also what the peers did in the same worlds."""
+    found = simulate_all(executor, sizes, scenarios)
+    peers = rolled_back_by_peers(executor, sizes, [(each, tuple(PEERS)) for each in scenarios])
+    return zip(scenarios, found, peers, strict=True)
+
+
+def _caught(
+    executor: Executor, sizes: Sizes, scenarios: Sequence[Scenario], demanded: Limit | None
+) -> Iterator[Row]:
+    for scenario, outcomes, beside in _beside_peers(executor, sizes, scenarios):
+        caught = sum(each.rolled_back for each in outcomes)
+        limit = demanded and sizes.limit(demanded, limits.MOST)
+        row = percentage(f"{scenario.title}: rolled back", caught, len(outcomes), limit)
+        yield replace(row, note=f"{row.note}; {_cost(outcomes)}{beside}")
+
+
+def _seconds_until_out(outcome: Outcome) -> float:
+    """Return the time from the first harm until the canary had no requests, infinity if it kept."""
+    if outcome.promoted or outcome.harm_seconds is None:
+        return float("inf")
+    return outcome.harm_seconds
+
+
+def _cost(outcomes: Sequence[Outcome]) -> str:
+    """Return how many were caught, how soon, and how many requests failed until then."""
+    out = [each for each in outcomes if not each.promoted and each.harm_seconds is not None]
+    text = f"{len(out)} of {len(outcomes)} out"
+    if len(out) > 1:
+        seconds = [each.harm_seconds or 0.0 for each in out]
+        late = quantiles(seconds, n=20, method="inclusive")[-1]
+        text += f", after {median(seconds):.0f} s, 95 % by {late:.0f} s"
+        text += f", {median(each.failures for each in out):,.0f} failed"
+    return text

@@ -7,7 +7,7 @@ import math
 from bench.frame.rows import Limit, Row
 
 
-def bound_row(title: str, part: int, whole: int, limit: Limit) -> Row:
+def bound_row(title: str, part: int, whole: int, limit: Limit | None) -> Row:
     """Return a row with the largest percentage that is plausible with 95 % confidence."""
     percent = upper_bound(part, whole) * 100
     return Row(f"{title}, 95 % bound", percent, "%", limit, f"{part:,} of {whole:,}")

@@ -1,120 +1,102 @@
-"""A/A rollouts: the canary is as good as stable. How often is it rolled back?"""
+"""Good releases: how often each kind of world makes them look bad."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from bench.frame.rows import Row, percentage
-from rollout.evidence.objective import Objective
-from rollout.runner.decisions import Reason
 
 from . import limits
-from .confidence import bound_row
-from .drawn_traffic import DrawnTraffic, Release, drifting_share, swinging_errors
-from .plans import canary_plan
-from .rollout_simulation import Outcome, full_share_only, simulate_rollout
+from .beside import rolled_back_by_peers
+from .confidence import bound_row, upper_bound
+from .peers import PEERS
+from .rollouts import Outcome
 from .scenarios import Scenario, Sizes, simulate_all
-
-#: The largest factor by which error ratios swing.
-SWING = 2.0
-RATIOS = (0.001, 0.005, 0.01, 0.05)
-RATES = (2, 10, 50)
-
-#: From the first step with a canary to the end of the last one with both, by default.
-COMPARED_SECONDS = (60.0, 350.0)
-OUTAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class GoodRelease:
-    """Equal releases with heavy tails. Error ratios swing, and the share drifts to three times."""
+class GoodReleases:
+    """The rows of one part: each world with a baseline, and without."""
 
-    error_ratio: float
-    rps: float
-    deadline_seconds: float
-    swing: float = SWING
+    scenarios: Sequence[Scenario]
 
-    def __call__(self, rng: np.random.Generator) -> Outcome:
-        release = Release(self.error_ratio)
-        traffic = DrawnTraffic(
-            rng=rng,
-            rps=self.rps,
-            stable=release,
-            canary=release,
-            error_factor=swinging_errors(rng, self.swing),
-            share_factor=drifting_share(rng),
+    def __call__(self, sizes: Sizes, executor: Executor) -> Iterator[Row]:
+        both = sizes.chosen(
+            [
+                variant
+                for scenario in self.scenarios
+                for variant in (scenario, with_baseline(scenario))
+            ]
         )
-        plan = canary_plan(deadline_seconds=self.deadline_seconds)
-        # With the desired share, the rollout would hold at once because of the mismatch.
-        return simulate_rollout(plan, traffic, usable_share=full_share_only)
-
-
-def shared_outage(rng: np.random.Generator) -> Outcome:
-    """Let all requests of both releases fail for ten seconds, while both receive requests."""
-    since = rng.uniform(COMPARED_SECONDS[0], COMPARED_SECONDS[1] - OUTAGE_SECONDS)
-    release = Release(0.001)
-    traffic = DrawnTraffic(
-        rng=rng, rps=50, stable=release, canary=release, outage=(since, since + OUTAGE_SECONDS)
-    )
-    return simulate_rollout(canary_plan(), traffic)
-
-
-def simulate_innocent(sizes: Sizes, executor: Executor) -> Iterator[Row]:
-    scenarios = [
-        Scenario(
-            f"{ratio:.1%} errors, {rps} rps",
-            sizes.good_releases,
-            GoodRelease(ratio, rps, sizes.good_release_seconds, _swing(ratio)),
+        found = simulate_all(executor, sizes, both)
+        if not sizes.is_full:
+            yield from _short_form(both, found)
+            return
+        # Of the peers, only Kayenta knows a baseline.
+        peers = rolled_back_by_peers(
+            executor,
+            sizes,
+            [(each, ("Kayenta",) if each.shape.has_baseline else tuple(PEERS)) for each in both],
         )
-        for ratio in RATIOS
-        for rps in RATES
-    ]
-    found = simulate_all(executor, (sizes.seed, 1), scenarios)
-    rolled_back = [sum(outcome.rolled_back for outcome in outcomes) for outcomes in found]
-    if sizes.limits_each_scenario:
-        for scenario, wrong in zip(scenarios, rolled_back, strict=True):
-            title = f"{scenario.title}: rolled back"
-            yield percentage(title, wrong, scenario.rollouts, limits.FALSE_ROLLBACKS)
-            yield bound_row(title, wrong, scenario.rollouts, limits.FALSE_ROLLBACKS_BOUND)
-    title = "all scenarios: rolled back"
-    total = sizes.good_releases * len(scenarios)
-    yield percentage(title, sum(rolled_back), total, limits.FALSE_ROLLBACKS)
-    yield bound_row(title, sum(rolled_back), total, limits.FALSE_ROLLBACKS_BOUND)
-    yield from _simulate_missed_objective(sizes, executor)
+        for scenario, outcomes, beside in zip(both, found, peers, strict=True):
+            yield from _rows(scenario, outcomes, beside)
 
 
-def simulate_outage(sizes: Sizes, executor: Executor) -> Iterator[Row]:
-    scenario = Scenario("outage of both for 10 s", sizes.outages, shared_outage)
-    (outcomes,) = simulate_all(executor, (sizes.seed, 8), [scenario])
-    rolled_back = sum(outcome.rolled_back for outcome in outcomes)
-    yield percentage(f"{scenario.title}: rolled back", rolled_back, len(outcomes), limits.NONE)
-
-
-def _swing(error_ratio: float) -> float:
-    """Return how far a ratio may swing: one below the objective never exceeds it.
-
-    A ratio above the objective is never proven, so its canary is never without stable beside it.
-    """
-    objective = Objective().error_ratio
-    return min(SWING, objective / error_ratio) if error_ratio <= objective else SWING
-
-
-def _simulate_missed_objective(sizes: Sizes, executor: Executor) -> Iterator[Row]:
-    """Simulate releases that are proven in good times, and miss the objective when alone.
-
-    Without stable beside it there is nothing to compare with, so the breach is all that is known.
-    """
-    ratio = Objective().error_ratio
-    release = GoodRelease(ratio, 50, sizes.good_release_seconds)
-    (outcomes,) = simulate_all(
-        executor, (sizes.seed, 10), [Scenario("missed objective", sizes.others, release)]
+def with_baseline(scenario: Scenario) -> Scenario:
+    return replace(
+        scenario,
+        title=f"{scenario.title}, baseline",
+        shape=replace(scenario.shape, has_baseline=True),
     )
-    harm = sum(outcome.reason is Reason.HARM for outcome in outcomes)
-    breach = sum(outcome.reason is Reason.BREACH for outcome in outcomes)
-    title = "errors swing to twice the objective: rolled back for"
-    yield bound_row(f"{title} harm", harm, sizes.others, limits.FALSE_ROLLBACKS_BOUND)
-    yield percentage(f"{title} a breach, alone", breach, sizes.others, None)
+
+
+def _rows(scenario: Scenario, outcomes: Sequence[Outcome], beside: str) -> Iterator[Row]:
+    title, total = scenario.title, len(outcomes)
+    wrong = sum(outcome.rolled_back for outcome in outcomes)
+    is_covered = title not in limits.NOT_COVERED
+    row = percentage(
+        f"{title}: rolled back", wrong, total, limits.FALSE_ROLLBACKS if is_covered else None
+    )
+    yield replace(row, note=row.note + _reasons(outcomes) + beside)
+    bound = limits.FALSE_ROLLBACKS_BOUND
+    # With a few rollouts no result keeps the limit of the bound.
+    if upper_bound(0, total) * 100 <= bound.bound:
+        yield bound_row(f"{title}: rolled back", wrong, total, bound if is_covered else None)
+    inconclusive = sum(outcome.inconclusive for outcome in outcomes)
+    limit = None if _may_be_inconclusive(scenario) else limits.INCONCLUSIVE
+    yield percentage(f"{title}: inconclusive", inconclusive, total, limit)
+
+
+def _short_form(scenarios: Sequence[Scenario], found: Sequence[Sequence[Outcome]]) -> Iterator[Row]:
+    """Return rows for all worlds together, with a baseline and without."""
+    for has_baseline, title in ((False, "all"), (True, "all, baseline")):
+        covered = [
+            (scenario, outcomes)
+            for scenario, outcomes in zip(scenarios, found, strict=True)
+            if scenario.shape.has_baseline == has_baseline
+            and scenario.title not in limits.NOT_COVERED
+        ]
+        outcomes = [outcome for _, each in covered for outcome in each]
+        wrong = sum(outcome.rolled_back for outcome in outcomes)
+        row = percentage(f"{title}: rolled back", wrong, len(outcomes), limits.GROSS_ROLLBACKS)
+        yield replace(row, note=row.note + _reasons(outcomes))
+        conclusive = [
+            outcome
+            for scenario, each in covered
+            if not _may_be_inconclusive(scenario)
+            for outcome in each
+        ]
+        inconclusive = sum(outcome.inconclusive for outcome in conclusive)
+        limit = limits.GROSS_INCONCLUSIVE
+        yield percentage(f"{title}: inconclusive", inconclusive, len(conclusive), limit)
+
+
+def _reasons(outcomes: Sequence[Outcome]) -> str:
+    reasons = ", ".join(sorted({outcome.reason for outcome in outcomes if outcome.rolled_back}))
+    return f" ({reasons})" if reasons else ""
+
+
+def _may_be_inconclusive(scenario: Scenario) -> bool:
+    return scenario.title.removesuffix(", baseline") in limits.MAY_BE_INCONCLUSIVE

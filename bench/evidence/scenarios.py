@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import numpy as np
 
 from bench.frame.program import Run, say
-from bench.frame.rows import Row
+from bench.frame.rows import Limit, Row
+from rollout.plan.model import Plan
 
-Found = TypeVar("Found")
+from .latencies import Latency
+from .peers import PEERS
+from .peers.readings import BUCKETS
+from .plans import HELD_BACK, canary_plan, with_baseline
+from .rollouts import Outcome, run_rollout
+from .world import Effect, Shape, World
+
+#: The plan, the shape and the service times of a world, unless its row says otherwise.
+DEFAULT_PLAN: Final = canary_plan(HELD_BACK)
+DEFAULT_SHAPE: Final = Shape()
+DEFAULT_LATENCY: Final = Latency()
 #: At most this many rollouts in one task.
-CHUNK: Final = 50
+CHUNK: Final = 10
 PROGRESS_SECONDS: Final = 5.0
 
 
@@ -25,26 +37,51 @@ class Sizes:
     """How much is simulated. The defaults are the full measurement."""
 
     seed: int = 20220815
-    #: Rollouts of each scenario of good releases, and the longest of them.
-    good_releases: int = 2_000
-    good_release_seconds: float = 3600.0
-    #: Whether the limits hold for each scenario, or only for all of them together.
-    limits_each_scenario: bool = True
-    #: Rollouts of every other scenario.
-    others: int = 600
-    outages: int = 200
+    #: Rollouts of each world.
+    rollouts: int = 400
+    #: Rollouts of each world by each of the peers.
+    peers: int = 100
+    #: Whether each world must keep the limits of a full measurement, or only gross ones.
+    is_full: bool = True
+
+    #: Only worlds with this text in their title, of good, lost and failing releases.
+    world: str = ""
+
+    def chosen(self, scenarios: Sequence[Scenario]) -> list[Scenario]:
+        return [each for each in scenarios if self.world in each.title]
+
+    def limit(self, full: Limit, gross: Limit) -> Limit:
+        return full if self.is_full else gross
 
 
 @dataclass(frozen=True)
-class Scenario(Generic[Found]):
-    """Some rollouts of one kind. ``simulate`` draws one and returns what is found.
+class Scenario:
+    """A kind of world, a plan, and who judges: our controller, or one of the peers.
 
-    ``simulate`` is sent to other processes: a function of a module, or a dataclass with __call__.
+    ``effects`` come after the service times. ``part`` is that of all rollouts which are simulated.
+    It is sent to other processes.
     """
 
     title: str
-    rollouts: int
-    simulate: Callable[[np.random.Generator], Found]
+    effects: tuple[Callable[[World], Effect], ...] = ()
+    shape: Shape = DEFAULT_SHAPE
+    plan: Plan = DEFAULT_PLAN
+    latency: Latency = DEFAULT_LATENCY
+    part: float = 1.0
+    peer: str = ""
+
+    def world(self, rng: np.random.Generator) -> World:
+        edges = BUCKETS if self.peer else self.plan.objective.slow_seconds
+        return World(rng, self.shape, (self.latency, *self.effects), edges)
+
+    def __call__(self, rng: np.random.Generator) -> Outcome:
+        if self.peer:
+            return PEERS[self.peer](self.world(rng), self.plan)
+        plan = with_baseline(self.plan) if self.shape.has_baseline else self.plan
+        return run_rollout(plan, self.world(rng))
+
+    def judged_by(self, peer: str) -> Scenario:
+        return replace(self, peer=peer)
 
 
 def in_pool(simulate: Callable[[Sizes, Executor], Iterator[Row]], run: Run[Sizes]) -> Iterator[Row]:
@@ -63,16 +100,18 @@ def in_pool(simulate: Callable[[Sizes, Executor], Iterator[Row]], run: Run[Sizes
 
 
 def simulate_all(
-    executor: Executor, seed: Sequence[int], scenarios: Sequence[Scenario[Found]]
-) -> list[list[Found]]:
-    """Return what was found in each scenario, in the order of its rollouts."""
+    executor: Executor, sizes: Sizes, scenarios: Sequence[Scenario]
+) -> list[list[Outcome]]:
+    """Return the outcomes of each scenario, in the order of its rollouts."""
     tasks = {}
     for number, scenario in enumerate(scenarios):
-        for first in range(0, scenario.rollouts, CHUNK):
-            count = min(CHUNK, scenario.rollouts - first)
-            entropy = (*seed, number, first)
-            tasks[executor.submit(_run, scenario.simulate, entropy, count)] = number, first
-    found: list[dict[int, list[Found]]] = [{} for _ in scenarios]
+        rollouts = round((sizes.peers if scenario.peer else sizes.rollouts) * scenario.part)
+        for first in range(0, max(1, rollouts), CHUNK):
+            count = max(1, min(CHUNK, rollouts - first))
+            # By its title, so that a scenario draws the same with and without the others.
+            entropy = (sizes.seed, zlib.crc32(scenario.title.encode()), first)
+            tasks[executor.submit(_run, scenario, entropy, count)] = number, first
+    found: list[dict[int, list[Outcome]]] = [{} for _ in scenarios]
     reported = time.monotonic()
     for done, task in enumerate(as_completed(tasks), start=1):
         number, first = tasks[task]
@@ -83,8 +122,6 @@ def simulate_all(
     return [[one for first in sorted(each) for one in each[first]] for each in found]
 
 
-def _run(
-    simulate: Callable[[np.random.Generator], Found], entropy: Sequence[int], count: int
-) -> list[Found]:
+def _run(scenario: Scenario, entropy: Sequence[int], count: int) -> list[Outcome]:
     seeds = np.random.SeedSequence(entropy).spawn(count)
-    return [simulate(np.random.default_rng(seed)) for seed in seeds]
+    return [scenario(np.random.default_rng(seed)) for seed in seeds]

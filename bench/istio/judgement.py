@@ -21,7 +21,6 @@ NOT_MODELLED: Final = (
     ("WasmPlugin", "", _FILTERS),
     ("AuthorizationPolicy", "", _FILTERS),
     ("RequestAuthentication", "", _FILTERS),
-    ("VirtualService", "@request.auth.claims", re.compile(r"/dynamic_metadata")),
     ("Gateway", "AUTO_PASSTHROUGH", re.compile(r"/ports/|/clusters/outbound_\.")),
     ("ServiceEntry", "DYNAMIC_DNS", re.compile(r"/clusters/")),
     ("Sidecar", "HTTP_PROXY", re.compile(r"^/sidecars/[^/]+/(routes|tcp)")),

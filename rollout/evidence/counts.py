@@ -76,16 +76,30 @@ class CounterSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The increase of all counters between two snapshots; times in Unix seconds."""
+    """The increase of all counters between two samples; times in Unix seconds.
+
+    ``baseline`` and ``neither`` are None if nothing was counted for them. ``around`` is None if
+    both releases were counted over the same time. Otherwise it has as many requests as the old
+    release in this window, with the failed and slow ones that it may have had during the time of
+    the canary's samples, which begins sooner or ends later.
+    """
 
     since: float
     until: float
     stable: Counts
     canary: Counts
+    baseline: Counts | None = None
+    neither: Counts | None = None
+    around: Counts | None = None
+
+    @property
+    def old(self) -> Counts:
+        """Return the counts of the old release: of stable, and of the baseline."""
+        return self.stable if self.baseline is None else self.stable + self.baseline
 
     @property
     def requests(self) -> int:
-        return self.stable.requests + self.canary.requests
+        return self.old.requests + self.canary.requests
 
 
 def check_window(window: Window, share: float | None, edges: int) -> None:
@@ -97,8 +111,10 @@ def check_window(window: Window, share: float | None, edges: int) -> None:
         raise ValueError("until: must not be before since")
     if share is not None and not 0 <= share <= 1:
         raise ValueError("share: must lie between 0 and 1")
-    check_counts("stable", window.stable, edges)
-    check_counts("canary", window.canary, edges)
+    for arm in ("stable", "canary", "baseline", "neither", "around"):
+        counts: Counts | None = getattr(window, arm)
+        if counts is not None:
+            check_counts(arm, counts, edges)
 
 
 def check_counts(arm: str, counts: Counts, edges: int) -> None:

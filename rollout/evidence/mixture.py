@@ -85,7 +85,7 @@ class Mixture:
         """Upper bound of ``log``, computed without exponentials."""
         return max(self._logs) + math.log(len(self._logs))
 
-    def add(self, hits: int, trials: int, probability: float) -> None:
+    def add(self, hits: float, trials: int, probability: float) -> None:
         """Add later trials. ``probability`` (c) must not depend on their hits."""
         if trials:
             self._logs = [
@@ -95,6 +95,12 @@ class Mixture:
                 )
             ]
             self._log = None
+
+    def limit(self, log: float) -> None:
+        """Lower the e-value so that its logarithm is at most ``log``."""
+        if (excess := self.log - log) > 0:
+            self._logs = [each - excess for each in self._logs]
+            self._log = log
 
 
 def e_value(log: float) -> float:

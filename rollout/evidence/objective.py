@@ -18,7 +18,7 @@ class Objective:
     """
 
     error_ratio: float = 0.01
-    slow_seconds: tuple[float, ...] = (0.025, 0.1, 0.5)
+    slow_seconds: tuple[float, ...] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
     false_rollback: float = 0.01
     false_promotion: float = 0.05
 

@@ -1,125 +1,267 @@
-"""The increase of counters between two snapshots, which is one window of observations."""
+"""Windows of observations, from snapshots of counters that were sampled at different times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from .counts import Arm, CounterSnapshot, Counts, Series, Window
+from .increases import Increase, Sample, SampleLog
 
-#: How long, in seconds, all instances wait for a missing one: two scrapes at an interval of 15 s.
-#: After that, the missing instance counts as gone.
-GONE_SECONDS: Final = 30.0
+#: A series without a new sample for so many of the usual times between two is gone.
+_GONE_INTERVALS: Final = 2.5
+#: A window of pods waits for one of them no longer than this; what it counts comes later.
+_WAIT_INTERVALS: Final = 1.6
+#: The time between two samples, in seconds, of which no series is expected to have less.
+_LEAST_INTERVAL: Final = 5.0
+#: The time that is assumed before two samples of a series have been seen.
+_UNKNOWN_INTERVAL: Final = 15.0
+#: Hits of the old release just before or after a window are no outage up to these.
+_USUAL_TIMES: Final = 3.0
+_USUAL_HITS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class PreviousSnapshot(CounterSnapshot):
-    """The snapshot to compare the next one with.
+@dataclass(slots=True)
+class _Part:
+    """Counts by arm, between two times; the times are infinite before the first increase."""
 
-    ``last_seen`` holds, for each series, the Unix time of the last snapshot that contained it.
+    since: float
+    until: float
+    counts: dict[Arm, Counts]
+
+    def add(self, increase: Increase) -> None:
+        self.since = min(self.since, increase.since)
+        self.until = max(self.until, increase.until)
+        arm = increase.series.arm
+        counts = increase.counts
+        self.counts[arm] = self.counts[arm] + counts if arm in self.counts else counts
+
+    def old(self, edges: int) -> Counts:
+        nothing = Counts(0, 0, (0,) * edges)
+        return self.counts.get(Arm.STABLE, nothing) + self.counts.get(Arm.BASELINE, nothing)
+
+    def window(self, edges: int) -> Window:
+        nothing = Counts(0, 0, (0,) * edges)
+        return Window(
+            self.since,
+            self.until,
+            self.counts.get(Arm.STABLE, nothing),
+            self.counts.get(Arm.CANARY, nothing),
+            self.counts.get(Arm.BASELINE),
+            self.counts.get(Arm.NEITHER),
+        )
+
+
+class WindowBuilder:
+    """Turns snapshots into windows, in which both releases are counted over the same time.
+
+    A proxy counts the requests of all releases and is sampled at once: each proxy has windows of
+    its own, between two of its own samples. So a proxy that comes, goes or is sampled late costs
+    only its own evidence.
+
+    A pod counts its own requests, and pods are sampled at different times. A window ends when every
+    pod that is there has been sampled since the last one ended. It then holds the increase of each
+    pod between its own samples, and each request once. The ends of the pods differ by as much as
+    the time between two samples. So what the old release had just before and just after is added to
+    ``Window.around`` if it looks like an outage, and a window is returned after the next one ends.
     """
 
-    last_seen: Mapping[Series, float] = field(default_factory=dict)
+    def __init__(self, edges: int) -> None:
+        """``edges`` is the number of latency thresholds."""
+        self._edges = edges
+        self._log = SampleLog()
+        #: For pods: the open window, the series sampled in it, and the windows that have ended.
+        self._open = _new_part()
+        self._advanced: set[Series] = set()
+        self._ended: list[_Part] = []
+        #: What was counted since the last snapshot, by arm; not yet over the same time.
+        self.latest: dict[Arm, Counts] = {}
+
+    @property
+    def interval(self) -> float:
+        """Return the time between two samples of a series, in seconds, as far as it is known."""
+        return max(_LEAST_INTERVAL, self._log.interval or _UNKNOWN_INTERVAL)
+
+    @property
+    def at(self) -> float | None:
+        """Return the time of the last snapshot."""
+        return self._log.at
+
+    def add(self, snapshot: CounterSnapshot) -> tuple[Window, ...]:
+        """Return the windows that a snapshot completes, which may be none.
+
+        Raise ValueError, which names the series, for another number of latency thresholds.
+        """
+        for series, counts in snapshot.counts.items():
+            if len(counts.slow) != self._edges:
+                raise ValueError(
+                    f"{series.arm} {series.instance}: must have {self._edges} latency thresholds"
+                )
+        increases = list(self._log.add(snapshot))
+        latest = _new_part()
+        for each in increases:
+            latest.add(each)
+        self.latest = latest.counts
+        self._forget_gone()
+        if snapshot.paired:
+            return self._of_proxies(increases)
+        return self._of_pods(increases)
+
+    def _of_proxies(self, increases: Iterable[Increase]) -> tuple[Window, ...]:
+        parts: dict[str, _Part] = {}
+        for each in increases:
+            parts.setdefault(each.series.instance, _new_part()).add(each)
+        return tuple(part.window(self._edges) for part in parts.values())
+
+    def _of_pods(self, increases: Iterable[Increase]) -> tuple[Window, ...]:
+        for each in increases:
+            self._open.add(each)
+            self._advanced.add(each.series)
+        if not self._open.counts or self._is_awaited():
+            return ()
+        self._ended.append(self._open)
+        self._open, self._advanced = _new_part(), set()
+        if len(self._ended) < 2:
+            return ()
+        *before, part, after = self._ended[-3:]
+        self._ended = self._ended[-2:]
+        old = part.old(self._edges)
+        beside = [each.old(self._edges) for each in (*before, after)]
+        return (replace(part.window(self._edges), around=_around(old, beside)),)
+
+    def _is_awaited(self) -> bool:
+        """Return True if a series that was sampled not long ago has no new sample yet."""
+        newest = self._newest()
+        return any(
+            newest - sample.seen_at <= _WAIT_INTERVALS * self._interval_of(series)
+            for series, sample in self._log.samples.items()
+            if series not in self._advanced
+        )
+
+    def is_awaited(self, arm: Arm) -> bool:
+        """Return True if a pod of a release has no sample as new as the last snapshot, but will."""
+        newest = self._newest()
+        return any(
+            newest > sample.seen_at
+            and newest - sample.seen_at <= _WAIT_INTERVALS * self._interval_of(series)
+            for series, sample in self._log.samples.items()
+            if series.arm is arm
+        )
+
+    def _newest(self) -> float:
+        return max((each.seen_at for each in self._log.samples.values()), default=0.0)
+
+    def _interval_of(self, series: Series) -> float:
+        known = self._log.intervals.get(series.instance)
+        return self.interval if known is None else max(known, _LEAST_INTERVAL)
+
+    def _forget_gone(self) -> None:
+        newest = self._newest()
+        # If no series at all is sampled, none is gone: then the source itself sees nothing.
+        for series, sample in list(self._log.samples.items()):
+            if newest - sample.seen_at > _GONE_INTERVALS * self._interval_of(series):
+                self._log.forget(series)
+                self._advanced.discard(series)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the complete state for JSON."""
+        return {
+            "at": self._log.at,
+            "samples": [
+                [
+                    series.arm.value,
+                    series.instance,
+                    sample.at,
+                    sample.started,
+                    sample.seen_at,
+                    _dump_counts(sample.counts),
+                ]
+                for series, sample in self._log.samples.items()
+            ],
+            "intervals": self._log.intervals,
+            "open": _dump_part(self._open),
+            "advanced": [[series.arm.value, series.instance] for series in self._advanced],
+            "ended": [_dump_part(part) for part in self._ended],
+        }
+
+    @classmethod
+    def load(cls, edges: int, dumped: Mapping[str, Any]) -> WindowBuilder:
+        """Restore what ``dump`` returned; raise KeyError, TypeError or ValueError."""
+        builder = cls(edges)
+        builder._log.at = dumped["at"]
+        for arm, instance, at, started, seen_at, counts in dumped["samples"]:
+            sample = Sample(at, _load_counts(counts), started, seen_at)
+            builder._log.samples[Series(Arm(arm), instance)] = sample
+        builder._log.intervals = {str(name): float(of) for name, of in dumped["intervals"].items()}
+        builder._open = _load_part(dumped["open"])
+        builder._advanced = {Series(Arm(arm), instance) for arm, instance in dumped["advanced"]}
+        builder._ended = [_load_part(part) for part in dumped["ended"]]
+        return builder
 
 
-def increase(
-    older: CounterSnapshot,
-    newer: CounterSnapshot,
-    *,
-    edges: int,
-    gone_seconds: float = GONE_SECONDS,
-) -> tuple[Window, PreviousSnapshot]:
-    """Return the increase since ``older``, and the snapshot to compare the next one with.
-
-    ``older`` is what the previous call returned, or the first snapshot. ``edges`` is the number of
-    latency thresholds. Like Prometheus' ``increase()``, this handles counter resets; unlike it,
-    this never extrapolates: each request is counted in exactly one window.
-
-    Three cases count from zero: a counter that fell (a counter reset); an instance that restarted;
-    and a release's first counter at an instance which ``older`` knows from the other release,
-    because a proxy exports no counter before the first request. A new instance also counts from
-    zero if it is known to have started after ``older``. If that is not known, it may have counted
-    long before, so its first snapshot only serves as the value to compare with.
-
-    While an instance is missing, the window is empty and the older snapshot is kept. The next
-    window then covers the same time for all instances. Otherwise, failures of both releases could
-    be counted for one of them in a window in which the other had none. An instance that is missing
-    for ``gone_seconds`` (choose several polls) is gone. If it returns, it is a new instance.
-
-    Raise ValueError if a series has another number of latency thresholds.
-    """
-    _check_edges(older, edges)
-    _check_edges(newer, edges)
-    previous = _as_previous(older)
-    if newer.at <= older.at:
-        return _empty(older.at, edges), previous
-    last_seen = dict(previous.last_seen) | dict.fromkeys(newer.counts, newer.at)
-    missing = older.counts.keys() - newer.counts.keys()
-    # If no instance at all is seen, none is gone: then the source itself sees nothing.
-    if any(newer.at - last_seen[each] < gone_seconds for each in missing) or not newer.counts:
-        waiting = {series: last_seen[series] for series in older.counts}
-        return _empty(older.at, edges), replace(previous, last_seen=waiting)
-    sums = {arm: Counts(0, 0, (0,) * edges) for arm in Arm}
-    for series, counts in _increases(older, newer):
-        sums[series.arm] += counts
-    return Window(older.at, newer.at, sums[Arm.STABLE], sums[Arm.CANARY]), _as_previous(newer)
+def sum_windows(windows: Sequence[Window]) -> Window:
+    """Return one window with the counts of all, from the first begin to the last end."""
+    first, *others = windows
+    for each in others:
+        first = Window(
+            min(first.since, each.since),
+            max(first.until, each.until),
+            first.stable + each.stable,
+            first.canary + each.canary,
+            _plus(first.baseline, each.baseline),
+            _plus(first.neither, each.neither),
+            None if first.around is None or each.around is None else first.around + each.around,
+        )
+    return first
 
 
-def _as_previous(snapshot: CounterSnapshot) -> PreviousSnapshot:
-    if isinstance(snapshot, PreviousSnapshot):
-        return snapshot
-    last_seen = dict.fromkeys(snapshot.counts, snapshot.at)
-    return PreviousSnapshot(snapshot.at, snapshot.counts, snapshot.started, last_seen=last_seen)
+def _plus(one: Counts | None, other: Counts | None) -> Counts | None:
+    if one is None or other is None:
+        return one or other
+    return one + other
 
 
-def _empty(at: float, edges: int) -> Window:
-    nothing = Counts(0, 0, (0,) * edges)
-    return Window(at, at, nothing, nothing)
+def _around(old: Counts, beside: Sequence[Counts]) -> Counts:
+    """Return ``old`` with the hits of the windows beside it that look like an outage."""
+    most = old.requests
+
+    def widened(hits: Callable[[Counts], int]) -> int:
+        ratios = [hits(each) / each.requests for each in (old, *beside) if each.requests]
+        usual = min(ratios, default=0.0)
+        bursts = (
+            max(0.0, hits(each) - _USUAL_TIMES * usual * each.requests - _USUAL_HITS)
+            for each in beside
+        )
+        return min(most, hits(old) + round(sum(bursts)))
+
+    edges = range(len(old.slow))
+    slow = tuple(widened(lambda counts, index=index: counts.slow[index]) for index in edges)  # type: ignore[misc]
+    return Counts(most, widened(lambda counts: counts.failures), slow)
 
 
-def _increases(older: CounterSnapshot, newer: CounterSnapshot) -> Iterator[tuple[Series, Counts]]:
-    known = {series.instance for series in older.counts}
-    for series, now in newer.counts.items():
-        before = older.counts.get(series)
-        if before is None:
-            if series.instance in known or newer.started.get(series, older.at) > older.at:
-                yield series, now
-        elif _was_reset(series, older, newer):
-            yield series, now
-        else:
-            yield series, _minus(now, before)
+def _new_part() -> _Part:
+    return _Part(float("inf"), float("-inf"), {})
 
 
-def _was_reset(series: Series, older: CounterSnapshot, newer: CounterSnapshot) -> bool:
-    now, before = newer.counts[series], older.counts[series]
-    fell = (
-        now.requests < before.requests
-        or now.failures < before.failures
-        or any(new < old for new, old in zip(now.slow, before.slow, strict=True))
-    )
-    # A counter that has already grown past its old value hides a restart. The start time shows it.
-    # Both start times must be known: the clocks of instances may differ from ours, and one that is
-    # ahead makes its instance look newer than it is.
-    started, started_before = newer.started.get(series), older.started.get(series)
-    return fell or (
-        started is not None
-        and started_before is not None
-        and started > max(started_before, older.at)
-    )
+def _dump_counts(counts: Counts) -> list[Any]:
+    return [counts.requests, counts.failures, list(counts.slow)]
 
 
-def _minus(now: Counts, before: Counts) -> Counts:
-    return Counts(
-        now.requests - before.requests,
-        now.failures - before.failures,
-        tuple(new - old for new, old in zip(now.slow, before.slow, strict=True)),
-    )
+def _load_counts(dumped: Sequence[Any]) -> Counts:
+    requests, failures, slow = dumped
+    return Counts(requests, failures, tuple(slow))
 
 
-def _check_edges(snapshot: CounterSnapshot, edges: int) -> None:
-    for series, counts in snapshot.counts.items():
-        if len(counts.slow) != edges:
-            raise ValueError(
-                f"{series.arm} {series.instance}: must have {edges} latency thresholds"
-            )
+def _dump_part(part: _Part) -> list[Any] | None:
+    if not part.counts:
+        return None
+    counts = {arm.value: _dump_counts(counts) for arm, counts in part.counts.items()}
+    return [part.since, part.until, counts]
+
+
+def _load_part(dumped: Sequence[Any] | None) -> _Part:
+    if dumped is None:
+        return _new_part()
+    since, until, counts = dumped
+    return _Part(since, until, {Arm(arm): _load_counts(each) for arm, each in counts.items()})

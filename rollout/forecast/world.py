@@ -54,6 +54,7 @@ class World:
             recorder=_Silence(),
             run_smoke_test=_pass,
             clock=lambda: self.now,
+            monotonic=lambda: self.now,
             sleep=self._sleep,
         )
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..evidence import Evidence
 from ..evidence.counts import CounterSnapshot, Counts, Window
 from ..evidence.objective import Objective
-from ..evidence.windows import increase
+from ..evidence.windows import WindowBuilder, sum_windows
 from ..runner.decisions import Reason
 from ..runner.event_recorder import e_values_of, thresholds_of
 
@@ -18,7 +18,9 @@ from ..runner.event_recorder import e_values_of, thresholds_of
 LONGEST_WINDOW_SECONDS: Final = 300.0
 
 #: What can be proven against a canary.
-AGAINST: Final = (Reason.HARM, Reason.BREACH)
+AGAINST: Final = (Reason.HARM, Reason.SILENT, Reason.BREACH, Reason.SLOWER)
+#: For so long after the canary's first requests its pods are young, and may be slow for it.
+WARM_UP_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,24 @@ class ComparedEvidence:
     ) -> None:
         self._share = share
         self._evidence = evidence or Evidence(objective)
-        self._previous: CounterSnapshot | None = None
+        self._windows = WindowBuilder(len(objective.slow_seconds))
+        self._read_at: float | None = None
+        #: When the canary's first requests were counted, by the time of the counters.
+        self._exposed_at: float | None = None
 
     def add(self, snapshot: CounterSnapshot) -> Window | None:
         """Add the requests since the last snapshot; return their window if there is one."""
-        if self._previous is None or (snapshot.at - self._previous.at > LONGEST_WINDOW_SECONDS):
-            self._previous = snapshot
+        if self._read_at is not None and snapshot.at - self._read_at > LONGEST_WINDOW_SECONDS:
+            self._windows = WindowBuilder(len(self._evidence.objective.slow_seconds))
+        self._read_at = snapshot.at
+        windows = self._windows.add(snapshot)
+        if not windows:
             return None
-        edges = len(self._evidence.objective.slow_seconds)
-        window, self._previous = increase(self._previous, snapshot, edges=edges)
-        if window.since == window.until:
-            return None
-        self._evidence.observe(window, self._share)
+        window = sum_windows(windows)
+        if window.canary.requests and self._exposed_at is None:
+            self._exposed_at = window.since
+        warm = self._exposed_at is not None and (window.since >= self._exposed_at + WARM_UP_SECONDS)
+        self._evidence.observe(window, self._share, warm=warm)
         return window
 
     @property
@@ -73,7 +81,7 @@ class ComparedEvidence:
             thresholds={kind: getattr(thresholds, kind) for kind in kinds},
             against=_against(evidence),
             mismatched=evidence.mismatched,
-            proven=evidence.proven,
+            proven=evidence.proven and not evidence.suspect,
             worst=evidence.worst,
             stable=evidence.stable,
             canary=evidence.canary,
@@ -85,17 +93,25 @@ class ComparedEvidence:
         The last snapshot is not part of it: the weights may change while nobody reads, so the
         requests of that time are not used.
         """
-        return self._evidence.dump()
+        return {"evidence": self._evidence.dump(), "exposedAt": self._exposed_at}
 
     @classmethod
     def load(
         cls, objective: Objective, share: float | None, saved: Mapping[str, Any]
     ) -> ComparedEvidence:
         """Restore what ``dump`` returned; raise ValueError if it belongs to another objective."""
-        return cls(objective, share, Evidence.load(objective, saved))
+        restored = cls(objective, share, Evidence.load(objective, saved["evidence"]))
+        restored._exposed_at = saved["exposedAt"]
+        return restored
 
 
 def _against(evidence: Evidence) -> Reason | None:
-    if evidence.harmful:
-        return Reason.HARM
-    return Reason.BREACH if evidence.breached else None
+    for reason, is_proven in (
+        (Reason.HARM, evidence.harmful),
+        (Reason.SILENT, evidence.silent),
+        (Reason.BREACH, evidence.breached),
+        (Reason.SLOWER, evidence.slow_alone),
+    ):
+        if is_proven:
+            return reason
+    return None

@@ -139,6 +139,10 @@ def _describe_harm(word: Reason, facts: Facts) -> str:
     if word is Reason.BREACH:
         allowed = _percent(facts.objective.error_ratio)
         return f"the canary fails more than {allowed} of its requests, with all traffic"
+    if word is Reason.SILENT:
+        return "the canary gives no successful answer, and the stable release gives some"
+    if word is Reason.SLOWER:
+        return "with all traffic, the canary is slower than the stable release was"
     if values.worst == "errors":
         return (
             "the canary fails more of its requests than the stable release does:"

@@ -73,7 +73,7 @@ class Plan:
     #: The shortest time at each step, and the longest time of the whole rollout.
     step_seconds: float = 60.0
     deadline_seconds: float = 3600.0
-    poll_seconds: float = 5.0
+    poll_seconds: float = 2.0
     smoke_tests: tuple[SmokeTest, ...] = ()
     #: None if no request selects the canary by itself.
     canary_requests: CanaryRequests | None = None

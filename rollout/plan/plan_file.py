@@ -114,7 +114,7 @@ class PlanFile(StrictModel):
     canary: ReleaseName = "canary"
     step_time: Duration = timedelta(seconds=60)
     deadline: Duration = timedelta(hours=1)
-    poll: Duration = timedelta(seconds=5)
+    poll: Duration = timedelta(seconds=2)
     objective: ObjectiveSpec = ObjectiveSpec()
     smoke_tests: tuple[SmokeTestSpec, ...] = ()
     requests: RequestsSpec | None = None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..evidence.counts import CounterSnapshot, Counts, Series
+from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..runner.ports import SourceFailed
 from .promql import PART, TARGET_LABELS, Part
 from .query import Query
@@ -56,9 +56,9 @@ def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggrega
             f" {stale_seconds:.0f} s: see whether Prometheus still scrapes it"
         )
     _refuse_double_scrapes(fresh)
-    sums, unattributed = _sums(response.vector, query, fresh)
+    sums = _sums(response.vector, query, fresh)
     counts = {series: _counts(each, query, series) for series, each in sums.items()}
-    if not counts:
+    if not any(series.arm is not Arm.NEITHER for series in counts):
         label = query.release_label
         raise SourceFailed(
             f"{query.counter} has no series whose {label.name} is {label.stable!r} or"
@@ -69,8 +69,16 @@ def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggrega
     started = {
         series: start_times[series.instance] for series in counts if series.instance in start_times
     }
+    times = {_instance(target): sampled[target] for target in fresh}
     return Aggregate(
-        CounterSnapshot(max(sampled[each] for each in fresh), counts, started), unattributed
+        CounterSnapshot(
+            response.at,
+            counts,
+            started,
+            {series: times[series.instance] for series in counts},
+            query.metrics.paired,
+        ),
+        sum(each.requests for series, each in counts.items() if series.arm is Arm.NEITHER),
     )
 
 
@@ -111,9 +119,8 @@ def _refuse_double_scrapes(targets: Iterable[_Target]) -> None:
 
 def _sums(
     vector: Iterable[VectorSample], query: Query, fresh: set[_Target]
-) -> tuple[Mapping[Series, _Sums], int]:
+) -> Mapping[Series, _Sums]:
     sums: dict[Series, _Sums] = {}
-    unattributed = 0
     # REQUESTS first: they create the entries that the other parts complete.
     for sample in sorted(vector, key=lambda each: each.labels.get(PART) != Part.REQUESTS):
         part, target = sample.labels.get(PART), _target(sample)
@@ -121,16 +128,16 @@ def _sums(
             continue
         number = _whole(sample)
         arm = query.release_label.arm_of(sample.labels.get(query.release_label.name, ""))
-        if arm is None:
-            unattributed += number if part == Part.REQUESTS else 0
-            continue
         series = Series(arm, _instance(target))
         if part == Part.REQUESTS:
-            sums[series] = _Sums(number)
+            # Neither release has several labels.
+            sums.setdefault(series, _Sums(0)).requests += number
             continue
         try:
             found = sums[series]
-            if part == Part.FAILED:
+            if arm is Arm.NEITHER:
+                found.failed += number if part == Part.FAILED else 0
+            elif part == Part.FAILED:
                 found.failed = number
             else:
                 bounds = found.within if part == Part.WITHIN else found.failed_within
@@ -140,7 +147,7 @@ def _sums(
                 f"{query.metrics.histogram} of {series.instance} is an incomplete histogram"
                 f" ({dict(sample.labels)}): scrape its _count and its _bucket with le"
             ) from error
-    return sums, unattributed
+    return sums
 
 
 def _whole(sample: VectorSample) -> int:
@@ -153,6 +160,8 @@ def _whole(sample: VectorSample) -> int:
 
 
 def _counts(sums: _Sums, query: Query, series: Series) -> Counts:
+    if series.arm is Arm.NEITHER:
+        return Counts(sums.requests, sums.failed, (sums.failed,) * len(query.edges))
     slow = tuple(_slow(sums, edge, query, series) for edge in query.edges)
     if sums.failed > sums.requests or any(not 0 <= each <= sums.requests for each in slow):
         raise SourceFailed(

@@ -41,6 +41,7 @@ class CounterPair:
             failed="",
             unit_seconds=1.0,
             started=None,
+            paired=False,
         )
         return Query(names, self.label, {})
 

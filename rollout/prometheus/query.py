@@ -16,7 +16,8 @@ class MetricNames:
     ``counter`` counts requests. ``histogram`` (without ``_bucket``) has their durations. Both have
     the label ``status``; a request failed if its value matches the regular expression ``failed``.
     ``unit_seconds`` is the unit of the label ``le`` in seconds. ``started`` is the gauge with an
-    instance's start time (Unix time in seconds), None if the exporter has none.
+    instance's start time (Unix time in seconds), None if the exporter has none. ``paired`` is True
+    if one instance counts the requests of all releases, as a proxy does.
     """
 
     counter: str
@@ -25,6 +26,7 @@ class MetricNames:
     failed: str
     unit_seconds: float
     started: str | None
+    paired: bool
 
 
 #: Istio's standard metrics, from the caller's proxy: they include requests that reached no pod.
@@ -36,6 +38,7 @@ ISTIO: Final = MetricNames(
     failed="5..|0",
     unit_seconds=0.001,
     started=None,
+    paired=True,
 )
 #: The service's own metrics (OpenTelemetry names): they miss requests that never reached it.
 APP: Final = MetricNames(
@@ -45,6 +48,7 @@ APP: Final = MetricNames(
     failed="5..",
     unit_seconds=1.0,
     started="process_start_time_seconds",
+    paired=False,
 )
 
 
@@ -62,12 +66,15 @@ class ReleaseLabel:
     name: str
     stable: str
     canary: str
+    baseline: str | None = None
 
-    def arm_of(self, value: str) -> Arm | None:
-        """Return the arm with this label value, None if neither has it."""
+    def arm_of(self, value: str) -> Arm:
+        """Return the arm with this label value."""
         if value == self.stable:
             return Arm.STABLE
-        return Arm.CANARY if value == self.canary else None
+        if value == self.canary:
+            return Arm.CANARY
+        return Arm.BASELINE if value and value == self.baseline else Arm.NEITHER
 
 
 @dataclass(frozen=True, slots=True)

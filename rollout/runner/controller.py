@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ..evidence import Evidence
-from ..evidence.counts import Window
-from ..evidence.windows import increase
+from ..evidence.counts import Arm, Window
+from ..evidence.windows import WindowBuilder, sum_windows
 from ..plan.model import Plan, Strategy
 from .decisions import (
     VERDICTS,
@@ -26,6 +26,8 @@ from .state_store import ControlCommand
 
 #: How often the controller looks for control commands between two polls.
 _COMMAND_POLL_SECONDS: Final = 0.5
+#: So many requests the canary must have answered before its latencies count without a baseline.
+_WARM_REQUESTS: Final = 150
 #: Actions that are carried out even if the current routes are not the expected ones.
 _BACK: Final = frozenset({Action.ROLL_BACK, Action.INCONCLUSIVE})
 
@@ -43,6 +45,12 @@ class Controller:
         self._again = again
         self._plan = plan
         self._ports = ports
+        #: False before the first snapshot: the state's times are then by this machine's clock.
+        self._shifted = False
+        #: The last snapshot's time, and the monotonic time at which it was read.
+        self._read_at: tuple[float, float] | None = None
+        #: True if the routes were not those of the step when they were last read.
+        self._drift = False
         #: During this time (from, to) failed attempts may have changed the routes.
         self._uncertain = (0.0, 0.0)
         #: True if the intended routes were found in force after a failed attempt.
@@ -72,12 +80,18 @@ class Controller:
     async def _start_or_resume(self) -> RolloutState:
         saved = await self._ports.store.load()
         if saved is not None and not (self._again and saved.get("ended")):
+            self._shifted = True
             state = RolloutState.load(self._plan, saved)
             await self._ports.recorder.record_start(state, resumed=True)
             return state
-        now = self._ports.clock()
+        now = self._now()
+        objective = self._plan.objective
         state = RolloutState(
-            since=now, step_since=now, change_since=now, evidence=Evidence(self._plan.objective)
+            since=now,
+            step_since=now,
+            change_since=now,
+            evidence=Evidence(objective),
+            windows=WindowBuilder(len(objective.slow_seconds)),
         )
         await self._ports.recorder.record_start(state, resumed=False)
         await self._save(state)
@@ -129,32 +143,87 @@ class Controller:
             snapshot = await self._ports.source.read()
         except SourceFailed as failed:
             return str(failed)
-        if state.previous is None:
-            state.previous = snapshot
-            return ""
+        before = state.windows.at
+        self._note_time(state, snapshot.at)
+        whole: list[Window] = []
+        cut: list[Window] = []
+        for window in state.windows.add(snapshot):
+            (cut if self._may_contain_change(state, window) else whole).append(window)
+        seconds = 0.0 if before is None else snapshot.at - before
+        self._listen(state, seconds, paired=snapshot.paired)
+        for windows in (cut, whole):
+            if windows:
+                await self._observe_window(state, sum_windows(windows), whole=windows is whole)
+        return ""
+
+    def _listen(self, state: RolloutState, seconds: float, *, paired: bool) -> None:
+        """Look whether the canary answers, once all samples are of the step in force."""
         step = self._plan.steps[state.step]
-        edges = len(self._plan.objective.slow_seconds)
-        window, state.previous = increase(state.previous, snapshot, edges=edges)
-        if window.since == window.until or self._may_contain_change(state, window):
-            return ""
+        settled = self._now() - state.step_since >= state.windows.interval
+        known = settled and state.step == state.intended and not self._drift
+        state.evidence.listen(
+            state.windows.latest,
+            step.share if known else None,
+            seconds,
+            awaited=not paired and state.windows.is_awaited(Arm.CANARY),
+        )
+
+    async def _observe_window(self, state: RolloutState, window: Window, *, whole: bool) -> None:
+        """Add a window; it is not ``whole`` if the weights may have changed within it."""
+        step = self._plan.steps[state.step]
         # An attempt that failed may have changed the weights, so the split is unknown.
-        share = step.share if state.step == state.intended else None
+        known = whole and state.step == state.intended and not self._drift
+        share = step.share if known else None
+        shares = [self._plan.steps[each].share for each in (state.step, state.intended)]
+        if not known and None in shares:
+            return
         # In a blue-green rollout, preview requests choose green themselves.
         split = self._plan.strategy is not Strategy.BLUE_GREEN
-        state.evidence.observe(window, share, split=split)
-        if has_requests_for_every_arm(step, window):
+        state.evidence.observe(
+            window,
+            share,
+            split=split,
+            # Of all shares within the window, the greatest explains most failures of the canary.
+            least_share=0.0 if known else max(each or 0.0 for each in shares),
+            warm=self._is_warm(state, window),
+        )
+        if whole and has_requests_for_every_arm(step, window):
             state.data_at = window.until
         if is_outage(step, window):
             state.outage_at = window.until
         await self._ports.recorder.record_window(state, window, share)
-        return ""
+
+    def _is_warm(self, state: RolloutState, window: Window) -> bool:
+        """Return False while the canary's pods may be slow because they are young."""
+        seconds = min(self._plan.warm_up_seconds, self._plan.step_seconds)
+        return (
+            state.exposed_at is not None
+            and state.evidence.canary.requests >= _WARM_REQUESTS
+            and window.since >= state.exposed_at + seconds
+            and window.since >= state.step_since + seconds / 2
+        )
+
+    def _now(self) -> float:
+        """Return the time by the source's clock; before the first snapshot, by this machine's."""
+        if self._read_at is None:
+            return self._ports.clock()
+        at, read = self._read_at
+        return at + self._ports.monotonic() - read
+
+    def _note_time(self, state: RolloutState, at: float) -> None:
+        """Note the source's time; the first time, shift a new state's times to its clock."""
+        if not self._shifted:
+            shift = at - self._now()
+            state.since += shift
+            state.step_since += shift
+            state.change_since += shift
+            if state.exposed_at is not None:
+                state.exposed_at += shift
+            self._shifted = True
+        self._read_at = at, self._ports.monotonic()
 
     def _may_contain_change(self, state: RolloutState, window: Window) -> bool:
-        """Return True if the weights may have changed within the window.
-
-        Such a window mixes requests from before and after the change. An outage on one side of the
-        change would then look like a failure of one release.
-        """
+        """Return True if the weights may have changed within the window."""
         changes = [self._uncertain]
         if state.step == state.intended:
             changes.append((state.change_since, state.step_since))
@@ -173,8 +242,10 @@ class Controller:
     async def _find_drift(self, state: RolloutState) -> str:
         """Return how the routes differ from the step in force, an empty text if they don't."""
         step = self._plan.steps[state.step]
+        self._drift = True
         try:
             if await self._ports.target.in_force(step):
+                self._drift = False
                 return ""
         except TargetFailed as failed:
             return str(failed)
@@ -193,8 +264,9 @@ class Controller:
             paused=state.paused,
             aborted=state.aborted,
             smoke_tests_passed=state.smoke_tests_passed,
+            interval=state.windows.interval,
         )
-        return decide(self._plan, progress, state.evidence, self._ports.clock())
+        return decide(self._plan, progress, state.evidence, self._now())
 
     async def _save_decision(self, state: RolloutState, decision: Decision) -> None:
         verdict = VERDICTS.get(decision.action)
@@ -203,14 +275,14 @@ class Controller:
         state.reason = decision.reason.value
         if decision.reason is Reason.HARM:
             state.reason = f"harm: {state.evidence.worst}"
-        state.change_since = self._ports.clock()
+        state.change_since = self._now()
         self._uncertain, self._applied = (0.0, 0.0), False
         await self._save(state)
         await self._ports.recorder.record_step(state, decision)
 
     async def _change_routes(self, state: RolloutState) -> None:
         """Try once to apply the intended step; ``run`` calls this until it succeeds."""
-        started = self._ports.clock()
+        started = self._now()
         try:
             await self._ports.target.apply(self._plan.steps[state.intended])
         except ManagedByOther as error:
@@ -227,7 +299,9 @@ class Controller:
                 await self._reconsider(state)
             return
         state.step = state.intended
-        state.step_since = self._ports.clock()
+        state.step_since = self._now()
+        if state.exposed_at is None and self._plan.steps[state.step].share != 0:
+            state.exposed_at = state.step_since
         state.ended = state.verdict is not None
         await self._save(state)
 
@@ -242,7 +316,7 @@ class Controller:
             self._applied = await target.in_force(steps[state.intended])
         except TargetFailed:
             pass  # the target can't be read, but it may have applied the change
-        self._uncertain = self._uncertain[0] or started, self._ports.clock()
+        self._uncertain = self._uncertain[0] or started, self._now()
 
     async def _reconsider(self, state: RolloutState) -> None:
         """Go back instead of forward if new evidence says so."""

@@ -23,6 +23,9 @@ FRESH_POLLS: Final = 3
 #: Each release that should get requests fails more than this ratio of them: an outage of what they
 #: share. A rollout holds meanwhile. Far above the noise of a release that meets its objective.
 OUTAGE_RATIO: Final = 0.1
+#: From this share on, a step leaves the old release a few requests only to compare with: a
+#: holdback.
+HOLDBACK_SHARE: Final = 0.9
 #: The fewest failures of the stable release in a window that are an outage.
 OUTAGE_FAILURES: Final = 5
 
@@ -59,6 +62,10 @@ class Reason(StrEnum):
     ABORTED = "aborted"
     HARM = "harm"
     BREACH = "breach"
+    #: With all requests, it is slower than the old release was.
+    SLOWER = "slower"
+    #: It gives no successful answer.
+    SILENT = "silent"
     DEADLINE = "deadline"
     PAUSED = "paused"
     NO_DATA = "no-data"
@@ -66,6 +73,7 @@ class Reason(StrEnum):
     STEP_TIME = "step-time"
     SMOKE_TESTS = "unchecked"
     NOT_PROVEN = "not-proven"
+    SUSPECT = "suspect"
     OUTAGE = "both-fail"
     #: Nothing shows that the canary is worse; it is not proven to be good either.
     NOT_WORSE = "not-worse"
@@ -78,7 +86,8 @@ class Progress:
 
     ``step`` is the index of the step in force. ``data_at`` is the end of the last window with
     requests for every arm of that step, None if there was none. ``outage_at`` is the end of the
-    last window in which every release failed (``is_outage``), None if there was none.
+    last window in which every release failed (``is_outage``), None if there was none. ``interval``
+    is the time between two samples of a counter, in seconds.
     """
 
     step: int
@@ -86,6 +95,7 @@ class Progress:
     since: float
     data_at: float | None = None
     outage_at: float | None = None
+    interval: float = 0.0
     paused: bool = False
     aborted: bool = False
     smoke_tests_passed: bool = False
@@ -152,8 +162,12 @@ def _rollback_reason(progress: Progress, evidence: Evidence) -> Reason | None:
         return Reason.ABORTED
     if evidence.harmful:
         return Reason.HARM
+    if evidence.silent:
+        return Reason.SILENT
     if evidence.breached:
         return Reason.BREACH
+    if evidence.slow_alone:
+        return Reason.SLOWER
     return None
 
 
@@ -161,30 +175,43 @@ def _hold_reasons(
     plan: Plan, progress: Progress, evidence: Evidence, now: float
 ) -> Iterator[Reason]:
     """Yield every reason not to advance."""
+    if _follows_holdback(plan, progress.step):
+        return
     if now - progress.step_since < plan.step_seconds:
         yield Reason.STEP_TIME
     if plan.strategy is Strategy.WALK:
         return
     if not _is_fresh(plan, progress, now):
         yield Reason.NO_DATA
-    if progress.outage_at is not None and progress.outage_at > now - _fresh_seconds(plan):
+    if progress.outage_at is not None and progress.outage_at > now - _fresh_seconds(plan, progress):
         yield Reason.OUTAGE
     if evidence.mismatched:
         yield Reason.MISMATCH
     if _needs_smoke_tests(plan) and progress.step == 0 and not progress.smoke_tests_passed:
         yield Reason.SMOKE_TESTS
-    if _needs_proof(plan, progress.step) and not evidence.proven:
-        yield Reason.NOT_PROVEN
+    if _needs_proof(plan, progress.step):
+        if not evidence.proven:
+            yield Reason.NOT_PROVEN
+        if evidence.suspect:
+            yield Reason.SUSPECT
 
 
 def _is_fresh(plan: Plan, progress: Progress, now: float) -> bool:
     # Data from before this step doesn't show that requests arrive at this step.
-    oldest = now - _fresh_seconds(plan)
+    oldest = now - _fresh_seconds(plan, progress)
     return progress.data_at is not None and progress.data_at > max(oldest, progress.step_since)
 
 
-def _fresh_seconds(plan: Plan) -> float:
-    return max(FRESH_SECONDS, FRESH_POLLS * plan.poll_seconds)
+def _fresh_seconds(plan: Plan, progress: Progress) -> float:
+    return max(FRESH_SECONDS, FRESH_POLLS * max(plan.poll_seconds, progress.interval))
+
+
+def _follows_holdback(plan: Plan, step: int) -> bool:
+    """Return True for a last step that only ends a holdback, which showed all there is to see."""
+    if plan.strategy is Strategy.WALK or step != len(plan.steps) - 1:
+        return False
+    before = plan.steps[step - 1].share
+    return before is not None and before >= HOLDBACK_SHARE
 
 
 def _needs_smoke_tests(plan: Plan) -> bool:
@@ -196,4 +223,9 @@ def _needs_proof(plan: Plan, step: int) -> bool:
     if step == len(plan.steps) - 1:
         return True
     # In a blue-green rollout green gets no requests before the switch, so there is no evidence yet.
-    return plan.strategy is not Strategy.BLUE_GREEN and plan.steps[step + 1].share == 1
+    following = plan.steps[step + 1].share
+    return (
+        plan.strategy is not Strategy.BLUE_GREEN
+        and following is not None
+        and following >= HOLDBACK_SHARE
+    )

@@ -9,8 +9,9 @@ from typing import Final
 
 from ..evidence import Evidence
 from ..evidence.counts import Window
-from ..evidence.evidence import BREACH_WEIGHT, FALSE_MISMATCH
+from ..evidence.evidence import BREACH_WEIGHT
 from ..evidence.objective import Objective
+from ..evidence.split import FALSE_MISMATCH
 from ..plan.model import Plan
 from .decisions import Action, Decision, Reason, Verdict
 from .events import Event, EventKind, EvidenceValues, render_event

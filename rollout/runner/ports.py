@@ -76,4 +76,6 @@ class Ports:
     #: Returns one sentence about why data may be missing, or an empty text.
     explain_missing_data: Callable[[], str] = lambda: ""
     clock: Callable[[], float] = time.time
+    #: Measures the time since the last snapshot; its zero means nothing. It never jumps.
+    monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

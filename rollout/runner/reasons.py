@@ -23,6 +23,10 @@ _HOLDS: Final = {
         "both releases fail many of their requests: something that they share fails, or both are"
         " broken; this says nothing about the canary"
     ),
+    Reason.SUSPECT.value: (
+        "the canary looks worse than the stable release, though not enough to roll it back yet; the"
+        " rollout waits until more requests decide"
+    ),
     Reason.NOT_PROVEN.value: "there are too few requests yet to prove that the canary meets the"
     " objective",
 }
@@ -66,6 +70,10 @@ def explain_verdict(reason: str, plan: Plan, last_hold: str = "") -> str:
     if kind == Reason.BREACH:
         limit = f"{plan.objective.error_ratio * 100:g}"
         return f"with all traffic, the canary fails more than {limit} % of its requests"
+    if kind == Reason.SILENT:
+        return "the canary gives no successful answer"
+    if kind == Reason.SLOWER:
+        return "with all traffic, the canary is slower than the stable release was before"
     if kind == Reason.ABORTED:
         return "a person aborted the rollout"
     if kind == Reason.DEADLINE:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evidence import Evidence
-from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..evidence.objective import Objective
+from ..evidence.windows import WindowBuilder
 from ..plan.model import Plan
 
 
@@ -25,16 +25,18 @@ class RolloutState:
     A runner that starts in between continues the change. ``verdict`` is saved with the decision,
     before the routes are changed. ``change_since`` is the time of the decision for the step in
     force, and ``step_since`` the time when it came into force; a window in between may contain
-    requests of two steps. ``previous`` is the snapshot to compare the next counters with.
+    requests of two steps. ``exposed_at`` is when the canary first got requests. All times are by
+    the clock of the source, such as Prometheus.
     """
 
     since: float
     step_since: float
     change_since: float
     evidence: Evidence
+    windows: WindowBuilder
     step: int = -1
     intended: int = 0
-    previous: CounterSnapshot | None = None
+    exposed_at: float | None = None
     data_at: float | None = None
     outage_at: float | None = None
     paused: bool = False
@@ -54,7 +56,8 @@ class RolloutState:
             "step": self.step,
             "intended": self.intended,
             "evidence": self.evidence.dump(),
-            "baseline": None if self.previous is None else _dump_snapshot(self.previous),
+            "windows": self.windows.dump(),
+            "exposed_at": self.exposed_at,
             "data_at": self.data_at,
             "outage_at": self.outage_at,
             "paused": self.paused,
@@ -73,17 +76,18 @@ class RolloutState:
                 "the plan has changed since this rollout began; restore the plan, or abort the"
                 " rollout with the plan it began with, and start again with --again"
             )
-        previous = saved["baseline"]
+        evidence = _load_evidence(plan.objective, saved["evidence"])
         return cls(
             since=saved["since"],
             step_since=saved["step_since"],
             change_since=saved["change_since"],
             step=saved["step"],
             intended=saved["intended"],
-            evidence=_load_evidence(plan.objective, saved["evidence"]),
-            previous=None if previous is None else _load_snapshot(previous),
+            evidence=evidence,
+            windows=WindowBuilder.load(len(plan.objective.slow_seconds), saved["windows"]),
+            exposed_at=saved["exposed_at"],
             data_at=saved["data_at"],
-            outage_at=saved.get("outage_at"),  # absent in states of earlier versions
+            outage_at=saved["outage_at"],
             paused=saved["paused"],
             aborted=saved["aborted"],
             smoke_tests_passed=saved["checked"],
@@ -113,31 +117,3 @@ def _load_evidence(objective: Objective, saved: Mapping[str, Any]) -> Evidence:
             f"the saved evidence can't be used: {error};"
             " restore the plan's objective, or start again with --again"
         ) from None
-
-
-def _dump_snapshot(snapshot: CounterSnapshot) -> dict[str, Any]:
-    return {
-        "at": snapshot.at,
-        "series": [
-            [
-                series.arm.value,
-                series.instance,
-                counts.requests,
-                counts.failures,
-                list(counts.slow),
-                snapshot.started.get(series),
-            ]
-            for series, counts in snapshot.counts.items()
-        ],
-    }
-
-
-def _load_snapshot(saved: Mapping[str, Any]) -> CounterSnapshot:
-    counts: dict[Series, Counts] = {}
-    started: dict[Series, float] = {}
-    for arm, instance, requests, failures, slow, started_at in saved["series"]:
-        series = Series(Arm(arm), instance)
-        counts[series] = Counts(requests, failures, tuple(slow))
-        if started_at is not None:
-            started[series] = started_at
-    return CounterSnapshot(saved["at"], counts, started)

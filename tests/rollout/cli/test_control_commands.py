@@ -12,6 +12,7 @@ import pytest
 from rollout.cli.status import describe
 from rollout.evidence import Evidence
 from rollout.evidence.counts import Counts, Window
+from rollout.evidence.windows import WindowBuilder
 from rollout.plan.loading import load_plan
 from rollout.plan.model import Plan
 from rollout.runner.directory_state_store import DirectoryStateStore
@@ -36,10 +37,12 @@ def plan(directory: Path) -> Plan:
 def state_of(plan: Plan) -> RolloutState:
     evidence = Evidence(plan.objective)
     slow = (0,) * len(plan.objective.slow_seconds)
-    evidence.observe(Window(0, 5, Counts(900, 3, (3, 3, 3)), Counts(100, 0, slow)), 0.5)
+    evidence.observe(
+        Window(0, 5, Counts(900, 3, tuple(3 for _ in slow)), Counts(100, 0, slow)), 0.5
+    )
     return RolloutState(
-        since=BEGAN, step_since=BEGAN + 60, change_since=BEGAN + 55, evidence=evidence, step=1,
-        intended=1,
+        since=BEGAN, step_since=BEGAN + 60, change_since=BEGAN + 55, evidence=evidence,
+        windows=WindowBuilder(len(slow)), step=1, intended=1,
     )  # fmt: skip
 
 
@@ -97,7 +100,7 @@ def test_the_status_as_text(directory: Path, plan: Plan, state: Path) -> None:
         "  stable: 900 requests, 3 failed",
         "  canary: 100 requests, 0 failed",
     ]
-    assert lines[6].startswith("  harm: 0.29/100")
+    assert lines[6].startswith("  harm: 0.63/100")
 
 
 def test_a_verdict_is_shown_with_its_reason(directory: Path, plan: Plan, state: Path) -> None:

@@ -87,8 +87,8 @@ def test_a_canary_that_is_worse_makes_harm_grow_on_average() -> None:
 
     mean = mean_after(
         evidence,
-        fates(20, 10, 6, odds=4.0),
-        lambda hits: window(counts(20, 6 - hits), counts(10, hits)),
+        fates(20, 10, 3, odds=20.0),
+        lambda hits: window(counts(20, 3 - hits), counts(10, hits)),
         lambda known: known.harm,
     )
 
@@ -125,7 +125,7 @@ def test_slow_answers_are_harm_and_the_edge_is_named() -> None:
     assert evidence.harmful
     assert evidence.worst == "0.1s"
     assert evidence.harm_slow[0.1] > 100
-    assert evidence.harm_slow[0.5] == evidence.harm_errors == 1
+    assert evidence.harm_slow[0.5] == evidence.harm_errors == pytest.approx(1)
 
 
 def test_slow_answers_of_both_are_no_harm() -> None:

@@ -95,7 +95,7 @@ def test_nothing_seen_proves_nothing() -> None:
 
 
 def test_a_canary_alone_that_misses_the_objective_is_a_breach() -> None:
-    evidence = gathered([window(None, counts(250, 20))], 1.0)
+    evidence = gathered([window(None, counts(250, 20))] * 3, 1.0)
 
     assert evidence.breached
     assert evidence.harm == pytest.approx(0.9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from rollout.evidence import Evidence
@@ -25,9 +26,10 @@ def window(stable: Counts | None = None, canary: Counts | None = None) -> Window
 def gathered(
     windows: Iterable[Window], share: float | None = None, objective: Objective = OBJECTIVE
 ) -> Evidence:
+    """Return the evidence of windows that follow one another, 5 s each."""
     evidence = Evidence(objective)
-    for each in windows:
-        evidence.observe(each, share)
+    for number, each in enumerate(windows):
+        evidence.observe(replace(each, since=5.0 * number, until=5.0 * number + 5), share)
     return evidence
 
 
@@ -38,5 +40,5 @@ def repeated(one: Window, times: int) -> Iterator[Window]:
 def after(evidence: Evidence, one: Window, share: float | None = None) -> Evidence:
     """Return a copy of the evidence with one more window."""
     more = Evidence.load(evidence.objective, evidence.dump())
-    more.observe(one, share)
+    more.observe(replace(one, since=1e6, until=1e6 + 5), share)
     return more

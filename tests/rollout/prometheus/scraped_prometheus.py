@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from rollout.evidence.counts import CounterSnapshot
+from rollout.evidence.counts import Arm, CounterSnapshot
 from rollout.prometheus.query import Query
 from rollout.prometheus.source import PrometheusServer, open_source
 from rollout.runner.ports import SourceFailed
@@ -33,12 +33,13 @@ class ScrapedPrometheus:
             return await source.read()
 
     async def read_until(self, question: Query, requests: int) -> CounterSnapshot:
-        """Read until the requests sum up to this number; ignore SourceFailed until then."""
+        """Read until the releases' requests sum up to this number; ignore SourceFailed."""
 
         async def look() -> CounterSnapshot | None:
             with contextlib.suppress(SourceFailed):
                 reading = await self.read(question)
-                if sum(each.requests for each in reading.counts.values()) == requests:
+                released = {s: n for s, n in reading.counts.items() if s.arm is not Arm.NEITHER}
+                if sum(each.requests for each in released.values()) == requests:
                     return reading
             return None
 

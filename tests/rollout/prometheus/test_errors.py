@@ -101,7 +101,8 @@ async def test_a_valid_response_is_read(serve: Any) -> None:
     reading = await read(url, token="secret")  # noqa: S106 - a made-up one
 
     assert [each.requests for each in reading.counts.values()] == [1]
-    assert reading.at == 999
+    assert reading.at == 1000
+    assert set(reading.sampled.values()) == {999}
 
 
 async def test_a_server_that_never_answers_costs_no_more_than_the_timeout(serve: Any) -> None:

@@ -91,7 +91,9 @@ async def test_the_metrics_of_a_gateway_are_read_by_release(
     assert reading.counts == {
         Series(Arm.STABLE, name): Counts(50, 0, (10, 5, 0) if edges else ()),
         Series(Arm.CANARY, name): Counts(8, 3, (3, 3, 3) if edges else ()),
+        Series(Arm.NEITHER, name): Counts(7, 7, (7, 7, 7) if edges else ()),
     }
+    assert reading.paired
     async with open_source(scraped.server(), query) as source:
         await source.read()
         assert source.unattributed == 7
@@ -148,7 +150,7 @@ async def test_a_missed_scrape_leaves_a_pod_out_and_never_reads_zero(
 
 
 async def test_the_reading_has_the_time_of_the_samples(scraped: ScrapedPrometheus) -> None:
-    """With only old samples left, ``at`` stays the same; it is not the time of the query."""
+    """Each series has the time of its own sample; ``at`` is the time of the query."""
     namespace = fresh_namespace()
     query = app_query(namespace, TRACKS)
     pod = scraped.target(namespace=namespace, pod="kv-1", track="stable")
@@ -165,7 +167,8 @@ async def test_the_reading_has_the_time_of_the_samples(scraped: ScrapedPrometheu
 
     reading = await eventually(look, what="the old sample")
 
-    assert reading.at == pytest.approx(exposed_at, abs=0.001)
+    assert list(reading.sampled.values()) == [pytest.approx(exposed_at, abs=0.001)]
+    assert reading.at >= now
     with pytest.raises(SourceFailed, match=r"youngest sample .* is 1\d\d s old, more than 60 s"):
         await scraped.read(query)
 

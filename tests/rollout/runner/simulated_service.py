@@ -109,6 +109,7 @@ class SimulatedService:
             recorder=self,
             run_smoke_test=self.run_smoke_test,
             clock=lambda: float(self.read_file()["now"]),
+            monotonic=lambda: float(self.read_file()["now"]),
             sleep=self.sleep,
         )
 

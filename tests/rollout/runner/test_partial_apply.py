@@ -71,12 +71,7 @@ async def test_a_step_that_was_applied_but_reported_as_failed_distorts_no_eviden
     between = [each for each in meanwhile if each.canary and each.canary.requests]
     assert between
     assert {each.share for each in between} == {None}
-    # No window contains the change: in such a window the canary has less than a tenth.
-    assert {
-        round(each.canary.requests / (each.canary.requests + each.stable.requests), 2)
-        for each in between
-        if each.canary and each.stable
-    } == {0.1}
+    assert max(each.evidence.harm for each in events if each.evidence) < 1
     assert max(each.evidence.mismatch for each in events if each.evidence) < 1000
 
 
