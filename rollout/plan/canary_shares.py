@@ -41,6 +41,14 @@ def canary_shares(steps: Mapping[str, Routes], releases: Releases) -> tuple[floa
     return tuple(shares)
 
 
+def baseline_shares(steps: Mapping[str, Routes], releases: Releases) -> tuple[float, ...]:
+    """Return the baseline's share of all requests at each step: the greatest of the rules."""
+    return tuple(
+        max((_share(rule, releases, Arm.BASELINE) for rule in weighted_rules(routes)), default=0.0)
+        for routes in steps.values()
+    )
+
+
 def _check(names: Sequence[str], shares: Sequence[float | None]) -> None:
     if shares[0] != 0:
         raise PlanInvalid(
@@ -78,10 +86,10 @@ def _destinations(rule: WeightedRule) -> tuple[tuple[str, str | None, float], ..
     )
 
 
-def _share(rule: WeightedRule, releases: Releases) -> float:
-    of_canary = (
+def _share(rule: WeightedRule, releases: Releases, arm: Arm = Arm.CANARY) -> float:
+    of_arm = (
         share
         for each, share in zip(rule.destinations, rule.shares, strict=True)
-        if releases.arm_of(each.host, each.subset) is Arm.CANARY
+        if releases.arm_of(each.host, each.subset) is arm
     )
-    return sum(of_canary, 0.0)
+    return sum(of_arm, 0.0)

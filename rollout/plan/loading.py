@@ -18,7 +18,7 @@ from ..lint.schemas import Schemas
 from ..lint.sources import collect, collect_steps
 from ..lint.yaml_documents import YamlInvalid, parse_documents
 from ..manifests.weighted_rules import Routes
-from .canary_shares import canary_shares
+from .canary_shares import baseline_shares, canary_shares
 from .model import CanaryRequests, Plan, SmokeTest, Step, Strategy
 from .plan_file import NAME, PlanFile, PlanInvalid, parse_plan_file
 from .releases import Releases
@@ -149,13 +149,15 @@ def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Resource
         raise PlanInvalid(f"the steps change different objects: {names}")
     manifests = {name: _manifest(each) for name, each in services.items()}
     shares: tuple[float | None, ...] = (None,) * len(manifests)
+    beside = (0.0,) * len(manifests)
     if spec.kind is not Strategy.WALK:
         namespace = next(iter(manifests.values())).namespace
-        releases = Releases(spec.stable, spec.canary, namespace)
+        releases = Releases(spec.stable, spec.canary, namespace, spec.baseline)
         shares = canary_shares(manifests, releases)
+        beside = baseline_shares(manifests, releases)
     steps = tuple(
-        Step(name, share, manifests[name], services[name].document)
-        for name, share in zip(services, shares, strict=True)
+        Step(name, share, manifests[name], services[name].document, baseline_share)
+        for name, share, baseline_share in zip(services, shares, beside, strict=True)
     )
     return plan_of(directory.resolve().name, spec, steps)
 
@@ -167,11 +169,13 @@ def plan_of(name: str, spec: PlanFile, steps: tuple[Step, ...]) -> Plan:
         strategy=spec.kind,
         stable=spec.stable,
         canary=spec.canary,
+        baseline=spec.baseline,
         steps=steps,
         objective=spec.objective.objective,
         step_seconds=spec.step_time.total_seconds(),
         deadline_seconds=spec.deadline.total_seconds(),
         poll_seconds=spec.poll.total_seconds(),
+        warm_up_seconds=spec.warm_up.total_seconds(),
         smoke_tests=tuple(
             SmokeTest(each.method, each.path, tuple(each.headers.items()), each.status)
             for each in spec.smoke_tests

@@ -85,7 +85,7 @@ class Plan:
 
     @property
     def releases(self) -> Releases:
-        return Releases(self.stable, self.canary, self.namespace)
+        return Releases(self.stable, self.canary, self.namespace, self.baseline)
 
     @property
     def namespace(self) -> str:

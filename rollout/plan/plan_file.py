@@ -43,6 +43,10 @@ def _increasing(value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
     return value
 
 
+#: Latency thresholds.
+Thresholds = Annotated[tuple[Duration, ...], Field(max_length=16), AfterValidator(_increasing)]
+
+
 def _check_release(value: str) -> str:
     if not (is_label(value) or is_domain(value)):
         raise field_error(
@@ -64,10 +68,8 @@ class ObjectiveSpec(StrictModel):
     """
 
     error_ratio: Probability = 0.01
-    slow: Annotated[tuple[Duration, ...], Field(max_length=8), AfterValidator(_increasing)] = (
-        timedelta(milliseconds=25),
-        timedelta(milliseconds=100),
-        timedelta(milliseconds=500),
+    slow: Annotated[tuple[Duration, ...], Field(max_length=16), AfterValidator(_increasing)] = (
+        tuple(timedelta(seconds=edge) for edge in Objective().slow_seconds)
     )
     false_rollback: Probability = 0.01
     false_promotion: Probability = 0.05
@@ -112,9 +114,11 @@ class PlanFile(StrictModel):
     #: Subsets, or Services.
     stable: ReleaseName = "stable"
     canary: ReleaseName = "canary"
+    baseline: ReleaseName | None = None
     step_time: Duration = timedelta(seconds=60)
     deadline: Duration = timedelta(hours=1)
     poll: Duration = timedelta(seconds=2)
+    warm_up: Duration = timedelta(seconds=60)
     objective: ObjectiveSpec = ObjectiveSpec()
     smoke_tests: tuple[SmokeTestSpec, ...] = ()
     requests: RequestsSpec | None = None
@@ -126,6 +130,12 @@ class PlanFile(StrictModel):
                 Reason.BAD_VALUE,
                 "stable and canary are one subset or Service",
                 "name two",
+            )
+        if self.baseline in {self.stable, self.canary}:
+            raise field_error(
+                Reason.BAD_VALUE,
+                f"baseline is the same subset or Service as another release: {self.baseline}",
+                "give the baseline pods of its own",
             )
         if self.poll > self.step_time:
             raise field_error(

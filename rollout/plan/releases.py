@@ -11,7 +11,7 @@ from ..manifests.hosts import expand_host
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The names of the two releases; each is a subset, or a Service.
+    """The names of the releases; each is a subset, or a Service. There may be no baseline.
 
     A Service's short name is completed with ``namespace``, that of the VirtualService.
     """
@@ -19,10 +19,12 @@ class Releases:
     stable: str
     canary: str
     namespace: str
+    baseline: str | None = None
 
     @property
     def names(self) -> Mapping[str, Arm]:
-        return {self.stable: Arm.STABLE, self.canary: Arm.CANARY}
+        names = {self.stable: Arm.STABLE, self.canary: Arm.CANARY}
+        return names if self.baseline is None else {**names, self.baseline: Arm.BASELINE}
 
     @property
     def hosts(self) -> Mapping[str, Arm]:

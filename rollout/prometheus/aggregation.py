@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
+from ..evidence.objective import Objective
 from ..runner.ports import SourceFailed
 from .promql import PART, TARGET_LABELS, Part
 from .query import Query
@@ -175,6 +176,10 @@ def _slow(sums: _Sums, edge: float, query: Query, series: Series) -> int:
     for bound, within in sums.within.items():
         if math.isclose(bound, edge, rel_tol=_RELATIVE_TOLERANCE):
             return sums.requests - within + sums.failed_within.get(bound, 0)
+    if query.edges == Objective().slow_seconds and sums.within:
+        # Nobody chose this threshold: take the next one that the histogram has.
+        bound = min((each for each in sums.within if each > edge), default=max(sums.within))
+        return sums.requests - sums.within[bound] + sums.failed_within.get(bound, 0)
     known = ", ".join(f"{bound:g}" for bound in sorted(sums.within) if math.isfinite(bound))
     raise SourceFailed(
         f"{edge:g} s is no bucket bound of {query.metrics.histogram} at {series.instance}:"

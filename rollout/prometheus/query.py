@@ -113,7 +113,9 @@ def istio_query(
     """
     matchers = {"reporter": "source", "destination_service_namespace": namespace}
     if release_label.name == SERVICE_LABEL:
-        services = f"{release_label.stable}|{release_label.canary}"
+        services = "|".join(
+            filter(None, (release_label.stable, release_label.canary, release_label.baseline))
+        )
         return Query(ISTIO, release_label, matchers, edges, ((SERVICE_LABEL, services),))
     return Query(ISTIO, release_label, {**matchers, SERVICE_LABEL: service}, edges)
 

@@ -33,10 +33,11 @@ def arms_of(planned: LoadedPlan, metrics: str) -> ReleaseLabel:
     subsets, or of the Services' selectors. Raise PlanInvalid if none tells the releases apart.
     """
     plan = planned.plan
-    stable, canary = (_labels_of(planned, name) for name in (plan.stable, plan.canary))
+    names = [plan.stable, plan.canary, *([] if plan.baseline is None else [plan.baseline])]
+    stable, canary, *baseline = (_labels_of(planned, name) for name in names)
     if metrics == "istio":
         if _are_services(plan):
-            services = [_service_of(each, plan) for each in (plan.stable, plan.canary)]
+            services = [_service_of(each, plan) for each in names]
             if len({each.namespace for each in services}) > 1:
                 raise PlanInvalid(f"the Services of the releases are in two namespaces; {_REMEDY}")
             return ReleaseLabel(SERVICE_LABEL, *(each.name for each in services))
@@ -44,11 +45,15 @@ def arms_of(planned: LoadedPlan, metrics: str) -> ReleaseLabel:
             "destination_workload",
             _workload(planned, plan.stable, stable),
             _workload(planned, plan.canary, canary),
+            *(
+                _workload(planned, name, labels)
+                for name, labels in zip(names[2:], baseline, strict=True)
+            ),
         )
     for label, value in stable.items():
-        other = canary.get(label)
-        if other is not None and other != value and label.isidentifier():
-            return ReleaseLabel(label, value, other)
+        values = [value, *(labels[label] for labels in (canary, *baseline) if label in labels)]
+        if len(set(values)) == len(names) and label.isidentifier():
+            return ReleaseLabel(label, *values)
     raise PlanInvalid(f"no label tells {plan.stable} and {plan.canary} apart; {_REMEDY}")
 
 

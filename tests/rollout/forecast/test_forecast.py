@@ -27,7 +27,7 @@ from rollout.plan.model import Plan
 from rollout.runner.decisions import Verdict
 from tests.support.manifests import ROOT
 
-STABLE = Release(0.001, (0.2, 0.02, 0.002))
+STABLE = Release(0.001, tuple(0.2 * 0.1**power for power in range(10)))
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_the_text_says_which_step_is_too_short_and_the_seed_repeats_it() -> None
     ("arguments", "said"),
     [
         (("istio/mirror", "--rate", "5"), "the strategy walk compares nothing"),
-        (("istio/canary", "--rate", "5", "--slow", "0.1"), "give 3 ratios"),
+        (("istio/canary", "--rate", "5", "--slow", "0.1"), "give 10 ratios"),
         (("istio/canary", "--rate", "0"), "is no rate"),
         (("istio/canary", "--rate", "5", "--errors", "2"), "is no ratio"),
     ],

@@ -48,6 +48,15 @@ class Service:
         self.serve("stable", 90)
         self.serve("canary", 10, 2)
 
+    def wait_scraped(self) -> None:
+        """Wait until Prometheus has all that was counted."""
+        counter = f'{APP.counter}{{namespace="{self.namespace}"}}'
+        all_requests = sum(requests for requests, _ in self._counts.values())
+        until(
+            lambda: self.scraped.prometheus.value(f"sum({counter})") == all_requests,
+            what="a scrape of all pods",
+        )
+
     def serve(self, track: str, requests: int, failures: int = 0) -> None:
         """Count more requests of a release; the first ones start its pod."""
         if track not in self._pods:

@@ -28,6 +28,7 @@ def test_a_request_creates_a_comparison_and_the_same_one_continues_it(
     body = {**service.definition, "run": "1.5.0"}
     service.serve("stable", 10)
     service.serve("canary", 10)
+    service.wait_scraped()
 
     created = open_judge.post("/v1/comparisons/shop", body)
     open_judge.until_read("shop")

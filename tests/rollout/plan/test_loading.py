@@ -8,9 +8,14 @@ from typing import Final
 import pytest
 
 from rollout.lint.kustomize import CouldNotRun
+from rollout.lint.resource_parser import ManifestText, ResourceParser
+from rollout.lint.schemas import Schemas
+from rollout.manifests.weighted_rules import Routes
+from rollout.plan.canary_shares import baseline_shares, canary_shares
 from rollout.plan.loading import load_plan
 from rollout.plan.model import SmokeTest, Strategy
 from rollout.plan.plan_file import PlanInvalid
+from rollout.plan.releases import Releases
 from tests.rollout.plan.plans import BETA, PATHS, routes, rule, split, write_plan
 from tests.support.manifests import need_kustomize
 
@@ -216,3 +221,25 @@ def test_where_nobody_is_compared_the_steps_are_walked(name: str) -> None:
 
     assert plan.strategy is Strategy.WALK
     assert {step.share for step in plan.steps} == {None}
+
+
+def test_a_baseline_has_a_share_of_its_own_at_each_step(tmp_path: Path) -> None:
+    steps = {
+        "0": routes(rule("all", {"stable": 100, "canary": 0, "baseline": 0})),
+        "10": routes(rule("all", {"stable": 80, "canary": 10, "baseline": 10})),
+        "100": routes(rule("all", {"stable": 0, "canary": 100, "baseline": 0})),
+    }
+    releases = Releases("stable", "canary", "shop", "baseline")
+
+    def services() -> dict[str, Routes]:
+        return {name: parse_routes(text) for name, text in steps.items()}
+
+    assert canary_shares(services(), releases) == (0.0, 0.1, 1.0)
+    assert baseline_shares(services(), releases) == (0.0, 0.1, 0.0)
+
+
+def parse_routes(text: str) -> Routes:
+    found, _ = ResourceParser(Schemas(None), "shop").parse(ManifestText("routes", text))
+    routes_of = found[0].istio_object
+    assert isinstance(routes_of, Routes)
+    return routes_of

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series
+from rollout.evidence.objective import Objective
 from rollout.prometheus.query import APP, ISTIO, ReleaseLabel, app_query, istio_query
 from rollout.prometheus.source import open_source
 from rollout.runner.ports import SourceFailed
@@ -220,3 +221,20 @@ def process_started() -> float:
         if line.startswith("btime")
     )
     return booted + ticks / os.sysconf("SC_CLK_TCK")
+
+
+async def test_of_the_default_thresholds_the_next_bound_is_taken(
+    scraped: ScrapedPrometheus,
+) -> None:
+    namespace = fresh_namespace()
+    pod = scraped.target(namespace=namespace, pod="kv-1", track="stable")
+    pod.text = histogram(APP, 200, (90, 95, 99, 100), 100)
+    edges = Objective().slow_seconds
+
+    reading = await scraped.read_until(app_query(namespace, TRACKS, edges), 100)
+
+    (counts,) = reading.counts.values()
+    slow = dict(zip(edges, counts.slow, strict=True))
+    # The histogram has bounds at 0.1, 0.25, 0.5 and infinity.
+    assert (slow[0.005], slow[0.1], slow[0.25], slow[0.5]) == (10, 10, 5, 1)
+    assert slow[1.0] == slow[5.0] == 0
