@@ -79,7 +79,10 @@ def secured(tmp_path: Path) -> Iterator[Secured]:
 
 
 async def test_a_cluster_is_reached_over_tls(secured: Secured) -> None:
-    port = secured.start("cluster-enabled yes", "tls-cluster yes", "save ''")
+    port = secured.start(
+        # The port of the cluster bus would be above the highest one.
+        *("cluster-enabled yes", "tls-cluster yes", f"cluster-port {free_port()}", "save ''")
+    )
     with contextlib.closing(secured.client(port)) as client:
         client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
     url = f"rediss+cluster://127.0.0.1:{port}?ssl_ca_certs={secured.authority}"
