@@ -26,6 +26,9 @@ ALONE_LEAST: Final = 0.05
 #: So many requests of the old release must have been counted for that.
 _ALONE_REQUESTS: Final = 200
 
+#: A release that fails more than this ratio of a window's requests, and so many, has an outage.
+OUTAGE_RATIO: Final = 0.1
+OUTAGE_FAILURES: Final = 5
 #: While the canary has at most this share, the old release answers nearly all requests.
 EARLY_SHARE: Final = 0.05
 
@@ -96,7 +99,8 @@ class Evidence:
         times = (window.since, window.until)
         early = share is not None and share <= EARLY_SHARE
         self._compare(window, times, least_share, warm=warm, before=early)
-        self._prove(canary)
+        if not (_fails_much(canary) and _fails_much(window.old)):
+            self._prove(canary)
         if share == 1:
             # Only if stable gets no requests. While it does, the canary is compared with it, so
             # that an outage of both releases is not held against the canary.
@@ -111,13 +115,19 @@ class Evidence:
         seconds: float,
         *,
         awaited: bool = False,
+        least_seconds: float = 0.0,
     ) -> None:
         """Add what was counted in the last ``seconds``, by arm, to find a canary that is silent.
 
         The counts need not cover exactly the same time, so they are there sooner than a window.
-        ``awaited`` is True if those of the canary are still to come. ``share`` is as in
-        ``observe``.
+        ``awaited`` is True if those of the canary are still to come. A silence of less than
+        ``least_seconds`` counts only later: an outage of both may not be seen yet in the old
+        release's counters. ``share`` is as in ``observe``.
         """
+        old = [latest[arm] for arm in (Arm.STABLE, Arm.BASELINE) if arm in latest]
+        if any(map(_fails_much, old)):
+            self._silence.forgive()
+            return
         answered = {arm: counts.requests - counts.failures for arm, counts in latest.items()}
         neither = latest.get(Arm.NEITHER)
         self._silence.add(
@@ -127,6 +137,7 @@ class Evidence:
             seconds,
             unreached=0 if neither is None else neither.failures,
             awaited=awaited,
+            least_seconds=least_seconds,
         )
 
     def _compare(
@@ -363,6 +374,11 @@ class Evidence:
         if {len(evidence._slow), len(evidence._alone), len(evidence._alone_spans)} != {edges}:
             raise ValueError(f"slow: must have {edges} parts, one for each latency threshold")
         return evidence
+
+
+def _fails_much(counts: Counts) -> bool:
+    """Return True for an outage. If both have one, it says nothing of the canary's merit."""
+    return counts.failures >= OUTAGE_FAILURES and counts.failures > OUTAGE_RATIO * counts.requests
 
 
 def _slow_answers(counts: Counts, index: int) -> tuple[int, int]:

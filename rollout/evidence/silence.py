@@ -24,7 +24,17 @@ class Silence:
     the old release answered after that.
     """
 
-    __slots__ = ("awaited", "expected", "known", "rate", "share", "since", "unreached")
+    __slots__ = (
+        "awaited",
+        "expected",
+        "known",
+        "least_seconds",
+        "rate",
+        "seconds",
+        "share",
+        "since",
+        "unreached",
+    )
 
     #: Weight of the last reading in ``rate``.
     SMOOTHING: Final = 0.2
@@ -43,10 +53,14 @@ class Silence:
         self.unreached, self.rate = unreached, rate
         self.known = known
         self.since, self.share = since, share
+        #: How long the silence lasts, and how long it must last.
+        self.seconds = self.least_seconds = 0.0
 
     @property
     def found(self) -> bool:
         """True if the canary is silent."""
+        if self.seconds < self.least_seconds:
+            return False
         missing = self.expected - self.awaited
         return missing >= MISSING_ANSWERS or (
             missing >= MISSING_IF_UNREACHED and self.unreached >= UNREACHED_FAILURES
@@ -61,6 +75,7 @@ class Silence:
         *,
         unreached: int = 0,
         awaited: bool = False,
+        least_seconds: float = 0.0,
     ) -> None:
         """Add a reading: the successful answers of both, and the canary's share if it is known.
 
@@ -69,6 +84,8 @@ class Silence:
         if seconds > 0 and not awaited and (answered or share == 0):
             rate = (answered + old_answered) / seconds
             self.rate = rate if not self.rate else self.rate + self.SMOOTHING * (rate - self.rate)
+        self.least_seconds = least_seconds
+        self.seconds = 0.0 if answered or not share else self.seconds + seconds
         if share is not None and share != self.share:
             self.share, self.known, self.since = share, (0, 0), 0
         if answered:
@@ -83,6 +100,10 @@ class Silence:
             self.expected += expected
             self.awaited = self.awaited + expected if awaited else 0.0
             self.unreached += unreached
+
+    def forgive(self) -> None:
+        """Begin anew: the old release has an outage too."""
+        self.expected, self.awaited, self.unreached, self.seconds = 0.0, 0.0, 0, 0.0
 
     def _expected(self, old_answered: int, share: float, seconds: float) -> float:
         if share == 1:

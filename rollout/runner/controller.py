@@ -166,6 +166,8 @@ class Controller:
             step.share if known else None,
             seconds,
             awaited=not paired and state.windows.is_awaited(Arm.CANARY),
+            # Pods are sampled at different times.
+            least_seconds=0.0 if paired else 2 * state.windows.interval,
         )
 
     async def _observe_window(self, state: RolloutState, window: Window, *, whole: bool) -> None:
