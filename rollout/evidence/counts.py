@@ -21,6 +21,11 @@ class Arm(StrEnum):
     NEITHER = "neither"
 
 
+#: A release that fails more than this ratio of a window's requests, and so many, has an outage. Far
+#: above the noise of a release that meets its objective.
+OUTAGE_RATIO: Final = 0.1
+OUTAGE_FAILURES: Final = 5
+
 #: The two releases that every rollout has.
 BOTH: Final = (Arm.STABLE, Arm.CANARY)
 

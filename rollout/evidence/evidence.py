@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .counts import Arm, Counts, Window, check_counts, check_window
+from .counts import (
+    OUTAGE_FAILURES,
+    OUTAGE_RATIO,
+    Arm,
+    Counts,
+    Window,
+    check_counts,
+    check_window,
+)
 from .harm import HarmTest
 from .incident import Span
 from .mixture import Alternatives, Mixture, e_value
@@ -26,9 +34,6 @@ ALONE_LEAST: Final = 0.05
 #: So many requests of the old release must have been counted for that.
 _ALONE_REQUESTS: Final = 200
 
-#: A release that fails more than this ratio of a window's requests, and so many, has an outage.
-OUTAGE_RATIO: Final = 0.1
-OUTAGE_FAILURES: Final = 5
 #: While the canary has at most this share, the old release answers nearly all requests.
 EARLY_SHARE: Final = 0.05
 
@@ -345,6 +350,8 @@ class Evidence:
                 list(silence.known),
                 silence.since,
                 silence.share,
+                silence.seconds,
+                silence.least_seconds,
             ],
         }
 
@@ -388,8 +395,8 @@ def _slow_answers(counts: Counts, index: int) -> tuple[int, int]:
 
 
 def _load_silence(dumped: Sequence[Any]) -> Silence:
-    expected, awaited, unreached, rate, (own, others), since, share = dumped
-    return Silence(expected, awaited, unreached, rate, (own, others), since, share)
+    expected, awaited, unreached, rate, (own, others), *more = dumped
+    return Silence(expected, awaited, unreached, rate, (own, others), *more)
 
 
 def _log_sum(logs: list[float]) -> float:

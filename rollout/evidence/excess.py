@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from .counts import OUTAGE_FAILURES, OUTAGE_RATIO
+
 #: So many requests must have been counted before the canary got any.
 _LEAST_REQUESTS: Final = 200
-#: A window in which more than this ratio was hit, and so many requests, is an outage: it doesn't
-#: show how the old release usually is.
-_OUTAGE_RATIO: Final = 0.1
-_OUTAGE_HITS: Final = 5
 #: How many times more hits than before there may be.
 _RATIOS: Final = tuple(1.15 * 1.6**power for power in range(10))
 _LOGS: Final = tuple(math.log(ratio) for ratio in _RATIOS)
@@ -54,9 +52,10 @@ class Excess:
 
     def add_before(self, hits: int, requests: int) -> None:
         """Add the old release's hits and requests while the canary has none or few."""
+        # An outage doesn't show how the old release usually is.
         known, counted = self.before
         ratio = known / counted if counted else 0.0
-        if hits < _OUTAGE_HITS or hits <= max(_OUTAGE_RATIO, 2 * ratio) * requests:
+        if hits < OUTAGE_FAILURES or hits <= max(OUTAGE_RATIO, 2 * ratio) * requests:
             self.before = known + hits, counted + requests
 
     def add(self, hits: int, requests: int, *, worse: bool) -> None:

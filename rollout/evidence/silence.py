@@ -48,13 +48,15 @@ class Silence:
         known: tuple[int, int] = (0, 0),
         since: int = 0,
         share: float | None = None,
+        seconds: float = 0.0,
+        least_seconds: float = 0.0,
     ) -> None:
         self.expected, self.awaited = expected, awaited
         self.unreached, self.rate = unreached, rate
         self.known = known
         self.since, self.share = since, share
         #: How long the silence lasts, and how long it must last.
-        self.seconds = self.least_seconds = 0.0
+        self.seconds, self.least_seconds = seconds, least_seconds
 
     @property
     def found(self) -> bool:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ..evidence.counts import CounterSnapshot, Counts, Window
-from ..runner.decisions import OUTAGE_FAILURES, OUTAGE_RATIO
+from ..evidence.counts import OUTAGE_FAILURES, OUTAGE_RATIO, CounterSnapshot, Counts, Window
 from .definition import ComparisonSpec
 from .engine import ComparedEvidence
 from .ratio_interval import CONFIDENCE, RatioInterval

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from ..evidence import Evidence
-from ..evidence.counts import Window
+from ..evidence.counts import OUTAGE_FAILURES, OUTAGE_RATIO, Window
 from ..plan.model import Plan, Step, Strategy
 
 #: The largest age of the last requests, in seconds and in polls, at which data counts as fresh.
@@ -20,14 +20,9 @@ from ..plan.model import Plan, Step, Strategy
 FRESH_SECONDS: Final = 30.0
 FRESH_POLLS: Final = 3
 
-#: Each release that should get requests fails more than this ratio of them: an outage of what they
-#: share. A rollout holds meanwhile. Far above the noise of a release that meets its objective.
-OUTAGE_RATIO: Final = 0.1
 #: From this share on, a step leaves the old release a few requests only to compare with: a
 #: holdback.
 HOLDBACK_SHARE: Final = 0.9
-#: The fewest failures of the stable release in a window that are an outage.
-OUTAGE_FAILURES: Final = 5
 
 
 class Verdict(StrEnum):
