@@ -1,13 +1,17 @@
 # tallykv: `make run` and `make test` need Python 3.11+ and make, nothing else.
 PYTHON ?= python3
-# Test files run at once; 0 for all in one process, where a debugger can follow.
-JOBS ?= 3
+# Test files run at once; 0 for all in one process, where a debugger can follow. More than there are
+# cores: many tests wait for a process that they started.
+JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# Many tests start processes: a module of ours is compiled once, not by each of them.
+unexport PYTHONDONTWRITEBYTECODE
+# Modules are compiled when they are first imported: most of them never are.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types bench scale soak memory signals faults evidence lint-speed istio load load-web rehearse manifests generated docs wheels lock floors clean system-packages
+.PHONY: help run test tests long check lint types bench instructions scale soak memory signals faults rollout-faults security watch contract ui evidence lint-speed istio routing load load-web rehearse manifests generated docs wheels sbom lock floors clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,9 +19,15 @@ help: ## show this
 run: $(VENV)/run.stamp ## serve on the embedded store (settings: KV_* and OTEL_* variables)
 	@exec $(BIN)/python -m svc serve
 
-test: $(VENV)/dev.stamp system-packages ## lint, check types, run all the tests
-	$(MAKE) --no-print-directory lint types
+test: $(VENV)/bench.stamp system-packages ## lint, check types, run all the tests
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory --jobs=2 types tests
+
+tests: $(VENV)/dev.stamp system-packages
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+long: $(VENV)/dev.stamp system-packages ## the tests that make test runs in a short form, at full length
+	TESTS_LONG=1 $(BIN)/python -m pytest $$(grep -rl --include='test_*.py' 'support.sizes import' tests) $(ARGS)
 
 check: test ## the same
 
@@ -30,6 +40,9 @@ types: $(VENV)/bench.stamp ## mypy --strict, the benchmarks included
 
 bench: $(VENV)/bench.stamp system-packages ## CPU time per request beside other services (ARGS='--only get --quick')
 	$(BIN)/python -m bench.cost $(ARGS)
+
+instructions: $(VENV)/bench.stamp system-packages ## instructions of a request, the same on a busy machine (needs valgrind; ARGS='--before CHECKOUT')
+	$(BIN)/python -m bench.instructions $(ARGS)
 
 scale: $(VENV)/bench.stamp system-packages ## CPU time by workers, keys, value sizes and connections
 	$(BIN)/python -m bench.scale $(ARGS)
@@ -46,6 +59,24 @@ signals: $(VENV)/dev.stamp system-packages ## whether metrics, traces and logs a
 faults: $(VENV)/dev.stamp system-packages ## inject faults under load, and count lost and duplicated changes
 	$(BIN)/python -m bench.faults $(ARGS)
 
+rollout-faults: $(VENV)/dev.stamp system-packages ## break a rollout's cluster, Prometheus and runners, and see how it ends
+	$(BIN)/python -m tests.rollout.faults $(ARGS)
+
+security: $(VENV)/dev.stamp system-packages ## what the door lets in: by scope and prefix, hostile pages and clients, fuzzed requests, rates over pods
+	$(BIN)/python -m pytest --quiet tests/svc/door
+	$(BIN)/python -m bench.security $(ARGS)
+
+watch: $(VENV)/bench.stamp system-packages ## watch through faults, and measure what watchers cost (ARGS='--before CHECKOUT' compares GETs)
+	$(BIN)/python -m bench.watch $(ARGS)
+
+contract: $(VENV)/dev.stamp system-packages ## the OpenAPI document: its tests, and made-up requests by the thousand (ARGS='--examples 20')
+	$(BIN)/python -m pytest --quiet tests/svc/api/openapi --deselect tests/svc/api/openapi/test_fuzzing.py
+	$(BIN)/python -m tests.svc.api.openapi.fuzzing $(ARGS)
+
+ui: $(VENV)/dev.stamp system-packages ## the tests of the page at full length, with a canary behind Envoy; takes its pictures
+	TESTS_LONG=1 $(BIN)/python -m pytest --quiet tests/svc/ui $(ARGS)
+	$(BIN)/python -m tests.svc.ui.pictures
+
 evidence: $(VENV)/dev.stamp ## simulated rollouts: how often the verdicts are wrong, and how soon they come
 	$(BIN)/python -m bench.evidence $(ARGS)
 
@@ -54,6 +85,9 @@ lint-speed: $(VENV)/dev.stamp ## CPU time and memory of lint, by the number of o
 
 istio: $(VENV)/dev.stamp ## compare our translation with what istiod programmed, fact by fact (ARGS=DIR)
 	$(BIN)/python -m bench.istio $(ARGS)
+
+routing: $(VENV)/dev.stamp ## tests of routes: how quick and sure they are, and whether diff finds every difference
+	$(BIN)/python -m bench.routing $(ARGS)
 
 load: $(VENV)/dev.stamp system-packages ## half a minute of Locust, by route and by version; wrong answers fail (ARGS='--host URL')
 	$(BIN)/python -m loadtest.load $(ARGS)
@@ -83,6 +117,9 @@ docs: $(VENV)/dev.stamp ## build the documentation's site in build/docs; a broke
 wheels: $(VENV)/dev.stamp ## build both distributions into dist/
 	cd svc && ../$(BIN)/python -m hatchling build -d ../dist
 	cd rollout && ../$(BIN)/python -m hatchling build -d ../dist
+
+sbom: $(VENV)/made.stamp ## bills of materials (CycloneDX) of both products, from the lock files, in build/sbom
+	@$(BIN)/python requirements/sbom.py build/sbom
 
 lock: $(VENV)/dev.stamp ## choose the versions in requirements/*.txt anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
@@ -116,7 +153,8 @@ $(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/made.stamp
 	@$(PIP) -r requirements/dev.txt
 	@touch $@ $(VENV)/run.stamp
 
-$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/dev.stamp
-	@echo "installing the services to measure beside …"
+# All that the tests need, and the services to measure beside: in one go.
+$(VENV)/bench.stamp: requirements/bench.txt | $(VENV)/made.stamp
+	@echo "installing what the tests and the benchmarks need …"
 	@$(PIP) -r requirements/bench.txt
-	@touch $@
+	@touch $@ $(VENV)/dev.stamp $(VENV)/run.stamp

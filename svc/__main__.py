@@ -1,135 +1,32 @@
-"""The command line. Start reading here: settings, then serve, then the exit code."""
+"""The command line. Start reading here; ``tallykv serve`` goes on in serve_command.py."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .serving.server import ListenFailed, serve
-from .serving.supervisor import supervise
-from .serving.worker import CANT_START, WorkersFailed
-from .serving.worker_channel import WorkerChannel
-from .settings import (
-    FIELDS,
-    FLAGS,
-    SettingInvalid,
-    Settings,
-    env_name,
-    flag_name,
-    load_settings,
-    shown_default,
-)
-from .stores.embedded import EmbeddedUnavailable
-from .stores.reasons import PasswordUnreadable
-from .stores.store_url import StoreUrlInvalid, mode_of
-from .telemetry.logs import set_up_logs
-from .telemetry.settings import TracingSettingInvalid, load_tracing, service_name
-
-log = logging.getLogger(__package__)
+from .client_command import add_client_commands, run_client_command
+from .settings import FIELDS, FLAGS, env_name, flag_name, shown_default
+from .token_command import add_token_command, run_token_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code.
-
-    0 after a drain, 1 if the workers or the embedded Redis kept ending, 2 if the service could not
-    start.
-    """
+    """Run the command; return its exit code."""
     arguments = vars(build_parser().parse_args(argv))
-    channel = (
-        WorkerChannel(arguments["channel"], arguments["parent"]) if "channel" in arguments else None
-    )
-    try:
-        settings = load_settings(os.environ, arguments)
-        tracing = load_tracing(os.environ)
-    except (SettingInvalid, TracingSettingInvalid) as error:
-        print(f"tallykv: {error}", file=sys.stderr)
-        return 2
-    as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
-    )
-    resource = _resource(settings)
-    if channel is not None:
-        resource["process.pid"] = str(os.getpid())
-    is_shared = channel is not None or settings.workers > 1
-    logs = set_up_logs(as_json=as_json, resource=resource, is_shared=is_shared)
-    show = _log_ready if as_json else _print_ready
+    if "verb" in arguments:
+        return run_token_command(arguments, os.environ)
+    if "call" in arguments:
+        return run_client_command(arguments)
+    # What serves takes long to import, and no other command needs it.
+    from .serve_command import run_serve
 
-    def announce(port: int, admin_port: int) -> None:
-        if channel is None:
-            show(settings, port, [admin_port])
-        else:
-            channel.send_serving(admin_port)
-
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            if settings.workers > 1:
-                command = _worker_command(arguments)
-                runner.run(supervise(settings, command, lambda *ports: show(settings, *ports)))
-            else:
-                _warn_of_faults(settings)
-                runner.run(serve(settings, announce, tracing, logs, channel))
-    except WorkersFailed as error:
-        if error.code != CANT_START:  # else the worker has printed the reason
-            print(f"tallykv: {error}", file=sys.stderr)
-        return error.code
-    except ListenFailed as error:
-        print(f"tallykv: {error}", file=sys.stderr)
-        return 2
-    except EmbeddedUnavailable as error:
-        print(f"tallykv: {error}", file=sys.stderr)
-        return 1 if error.has_served else 2
-    except StoreUrlInvalid as error:
-        print(f"tallykv: KV_STORE_URL: {error}", file=sys.stderr)
-        return 2
-    except PasswordUnreadable as error:
-        print(f"tallykv: KV_STORE_PASSWORD_FILE: {error}", file=sys.stderr)
-        return 2
-    finally:
-        logs.close()
-    return 0
-
-
-def _worker_command(arguments: Mapping[str, str | None]) -> list[str]:
-    """Return the command that starts a worker: this package, with the flags of this process.
-
-    The worker inherits the environment.
-    """
-    # python -m looks into the current directory first. Unless this package is in it, -P keeps
-    # another one of the same name there from being started instead.
-    found_here = Path(__file__).parents[1] == Path.cwd()
-    flags = [f"{flag_name(name)}={text}" for name in FLAGS if (text := arguments[name])]
-    python = [sys.executable] if found_here else [sys.executable, "-P"]
-    return [*python, "-m", str(__package__), "worker", f"--parent={os.getpid()}", *flags]
-
-
-def _resource(settings: Settings) -> dict[str, str]:
-    """Return the OpenTelemetry resource attributes that every log line has."""
-    return {
-        "service.name": service_name(os.environ),
-        "service.version": settings.version or __version__,
-        "service.instance.id": settings.pod,
-        "track": settings.track,
-    }
-
-
-def _warn_of_faults(settings: Settings) -> None:
-    if settings.injects_faults:
-        log.warning(
-            "deliberate faults are on for /v1",
-            extra={
-                "error_ratio": settings.fault_error_ratio,
-                "latency_ms": settings.fault_latency_ms,
-                "latency_ratio": settings.fault_latency_ratio,
-            },
-        )
+    return run_serve(arguments, os.environ)
 
 
 class Parser(argparse.ArgumentParser):
@@ -142,6 +39,7 @@ class Parser(argparse.ArgumentParser):
             message = head + found + (" ".join(names) or "***")
         message = re.sub(r"=.* could match", " could match", message)
         message = re.sub(r"invalid choice: .* \(choose", "invalid choice (choose", message)
+        message = re.sub(r"invalid (?:int|float) value: .*", "it is not a number", message)
         super().error(message)
 
 
@@ -149,12 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the command line: one flag for each setting, whose value load_settings parses."""
     parser = Parser(prog=_program(), description="key-value and counter service over Redis")
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="serve")
+    commands = parser.add_subparsers(required=True, metavar="serve|token|get|put|incr|ls|watch|rm")
     serving = commands.add_parser(
         "serve",
         help="serve until SIGTERM or SIGINT",
         description="Serve until SIGTERM or SIGINT. Each flag is also an environment variable.",
     )
+    add_token_command(commands)
+    add_client_commands(commands)
     # The supervisor starts workers with it. A command without help is not listed.
     worker = commands.add_parser("worker")
     worker.add_argument("--parent", type=int, required=True)
@@ -180,55 +80,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
                 "%", "%%"
             ),
         )
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:  # not available on every platform; asyncio's own loop is slower
-        return None
-    return uvloop.Loop
-
-
-def _log_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> None:
-    admin = (
-        {"admin_port": admin_ports[0]}
-        if len(admin_ports) == 1
-        else {"workers": len(admin_ports), "admin_ports": list(admin_ports)}
-    )
-    log.info(
-        "serving",
-        extra={
-            "host": settings.host,
-            "port": port,
-            **admin,
-            "store": mode_of(settings.store_url),
-        },
-    )
-
-
-def _print_ready(settings: Settings, port: int, admin_ports: Sequence[int]) -> None:
-    where = f"http://{_reachable(settings.host)}:{port}"
-    admin_host = _reachable(settings.admin_host or settings.host)
-    version = settings.version or __version__
-    workers = f" with {len(admin_ports)} workers" if len(admin_ports) > 1 else ""
-    admin = ", ".join(f"http://{admin_host}:{each}" for each in admin_ports)
-    lines = [f"tallykv {version} serves {where}{workers} (probes and metrics: {admin})"]
-    if mode_of(settings.store_url) == "embedded":
-        lines.append(f"data: {settings.data_dir.absolute()}")
-    else:
-        lines.append(f"store: {mode_of(settings.store_url)}")
-    lines += [
-        "try:",
-        f"  curl -i -X PUT {where}/v1/kv/greeting -H 'Content-Type: text/plain' -d hello",
-        f"  curl -i {where}/v1/kv/greeting",
-        f"  curl -X POST {where}/v1/counters/visits/increments",
-    ]
-    print("\n".join(lines), file=sys.stderr, flush=True)
-
-
-def _reachable(host: str) -> str:
-    return "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104
 
 
 if __name__ == "__main__":

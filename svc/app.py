@@ -10,23 +10,37 @@ from aiohttp.typedefs import Middleware
 
 from . import __version__
 from .api import admin
+from .api.admission import ADMISSION, Admission
 from .api.budget import BUDGET, ByteBudget
 from .api.context import (
+    CHARGING,
     IDENTITY,
     LIFECYCLE,
     ROLES,
     SIGNALS,
     STORE,
+    Charging,
     Identity,
     Lifecycle,
 )
+from .api.docs import CONTRACT_VERSION
 from .api.json_turns import JSON_TURNS, JsonTurns
 from .api.limits import LIMITS, Limits
 from .api.middlewares import answer_uncached, inject_faults, observe_request, render_problems
 from .api.routes import admin_routes, traffic_routes
+from .api.static_files import SHELF, Shelf
+from .api.status import GRANTING, Granting
 from .api.strict_json import MAX_DEPTH, MAX_NODES
+from .api.tokens_status import TOKENS_STATUS
+from .api.watchers import WATCHERS, Watchers
 from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
 from .domain.store import Store
+from .door.browsers import refuse_foreign_pages
+from .door.callers import CALLER, TOKENS, authenticate, require_admin
+from .door.guarded_store import GuardedStore
+from .door.limiter import Limiter
+from .door.rates import Rates
+from .door.token_file import TokenFile
 from .settings import Settings
 from .stores.measured import MeasuredStore
 from .stores.passwords import PasswordSource, password_in
@@ -38,7 +52,7 @@ from .telemetry.signals import Signals, Tracing
 
 
 def build_app(settings: Settings, store: Store, signals: Signals | None = None) -> web.Application:
-    """Build the traffic application."""
+    """Build the traffic application. Raises TokensInvalid."""
     identity, limits, lifecycle = build_identity(settings), build_limits(settings), Lifecycle()
     signals = build_signals(settings) if signals is None else signals
     signals.metrics.watch_lifecycle(
@@ -49,34 +63,101 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
     observer = signals.requests if settings.telemetry else None
     budget = ByteBudget(settings.max_buffered_bytes, signals.metrics.rejected)
     signals.metrics.watch_budget(lambda: budget.held)
+    admission = Admission(
+        lifecycle,
+        budget,
+        places=settings.max_in_flight,
+        wait_seconds=settings.queue_ms / 1000,
+    )
     chain: list[Middleware] = [
-        observe_request(identity, lifecycle, limits, budget, observer),
-        render_problems,
+        observe_request(lifecycle, admission, budget, observer),
+        refuse_foreign_pages(settings.cors_origins, signals.metrics.rejected),
     ]
+    if settings.cors_origins:
+        chain.append(render_problems)  # a page of another origin may read problems, too
+    inner: list[Middleware] = []
     if settings.injects_faults:
-        chain.append(
+        inner.append(
             inject_faults(
                 settings.fault_error_ratio,
                 settings.fault_latency_ms / 1000,
                 settings.fault_latency_ratio,
             )
         )
-    app = web.Application(middlewares=chain)
-    app[STORE] = MeasuredStore(store, signals) if settings.telemetry else store
+    tokens = None
+    if settings.tokens_file is not None:
+        tokens = TokenFile(settings.tokens_file, signals.metrics)
+    rates = build_rates(settings, store, signals.metrics) if limits_requests(settings) else None
+    app = web.Application(middlewares=chain + build_door(tokens, rates, signals.metrics) + inner)
+    port: Store = MeasuredStore(store, signals) if settings.telemetry else store
+    if tokens is not None:
+        port = guarded = GuardedStore(port, tokens)
+        tokens.after_look = guarded.end_watches
+        app[TOKENS] = tokens
+        app[GRANTING] = Granting(CALLER.get)
+        app.cleanup_ctx.append(tokens.watch)
+    if rates is not None:
+        app[CHARGING] = Charging(rates.charge)
+    app[STORE] = port
     app[IDENTITY] = identity
     app[LIMITS] = limits
+    app[ADMISSION] = admission
     app[BUDGET] = budget
     app[JSON_TURNS] = JsonTurns()
+    app[WATCHERS] = watchers = Watchers(
+        lifecycle,
+        budget,
+        signals.metrics,
+        max_watchers=settings.max_watchers,
+        max_per_token=settings.max_watchers_per_token,
+        max_bytes=settings.max_watcher_bytes,
+    )
+    app.on_shutdown.append(watchers.shut)
     app[ROLES] = settings.roles
     app[LIFECYCLE] = lifecycle
     app[SIGNALS] = signals
+    app[CONTRACT_VERSION] = __version__
+    app[SHELF] = Shelf()
     app.add_routes(traffic_routes(settings.roles))
     return app
 
 
+def limits_requests(settings: Settings) -> bool:
+    """Return True if there may be rates: of the settings, or of a token."""
+    return bool(settings.rate_limits) or settings.tokens_file is not None
+
+
+def build_rates(settings: Settings, store: Store, metrics: Metrics) -> Rates:
+    """Build the rates of requests, whose permits are in the store."""
+    limiter = Limiter(
+        store.take,
+        fails_open=settings.rate_limit_failure == "open",
+        unchecked=metrics.rate_limits_unchecked,
+    )
+    return Rates(limiter, settings.rate_limits, settings.trusted_proxies)
+
+
+def build_door(tokens: TokenFile | None, rates: Rates | None, metrics: Metrics) -> list[Middleware]:
+    """Build what a request passes before its handler: who is it, and how often.
+
+    Where there are tokens there may be rates: theirs.
+    """
+    if rates is None:
+        return []
+    limit = rates.middleware()
+    if tokens is None:
+        return [limit]
+    return [authenticate(tokens, metrics.rejected, limit, limits_all=rates.limits_all)]
+
+
 def build_admin_app(settings: Settings, traffic: web.Application) -> web.Application:
     """Build the admin application, which shows the state of the traffic application."""
-    app = web.Application(middlewares=[answer_uncached(traffic[IDENTITY]), render_problems])
+    chain: list[Middleware] = [answer_uncached]
+    if TOKENS in traffic:
+        chain.append(require_admin(traffic[TOKENS]))
+    app = web.Application(middlewares=chain)
+    if TOKENS in traffic:
+        app[TOKENS_STATUS] = traffic[TOKENS]
     app[STORE] = traffic[STORE]
     app[IDENTITY] = traffic[IDENTITY]
     app[LIFECYCLE] = traffic[LIFECYCLE]
@@ -94,7 +175,8 @@ async def open_apps(
 ) -> AsyncIterator[tuple[web.Application, web.Application]]:
     """Open the store, and yield the traffic and the admin application over it.
 
-    Close the store at the end. Raises StoreUrlInvalid, PasswordUnreadable, EmbeddedUnavailable.
+    Close the store at the end. Raises StoreUrlInvalid, PasswordUnreadable, TokensInvalid,
+    EmbeddedUnavailable.
     """
     signals = build_signals(settings, tracing)
     async with open_store(
@@ -151,6 +233,8 @@ def build_signals(settings: Settings, tracing: TracingSettings | None = None) ->
         sampler,
         slow_seconds=settings.slow_ms / 1000,
         log_all=settings.access_log == "all",
+        log_mistakes=settings.telemetry and settings.log_format == "text",
+        proxies=settings.trusted_proxies,
     )
 
 
@@ -176,4 +260,7 @@ def build_limits(settings: Settings) -> Limits:
         store_timeout_ms=settings.store_timeout_ms,
         max_in_flight=settings.max_in_flight,
         max_buffered_bytes=settings.max_buffered_bytes,
+        max_watchers=settings.max_watchers,
+        max_watchers_per_token=settings.max_watchers_per_token,
+        max_watcher_bytes=settings.max_watcher_bytes,
     )

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Final
+
+from .domain.limits import Rate, parse_rates
+from .setting_kinds import (
+    a_path,
+    advice,
+    anything,
+    choice,
+    choices,
+    decimal,
+    host_names,
+    is_loopback,
+    networks,
+    on_or_off,
+    origins,
+    setting,
+    token,
+    whole,
+)
 
 PREFIX: Final = "KV_"
 ROLES: Final = ("kv", "counters")
@@ -19,77 +36,9 @@ ROLES: Final = ("kv", "counters")
 BATCH_BUDGET_FACTOR: Final = 5
 VALUE_BUDGET_FACTOR: Final = 2
 
-_TOKEN: Final = re.compile(r"[!-~]{1,128}")
-
 
 class SettingInvalid(ValueError):
     """A setting can't be used. The message names it and says what is allowed."""
-
-
-def setting(parse: Callable[[str], Any], default: Any, doc: str, *, is_secret: bool = False) -> Any:
-    """Declare a setting: its parser, its default (or a function that returns it), and its doc.
-
-    The parser raises ValueError, whose message completes "… is not". A secret has no flag: every
-    user of the machine can read the command line.
-    """
-    metadata = {"parse": parse, "doc": doc, "is_secret": is_secret}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def decimal(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", text) or not low <= float(text) <= high:
-            raise ValueError(f"a number from {low:g} to {high:g}")
-        return float(text)
-
-    return parse
-
-
-def token(text: str) -> str:
-    if not _TOKEN.fullmatch(text):
-        raise ValueError("1 to 128 visible ASCII characters, without spaces")
-    return text
-
-
-def roles(text: str) -> frozenset[str]:
-    chosen = frozenset(part.strip() for part in text.split(","))
-    if not chosen <= set(ROLES):
-        raise ValueError(f"a comma-separated choice of {', '.join(ROLES)}")
-    return chosen
-
-
-def anything(text: str) -> str:
-    if not text:
-        raise ValueError("not empty")
-    return text
-
-
-def a_path(text: str) -> Path:
-    return Path(anything(text))
-
-
-def choice(*names: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"one of {', '.join(names)}")
-        return text
-
-    return parse
-
-
-def on_or_off(text: str) -> bool:
-    return choice("on", "off")(text) == "on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +61,58 @@ class Settings:
         a_path, Path("tallykv-data"), "directory of the embedded store's append-only file"
     )
     roles: frozenset[str] = setting(
-        roles, frozenset(ROLES), "which resources this process serves: kv, counters, or both"
+        choices(*ROLES),
+        frozenset(ROLES),
+        "which resources this process serves: kv, counters, or both",
     )
-    host: str = setting(anything, "0.0.0.0", "address that the ports are bound to")  # noqa: S104
+    host: str = setting(
+        anything,
+        "127.0.0.1",
+        "address that the ports are bound to; other hosts reach 0.0.0.0 and ::",
+    )
     port: int = setting(whole(0, 65535), 8080, "traffic port; 0 takes a free one")
     admin_port: int = setting(
         whole(0, 65535), 9102, "port of probes, metrics and version; 0 takes a free one"
     )
     admin_host: str = setting(
         anything, "", "address that the admin port is bound to; default: KV_HOST"
+    )
+    auth: str = setting(
+        choice("none", "tokens"),
+        "",
+        "none: serve other hosts without asking who they are, behind something that does;"
+        " tokens: start only with KV_TOKENS_FILE",
+    )
+    tokens_file: Path | None = setting(
+        a_path, None, "file of the tokens that requests must have; read again when it changes"
+    )
+    hosts: frozenset[str] = setting(
+        host_names,
+        frozenset(),
+        "names in Host that a port on a loopback address takes beside its own; *: any",
+    )
+    tls_cert_file: Path | None = setting(
+        a_path, None, "certificate chain of both ports (PEM); read again when it changes"
+    )
+    tls_key_file: Path | None = setting(a_path, None, "its private key (PEM)")
+    tls_client_ca_file: Path | None = setting(
+        a_path, None, "CA that signs the certificates which clients of the traffic port must have"
+    )
+    rate_limits: Mapping[str, Rate | None] = setting(
+        parse_rates,
+        dict,
+        "most requests of a client by class, such as read=100/s,write=600/m,delete=1/s,list=5/s",
+    )
+    rate_limit_failure: str = setting(
+        choice("open", "closed"),
+        "open",
+        "while the store can't count requests: open lets them in, closed answers 503",
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        networks, (), "networks of proxies whose X-Forwarded-For names the client"
+    )
+    cors_origins: frozenset[str] = setting(
+        origins, frozenset(), "origins whose pages may use the API from a browser; *: any"
     )
     workers: int = setting(
         whole(1, 256),
@@ -129,7 +121,9 @@ class Settings:
         " KV_ADMIN_PORT + n - 1",
     )
     version: str = setting(token, "", "version of this release; default: the package's")
-    track: str = setting(token, "stable", "release track: stable, canary, blue, green, shadow")
+    track: str = setting(
+        token, "stable", "release track: stable, canary, baseline, blue, green, shadow"
+    )
     pod: str = setting(token, socket.gethostname, "this pod's name; default: the host name")
     drain_seconds: float = setting(
         decimal(0, 3600), 5.0, "how long to keep serving after SIGTERM, with /readyz at 503"
@@ -147,12 +141,28 @@ class Settings:
     max_batch_bytes: int = setting(whole(1, 67_108_864), 4_194_304, "largest batch body, in bytes")
     max_batch_operations: int = setting(whole(1, 10_000), 500, "most operations in a batch")
     max_in_flight: int = setting(
-        whole(1, 1_000_000), 1024, "most concurrent requests; further ones get 503 immediately"
+        whole(1, 1_000_000), 1024, "requests served at once; further ones wait for KV_QUEUE_MS"
+    )
+    queue_ms: int = setting(
+        whole(0, 60_000),
+        1000,
+        "how long a request may wait until it is served; then it gets 503; 0: none waits",
     )
     max_connections: int = setting(
         whole(1, 1_000_000),
         1024,
         "most connections to the traffic port; further ones replace the oldest idle ones",
+    )
+    max_watchers: int = setting(
+        whole(1, 1_000_000), 500, "most watches of this process; further ones get 503"
+    )
+    max_watchers_per_token: int = setting(
+        whole(1, 1_000_000), 100, "most watches of one token in this process"
+    )
+    max_watcher_bytes: int = setting(
+        whole(1, 1_099_511_627_776),
+        1_048_576,
+        "most bytes that wait for one watcher; a slower one is closed",
     )
     max_buffered_bytes: int = setting(
         whole(1, 1_099_511_627_776),
@@ -229,17 +239,19 @@ def flag_name(name: str) -> str:
 def shown_default(name: str) -> str:
     """Return the default as the documentation and ``--help`` show it."""
     declared = FIELDS[name]
-    if declared.default is dataclasses.MISSING:
+    if name == "pod":
         return "host name"
     if isinstance(declared.default, bool):
         return "on" if declared.default else "off"
-    if isinstance(declared.default, frozenset):
+    if name == "roles":
         return ",".join(ROLES)
     if name == "version":
         return "package"
+    if name == "auth":  # "none" is a value of this one
+        return "unset"
     if name == "admin_host":
         return env_name("host")
-    if declared.default in (None, ""):
+    if declared.default in (None, "", (), frozenset(), dataclasses.MISSING):
         return "none"
     if isinstance(declared.default, float):
         return f"{declared.default:g}"
@@ -252,7 +264,7 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -
     unknown = sorted(n for n in environ if n.startswith(PREFIX) and n not in known)
     if unknown:
         raise SettingInvalid(
-            f"{unknown[0]}: there is no such setting; {_advice(unknown, list(known))}"
+            f"{unknown[0]}: there is no such setting; {advice(unknown, list(known))}"
         )
     values: dict[str, Any] = {}
     for variable, name in known.items():
@@ -283,9 +295,22 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str | None]) -
             f"KV_MAX_BUFFERED_BYTES: one request may need {least} bytes, with this"
             f" KV_MAX_BATCH_BYTES and KV_MAX_VALUE_BYTES; {settings.max_buffered_bytes} is less"
         )
+    _check_reach(settings)
     return settings
 
 
-def _advice(unknown: Sequence[str], known: Sequence[str]) -> str:
-    close = get_close_matches(unknown[0], known, n=1)
-    return f"did you mean {close[0]}?" if close else "`serve --help` lists them all"
+def _check_reach(settings: Settings) -> None:
+    """Raise SettingInvalid if others reach a port, and nothing asks them who they are."""
+    if settings.auth == "none" and settings.tokens_file is not None:
+        raise SettingInvalid("KV_AUTH: none, but KV_TOKENS_FILE is set too: keep one")
+    if settings.auth == "tokens" and settings.tokens_file is None:
+        raise SettingInvalid("KV_AUTH: tokens, but KV_TOKENS_FILE is not set: it names their file")
+    if "*" in settings.cors_origins and settings.tokens_file is None:
+        raise SettingInvalid("KV_CORS_ORIGINS: * lets every web page in: set KV_TOKENS_FILE, too")
+    for name in ("host", "admin_host"):
+        host = getattr(settings, name)
+        if host and not is_loopback(host) and not settings.auth and not settings.tokens_file:
+            raise SettingInvalid(
+                f"{env_name(name)}: whoever reaches {host} could read and delete everything: set"
+                " KV_TOKENS_FILE, or KV_AUTH=none if a mesh or a firewall decides who gets in"
+            )

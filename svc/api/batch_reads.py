@@ -18,18 +18,22 @@ RECORD_BYTES: Final = 512
 
 
 async def read_entries(
-    store: Store, keys: Sequence[Key], room: int, take: Callable[[int], None]
+    store: Store,
+    keys: Sequence[Key],
+    room: int,
+    take: Callable[[int], None],
+    sizes: Sequence[int] | None = None,
 ) -> dict[str, Entry | DomainError]:
     """Read entries of at most ``room`` bytes together. Return them, or their errors, by key.
 
     The result lacks the entries that do not fit, and those left when the store failed to answer.
 
     The first portion returns small entries, and the sizes of those that do not fit into it. Each
-    further portion has the next of those. ``take`` takes its bytes from the budget before, and
-    raises Overloaded.
+    further portion has the next of those. It begins with these where ``sizes`` are known.
+    ``take`` takes a portion's bytes from the budget before, and raises Overloaded.
     """
     found: dict[str, Entry | DomainError] = {}
-    waiting = [(key, 0) for key in keys]
+    waiting = list(zip(keys, sizes or [0] * len(keys), strict=True))
     while waiting and room >= waiting[0][1]:
         portion, size = _next_portion(waiting, min(READ_BYTES, room))
         if size:

@@ -41,11 +41,12 @@ from .bodies import (
     BatchPut,
     BatchUnchanged,
     GetOperation,
+    Problem,
     PutOperation,
 )
 from .limits import Limits
 from .preconditions import check_precondition, is_listed
-from .problems import Problem, http_problem, problem_of
+from .problems import http_problem, problem_of
 
 EARLIER_FAILED: Final = "the store did not answer an earlier operation; this one was not tried"
 ANSWER_FULL: Final = "the batch's answer is full; read this one alone"

@@ -1,29 +1,52 @@
-"""The types of all request bodies, queries and response bodies of the API."""
+"""The types of all request bodies, queries and response bodies of the API. Pure.
+
+The client builds and reads the same types, so nothing here needs the server's libraries.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Final, Literal
-from urllib.parse import urlencode
 
 import msgspec
-from aiohttp import web
 
-from ..domain.errors import QueryInvalid
-from ..domain.model import INT64_MAX, INT64_MIN, MAX_TTL_SECONDS, CounterSummary, EntrySummary
-
-Int64 = Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)]
-TtlSeconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)]
-#: ``?ttl=``: whole seconds; ``none``: the entry never expires; ``keep``: the TTL is unchanged.
-TtlText = Annotated[str, msgspec.Meta(pattern=r"^(none|keep|[1-9][0-9]{0,8})(?![\s\S])")]
-
-#: ``?limit=``: 1 to 1000. A text pattern, because a conversion would accept 1e1 and 10.0 too.
-PageLimit = Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]{0,2}|1000)(?![\s\S])")]
+from ..domain.errors import Applied, QueryInvalid
+from ..domain.model import MAX_TTL_SECONDS, CounterSummary, EntrySummary
+from .fields import (
+    AnyJson,
+    AppliedBy,
+    Base64,
+    Bound,
+    CounterTtl,
+    Cursor,
+    Digits,
+    EtagText,
+    IfMatch,
+    IfNoneMatch,
+    Include,
+    Int64,
+    KeyText,
+    NameText,
+    NextCursor,
+    NotJsonBytes,
+    OnceKey,
+    PageLimit,
+    Prefix,
+    Replayed,
+    Status,
+    Total,
+    TtlLeft,
+    TtlSeconds,
+    TtlText,
+    means,
+)
 
 #: What each parameter must be, for the message about one that does not match its pattern.
 HINTS: Final = {
     "ttl": f"whole seconds from 1 to {MAX_TTL_SECONDS}, none, or keep",
     "limit": "a whole number from 1 to 1000",
-    "prefix": "at most 512 characters",
+    "prefix": "at most 512 characters, and at least one for a deletion",
+    "include": "value",
+    "wait": "whole seconds from 0 to 60, such as 30s",
     "cursor": "the next_cursor of the page before",
 }
 
@@ -37,153 +60,223 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    prefix: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    prefix: Prefix = ""
     limit: PageLimit = "100"
-    cursor: Annotated[str, msgspec.Meta(max_length=6000)] | None = None
+    cursor: Cursor = None
+
+
+class DeleteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    #: Required, so that a parameter that was forgotten never means everything.
+    prefix: Annotated[Prefix, msgspec.Meta(min_length=1)]
+    limit: PageLimit = "100"
+    cursor: Cursor = None
+
+
+class ListEntriesQuery(ListQuery, frozen=True, forbid_unknown_fields=True):
+    include: Include = None
+
+
+class WaitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    wait: (
+        Annotated[
+            str,
+            msgspec.Meta(pattern=r"^([0-9]|[1-5][0-9]|60)s?(?![\s\S])"),
+            means(
+                "Seconds, such as `30s`: wait so long for a change of what `If-None-Match` names.",
+                {"type": "string", "pattern": "^([0-9]|[1-5][0-9]|60)s?$"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class WatchQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    prefix: Prefix = ""
+
+
+class WatchEntriesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    prefix: Prefix = ""
+    include: Include = None
 
 
 class EntryWritten(msgspec.Struct, frozen=True, gc=False):
-    key: str
-    etag: str
-    ttl: int | None
+    key: KeyText
+    etag: EtagText
+    ttl: TtlLeft
+
+
+class EntryListed(EntrySummary, frozen=True, omit_defaults=True, gc=False):
+    value: AnyJson | msgspec.UnsetType = msgspec.UNSET
+    #: Rendered in base64, as msgspec renders bytes.
+    value_b64: NotJsonBytes | msgspec.UnsetType = msgspec.UNSET
 
 
 class EntryPage(msgspec.Struct, frozen=True):
-    items: list[EntrySummary]
-    next_cursor: str | None
+    items: Annotated[
+        list[EntryListed],
+        means("The entries of this page; with `include=value` each with `value` or `value_b64`."),
+    ]
+    next_cursor: NextCursor
 
 
 class IncrementBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    by: Int64 = 1
-    min: Int64 | None = None
-    max: Int64 | None = None
-    on_bound: Literal["reject", "clamp"] = "reject"
-    ttl: TtlSeconds | None = None
-    ttl_on: Literal["create", "touch"] = "create"
+    by: Annotated[Int64, means("What is added.")] = 1
+    min: Bound = None
+    max: Bound = None
+    on_bound: Annotated[
+        Literal["reject", "clamp"],
+        means("`reject`: refuse what would pass a bound; `clamp`: add only up to it."),
+    ] = "reject"
+    ttl: CounterTtl = None
+    ttl_on: Annotated[
+        Literal["create", "touch"],
+        means("`create`: the TTL starts with the counter; `touch`: at every increment."),
+    ] = "create"
 
 
 class CounterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    value: Int64
-    ttl: TtlSeconds | None = None
+    value: Annotated[Int64, means("What the counter is set to.")]
+    ttl: Annotated[TtlSeconds | None, means("Seconds; without it, it never expires.")] = None
 
 
 class CounterRead(msgspec.Struct, frozen=True, gc=False):
-    name: str
-    value: int
-    value_text: str
-    ttl: int | None
+    name: NameText
+    value: Total
+    value_text: Digits
+    ttl: TtlLeft
 
 
 class CounterStepped(msgspec.Struct, frozen=True, gc=False):
-    name: str
-    value: int
-    value_text: str
-    applied_by: int
+    name: NameText
+    value: Total
+    value_text: Digits
+    applied_by: AppliedBy
 
 
 class CounterSet(msgspec.Struct, frozen=True, gc=False):
-    name: str
-    value: int
-    value_text: str
-    previous: int | None
-    previous_text: str | None
-    ttl: int | None
+    name: NameText
+    value: Total
+    value_text: Digits
+    previous: Annotated[Int64 | None, means("The value before; null: there was no counter.")]
+    previous_text: Annotated[str | None, means("The same digits as text.")]
+    ttl: TtlLeft
 
 
 class CounterPage(msgspec.Struct, frozen=True):
-    items: list[CounterSummary]
-    next_cursor: str | None
+    items: Annotated[list[CounterSummary], means("The counters of this page.")]
+    next_cursor: NextCursor
 
 
 class GetOperation(msgspec.Struct, tag_field="op", tag="get", forbid_unknown_fields=True, gc=False):
-    key: str
-    #: As the headers If-Match and If-None-Match; a single ETag may come without its quotes.
-    if_match: str | None = None
-    if_none_match: str | None = None
+    key: KeyText
+    if_match: IfMatch = None
+    if_none_match: IfNoneMatch = None
 
 
 class PutOperation(msgspec.Struct, tag_field="op", tag="put", forbid_unknown_fields=True, gc=False):
-    key: str
-    #: Exactly one of the two: any JSON value, or bytes in base64.
-    value: msgspec.Raw = msgspec.Raw(b"")
-    value_b64: str | None = None
-    content_type: str | None = None
-    ttl: TtlSeconds | Literal["none", "keep"] | None = None
-    if_match: str | None = None
-    if_none_match: str | None = None
-    idempotency_key: str | None = None
+    key: KeyText
+    #: Exactly one of the two. A factory, because JSON Schema has no form for a default of bytes.
+    value: AnyJson = msgspec.field(default_factory=msgspec.Raw)
+    value_b64: Base64 = None
+    content_type: Annotated[
+        str | None, means("Without it, that of JSON, or of bytes with `value_b64`.")
+    ] = None
+    ttl: Annotated[
+        TtlSeconds | Literal["none", "keep"] | None, means("As the parameter `ttl` of a write.")
+    ] = None
+    if_match: IfMatch = None
+    if_none_match: IfNoneMatch = None
+    idempotency_key: OnceKey = None
 
 
 class DeleteOperation(
     msgspec.Struct, tag_field="op", tag="delete", forbid_unknown_fields=True, gc=False
 ):
-    key: str
-    if_match: str | None = None
-    if_none_match: str | None = None
-    idempotency_key: str | None = None
+    key: KeyText
+    if_match: IfMatch = None
+    if_none_match: IfNoneMatch = None
+    idempotency_key: OnceKey = None
 
 
 class AddOperation(msgspec.Struct, tag_field="op", tag="add", forbid_unknown_fields=True, gc=False):
-    counter: str
-    by: Int64 = 1
-    if_match: str | None = None
-    if_none_match: str | None = None
-    idempotency_key: str | None = None
+    counter: NameText
+    by: Annotated[Int64, means("What is added.")] = 1
+    if_match: IfMatch = None
+    if_none_match: IfNoneMatch = None
+    idempotency_key: OnceKey = None
 
 
 BatchOperation = GetOperation | PutOperation | DeleteOperation | AddOperation
 
 
 class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
-    operations: list[BatchOperation]
+    operations: Annotated[
+        list[BatchOperation],
+        means("1 to `max_batch_operations` of /v1/limits; the default is 500.", minItems=1),
+    ]
 
 
 class BatchGot(msgspec.Struct, omit_defaults=True, gc=False):
-    status: int
-    key: str
-    etag: str
-    #: None: it never expires.
-    ttl: int | None
-    content_type: str
-    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    status: Status
+    key: KeyText
+    etag: EtagText
+    ttl: TtlLeft
+    content_type: Annotated[str, means("The stored content type.")]
+    value: AnyJson | msgspec.UnsetType = msgspec.UNSET
     #: Rendered in base64, as msgspec renders bytes.
-    value_b64: bytes | msgspec.UnsetType = msgspec.UNSET
+    value_b64: NotJsonBytes | msgspec.UnsetType = msgspec.UNSET
 
 
 class BatchUnchanged(msgspec.Struct, gc=False):
-    status: int
-    key: str
-    etag: str
+    status: Status
+    key: KeyText
+    etag: EtagText
 
 
 class BatchPut(msgspec.Struct, omit_defaults=True, gc=False):
-    status: int
-    key: str
-    etag: str
-    ttl: int | None
-    replayed: bool = False
+    status: Status
+    key: KeyText
+    etag: EtagText
+    ttl: TtlLeft
+    replayed: Replayed = False
 
 
 class BatchDeleted(msgspec.Struct, omit_defaults=True, gc=False):
-    status: int
-    key: str
-    replayed: bool = False
+    status: Status
+    key: KeyText
+    replayed: Replayed = False
 
 
 class BatchAdded(msgspec.Struct, omit_defaults=True, gc=False):
-    status: int
-    name: str
-    value: int
-    value_text: str
-    applied_by: int
-    replayed: bool = False
+    status: Status
+    name: NameText
+    value: Total
+    value_text: Digits
+    applied_by: AppliedBy
+    replayed: Replayed = False
 
 
 class Hits(msgspec.Struct, frozen=True):
-    count: int
-    pod: str
-    version: str
-    track: str
+    count: Annotated[Int64, means("The visits until now, this one included.")]
+    pod: Annotated[str, means("The pod that answered.")]
+    version: Annotated[str, means("Its release.")]
+    track: Annotated[str, means("Its track, such as stable or canary.")]
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A problem (RFC 9457), extended by what a client needs to decide about a retry."""
+
+    title: Annotated[str, means("The code as text.")]
+    status: Annotated[int, means("The HTTP status.")]
+    detail: Annotated[str, means("The case, for people; may change.")]
+    code: Annotated[str, means("Names the error; stable, made for programs.")]
+    applied: Annotated[Applied, means("Whether the requested change was made.")]
+    retryable: Annotated[bool, means("Whether the same request can succeed later.")]
+    type: Annotated[str, means("The code as a URN.")] = "about:blank"
+    trace_id: Annotated[str, means("The trace of the caller's `traceparent`, or a new one.")] = ""
+    etag: Annotated[
+        str | None, means("With `precondition_failed`: the current ETag, if there is one.")
+    ] = None
 
 
 def parse_ttl(text: str | None, default_seconds: int) -> int | None | Literal["keep"]:
@@ -197,21 +290,3 @@ def parse_ttl(text: str | None, default_seconds: int) -> int | None | Literal["k
     if int(text) > MAX_TTL_SECONDS:
         raise QueryInvalid(f"ttl: it must be {HINTS['ttl']}")
     return int(text)
-
-
-_encode: Final = msgspec.json.Encoder().encode
-JSON: Final = {"Content-Type": "application/json"}
-
-
-def render_json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=_encode(body), status=status, headers=JSON)
-
-
-def add_next_link(
-    response: web.Response, path: str, query: ListQuery, next_cursor: str | None
-) -> None:
-    """Add a listing's headers: Cache-Control, and a Link to the next page (RFC 8288) if any."""
-    response.headers["Cache-Control"] = "no-store"
-    if next_cursor is not None:
-        parameters = {"prefix": query.prefix, "limit": query.limit, "cursor": next_cursor}
-        response.headers["Link"] = f'<{path}?{urlencode(parameters)}>; rel="next"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -29,16 +30,31 @@ class Lifecycle:
         self.probed = False
         #: Requests that are being served; this is what ``max_in_flight`` limits.
         self.in_flight = 0
+        #: Requests that wait until they are.
+        self.waiting = 0
         #: Requests whose bodies are still arriving, and those whose answers are not yet sent.
         self.receiving = 0
         self.sending = 0
+        #: Watches: they may take hours, so they are neither limited with requests nor counted so.
+        self.watching = 0
 
     @property
     def active(self) -> int:
         """Return the number of requests under way."""
-        return self.in_flight + self.receiving + self.sending
+        return self.in_flight + self.waiting + self.receiving + self.sending
 
 
+#: Takes the permits that a batch's operations need, by class. Raises RateLimited.
+Charge = Callable[[web.Request, Mapping[str, int]], Awaitable[None]]
+
+
+class Charging(msgspec.Struct, frozen=True):
+    """There if requests are limited."""
+
+    charge: Charge
+
+
+CHARGING: Final = web.AppKey("charging", Charging)
 STORE: Final = web.AppKey("store", Store)
 IDENTITY: Final = web.AppKey("identity", Identity)
 ROLES: Final = web.AppKey("roles", frozenset[str])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ..domain.errors import BodyInvalid
 from ..domain.model import Increment, counter_etag
@@ -18,14 +18,15 @@ from .bodies import (
     IncrementBody,
     ListQuery,
     NoQuery,
-    add_next_link,
-    render_json,
 )
 from .context import STORE
 from .idempotency import operation_of
+from .long_poll import poll, wait_of
 from .preconditions import check_read, is_unchanged, precondition_of
+from .rendering import add_next_link, render_json
 from .requests import counter_of, read_bytes, read_query
 from .strict_json import read_body
+from .watch import counter_subject, wants_events, watch_counter, watch_counters
 
 MAX_BODY_BYTES: Final = 65_536
 _increment: Final = msgspec.json.Decoder(IncrementBody)
@@ -33,7 +34,11 @@ _counter: Final = msgspec.json.Decoder(CounterBody)
 _ONE: Final = Increment()
 
 
-async def read(request: web.Request) -> web.Response:
+async def read(request: web.Request) -> web.StreamResponse:
+    if hdrs.ACCEPT in request.headers and wants_events(request):
+        return await watch_counter(request)
+    if "?" in request.raw_path and (seconds := wait_of(request)) is not None:
+        return await poll(request, read, counter_subject(request), seconds)
     name = counter_of(request)
     counter = await request.app[STORE].read_counter(name)
     etag = _etag(counter.value, counter.ttl_seconds)
@@ -120,7 +125,9 @@ async def delete(request: web.Request) -> web.Response:
     return web.Response(status=204, headers=headers)
 
 
-async def list_page(request: web.Request) -> web.Response:
+async def list_page(request: web.Request) -> web.StreamResponse:
+    if wants_events(request):
+        return await watch_counters(request)
     query = read_query(request, ListQuery)
     page = await request.app[STORE].list_counters(query.prefix, int(query.limit), query.cursor)
     response = render_json(CounterPage(page.items, page.next_cursor))

@@ -37,16 +37,8 @@ from ..domain.model import (
     check_content_type,
     is_json_type,
 )
-from .bodies import (
-    EntryPage,
-    EntryWritten,
-    ListQuery,
-    NoQuery,
-    WriteQuery,
-    add_next_link,
-    parse_ttl,
-    render_json,
-)
+from ..telemetry.loop_clock import loop_clock
+from .bodies import EntryWritten, ListEntriesQuery, NoQuery, WriteQuery, parse_ttl
 from .budget import SMALL_BYTES, take_bytes
 from .context import STORE
 from .header_lists import wants_minimal
@@ -54,6 +46,8 @@ from .http_dates import http_date
 from .idempotency import operation_of, operation_on_member
 from .json_turns import JSON_TURNS, check_json_in_turn
 from .limits import LIMITS
+from .listed_values import list_with_values
+from .long_poll import poll, wait_of
 from .merge_patch import merge_steps
 from .preconditions import (
     check_precondition,
@@ -64,6 +58,7 @@ from .preconditions import (
     precondition_of,
 )
 from .ranges import parse_range
+from .rendering import add_next_link, render_json
 from .requests import (
     decode_path,
     key_of,
@@ -72,6 +67,7 @@ from .requests import (
     read_query,
 )
 from .strict_json import check_nodes
+from .watch import entry_subject, wants_events, watch_entries, watch_entry
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 OCTETS: Final = "application/octet-stream"
@@ -87,7 +83,11 @@ _READ_HEADERS: Final = CIMultiDict(
 )
 
 
-async def read(request: web.Request) -> web.Response:
+async def read(request: web.Request) -> web.StreamResponse:
+    if hdrs.ACCEPT in request.headers and wants_events(request):
+        return await watch_entry(request)
+    if "?" in request.raw_path and (seconds := wait_of(request)) is not None:
+        return await poll(request, read, entry_subject(request), seconds)
     entry = await request.app[STORE].read(key_of(request))
     headers = CIMultiDict(_READ_HEADERS)
     headers["ETag"] = entry.etag
@@ -125,19 +125,18 @@ def _part(request: web.Request, entry: Entry, headers: CIMultiDict[str]) -> web.
 
 
 async def write(request: web.Request) -> web.Response:
-    key = key_of(request)
-    body = await read_bytes(request, request.app[LIMITS].max_value_bytes)
-    written = await request.app[STORE].write(
+    key, app = key_of(request), request.app
+    body = await read_bytes(request, app[LIMITS].max_value_bytes)
+    written = await app[STORE].write(
         key,
-        await _draft(request, body),
+        await _draft(request, body, app[LIMITS].default_ttl_seconds),
         precondition_of(request),
         operation_of(request, f"kv:{key.text}", body),
     )
     return _render_written(request, key, written)
 
 
-async def _draft(request: web.Request, body: bytes) -> Draft:
-    default = request.app[LIMITS].default_ttl_seconds
+async def _draft(request: web.Request, body: bytes, default: int) -> Draft:
     content_type = check_content_type(request.headers.get(hdrs.CONTENT_TYPE, OCTETS))
     # A value with a JSON content type must be valid: reads, patches and batches rely on it.
     is_json = is_json_type(content_type)
@@ -178,11 +177,12 @@ async def patch(request: web.Request) -> web.Response:
     operation = operation_of(request, f"kv:{key.text}", raw)
     store = request.app[STORE]
 
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + 2 * request.app[LIMITS].store_timeout_ms / 1000
+    clock = loop_clock()
+    timeout_seconds = request.app[LIMITS].store_timeout_ms / 1000
+    deadline = clock.now() + 2 * timeout_seconds
     lock = _patching.setdefault(key.text, asyncio.Lock())
     try:
-        async with asyncio.timeout(request.app[LIMITS].store_timeout_ms / 1000):
+        async with clock.timeout_at(clock.now() + timeout_seconds):
             await lock.acquire()
     except TimeoutError:
         raise StoreContended("too many clients are patching this entry") from None
@@ -192,9 +192,9 @@ async def patch(request: web.Request) -> web.Response:
             if earlier is not None:
                 return _render_written(request, key, earlier)
         taken = 0
-        while loop.time() < deadline:
+        while clock.now() < deadline:
             try:
-                entry = await store.read(key)
+                entry = await store.read_to_swap(key)
                 check_precondition(precondition, entry.etag)
                 take_bytes(request, max(0, len(entry.body) - taken))
                 taken = max(taken, len(entry.body))
@@ -252,7 +252,7 @@ async def create(request: web.Request) -> web.Response:
         raise HeaderInvalid("If-Match: a new entry has no ETag to compare with; leave it out")
     store = request.app[STORE]
     body = await read_bytes(request, request.app[LIMITS].max_value_bytes)
-    draft = await _draft(request, body)
+    draft = await _draft(request, body, request.app[LIMITS].default_ttl_seconds)
     member = str(uuid7())
     # Raises KeyTooLong, before anything is recorded, if the prefix leaves no room for an id.
     key = Key(f"{prefix.text}/{member}")
@@ -276,9 +276,14 @@ def uuid7() -> uuid.UUID:
     return uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | tail)
 
 
-async def list_page(request: web.Request) -> web.Response:
-    query = read_query(request, ListQuery)
-    page = await request.app[STORE].list_entries(query.prefix, int(query.limit), query.cursor)
-    response = render_json(EntryPage(page.items, page.next_cursor))
+async def list_page(request: web.Request) -> web.StreamResponse:
+    if wants_events(request):
+        return await watch_entries(request)
+    query = read_query(request, ListEntriesQuery)
+    if query.include is None:
+        page = await request.app[STORE].list_entries(query.prefix, int(query.limit), query.cursor)
+    else:
+        page = await list_with_values(request, query)
+    response = render_json(page)
     add_next_link(response, "/v1/kv", query, page.next_cursor)
     return response

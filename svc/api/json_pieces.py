@@ -68,7 +68,7 @@ def parse_pieces(
             )
         before = bytes(state.brackets)
         brackets = shown.translate(None, _NOT_BRACKETS)
-        kept, most = _follow(state.brackets, brackets)
+        kept, most = _follow(state.brackets, brackets, most_levels)
         if most > most_levels and _levels(len(before), brackets) > most_levels:
             raise PieceInvalid(f"it nests deeper than {most_levels} levels")
         is_last = end == len(raw)
@@ -116,7 +116,7 @@ def _after_string(raw: bytes, at: int) -> int:
     return len(raw) if found is None else found.end()
 
 
-def _follow(open_brackets: bytearray, brackets: bytes) -> tuple[int, int]:
+def _follow(open_brackets: bytearray, brackets: bytes, most_levels: int) -> tuple[int, int]:
     """Change what is open by the brackets of a piece.
 
     Return how many stayed open all the time, and how many were open at most, or a few more. Where
@@ -124,7 +124,9 @@ def _follow(open_brackets: bytearray, brackets: bytes) -> tuple[int, int]:
     """
     kept = most = len(open_brackets)
     before = b""
-    while len(before) != len(brackets):
+    # Each time closes one level of all pairs, and takes as long as the piece is: what nests deeper
+    # than is allowed is followed bracket by bracket.
+    while len(before) != len(brackets) and most <= 2 * most_levels:
         before, brackets = brackets, brackets.replace(b"[]", b"").replace(b"{}", b"")
         most += 2
     for bracket in brackets:

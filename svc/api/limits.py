@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from .bodies import render_json
+from .rendering import render_json
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -29,6 +29,9 @@ class Limits(msgspec.Struct, frozen=True):
     store_timeout_ms: int
     max_in_flight: int
     max_buffered_bytes: int
+    max_watchers: int
+    max_watchers_per_token: int
+    max_watcher_bytes: int
 
 
 LIMITS: Final = web.AppKey("limits", Limits)

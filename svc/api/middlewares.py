@@ -18,13 +18,14 @@ from ..domain.errors import BodyInvalid, DomainError, InjectedFault, Overloaded
 from ..telemetry.requests import RequestTelemetry
 from ..telemetry.sampling import NoSampler
 from ..telemetry.trace import TRACE, RequestTrace, random_trace_id
+from .admission import Admission
 from .budget import ByteBudget
-from .context import Identity, Lifecycle
-from .limits import Limits
+from .context import Lifecycle
 from .problems import http_problem, render_domain_error, render_problem
 
 log = logging.getLogger(__name__)
 
+_MISSPELT: Final = re.compile(r"/(v1|docs|ui)(?![^/?%])", re.IGNORECASE)
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 
 #: The error of a request that the shutdown ended, in log lines and spans. No answer shows it.
@@ -32,20 +33,6 @@ CANCELLED: Final = "cancelled"
 
 TRACEPARENT: Final = istr("traceparent")
 X_REQUEST_ID: Final = istr("X-Request-Id")
-KV_VERSION: Final = istr("KV-Version")
-KV_TRACK: Final = istr("KV-Track")
-KV_POD: Final = istr("KV-Pod")
-SERVER: Final = istr("Server")
-
-
-def name_responder(response: web.StreamResponse, identity: Identity, request_id: str) -> None:
-    """Add the headers that name the pod and the request."""
-    headers = response.headers
-    headers[KV_VERSION] = identity.version
-    headers[KV_TRACK] = identity.track
-    headers[KV_POD] = identity.pod
-    headers[X_REQUEST_ID] = request_id
-    headers[SERVER] = "tallykv"
 
 
 def read_request_id(headers: Mapping[str, str], trace: RequestTrace) -> str:
@@ -57,18 +44,17 @@ def read_request_id(headers: Mapping[str, str], trace: RequestTrace) -> str:
 
 
 def observe_request(
-    identity: Identity,
     lifecycle: Lifecycle,
-    limits: Limits,
+    admission: Admission,
     budget: ByteBudget,
     telemetry: RequestTelemetry | None = None,
 ) -> Middleware:
     """Return the outermost middleware.
 
-    It assigns the trace, refuses requests above ``max_in_flight``, adds the headers of the pod and
-    the request to the response, and observes the request.
+    It assigns the trace, lets requests beyond ``max_in_flight`` wait, turns errors into problems,
+    names the request in the response, and observes the request.
     """
-    max_in_flight = limits.max_in_flight
+    places, queue = admission.places, admission.queue
     decide = NoSampler().decide if telemetry is None else telemetry.decide
     now = time.perf_counter
 
@@ -82,50 +68,53 @@ def observe_request(
         if trace.sampled and telemetry is not None:
             telemetry.exclude(request, trace)
         TRACE.set(trace)
-        if lifecycle.in_flight >= max_in_flight:
-            if telemetry is not None:
-                telemetry.metrics.rejected["overloaded",] += 1
-            refusal = Overloaded("too many requests are under way here; nothing was applied")
-            response: web.StreamResponse = render_domain_error(refusal)
-        else:
-            lifecycle.in_flight += 1
+        response: web.StreamResponse
+        try:
+            if lifecycle.in_flight < places:
+                lifecycle.in_flight += 1
+            else:
+                await admission.wait(request)
             try:
                 response = await handler(request)
-            except asyncio.CancelledError:
-                # KV_SHUTDOWN_SECONDS are over. The client gets no answer, so its proxy says 503.
-                trace.error = CANCELLED
-                if telemetry is not None:
-                    request_id = read_request_id(request.headers, trace)
-                    telemetry.observe(request, 503, trace, started, request_id)
-                raise
+            except Exception as error:  # noqa: BLE001 - that is what it is for
+                response = render_error(request, error)
             finally:
                 lifecycle.in_flight -= 1
+                if queue:
+                    admission.let_in()
                 if trace.held_bytes:
                     budget.release(trace.held_bytes)
+        except Overloaded as refusal:
+            if telemetry is not None:
+                telemetry.metrics.rejected["overloaded",] += 1
+            response = render_domain_error(refusal)
+        except asyncio.CancelledError:
+            # KV_SHUTDOWN_SECONDS are over. The client gets no answer, so its proxy says 503.
+            trace.error = CANCELLED
+            if telemetry is not None:
+                request_id = read_request_id(request.headers, trace)
+                telemetry.observe(request, 503, trace, started, request_id)
+            raise
         request_id = read_request_id(request.headers, trace)
-        name_responder(response, identity, request_id)
+        response.headers[X_REQUEST_ID] = request_id
         if lifecycle.draining:
             response.force_close()
         if telemetry is not None:
-            telemetry.observe(request, response.status, trace, started, request_id)
+            telemetry.observe(request, response.status, trace, started, request_id, response)
         return response
 
     return observe
 
 
-def answer_uncached(identity: Identity) -> Middleware:
-    """Return the outermost middleware of the admin port, whose answers are of this moment only."""
-
-    @web.middleware
-    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        trace = NoSampler().decide(None)
-        TRACE.set(trace)
-        response = await handler(request)
-        name_responder(response, identity, read_request_id(request.headers, trace))
-        response.headers[hdrs.CACHE_CONTROL] = "no-store"
-        return response
-
-    return answer
+@web.middleware
+async def answer_uncached(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer on the admin port, whose answers are of this moment only."""
+    trace = NoSampler().decide(None)
+    TRACE.set(trace)
+    response = await render_problems(request, handler)
+    response.headers[X_REQUEST_ID] = read_request_id(request.headers, trace)
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    return response
 
 
 @web.middleware
@@ -133,15 +122,21 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
     """Turn every error into a problem. The details of an unexpected one are only logged."""
     try:
         return await handler(request)
-    except DomainError as error:
+    except Exception as error:  # noqa: BLE001 - that is what it is for
+        return render_error(request, error)
+
+
+def render_error(request: web.Request, error: Exception) -> web.Response:
+    """Return the problem that an error of a handler is. Raise it if it is none, but a redirect."""
+    if isinstance(error, DomainError):
         return render_domain_error(error)
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         if error.status < 400:
-            raise
+            raise error
         # aiohttp's router keeps the error, and with its traceback all frames and their bodies.
         error.__traceback__ = None
         return _render_router_error(request, error)
-    except (web.RequestPayloadError, ConnectionError) as error:
+    if isinstance(error, web.RequestPayloadError | ConnectionError):
         # Invalid chunked encoding, or the client disconnected before the end of its body.
         # aiohttp's stream keeps the error, and with its traceback all frames and the body.
         error.__traceback__ = None
@@ -149,9 +144,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
         response = render_domain_error(broken)
         response.force_close()
         return response
-    except Exception:
-        log.exception("unhandled error")
-        return render_problem(http_problem(500, "the service failed; the log says more"))
+    log.error("unhandled error", exc_info=error)
+    return render_problem(http_problem(500, "the service failed; the log says more"))
 
 
 def _render_router_error(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -166,17 +160,28 @@ def _render_router_error(request: web.Request, error: web.HTTPException) -> web.
             return web.Response(status=204, headers={"Allow": allow})
         error.headers["Allow"] = allow
     if error.status == 404:
-        detail = "there is no such route here"
+        detail = "there is no such route here" + _hint(request.raw_path)
     elif error.status == 405:
         detail = f"this route does not answer {request.method}; Allow lists what it does"
     elif error.status == 417:
         detail = "Expect: only 100-continue is understood"
     else:
         detail = error.reason
-    response = render_problem(http_problem(error.status, detail))
+    problem = http_problem(error.status, detail)
+    TRACE.get().error = problem.code
+    response = render_problem(problem)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
+
+
+def _hint(raw_path: str) -> str:
+    """Return what to do about a first segment that is reserved but for its case."""
+    found = _MISSPELT.match(raw_path)
+    if found is None or found[1] == found[1].lower():
+        return ""
+    right = found[1].lower()
+    return f": paths are case-sensitive, so write /{right}; a key may begin so at /v1/kv/{found[1]}"
 
 
 def inject_faults(error_ratio: float, latency_seconds: float, latency_ratio: float) -> Middleware:

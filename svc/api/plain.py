@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import hdrs, web
 
 from ..domain.errors import BodyInvalid, NotJson
-from ..domain.model import CounterName, Draft, Entry, Increment, Key
-from .bodies import JSON, Hits, NoQuery, render_json
+from ..domain.model import CounterName, Draft, Entry, Increment, Key, Operation
+from .bodies import Hits, NoQuery
 from .budget import SMALL_BYTES, take_bytes
 from .context import IDENTITY, STORE
 from .header_lists import prefers_json
@@ -17,6 +17,7 @@ from .idempotency import operation_of
 from .json_turns import check_json_in_turn
 from .limits import LIMITS
 from .preconditions import check_read, is_unchanged, precondition_of
+from .rendering import JSON, render_json
 from .requests import (
     decode_path,
     raw_rest,
@@ -30,12 +31,17 @@ HITS: Final = CounterName("hits")
 ONE: Final = Increment()
 
 
+def read_operation(request: web.Request) -> Operation | None:
+    """Return what identifies a visit across retries. Raises HeaderInvalid."""
+    return operation_of(request, f"ct:{HITS.text}", b"")
+
+
 async def hit(request: web.Request) -> web.Response:
     """Count a visit, and return the number of visits."""
     if request.method == hdrs.METH_HEAD:  # a probe does not count
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         return web.Response(headers=headers, content_type="text/plain", charset="utf-8")
-    operation = operation_of(request, f"ct:{HITS.text}", b"")
+    operation = read_operation(request)
     added = await request.app[STORE].add(HITS, ONE, operation)
     if prefers_json(request):
         who = request.app[IDENTITY]
@@ -117,4 +123,4 @@ def _render(
 ) -> web.Response:
     shown = {**members, "last_updated": written_seconds, "ttl": ttl_seconds}
     headers = {**JSON, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=write_members(shown), status=status, headers=headers)
+    return web.Response(body=write_members(shown) + b"\n", status=status, headers=headers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -84,14 +85,19 @@ def is_unchanged(request: web.Request, etag: str, written_seconds: int | None = 
     return modified_seconds(written_seconds) <= since
 
 
-def without_etag(handler: Handler) -> Handler:
+def without_etag(
+    handler: Handler, check: Callable[[web.Request], object] = lambda _: None
+) -> Handler:
     """Let the handler of a GET whose answers have no ETag honour If-Match and If-None-Match.
 
-    The resource exists, so ``*`` matches it. No ETag that a client sends does.
+    The resource exists, so ``*`` matches it. No ETag that a client sends does. ``check`` raises
+    what the handler would raise: RFC 9110 §13.2.1 lets no condition hide that.
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         tags = _entity_tags(request, hdrs.IF_MATCH)
+        if tags is not None or hdrs.IF_NONE_MATCH in request.headers:
+            check(request)
         if tags is not None and tags != ("*",):
             raise PreconditionFailed(None, "this resource has no ETag")
         if _entity_tags(request, hdrs.IF_NONE_MATCH) == ("*",):

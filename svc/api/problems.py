@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from ..domain import errors
-from ..domain.errors import Applied, DomainError
+from ..domain.errors import DomainError
 from ..telemetry.trace import TRACE
+from .bodies import Problem
 
 CONTENT_TYPE: Final = "application/problem+json"
 #: The seconds that a client should wait before a retry.
@@ -31,12 +33,17 @@ STATUS: Final[dict[type[DomainError], int]] = {
     errors.IdempotencyMismatch: 422,
     errors.KeyMissing: 404,
     errors.CounterMissing: 404,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.CrossSite: 403,
     errors.PreconditionFailed: 412,
     errors.RangeNotSatisfiable: 416,
     errors.NotJson: 409,
     errors.CounterOverflow: 409,
     errors.CounterBound: 409,
+    errors.RateLimited: 429,
     errors.Overloaded: 503,
+    errors.TooManyWatchers: 503,
     errors.StoreUnavailable: 503,
     errors.StoreContended: 503,
     errors.OutcomeUnknown: 504,
@@ -53,6 +60,7 @@ HTTP_CODES: Final[dict[int, str]] = {
     408: "header_timeout",
     414: "uri_too_long",
     417: "expectation_unknown",
+    421: "foreign_host",
     431: "header_too_long",
     500: "internal_error",
     505: "http_version_unsupported",
@@ -61,21 +69,6 @@ HTTP_CODES: Final[dict[int, str]] = {
 TITLES: Final[dict[str, str]] = {
     slug: slug.replace("_", " ").capitalize() for slug in (e.slug for e in STATUS)
 }
-
-
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A problem (RFC 9457), extended by what a client needs to decide about a retry."""
-
-    title: str
-    status: int
-    detail: str
-    code: str
-    applied: Applied
-    retryable: bool
-    type: str = "about:blank"
-    trace_id: str = ""
-    #: The entry's current ETag, with ``precondition_failed``.
-    etag: str | None = None
 
 
 def problem_of(error: DomainError, trace_id: str = "") -> Problem:
@@ -106,14 +99,24 @@ def render_domain_error(error: DomainError) -> web.Response:
         response.headers["Accept-Patch"] = "application/merge-patch+json"
     if isinstance(error, errors.ContentCodingUnsupported):
         response.headers["Accept-Encoding"] = "gzip, deflate"
+    if isinstance(error, (errors.Unauthenticated, errors.Forbidden)):
+        response.headers["WWW-Authenticate"] = _challenge(error)
     if response.status == 503:
         response.headers["Retry-After"] = RETRY_AFTER
+    if isinstance(error, errors.RateLimited):
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.wait_seconds)))
     if error.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     if isinstance(error, (errors.BodyTooLarge, errors.BodyTimeout)):
         # Close the connection instead of reading the rest of the body.
         response.force_close()
     return response
+
+
+def _challenge(error: errors.Unauthenticated | errors.Forbidden) -> str:
+    """Return what RFC 6750 §3 says about a token that is missing, invalid or does not cover it."""
+    word = error.error if isinstance(error, errors.Unauthenticated) else "insufficient_scope"
+    return 'Bearer realm="tallykv"' + (f', error="{word}"' if word else "")
 
 
 def http_problem(status: int, detail: str) -> Problem:
@@ -136,7 +139,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def render_problem(problem: Problem) -> web.Response:
     return web.Response(
-        body=_encode(problem),
+        body=_encode(problem) + b"\n",
         status=problem.status,
         headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
     )

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
+from aiohttp.typedefs import Handler
 
-from ..domain.errors import BodyTimeout, BodyTooLarge, KeyInvalid, Overloaded, QueryInvalid
+from ..domain.errors import BodyTimeout, BodyTooLarge, KeyInvalid, QueryInvalid
 from ..domain.model import CounterName, Key
-from .bodies import HINTS
+from .admission import ADMISSION
+from .bodies import HINTS, DeleteQuery, NoQuery
 from .budget import BUDGET, RECEIVING_BYTES, SMALL_BYTES, take_bytes
-from .context import LIFECYCLE, SIGNALS
+from .context import LIFECYCLE
 from .decompression import Decompressor, decompressor
 from .header_lists import content_coding
 from .limits import LIMITS
 
 _PLAIN_KEY_PATH: Final = re.compile(r"/v1/kv/[^%?#\x80-\U0010ffff]+")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+#: How a message of msgspec names the parameter.
+_NAMED: Final = re.compile(r"(?:\$\.|required field `)(\w+)`$")
+_UNKNOWN: Final = re.compile(r"unknown field `(.*)`$", re.DOTALL)
 
 Query = TypeVar("Query")
 
@@ -68,7 +72,7 @@ def counter_of(request: web.Request) -> CounterName:
 def read_query(request: web.Request, kind: type[Query]) -> Query:
     """Parse the query as the given type. Raises QueryInvalid, whose message names the parameter."""
     raw = request.rel_url.raw_query_string
-    if not raw:
+    if not raw and kind is not DeleteQuery:  # which needs a parameter
         return kind()
     given: dict[str, str] = {}
     try:
@@ -84,10 +88,23 @@ def read_query(request: web.Request, kind: type[Query]) -> Query:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        name = str(error).rpartition("$.")[2].rstrip("`")
+        found = _NAMED.search(str(error))
+        name = "" if found is None else found[1]
         if name in HINTS:
             raise QueryInvalid(f"{name}: it must be {HINTS[name]}") from None
+        if (unknown := _UNKNOWN.search(str(error))) is not None:
+            raise QueryInvalid(f"{unknown[1][:100]}: there is no such parameter here") from None
         raise QueryInvalid(f"query: {error}") from None
+
+
+def without_query(handler: Handler) -> Handler:
+    """Let the handler of a GET refuse every parameter."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        read_query(request, NoQuery)
+        return await handler(request)
+
+    return handle
 
 
 async def read_bytes(request: web.Request, limit: int, what: str = "value") -> bytes:
@@ -114,8 +131,20 @@ async def read_bytes(request: web.Request, limit: int, what: str = "value") -> b
     take_bytes(request, RECEIVING_BYTES)
     if hdrs.EXPECT in request.headers:
         _let_send(request)
-    with _receiving(request):
-        return await _receive(request, limit, what, decompress)
+    # Without a place meanwhile: clients that send a body slowly, or never, could take all of them.
+    admission, lifecycle = request.app[ADMISSION], request.app[LIFECYCLE]
+    admission.leave()
+    try:
+        lifecycle.receiving += 1
+        try:
+            body = await _receive(request, limit, what, decompress)
+        finally:
+            lifecycle.receiving -= 1
+        await admission.wait_unread(request)
+    except BaseException:
+        lifecycle.in_flight += 1  # the refusal's
+        raise
+    return body
 
 
 def _let_send(request: web.Request) -> None:
@@ -146,22 +175,3 @@ async def _receive(
     if decompress is not None:
         decompress.finish()
     return b"".join(parts)
-
-
-@contextmanager
-def _receiving(request: web.Request) -> Iterator[None]:
-    """Count the request as receiving instead of being served. Raises Overloaded at the end.
-
-    Otherwise clients that send a body slowly, or never, could take all places of max_in_flight.
-    """
-    lifecycle = request.app[LIFECYCLE]
-    lifecycle.in_flight -= 1
-    lifecycle.receiving += 1
-    try:
-        yield
-    finally:
-        lifecycle.receiving -= 1
-        lifecycle.in_flight += 1
-    if lifecycle.in_flight > request.app[LIMITS].max_in_flight:
-        request.app[SIGNALS].metrics.rejected["overloaded",] += 1
-        raise Overloaded("too many requests are under way here; nothing was applied")

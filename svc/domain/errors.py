@@ -95,6 +95,49 @@ class IdempotencyMismatch(DomainError):
     slug = "idempotency_mismatch"
 
 
+class Unauthenticated(DomainError):
+    """There is no valid token. ``error`` is RFC 6750's word for it; "" if none was sent."""
+
+    slug = "unauthenticated"
+
+    def __init__(self, what: str, error: str = "invalid_token") -> None:
+        super().__init__(what)
+        self.error = error
+
+
+class Forbidden(DomainError):
+    """The token does not cover it. Nobody looked whether there is such an entry or counter."""
+
+    slug = "forbidden"
+
+    def __init__(self, what: str = "the token's scopes or prefixes do not cover this") -> None:
+        super().__init__(what)
+
+
+class RateLimited(DomainError):
+    """The client sent more requests than its rate. ``wait_seconds``: when there is a permit."""
+
+    slug = "rate_limited"
+    retryable = True
+
+    def __init__(self, name: str, wait_seconds: float) -> None:
+        super().__init__(f"too many requests of the class {name}; Retry-After says when to go on")
+        self.name = name
+        self.wait_seconds = wait_seconds
+
+
+class CrossSite(DomainError):
+    """A browser sent it for a page of another site."""
+
+    slug = "cross_site"
+
+    def __init__(
+        self,
+        what: str = "a page of another site may not do this; KV_CORS_ORIGINS lists those that may",
+    ) -> None:
+        super().__init__(what)
+
+
 # --- the stored state does not allow the request --------------------------------------------
 
 
@@ -174,6 +217,13 @@ class CounterBound(DomainError):
 
 class Overloaded(DomainError):
     slug = "overloaded"
+    retryable = True
+
+
+class TooManyWatchers(DomainError):
+    """The process, or the token, has as many watchers as it may."""
+
+    slug = "too_many_watchers"
     retryable = True
 
 

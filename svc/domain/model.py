@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Generic, Literal, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -23,6 +23,11 @@ _CONTENT_TYPE: Final = re.compile(r"[!-~][ -~\t]{0,254}")
 _JSON_TYPE: Final = re.compile(
     r"application/(?:[\w.+-]*\+)?json\s*(?:;.*)?", re.ASCII | re.IGNORECASE
 )
+
+
+def _means(description: str) -> msgspec.Meta:
+    """Return what the API's document says of a field."""
+    return msgspec.Meta(description=description)
 
 
 class Key(msgspec.Struct, frozen=True, gc=False):
@@ -102,13 +107,13 @@ class Unread(msgspec.Struct, frozen=True, gc=False):
 
 
 class EntrySummary(msgspec.Struct, frozen=True, gc=False):
-    """An entry in a listing. ``size`` is the body's, in bytes."""
+    """An entry in a listing."""
 
-    key: str
-    etag: str
-    ttl: int | None
-    size: int
-    content_type: str
+    key: Annotated[str, _means("The entry's key.")]
+    etag: Annotated[str, _means("The current version, as in the header `ETag`.")]
+    ttl: Annotated[int | None, _means("Seconds left; null: it never expires.")]
+    size: Annotated[int, _means("The size of the value, in bytes.")]
+    content_type: Annotated[str, _means("The stored content type.")]
 
 
 #: Whole seconds; None: never expires; "keep": unchanged, or the default TTL for a new entry.
@@ -172,10 +177,12 @@ def counter_etag(value: int) -> str:
 class CounterSummary(msgspec.Struct, frozen=True, gc=False):
     """A counter in a listing."""
 
-    name: str
-    value: int
-    value_text: str
-    ttl: int | None
+    name: Annotated[str, _means("The counter's name.")]
+    value: Annotated[int, _means("The counter's value.")]
+    value_text: Annotated[
+        str, _means("The same digits as text, for languages that would round them.")
+    ]
+    ttl: Annotated[int | None, _means("Seconds left; null: it never expires.")]
 
 
 class Increment(msgspec.Struct, frozen=True, gc=False):
@@ -219,6 +226,17 @@ class StoreFailure(msgspec.Struct, frozen=True):
     reason: str
     since_seconds: float
     last_seconds: float
+
+
+#: Entries or counters, as paths of the API name them.
+Collection = Literal["kv", "counters"]
+
+
+class PrefixDeleted(msgspec.Struct, frozen=True):
+    """What a call of a deletion by prefix did. ``next_cursor`` is None after the last one."""
+
+    deleted: Annotated[int, _means("How many this call deleted.")]
+    next_cursor: Annotated[str | None, _means("For the next call; null: this was the last one.")]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):

@@ -20,8 +20,10 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from .errors import DomainError
+from .limits import Ask, Taken
 from .model import (
     Added,
+    Collection,
     Counter,
     CounterName,
     CounterSummary,
@@ -33,11 +35,13 @@ from .model import (
     Operation,
     Page,
     Precondition,
+    PrefixDeleted,
     StoreFailure,
     StoreInfo,
     Unread,
     Written,
 )
+from .watching import EndWatch, Subject, Watcher
 
 
 class Store(Protocol):
@@ -54,6 +58,12 @@ class Store(Protocol):
         operation: Operation | None = None,
     ) -> Awaitable[Written]:
         """Create or replace the entry, with a new ETag. Raises PreconditionFailed."""
+
+    def read_to_swap(self, key: Key) -> Awaitable[Entry]:
+        """Return the entry, as ``read`` does, to a caller that goes on to ``swap`` it.
+
+        It needs the right to write, because nobody is shown what was read.
+        """
 
     def swap(
         self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
@@ -89,12 +99,21 @@ class Store(Protocol):
         """
 
     def list_entries(
-        self, prefix: str, limit: int, cursor: str | None
+        self,
+        prefix: str,
+        limit: int,
+        cursor: str | None,
+        within: tuple[str, ...] = (),
+        most_bytes: int | None = None,
     ) -> Awaitable[Page[EntrySummary]]:
         """Return a page of the entries whose keys begin with the literal prefix.
 
+        ``within``: and with one of these prefixes. Neither a page nor its cursor then depends on
+        the names of other entries. ``most_bytes``: the values of a page have no more together,
+        unless one of them alone has more.
         The listing has every key that exists throughout. A page may have fewer than ``limit``
-        items, or none, and not be the last. Raises CursorInvalid.
+        items, or none, and not be the last: the store walks all its keys, whatever the prefix.
+        Raises CursorInvalid.
         """
 
     def read_counter(self, name: CounterName) -> Awaitable[Counter]:
@@ -137,9 +156,23 @@ class Store(Protocol):
         """
 
     def list_counters(
-        self, prefix: str, limit: int, cursor: str | None
+        self, prefix: str, limit: int, cursor: str | None, within: tuple[str, ...] = ()
     ) -> Awaitable[Page[CounterSummary]]:
         """Return a page of the counters whose names begin with the prefix, like list_entries."""
+
+    def delete_prefix(
+        self,
+        collection: Collection,
+        prefix: str,
+        limit: int,
+        cursor: str | None,
+        within: tuple[str, ...] = (),
+    ) -> Awaitable[PrefixDeleted]:
+        """Delete a page of the entries, or counters, that the arguments name as for list_entries.
+
+        What can't be decoded is left. After the last page nothing is left that was there
+        throughout. Raises CursorInvalid.
+        """
 
     def read_many(
         self, keys: Sequence[Key], room: int
@@ -165,6 +198,17 @@ class Store(Protocol):
 
         Increments of one counter are applied in order.
         """
+
+    def watch(self, subject: Subject, watcher: Watcher, since: str = "") -> Awaitable[EndWatch]:
+        """Tell the watcher the present state, then each later one. Return what ends the watch.
+
+        Whoever changes it, the last state of every name is told. States between may be left out;
+        an earlier state of a name is never told after a later one. ``since`` is the position from
+        which a watch of a prefix resumes: what changed after it is told, or ``reset`` and all.
+        """
+
+    def take(self, ask: Ask) -> Awaitable[Taken]:
+        """Take permits of a rate limit, which all pods share. The store's clock alone counts."""
 
     def ping(self) -> Awaitable[StoreInfo]:
         """Ask the store for its version, and whether it has loaded its data."""

@@ -1,4 +1,4 @@
 """The HTTP server: connections, listeners, the drain, worker processes.
 
-May import: api, app, parent_death_signal, settings, stores, telemetry.
+May import: api, app, domain, parent_death_signal, setting_kinds, settings, stores, telemetry.
 """

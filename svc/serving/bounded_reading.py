@@ -23,6 +23,8 @@ class BoundedReader(RequestReader):
         # aiohttp forgets its own reference before everything is sent.
         self._client: asyncio.Transport | None = None
         self._slowed: asyncio.TimerHandle | None = None
+        #: True from a pause on, until the parser goes on.
+        self._parser_waits = False
         #: What the bytes that wait behind a request took from the budget.
         self._held = 0
 
@@ -61,8 +63,16 @@ class BoundedReader(RequestReader):
             client.pause_reading()
             self._slowed = self._loop.call_later(size / DROPPED_BYTES_PER_SECOND, self._read_on)
 
+    def pause_reading(self) -> None:
+        self._parser_waits = True
+        super().pause_reading()
+
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on, as aiohttp's streams ask for, but not before the pause of slow_down is over."""
+        if not self._parser_waits:
+            return  # they ask after each read, and at each end of a body
+        if resume_parser:
+            self._parser_waits = False
         super().resume_reading(resume_parser)
         if self._slowed is not None and self._client is not None:
             self._client.pause_reading()

@@ -1,9 +1,7 @@
-"""One client connection: deadlines, a fast way to respond, and an end that loses no answer.
+"""One client connection: its deadlines, and an end that loses no answer.
 
 aiohttp limits how long a connection may be idle, but not how long a client may take to send a
-request's head, or to receive its answer. Its general code for responses handles streaming,
-compression and cookies; this service sends only complete bodies, and sending those directly takes
-half the time.
+request's head, or to receive its answer.
 """
 
 from __future__ import annotations
@@ -13,29 +11,20 @@ import fcntl
 import logging
 import sys
 import termios
-from collections.abc import Coroutine
-from types import NoneType
 from typing import Any, Final
 
-from aiohttp import hdrs, web
-from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import HttpVersion11
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
-from ..api.budget import ByteBudget
-from ..api.context import Identity, Lifecycle
-from ..api.middlewares import name_responder
+from ..api.long_poll import POLL
 from ..api.problems import http_problem, render_problem
 from ..telemetry.sampling import NoSampler
 from ..telemetry.signals import Signals
 from ..telemetry.trace import TRACE
-from .aiohttp_internals import serialize_headers
-from .bounded_reading import BoundedReader
 from .heads import DETAILS, FAILED, HeadRefused, status_of
+from .refusals import RefusingLoop
 
-#: From this size on, the body is written beside its head. A smaller one is copied behind it.
-LARGE_BODY_BYTES: Final = 16_384
 #: A client must receive this much of an answer, or the rest of it, within KV_SEND_TIMEOUT_SECONDS.
 PROGRESS_BYTES: Final = 65_536
 
@@ -44,31 +33,28 @@ PROGRESS_BYTES: Final = 65_536
 #: this long beyond KV_KEEPALIVE_SECONDS: a client that knows the timeout may use it until then.
 LINGER_SECONDS: Final = 2.0
 
+#: The label ``reason`` of heads that were refused, if it is not "malformed".
+REJECTED: Final = {408: "header_timeout", 421: "foreign_host"}
+
 # The name that log lines show stays when the module is moved.
 log = logging.getLogger(f"{__name__.partition('.')[0]}.listener")
 
 
-class Connection(BoundedReader):
+class Connection(RefusingLoop):
     """A client's connection."""
 
     def __init__(
         self,
         server: web.Server,
         *,
-        identity: Identity,
         signals: Signals,
-        lifecycle: Lifecycle,
-        budget: ByteBudget,
         **options: Any,
     ) -> None:
-        super().__init__(server, budget=budget, **options)
-        self.lifecycle = lifecycle
-        self.identity = identity
+        super().__init__(server, **options)
         self.signals = signals
         #: The bytes that the client had not received, and the loop time since when.
         self._unsent = 0
         self._unsent_since = 0.0
-        self._refusing = False
         self._lingering: asyncio.TimerHandle | None = None
 
     def is_busy(self) -> bool:
@@ -127,6 +113,9 @@ class Connection(BoundedReader):
         if self.saw_eof:
             client.close()
             return
+        if not client.can_write_eof():
+            client.close()  # TLS sends what is buffered, and its own end, before it closes
+            return
         try:
             client.write_eof()
         except OSError:  # the client is gone
@@ -140,9 +129,25 @@ class Connection(BoundedReader):
         return self._client is not None and _kernel_bytes(self._client, termios.FIONREAD) > 0
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._end_poll()
         super().connection_lost(exc)
         if self._lingering is not None:
             self._lingering.cancel()
+        if self.streaming is not None:
+            self.streaming.leave()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        keeps_open = super().eof_received()
+        if self.streaming is not None:
+            self.streaming.doubt()
+        self._end_poll()
+        return keeps_open
+
+    def _end_poll(self) -> None:
+        """End the long poll that is being served, if one is."""
+        request = self._current_request
+        if request is not None and POLL in request:
+            request[POLL].end("client_left")
 
     def _process_keepalive(self) -> None:
         now, waiter = self._loop.time(), self._waiter
@@ -173,72 +178,6 @@ class Connection(BoundedReader):
                 timeout = 0.1
         await super().shutdown(timeout)
 
-    def finish_response(
-        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        if not self._messages:
-            if self.ended:
-                resp.force_close()
-            if self._body is not None and not self._body.is_eof():
-                self._unwanted = self._body
-        if type(resp) is web.Response and type(resp.body) in {bytes, NoneType}:
-            return self._send(request, resp)
-        return super().finish_response(request, resp, start_time)
-
-    async def _send(
-        self, request: BaseRequest, resp: web.Response
-    ) -> tuple[web.StreamResponse, bool]:
-        """Send a response with a complete, uncompressed body and no cookies."""
-        status, headers = resp.status, resp.headers
-        body: bytes = resp.body or b""  # type: ignore[assignment]
-        shows_body = status not in {204, 304} and request.method != hdrs.METH_HEAD
-        if status != 204 and (body or shows_body):
-            headers[hdrs.CONTENT_LENGTH] = str(len(body))
-            if body:
-                headers.setdefault(hdrs.CONTENT_TYPE, "application/octet-stream")
-        headers[hdrs.DATE] = rfc822_formatted_time()
-        keep_alive = resp.keep_alive
-        if keep_alive is None:
-            keep_alive = request.keep_alive
-            resp._keep_alive = keep_alive  # noqa: SLF001
-        # For a refused head, aiohttp makes up a request of HTTP/1.0.
-        version = "HTTP/1.1" if request.version is HttpVersion11 or self._refusing else "HTTP/1.0"
-        if keep_alive != (version == "HTTP/1.1"):
-            headers[hdrs.CONNECTION] = "keep-alive" if keep_alive else "close"
-        head = serialize_headers(f"{version} {status} {resp.reason}", headers)
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return resp, True
-        if not shows_body or not body:
-            transport.write(head)
-        elif len(body) < LARGE_BODY_BYTES:
-            transport.write(head + body)
-        else:
-            transport.writelines((head, body))
-            # aiohttp keeps the response until the next request, or the end of the connection.
-            resp.body = None
-        if self._paused and not await self._sent(transport.get_write_buffer_size()):
-            return resp, True
-        if not keep_alive:
-            self.half_close()
-        return resp, False
-
-    async def _sent(self, unsent: int) -> bool:
-        """Wait until the client has received most of the answer; False if the connection broke.
-
-        Meanwhile the request counts as under way, and the answer takes of the byte budget.
-        """
-        self.lifecycle.sending += 1
-        self.budget.hold(unsent)
-        try:
-            await self._drain_helper()
-        except ConnectionError:
-            return False
-        finally:
-            self.lifecycle.sending -= 1
-            self.budget.release(unsent)
-        return True
-
     def handle_error(
         self,
         request: BaseRequest,  # noqa: ARG002
@@ -251,15 +190,18 @@ class Connection(BoundedReader):
         if isinstance(exc, HttpProcessingError):
             status = status_of(exc)
             detail = exc.message if isinstance(exc, HeadRefused) else DETAILS[status]
-            reason = "header_timeout" if status == 408 else "malformed"
+            reason = REJECTED.get(status, "malformed")
             self.signals.metrics.rejected[reason,] += 1
-            self._refusing = True
+            self.is_refusing = True
         else:
             log.error("request failed outside the application", exc_info=exc)
         trace = NoSampler().decide(None)
         TRACE.set(trace)
-        response = render_problem(http_problem(status, detail))
-        name_responder(response, self.identity, trace.trace_id)
+        problem = http_problem(status, detail)
+        if self.is_refusing:
+            self.signals.requests.refuse(status, problem.code)
+        response = render_problem(problem)
+        response.headers["X-Request-Id"] = trace.trace_id
         response.force_close()
         return response
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial, update_wrapper
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
@@ -23,18 +23,38 @@ from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 from ..api.routes import BUSY
 
 Handle = Callable[[Any], Awaitable[web.StreamResponse]]
+#: Makes a match_info of the variables in a path.
+MatchInfo = Callable[[dict[str, str]], UrlMappingMatchInfo]
 
 #: RFC 3986's pchar without percent-encoding: characters of a path that need no decoding.
 _PLAIN: Final = r"A-Za-z0-9._~:@!$&'()*+,;=-"
 
 
 class _Shortcut:
-    """The handlers of one resource by method, each wrapped in the middlewares."""
+    """By method: the handler, wrapped in the middlewares, and the type of its match_info."""
 
     def __init__(self, app: web.Application, resource: web.Resource, variable: str) -> None:
-        self.app = app
         self.variable = variable
-        self.routes = {route.method: (route, _wrapped(app, route.handler)) for route in resource}
+        self.routes = {
+            route.method: (_match_info_of(route, app), _wrapped(app, route.handler))
+            for route in resource
+        }
+
+
+def _match_info_of(route: web.AbstractRoute, app: web.Application) -> MatchInfo:
+    """Return the type of what aiohttp's dispatcher would find for the route, frozen.
+
+    All of it but the variable is the same for each request, so the type holds it.
+    """
+
+    class Found(UrlMappingMatchInfo):
+        __init__ = dict.__init__
+        _route = route
+        _apps = [app]  # noqa: RUF012
+        _current_app = app
+        _frozen = True
+
+    return cast(MatchInfo, Found)
 
 
 def dispatcher(app: web.Application, handle: Handle) -> Handle:
@@ -51,21 +71,19 @@ def dispatcher(app: web.Application, handle: Handle) -> Handle:
     # Without shortcuts, a pattern that matches nothing.
     match = re.compile("|".join(patterns) or r"(?!)").fullmatch
 
-    async def dispatch(request: web.Request) -> web.StreamResponse:
-        if hdrs.EXPECT in request.headers:
-            return await _expecting(app, request)
-        found = match(request.raw_path)
+    def dispatch(request: web.Request) -> Awaitable[web.StreamResponse]:
+        message = request._message  # noqa: SLF001
+        if hdrs.EXPECT in message.headers:
+            return _expecting(app, request)
+        found = match(message.path)
         if found is not None:
             index: int = found.lastindex  # type: ignore[assignment]
             shortcut = shortcuts[index - 1]
-            if (taken := shortcut.routes.get(request.method)) is not None:
-                route, handler = taken
-                match_info = UrlMappingMatchInfo({shortcut.variable: found[index]}, route)
-                match_info.add_app(shortcut.app)
-                match_info.freeze()
-                request._match_info = match_info  # noqa: SLF001
-                return await handler(request)
-        return await handle(request)
+            if (taken := shortcut.routes.get(message.method)) is not None:
+                kind, handler = taken
+                request._match_info = kind({shortcut.variable: found[index]})  # noqa: SLF001
+                return handler(request)
+        return handle(request)
 
     return dispatch
 

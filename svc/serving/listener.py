@@ -10,11 +10,15 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from ..api.admission import ADMISSION
 from ..api.budget import BUDGET
 from ..api.context import IDENTITY, LIFECYCLE, SIGNALS
 from ..settings import Settings
 from .connection import LINGER_SECONDS, Connection
 from .dispatch import dispatcher
+from .head_starts import HeadStarts
+from .hosts import accepted_hosts
+from .refusals import Refusals
 
 #: How often to look for slow clients, in seconds.
 SWEEP_SECONDS: Final = 0.5
@@ -37,6 +41,8 @@ class Listener(web.Server):
         app: web.Application,
         *,
         max_connections: int,
+        hosts: frozenset[str] | None,
+        telemetry: bool,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -47,12 +53,18 @@ class Listener(web.Server):
         self._signals = app[SIGNALS]
         self._budget = app[BUDGET]
         self._max_connections = max_connections
+        starts = HeadStarts(app[IDENTITY])
+        refusals = None
+        if ADMISSION in app:
+            refusals = Refusals(app, self._signals.requests if telemetry else None, starts)
         self._options = {
             **options,
-            "identity": app[IDENTITY],
+            "starts": starts,
             "signals": self._signals,
             "lifecycle": app[LIFECYCLE],
             "budget": self._budget,
+            "refusals": refusals,
+            "hosts": hosts,
         }
 
     def __call__(self) -> RequestHandler:
@@ -97,7 +109,7 @@ class Listener(web.Server):
 
 
 class ListenerRunner(web.AppRunner):
-    """An AppRunner whose server is a Listener."""
+    """An AppRunner whose server is a Listener. ``host`` is the address that it will be bound to."""
 
     def __init__(
         self,
@@ -106,10 +118,12 @@ class ListenerRunner(web.AppRunner):
         *,
         shutdown_seconds: float,
         max_connections: int,
+        host: str = "",
     ) -> None:
         super().__init__(app, handle_signals=False, shutdown_timeout=shutdown_seconds)
         self._settings = settings
         self._max_connections = max_connections
+        self._hosts = accepted_hosts(host or settings.host, settings.hosts)
         self._sweeper: asyncio.Task[None] | None = None
 
     async def _make_server(self) -> web.Server:
@@ -118,6 +132,8 @@ class ListenerRunner(web.AppRunner):
             await super()._make_server(),
             self.app,
             max_connections=self._max_connections,
+            hosts=self._hosts,
+            telemetry=settings.telemetry,
             access_log=None,
             keepalive_timeout=settings.keepalive_seconds + LINGER_SECONDS,
             lingering_time=LINGER_SECONDS,
@@ -137,10 +153,16 @@ class ListenerRunner(web.AppRunner):
         lifecycle = self.app[LIFECYCLE]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_SECONDS):
-                while lifecycle.active:  # noqa: ASYNC110 - an event would cost each request
+                while lifecycle.active or lifecycle.watching:  # noqa: ASYNC110 - an event would cost each request
                     await asyncio.sleep(0.01)
 
 
 def admin_runner(app: web.Application, settings: Settings) -> ListenerRunner:
     """Return the runner of the admin port."""
-    return ListenerRunner(app, settings, shutdown_seconds=1.0, max_connections=ADMIN_CONNECTIONS)
+    return ListenerRunner(
+        app,
+        settings,
+        shutdown_seconds=1.0,
+        max_connections=ADMIN_CONNECTIONS,
+        host=settings.admin_host,
+    )

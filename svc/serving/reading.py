@@ -29,8 +29,12 @@ LARGE_BYTES: Final = 16_384
 class RequestReader(RequestHandler):
     """The half of a connection that reads requests, and puts them in aiohttp's queue."""
 
-    def __init__(self, server: web.Server, **options: Any) -> None:
+    def __init__(
+        self, server: web.Server, *, hosts: frozenset[str] | None = None, **options: Any
+    ) -> None:
+        """``hosts`` are the names that Host may have; None: any."""
         super().__init__(server, **options)
+        self._hosts = hosts
         #: Loop time since which the client is sending a request's head; None between requests.
         self.head_since: float | None = None
         #: No more requests follow: the client closed its side, or sent what is no HTTP.
@@ -91,7 +95,12 @@ class RequestReader(RequestHandler):
                 self._unread = data[start:]
                 self.keep_unread(size - start)
                 break
-        if queue and (waiter := self._waiter) is not None and not waiter.done():
+        if (
+            queue
+            and (waiter := self._waiter) is not None
+            and not waiter.done()
+            and not self.refuses_at_once()
+        ):
             waiter.set_result(None)
         if len(queue) >= self._max_msg_queue_size:
             super().data_received(b"")  # pauses the transport
@@ -99,6 +108,10 @@ class RequestReader(RequestHandler):
             self.head_since = self._loop.time()
         if size >= LARGE_BYTES and self._body is not None and self._body is self._unwanted:
             self.slow_down(size)
+
+    def refuses_at_once(self) -> bool:
+        """Refuse the request that has just arrived, if there is no place for it."""
+        raise NotImplementedError
 
     def count_large(self, size: int) -> None:
         """Count bytes that arrived at once and take memory, whatever becomes of them."""
@@ -146,6 +159,7 @@ class RequestReader(RequestHandler):
                 self._body = None
             elif body.is_eof():
                 self._body = None
+                self._head_bytes = 0
         known = len(self._trail)
         if known:
             found = (self._trail + data[start : start + 3]).find(HEAD_END)
@@ -170,7 +184,7 @@ class RequestReader(RequestHandler):
             or raw_headers[0] != self._accepted_host
             or message.path[0] != "/"
         ):
-            checked = check_head(message)
+            checked = check_head(message, self._hosts)
             if isinstance(checked, HeadRefused):
                 self._end(checked)
                 return

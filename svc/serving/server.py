@@ -8,24 +8,27 @@ import ctypes
 import gc
 import logging
 import os
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
 from ..api.context import LIFECYCLE, SIGNALS, STORE
+from ..api.watchers import WATCHERS
 from ..app import open_apps
 from ..settings import Settings
 from ..telemetry.logs import QueuedHandler
 from ..telemetry.settings import TracingSettings
 from .listener import ListenerRunner, admin_runner
 from .stop_order import SAME_ORDER_SECONDS, StopOrder
+from .tls import ServerTls, wants_tls
 from .worker_channel import WorkerChannel
 
 BACKLOG: Final = 1024
 #: mallopt's parameter, from glibc's malloc.h.
 M_MMAP_THRESHOLD: Final = -3
-MAPPED_BYTES: Final = 262_144
+MAPPED_BYTES: Final = 8_388_608
 
 DRAINING: Final = f"draining; a signal after {SAME_ORDER_SECONDS:g} s ends the process at once"
 
@@ -51,7 +54,7 @@ async def serve(
 
     With a channel, the process is a worker: it shares the traffic port with others, and drains at
     its supervisor's command too. Raises ListenFailed, StoreUrlInvalid, PasswordUnreadable,
-    EmbeddedUnavailable.
+    TokensInvalid, TlsUnusable, EmbeddedUnavailable.
     """
     stop = StopOrder()
     stop.accept_signals()
@@ -68,16 +71,27 @@ async def serve(
             shutdown_seconds=settings.shutdown_seconds,
             max_connections=settings.max_connections,
         )
+        tls = ServerTls(settings, signals.metrics) if wants_tls(settings) else None
+        watch = asyncio.create_task(tls.watch()) if tls else None
         try:
             admin_host = settings.admin_host or settings.host
             admin_port = await _listen(
-                runner_of_admin, admin_host, settings.admin_port, "KV_ADMIN_PORT"
+                runner_of_admin,
+                admin_host,
+                settings.admin_port,
+                "KV_ADMIN_PORT",
+                context=tls.admin if tls else None,
             )
             # Until then the admin port tells how far the store is.
             if not await happens_first(traffic[STORE].serving(), stop.wait()):
                 return
             port = await _listen(
-                runner, settings.host, settings.port, "KV_PORT", shared=channel is not None
+                runner,
+                settings.host,
+                settings.port,
+                "KV_PORT",
+                shared=channel is not None,
+                context=tls.traffic if tls else None,
             )
             _tune_memory()
             signals.start()
@@ -92,12 +106,15 @@ async def serve(
             skips = stop.is_interrupt and not lifecycle.probed and not lifecycle.active
             seconds = 0.0 if skips else settings.drain_seconds
             log.info(DRAINING, extra={"seconds": seconds})
+            traffic[WATCHERS].drain(seconds)
             await asyncio.sleep(seconds)
         finally:
             await runner.cleanup()
             # After the last request, so that its span is exported; metrics can still be scraped.
             await signals.close()
             await runner_of_admin.cleanup()
+            if watch is not None:
+                watch.cancel()
 
 
 def _tune_memory() -> None:
@@ -108,7 +125,9 @@ def _tune_memory() -> None:
     (``ByteBudget.hold``) also collects by the bytes that were held.
 
     By default, glibc keeps the memory of freed bodies, and fragments it. From MAPPED_BYTES on, a
-    block is mapped on its own, and goes back to the system once it is freed.
+    block is mapped on its own, and goes back to the system once it is freed. That is more than the
+    usual value: the system gives the pages of a new mapping one by one, which took more than a
+    third of a PUT of 1 MiB. What smaller blocks leave, ``ByteBudget.return_memory`` gives back.
     """
     gc.collect()
     gc.freeze()
@@ -139,11 +158,24 @@ async def happens_first(first: Awaitable[object], second: Awaitable[object]) -> 
 
 
 async def _listen(
-    runner: web.AppRunner, host: str, port: int, setting: str, *, shared: bool = False
+    runner: web.AppRunner,
+    host: str,
+    port: int,
+    setting: str,
+    *,
+    shared: bool = False,
+    context: ssl.SSLContext | None = None,
 ) -> int:
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=shared or None).start()
+        await web.TCPSite(
+            runner,
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_port=shared or None,
+            ssl_context=context,
+        ).start()
     except OSError as error:
         raise ListenFailed(explain_bind_error(setting, host, port, error)) from None
     bound: int = runner.addresses[0][1]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..domain.errors import IdempotencyMismatch
 from ..domain.model import Operation, Ttl
+from ..telemetry.loop_clock import loop_clock
 from . import scripts
 from .link import Command, Link
 from .names import operation_name
@@ -27,8 +27,8 @@ class RedisAccess:
         self.turns = Turns()
 
     def deadline(self) -> float:
-        """Return the deadline of an operation that starts now, in loop time."""
-        return asyncio.get_running_loop().time() + self._timeout
+        """Return the deadline of an operation that starts now, in time of the LoopClock."""
+        return loop_clock().now() + self._timeout
 
     async def execute(
         self,

@@ -17,6 +17,7 @@ from typing import Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..domain.errors import DomainError, StoreUnavailable
+from ..telemetry.loop_clock import loop_clock
 from ..telemetry.store_meter import BatcherMeter
 from .wire import ReplyTooLarge
 
@@ -40,8 +41,9 @@ class Batcher(Generic[Item, Result]):
     """Gathers the items of one loop turn and passes them to ``send`` together.
 
     ``send(items, deadline)`` returns a result or a DomainError for each item, in order; the
-    deadline is loop time. If ``send`` itself fails unexpectedly, every item gets a ``lost`` error.
-    ``weigh`` returns the bytes that an item adds to the batch, ``weigh_result`` those of a result.
+    deadline is time of the LoopClock. If ``send`` itself fails unexpectedly, every item gets a
+    ``lost`` error. ``weigh`` returns the bytes that an item adds to the batch, ``weigh_result``
+    those of a result.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Batcher(Generic[Item, Result]):
         self._weigh = weigh
         self._weigh_result = weigh_result
         self._loop = asyncio.get_running_loop()
+        self._clock = loop_clock()
         self._context = Context()
         self._waiting: list[tuple[Item, asyncio.Future[Result], float]] = []
         self._scheduled = False
@@ -72,7 +75,7 @@ class Batcher(Generic[Item, Result]):
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Add an item to the next batch. Return the future of its result, or of its DomainError."""
         future: asyncio.Future[Result] = self._loop.create_future()
-        self._waiting.append((item, future, self._loop.time()))
+        self._waiting.append((item, future, self._clock.now()))
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._send_waiting)
@@ -122,7 +125,7 @@ class Batcher(Generic[Item, Result]):
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result], float]]) -> None:
         # Items that waited behind a stalled round trip may have too little time left. Refuse them:
         # an error that certainly changed nothing is better than a change with unknown outcome.
-        too_old = self._loop.time() - self._timeout * 0.9
+        too_old = self._clock.now() - self._timeout * 0.9
         if batch[0][2] < too_old:
             for _, future, submitted in batch:
                 if submitted < too_old and not future.done():

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from ..domain.errors import StoreUnavailable
+from ..telemetry.loop_clock import loop_clock
 from ..telemetry.store_meter import StoreMeter
 from .clock import ServerClock
 from .failures import Failures
@@ -71,10 +72,13 @@ class ClusterLink:
 
     async def primaries(self) -> Sequence[NodeLink]:
         if not self._slots:
-            await self._wait_for_slots(asyncio.get_running_loop().time() + PRIMARIES_SECONDS)
+            await self._wait_for_slots(loop_clock().now() + PRIMARIES_SECONDS)
         if not self._slots:
             raise StoreUnavailable("no server of the cluster says who has which keys")
         return [self._node(address) for address in sorted(self._servers)]
+
+    async def refresh(self) -> None:
+        await asyncio.wait({self._refresh_soon()})
 
     async def execute(
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
@@ -172,16 +176,16 @@ class ClusterLink:
 
         Ask again if no server answered in time; not if all of them refused.
         """
-        loop = asyncio.get_running_loop()
-        while not self._slots and (left := deadline - loop.time()) > 0:
-            began = loop.time()
+        clock = loop_clock()
+        while not self._slots and (left := deadline - clock.now()) > 0:
+            began = clock.now()
             await asyncio.wait({self._refresh_soon()}, timeout=left)
-            if loop.time() < began + REFRESH_SECONDS:
+            if clock.now() < began + REFRESH_SECONDS:
                 return
 
     def _refresh_soon(self) -> asyncio.Task[None]:
         if self._refreshing is None or self._refreshing.done():
-            deadline = asyncio.get_running_loop().time() + REFRESH_SECONDS
+            deadline = loop_clock().now() + REFRESH_SECONDS
             self._refreshing = asyncio.create_task(self._refresh(deadline))
         return self._refreshing
 

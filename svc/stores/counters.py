@@ -141,9 +141,11 @@ class RedisCounters(RedisAccess):
         raise _refusal(outcome, current).recorded(replayed)
 
     async def list_counters(
-        self, prefix: str, limit: int, cursor: str | None
+        self, prefix: str, limit: int, cursor: str | None, within: tuple[str, ...] = ()
     ) -> Page[CounterSummary]:
-        return await listing.list_counters(self.link, prefix, limit, cursor, self.deadline())
+        return await listing.list_counters(
+            self.link, prefix, limit, cursor, self.deadline(), within
+        )
 
 
 def _precondition_arguments(precondition: Precondition | None) -> tuple[bytes, bytes]:

@@ -125,9 +125,16 @@ class RedisEntries(RedisBulkEntries):
             raise idempotency_mismatch()
         return str(bound, "ascii"), outcome == b"replayed"
 
-    async def list_entries(self, prefix: str, limit: int, cursor: str | None) -> Page[EntrySummary]:
+    async def list_entries(
+        self,
+        prefix: str,
+        limit: int,
+        cursor: str | None,
+        within: tuple[str, ...] = (),
+        most_bytes: int | None = None,
+    ) -> Page[EntrySummary]:
         return await listing.list_entries(
-            self.link, self.clock, prefix, limit, cursor, self.deadline()
+            self.link, self.clock, prefix, limit, cursor, self.deadline(), within, most_bytes
         )
 
 

@@ -115,6 +115,11 @@ def summarise(key: str, raw: bytes, now_ms: int) -> EntrySummary:
     return EntrySummary(key, etag_of(version), ttl, size, content_type)
 
 
+def expiry_of(raw: bytes) -> int:
+    """Return when a stored entry expires, in ms by the server's clock; 0: never."""
+    return int.from_bytes(raw[10:18], "big")
+
+
 def remaining_seconds(expires_ms: int, now_ms: int) -> int:
     """Return the remaining time in whole seconds, rounded up, at least 1."""
     return max(1, -((now_ms - expires_ms) // 1000))

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import hiredis
 
+from ..telemetry.loop_clock import loop_clock
 from ..telemetry.store_meter import StoreMeter
 from .clock import ServerClock
 from .failures import Failures
@@ -63,12 +64,16 @@ class Link(Protocol):
     ) -> list[Reply]:
         """Send all commands at once. Return a reply, ReplyError, Unsent or Lost for each.
 
-        ``deadline`` is loop time. ``repeatable`` commands are sent once more if the connection
-        breaks. Raises ReplyTooLarge if reads of several values get more than MOST_READ_BYTES.
+        ``deadline`` is time of the LoopClock. ``repeatable`` commands are sent once more if the
+        connection breaks. Raises ReplyTooLarge if reads of several values get more than
+        MOST_READ_BYTES.
         """
 
     def primaries(self) -> Awaitable[Sequence[NodeLink]]:
         """Return a link to each primary. Raises StoreUnavailable if none is known."""
+
+    async def refresh(self) -> None:
+        """Ask anew which server has which keys."""
 
     def connections(self) -> tuple[int, int, int]:
         """Return the numbers of connections that are idle, in use, and allowed."""
@@ -138,6 +143,9 @@ class NodeLink:
     async def primaries(self) -> Sequence[NodeLink]:
         return [self]
 
+    async def refresh(self) -> None:
+        return
+
     async def execute(
         self, commands: Sequence[Command], *, deadline: float, repeatable: bool = False
     ) -> list[Reply]:
@@ -170,20 +178,21 @@ class NodeLink:
         return replies
 
     async def _round_trip(self, commands: Sequence[Command], deadline: float) -> list[Reply]:
-        if asyncio.get_running_loop().time() >= deadline:
+        clock = loop_clock()
+        if clock.now() >= deadline:
             return [Unsent("no time left") for _ in commands]
         wire: Wire | None = None
         asked = time.perf_counter()
         permitted = False
         try:
-            async with asyncio.timeout_at(deadline), self._permits:
+            async with clock.timeout_at(deadline), self._permits:
                 permitted = True
                 self._used += 1
                 try:
                     wire = await self._take(deadline)
                     if self._meter is not None:
                         self._meter.connection_waits.observe(time.perf_counter() - asked)
-                    until_ms = wire.clock.at(deadline)
+                    until_ms = wire.clock.at(clock.loop_time(deadline))
                     packed = b"".join([encode(command, until_ms) for command in commands])
                     replies = await wire.round_trip(packed, len(commands), most_bytes(commands))
                 finally:
@@ -226,7 +235,7 @@ class NodeLink:
 
         A NAT may have forgotten the connection. Half of the time is kept for a new one.
         """
-        left = deadline - asyncio.get_running_loop().time()
+        left = deadline - loop_clock().now()
         try:
             async with asyncio.timeout(left / 2):
                 await wire.check()
@@ -263,6 +272,16 @@ class NodeLink:
     def _drop_idle(self) -> None:
         while self._free:
             self._free.pop().close()
+
+    async def open(self) -> Wire:
+        """Return a connection that is not of the pool. Raises OSError, ReplyError."""
+        wire = await self._connect()
+        self.clock.offset_ms = wire.clock.offset_ms
+        return wire
+
+    def observe_failure(self, error: Exception) -> None:
+        """Count a failure of such a connection."""
+        self._failures.observe(reason_of(error))
 
     def connections(self) -> tuple[int, int, int]:
         return len(self._free), self._used, MAX_CONNECTIONS

@@ -19,8 +19,10 @@ from ..domain.errors import (
     PreconditionFailed,
     StoreContended,
 )
+from ..domain.limits import Ask, Taken
 from ..domain.model import (
     Added,
+    Collection,
     Counter,
     CounterName,
     CounterSummary,
@@ -32,12 +34,14 @@ from ..domain.model import (
     Operation,
     Page,
     Precondition,
+    PrefixDeleted,
     StoreFailure,
     StoreInfo,
     Unread,
     Written,
 )
 from ..domain.store import Store
+from ..domain.watching import EndWatch, Subject, Watcher
 from ..telemetry.instruments import Counter as Count
 from ..telemetry.signals import Signals
 from ..telemetry.store_spans import begin_operation
@@ -169,6 +173,9 @@ class MeasuredStore:
         self._count[operation, good] += len(outcomes) - len(failures) - unread
         return outcomes
 
+    def read_to_swap(self, key: Key) -> Awaitable[Entry]:
+        return self._measure("read", "hit", self._store.read_to_swap, key)
+
     async def swap(
         self, key: Key, draft: Draft, etag: str, operation: Operation | None = None
     ) -> Written | None:
@@ -182,10 +189,16 @@ class MeasuredStore:
     ) -> bool:
         return await self._measure("delete", "ok", self._store.delete, key, precondition, operation)
 
-    async def list_entries(self, prefix: str, limit: int, cursor: str | None) -> Page[EntrySummary]:
-        return await self._measure(
-            "list_entries", "ok", self._store.list_entries, prefix, limit, cursor
-        )
+    async def list_entries(
+        self,
+        prefix: str,
+        limit: int,
+        cursor: str | None,
+        within: tuple[str, ...] = (),
+        most_bytes: int | None = None,
+    ) -> Page[EntrySummary]:
+        arguments = (prefix, limit, cursor, within, most_bytes)
+        return await self._measure("list_entries", "ok", self._store.list_entries, *arguments)
 
     async def read_counter(self, name: CounterName) -> Counter:
         return await self._measure("read_counter", "hit", self._store.read_counter, name)
@@ -212,11 +225,22 @@ class MeasuredStore:
         )
 
     async def list_counters(
-        self, prefix: str, limit: int, cursor: str | None
+        self, prefix: str, limit: int, cursor: str | None, within: tuple[str, ...] = ()
     ) -> Page[CounterSummary]:
         return await self._measure(
-            "list_counters", "ok", self._store.list_counters, prefix, limit, cursor
+            "list_counters", "ok", self._store.list_counters, prefix, limit, cursor, within
         )
+
+    async def delete_prefix(
+        self,
+        collection: Collection,
+        prefix: str,
+        limit: int,
+        cursor: str | None,
+        within: tuple[str, ...] = (),
+    ) -> PrefixDeleted:
+        arguments = (collection, prefix, limit, cursor, within)
+        return await self._measure("delete_prefix", "ok", self._store.delete_prefix, *arguments)
 
     async def read_many(self, keys: Sequence[Key], room: int) -> list[Entry | Unread | DomainError]:
         return await self._measure_many(
@@ -243,6 +267,12 @@ class MeasuredStore:
         self, collection: str, operation: Operation, proposal: str
     ) -> Awaitable[tuple[str, bool]]:
         return self._store.claim(collection, operation, proposal)
+
+    def watch(self, subject: Subject, watcher: Watcher, since: str = "") -> Awaitable[EndWatch]:
+        return self._store.watch(subject, watcher, since)
+
+    def take(self, ask: Ask) -> Awaitable[Taken]:
+        return self._store.take(ask)
 
     def ping(self) -> Awaitable[StoreInfo]:
         return self._store.ping()

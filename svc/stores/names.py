@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import crc_hqx
+from hashlib import blake2b
 from typing import Final
 from zlib import crc32
 
@@ -18,6 +19,8 @@ _GLOB: Final = re.compile(rb"([\\*?\[\]])")
 
 #: The number of hash tags: enough to spread evenly over many servers, few enough for a table.
 TAGS: Final = 4096
+#: Where the key or the counter's name begins in a Redis name.
+NAME_START: Final = len(b"kv:{???}:")
 #: The number of slots of a Redis Cluster.
 SLOTS: Final = 16384
 
@@ -42,6 +45,12 @@ def operation_name(resource: str, operation_id: bytes) -> bytes:
     """Return the name of an operation's record; ``resource`` is a key or a counter's name."""
     tag = crc32(resource.encode()) % TAGS
     return b"op:{%03x}:%b" % (tag, operation_id.hex().encode("ascii"))
+
+
+def permit_name(limit: str) -> bytes:
+    """Return the name of a limit's record. Its length does not depend on the client's name."""
+    hashed = blake2b(limit.encode(), digest_size=16).hexdigest().encode("ascii")
+    return b"rl:{%03x}:%b" % (crc32(hashed) % TAGS, hashed)
 
 
 def claim_name(operation_id: bytes) -> bytes:
@@ -88,6 +97,6 @@ def counter_pattern(prefix: str) -> bytes:
 def text_of(name: bytes) -> str:
     """Return the key or the counter's name inside a Redis name. Raises StoreCorrupt."""
     try:
-        return name[len(b"kv:{???}:") :].decode()
+        return name[NAME_START:].decode()
     except UnicodeDecodeError:
         raise StoreCorrupt("the store holds a name that no request could have made") from None

@@ -25,6 +25,9 @@ class Reason(enum.StrEnum):
     TIMEOUT = "timeout"
     CLOSED = "closed"
     TLS = "tls"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NAME = "certificate_name"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
     PASSWORD_FILE = "password_file"  # noqa: S105 - a word, no password
     AUTH = "auth"
     FORBIDDEN = "forbidden"
@@ -49,7 +52,11 @@ class PasswordUnreadable(OSError):
 
 
 class NoPrimary(ConnectionError):
-    """No Sentinel names a primary."""
+    """No Sentinel names a primary. ``reason`` tells why they could not be asked, if that is so."""
+
+    def __init__(self, message: str, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or Reason.NO_PRIMARY
 
 
 #: Error replies by their code, or by words where Redis has no code. Redis 6 puts a script's error
@@ -83,6 +90,13 @@ _BY_NUMBER: Final = {
     errno.EADDRNOTAVAIL: Reason.UNREACHABLE,
     errno.ETIMEDOUT: Reason.TIMEOUT,
 }
+#: By OpenSSL's numbers (x509_vfy.h): 9: not yet valid, 62 and 64: another name or address.
+_BY_VERIFICATION: Final = {
+    9: Reason.CERTIFICATE_EXPIRED,
+    10: Reason.CERTIFICATE_EXPIRED,
+    62: Reason.CERTIFICATE_NAME,
+    64: Reason.CERTIFICATE_NAME,
+}
 #: Several addresses of one host failed: asyncio puts all their errors into one text.
 _NUMBERS: Final = re.compile(r"\[Errno (\d+)\]")
 
@@ -94,9 +108,12 @@ def reason_of(error: Exception) -> Reason:
         return Reason.PROTOCOL if is_foreign else reason_of(error.__cause__)
     if isinstance(error, ReplyError):
         return reason_of_reply(str(error)) or Reason.OTHER
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _BY_VERIFICATION.get(error.verify_code, Reason.CERTIFICATE_UNTRUSTED)
+    if isinstance(error, NoPrimary):
+        return error.reason
     for kind, reason in (
         (PasswordUnreadable, Reason.PASSWORD_FILE),
-        (NoPrimary, Reason.NO_PRIMARY),
         (ssl.SSLError, Reason.TLS),
         (gaierror, Reason.DNS),
     ):
@@ -110,6 +127,15 @@ def reason_of(error: Exception) -> Reason:
     if isinstance(error, TimeoutError):
         return Reason.TIMEOUT
     return Reason.CLOSED if isinstance(error, ConnectionError) else Reason.OTHER
+
+
+def reason_behind(error: BaseException | None) -> Reason | None:
+    """Return what is wrong with TLS if that is behind an error of redis-py, which wraps others."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return reason_of(error)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def reason_of_reply(text: str) -> Reason | None:

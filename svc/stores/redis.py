@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..domain.errors import CounterOverflow, DomainError, OutcomeUnknown, StoreUnavailable
+from ..domain.limits import Ask, Taken
 from ..domain.model import (
     INT64_MAX,
     INT64_MIN,
     Added,
+    Collection,
     CounterName,
     Draft,
     Entry,
@@ -21,11 +23,13 @@ from ..domain.model import (
     Key,
     Operation,
     Precondition,
+    PrefixDeleted,
     StoreFailure,
     StoreInfo,
     Unread,
     Written,
 )
+from ..domain.watching import EndWatch, Subject, Watcher
 from ..telemetry.store_meter import StoreMeter
 from . import listing
 from .batcher import Batcher, BatcherPerServer, Item, Result
@@ -34,11 +38,14 @@ from .embedded import EmbeddedRedis
 from .entries import RedisEntries
 from .failures import Failures
 from .link import Command, Link
-from .names import counter_name, entry_name
+from .names import counter_name, entry_name, permit_name
+from .permits import RedisPermits
+from .prefix_deletion import delete_page
 from .redis_errors import checked
+from .watching import Hub
 
 
-class RedisStore(RedisEntries, RedisCounters):
+class RedisStore(RedisEntries, RedisCounters, RedisPermits):
     """Fills the Store port over one Link: a server, Sentinel's primary, or a Cluster."""
 
     def __init__(
@@ -89,6 +96,12 @@ class RedisStore(RedisEntries, RedisCounters):
             lambda item: counter_name(item[0]),
         )
 
+        self._hub = Hub(link, self.clock, timeout_seconds)
+        self._submit_ask = self._submitter(
+            lambda: Batcher(self.take_many, lost=StoreUnavailable, timeout_seconds=timeout_seconds),
+            lambda ask: permit_name(ask.name),
+        )
+
     def _submitter(
         self, build: Callable[[], Batcher[Item, Result]], name_of: Callable[[Item], bytes]
     ) -> Callable[[Item], Awaitable[Result]]:
@@ -99,6 +112,9 @@ class RedisStore(RedisEntries, RedisCounters):
         return BatcherPerServer(build, lambda item: link.server_of(name_of(item))).submit
 
     def read(self, key: Key) -> Awaitable[Entry]:
+        return self._submit_read(key)
+
+    def read_to_swap(self, key: Key) -> Awaitable[Entry]:
         return self._submit_read(key)
 
     def write(
@@ -122,6 +138,26 @@ class RedisStore(RedisEntries, RedisCounters):
         if operation is None and precondition is None and increment.is_plain:
             return self._submit_add((name, increment.by))
         return self.increment(name, increment, operation, precondition)
+
+    def take(self, ask: Ask) -> Awaitable[Taken]:
+        return self._submit_ask(ask)
+
+    def watch(self, subject: Subject, watcher: Watcher, since: str = "") -> Awaitable[EndWatch]:
+        return self._hub.watch(subject, watcher, since)
+
+    def delete_prefix(
+        self,
+        collection: Collection,
+        prefix: str,
+        limit: int,
+        cursor: str | None,
+        within: tuple[str, ...] = (),
+    ) -> Awaitable[PrefixDeleted]:
+        return delete_page(self, collection, prefix, limit, cursor, within)
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self._hub.close()
 
     async def ping(self) -> StoreInfo:
         """Ask one of the servers. It answers this while it loads its data, too."""

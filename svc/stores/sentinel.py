@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from .reasons import NoPrimary
+from .reasons import NoPrimary, Reason, reason_behind
 
 #: The timeout of one Sentinel's answer, with the connection to it.
 ANSWER_SECONDS: Final = 0.3
@@ -38,13 +38,19 @@ class Sentinels:
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> tuple[str, int]:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - see _ask_one
+        # See _ask_one.
+        from redis.exceptions import AuthenticationError, RedisError  # noqa: PLC0415
 
+        reason: Reason | None = None
         for address in list(self._addresses):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     masters = await self._ask_one(*address)
-            except (TimeoutError, OSError, RedisError):
+            except AuthenticationError:
+                reason = reason or Reason.AUTH
+                continue
+            except (TimeoutError, OSError, RedisError) as error:
+                reason = reason or reason_behind(error)
                 continue
             found = masters.get(self._service)
             if found is None or not found["is_master"] or found["is_sdown"] or found["is_odown"]:
@@ -52,7 +58,7 @@ class Sentinels:
             self._addresses.remove(address)
             self._addresses.insert(0, address)
             return found["ip"], found["port"]
-        raise NoPrimary("no Sentinel names a primary")
+        raise NoPrimary("no Sentinel names a primary", reason)
 
     async def _ask_one(self, host: str, port: int) -> dict[str, dict[str, Any]]:
         # redis-py takes 25 MiB of memory, so it is imported only if Sentinel is used.

@@ -112,7 +112,7 @@ async def open_store(
         else:
             link = build_link(url, meter, password=password, failures=failures)
         stack.push_async_callback(link.close)
-        yield RedisStore(
+        store = RedisStore(
             link,
             timeout_seconds=timeout_seconds,
             operation_ttl_seconds=operation_ttl_seconds,
@@ -121,6 +121,8 @@ async def open_store(
             embedded=embedded,
             is_own=mode_of(url) == "embedded",
         )
+        stack.callback(store.close)
+        yield store
 
 
 def build_link(

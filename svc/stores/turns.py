@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from ..domain.errors import StoreUnavailable
+from ..telemetry.loop_clock import loop_clock
 
 #: A larger operation takes a turn. The first read of a batch, which is mostly small, takes none.
 LARGE_BYTES: Final = 1 << 18
@@ -31,7 +32,7 @@ class Turns:
     async def run(
         self, size: int, deadline: float, operation: Callable[[float], Awaitable[Result]]
     ) -> Result:
-        """Run the operation, which carries ``size`` bytes, with its deadline, in loop time.
+        """Run the operation, which carries ``size`` bytes, with its deadline by the LoopClock.
 
         Raises StoreUnavailable if its turn does not come in time.
         """
@@ -39,7 +40,7 @@ class Turns:
             return await operation(deadline)
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout_at(deadline):
+            async with loop_clock().timeout_at(deadline):
                 await self._free.acquire()
         except TimeoutError:
             raise StoreUnavailable("the store did not take other values in time") from None

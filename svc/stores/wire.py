@@ -142,6 +142,14 @@ class Wire(asyncio.Protocol):
         self.clock.observe(int(now[0]), int(now[1]))
         self.checked_at = time.monotonic()
 
+    def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Give the connection to another protocol. Raises WireBroken."""
+        transport, self._transport = self._transport, None
+        if transport is None or transport.is_closing():
+            raise WireBroken("the server closed the connection")
+        transport.set_protocol(protocol)
+        return transport
+
     def close(self) -> None:
         """Close at once. What the server has not received by now, it never receives."""
         if self._transport is not None:

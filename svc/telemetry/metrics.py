@@ -28,8 +28,20 @@ WAIT_BOUNDS: Final = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
 LAG_BOUNDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 
+#: The events of watches, and why watches end.
+WATCH_EVENTS: Final = ("entry", "counter", "deleted", "synced", "reset", "goodbye", "heartbeat")
+WATCH_ENDS: Final = (
+    "client_left",
+    "draining",
+    "slow",
+    "expired_token",
+    "refused",
+    "answered",
+    "timeout",
+)
+
 READS: Final = ("read", "read_counter")
-LISTS: Final = ("list_entries", "list_counters")
+LISTS: Final = ("list_entries", "list_counters", "delete_prefix")
 WRITES: Final = ("write", "swap", "delete", "add", "set_counter", "delete_counter")
 #: The values of the label ``lane``: each batcher of stores/redis.py.
 BATCHERS: Final = ("read", "write", "add")
@@ -58,7 +70,15 @@ class Metrics:
             "kv_requests_rejected_total",
             "Requests refused before a handler was called.",
             ("reason",),
-            [("overloaded",), ("malformed",), ("header_timeout",)],
+            [
+                ("overloaded",),
+                ("malformed",),
+                ("header_timeout",),
+                ("foreign_host",),
+                ("cross_site",),
+                ("unauthenticated",),
+                ("too_many_watchers",),
+            ],
         )
         self.sends_aborted = self._counter(
             "kv_sends_aborted_total",
@@ -74,6 +94,25 @@ class Metrics:
                 *product(LISTS, ("ok", "conflict", "error")),
                 *product(WRITES, ("ok", "miss", "conflict", "error")),
             ],
+        )
+
+        self.watch_events = self._counter(
+            "kv_watch_events_total",
+            "Events sent to watchers, by their name.",
+            ("event",),
+            [(name,) for name in WATCH_EVENTS],
+        )
+        self.watch_resets = self._counter(
+            "kv_watch_resets_total",
+            "Watches that had to begin anew with the present state, by the reason.",
+            ("reason",),
+            [("missed",), ("unknown_position",)],
+        )
+        self.watches_ended = self._counter(
+            "kv_watches_ended_total",
+            "Watches that ended, by the reason.",
+            ("reason",),
+            [(reason,) for reason in WATCH_ENDS],
         )
 
         self.round_trips = self._histograms(
@@ -106,6 +145,22 @@ class Metrics:
             ("reason",),
         )
 
+        self.token_reloads = self._counter(
+            "kv_token_reloads_total",
+            "Times that a changed tokens file was read.",
+            ("result",),
+            [("ok",), ("failed",)],
+        )
+        self.rate_limits_unchecked = self._counter(
+            "kv_rate_limits_unchecked_total",
+            "Requests let in although the store could not count them.",
+            known=[()],
+        )
+        self.tls_handshakes_failed = self._counter(
+            "kv_tls_handshakes_failed_total",
+            "TLS handshakes of clients that failed, by the reason.",
+            ("reason",),
+        )
         self.loop_lag = self._histograms(
             "kv_event_loop_lag_seconds",
             "How late the event loop called a timer, observed 20 times a second.",
@@ -161,6 +216,27 @@ class Metrics:
         )
         self._gauge("kv_ready", "1 once the process serves.", read=lambda: {(): ready()})
         self._gauge("kv_draining", "1 from SIGTERM on.", read=lambda: {(): draining()})
+
+    def watch_tokens(self, count: Callable[[], int], broken: Callable[[], bool]) -> None:
+        """Add the metrics of the tokens file; the gauges are read at each scrape."""
+        self._gauge("kv_tokens", "Tokens in use.", read=lambda: {(): count()})
+        self._gauge(
+            "kv_tokens_file_broken",
+            "1 while the tokens file can't be used, and the tokens before it stay in use.",
+            read=lambda: {(): broken()},
+        )
+
+    def watch_certificate(self, expiry: Callable[[], float]) -> None:
+        """Add a gauge of when the ports' certificate expires, in seconds since the epoch."""
+        self._gauge(
+            "kv_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate of the ports expires.",
+            read=lambda: {(): expiry()},
+        )
+
+    def watch_watchers(self, count: Callable[[], int]) -> None:
+        """Add a gauge of the watches under way, which is read at each scrape."""
+        self._gauge("kv_watchers", "Watches under way.", read=lambda: {(): count()})
 
     def watch_budget(self, held: Callable[[], int]) -> None:
         """Add a gauge of the bytes held of the byte budget, which is read at each scrape."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .clients import Networks
 from .loop_lag import LoopLag
 from .metrics import Metrics
 from .requests import Recorder, RequestTelemetry
@@ -29,11 +30,19 @@ class Signals:
         *,
         slow_seconds: float,
         log_all: bool,
+        log_mistakes: bool = False,
+        proxies: Networks = (),
     ) -> None:
         self.metrics = metrics
         self.tracing = tracing
         self.requests = RequestTelemetry(
-            metrics, sampler or NoSampler(), tracing, slow_seconds=slow_seconds, log_all=log_all
+            metrics,
+            sampler or NoSampler(),
+            tracing,
+            slow_seconds=slow_seconds,
+            log_all=log_all,
+            log_mistakes=log_mistakes,
+            proxies=proxies,
         )
         self.store_meter = StoreMeter(metrics)
         self._loop_lag = LoopLag(metrics.loop_lag)

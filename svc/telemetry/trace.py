@@ -47,9 +47,13 @@ class RequestTrace(msgspec.Struct):
     has_parent: bool = False
     #: The time spent in store operations so far.
     store_seconds: float = 0.0
+    #: The time that a long poll waited, which is not the service's.
+    waited_seconds: float = 0.0
     #: The result of the last operation, and the slug of the request's error.
     result: str = ""
     error: str = ""
+    #: The id of the caller's token; "" without one.
+    caller: str = ""
     #: The bytes that the request holds of the byte budget.
     held_bytes: int = 0
     #: Only for a sampled request: the server span's id and start, and the spans of its operations.

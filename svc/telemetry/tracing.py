@@ -40,6 +40,8 @@ FEW: Final = 16
 MANY: Final = 64
 
 CAPTURE_HEADERS: Final = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"
+#: Headers that no span holds, whatever CAPTURE_HEADERS says.
+CREDENTIALS: Final = (".authorization", ".proxy_authorization", ".cookie")
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +152,8 @@ class OtelTracing:
             start_time=trace.started_ns,
         )
         aiohttp_server.set_status_code(span, served.status, None, _StabilityMode.HTTP)
+        if trace.caller:
+            span.set_attribute("kv.token", trace.caller)
         if trace.result:
             span.set_attribute("kv.result", trace.result)
         if served.status >= 500 and trace.error:
@@ -180,7 +184,11 @@ class OtelTracing:
             attributes["url.path"] = attributes.get("http.route", "")
             attributes.pop("url.query", None)
         if self._captures_headers:
-            attributes.update(aiohttp_server.collect_request_headers_attributes(request))
+            captured = aiohttp_server.collect_request_headers_attributes(request)
+            for name, values in captured.items():
+                # A client may have written its token into another header.
+                if not name.endswith(CREDENTIALS) and "tkv_" not in str(values).lower():
+                    attributes[name] = values
         return attributes
 
     def _make_child(self, record: SpanRecord, parent: otel.Span, latest_ns: int) -> otel.Span:

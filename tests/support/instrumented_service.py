@@ -25,7 +25,7 @@ from svc.telemetry.logs import JsonFormatter, add_trace
 from svc.telemetry.settings import TracingSettings
 from tests.support.answers import ask_admin
 from tests.support.otlp import Collector
-from tests.support.services import Service, patient
+from tests.support.services import Service, patient, with_any_host
 from tests.support.waiting import PATIENT_SECONDS
 
 #: Takes settings, and serves until the block ends.
@@ -42,7 +42,7 @@ async def instrumented_service(
     settings: Settings, tracing: TracingSettings | None = None
 ) -> AsyncIterator[Service]:
     """Serve in this process until the block ends. At the end, export every span."""
-    settings = patient(settings)
+    settings = with_any_host(patient(settings))
     async with contextlib.AsyncExitStack() as stack:
         traffic, admin = await stack.enter_async_context(open_apps(settings, tracing))
         runner = ListenerRunner(

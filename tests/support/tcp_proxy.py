@@ -1,4 +1,4 @@
-"""A TCP proxy between the service and Redis that can lose replies, and delay requests."""
+"""A TCP proxy before Redis or the service that can lose replies, and delay requests."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Proxy:
         self.drops_replies = False
         #: Connections still to be closed instead of forwarding a reply.
         self.cuts = 0
+        #: Close the connection instead of every so manyth reply; 0: of none.
+        self.cut_every = 0
+        self._replied = 0
         self.dropped = 0
         self.holds_requests = False
         #: The requests that were held, until ``deliver``.
@@ -65,6 +68,10 @@ class Proxy:
     async def _replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                self._replied += 1
+                if self.cut_every and self._replied % self.cut_every == 0:
+                    self.dropped += 1
+                    break
                 if self.passes:
                     self.passes -= 1
                 elif self.cuts:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 Seen = TypeVar("Seen")
 
 #: For what happens at once on an idle machine.
-PATIENT_SECONDS: Final = 60.0
+PATIENT_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.02
 
 

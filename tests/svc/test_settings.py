@@ -62,6 +62,9 @@ def test_every_setting_is_a_variable_and_a_flag(name: str) -> None:
     text = "0.5" if name.endswith("_ratio") else text
     least = str(Settings().max_buffered_bytes // 2)
     chosen = {"log_format": "json", "access_log": "all", "max_buffered_bytes": least}
+    chosen |= {"host": "127.0.0.2", "admin_host": "::1", "auth": "none"}
+    chosen |= {"cors_origins": "https://app.example.com", "rate_limits": "read=1/s"}
+    chosen |= {"rate_limit_failure": "closed", "trusted_proxies": "10.0.0.0/8"}
     text = chosen.get(name, text)
     text = "off" if default is True else text
 
@@ -120,6 +123,9 @@ def test_an_unknown_variable_like_none_is_refused_with_where_to_look() -> None:
         ("KV_STORE_URL", ""),
         ("KV_DATA_DIR", ""),
         ("KV_HOST", ""),
+        ("KV_AUTH", "all"),
+        *(("KV_HOSTS", text) for text in ("", "a:80", "http;a", "a/b", "*,a")),
+        *(("KV_CORS_ORIGINS", text) for text in ("", "app.example.com", "a/b", "null")),
         ("KV_STORE_TIMEOUT_MS", "0"),
         ("KV_MAX_IN_FLIGHT", "0"),
     ],

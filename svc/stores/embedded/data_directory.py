@@ -11,18 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .binary import EmbeddedUnavailable, server_version
+from .binary import EmbeddedUnavailable
+from .data_format import AOF_DIRECTORY
 
 #: How long to wait for the lock while the redis-server of a killed service still shuts down.
 LOCK_SECONDS: Final = 10.0
-#: Redis 7's directory of append-only files. Redis 6 has one file, ``appendonly.aof``.
-AOF_DIRECTORY: Final = "appendonlydir"
 _NUMBERED: Final = re.compile(r"\.(\d+)\.incr\.aof$")
 #: How the names begin that this service and redis-server open in the directory.
 _OURS: Final = ("appendonly", "dump.", "lock", "redis.", "temp-")
 
 
-async def take(data_dir: Path, binary: str) -> int:
+async def take(data_dir: Path) -> int:
     """Create, lock and check the directory. Return the lock file's descriptor.
 
     redis-server inherits the descriptor, so the lock lasts until both processes have ended.
@@ -32,7 +31,6 @@ async def take(data_dir: Path, binary: str) -> int:
     descriptor = _open_lock(data_dir)
     try:
         await _lock(descriptor, data_dir)
-        _check_version(data_dir, binary)
         _make_private(data_dir)
     except BaseException:
         os.close(descriptor)
@@ -78,17 +76,6 @@ def _files(data_dir: Path) -> Iterator[Path]:
             yield path
             if path.name == AOF_DIRECTORY and path.is_dir() and not path.is_symlink():
                 yield from path.iterdir()
-
-
-def _check_version(data_dir: Path, binary: str) -> None:
-    # Redis 6 would ignore Redis 7's directory, and start without the data.
-    version = server_version(binary)
-    if (data_dir / AOF_DIRECTORY).is_dir() and version and version < (7,):
-        raise EmbeddedUnavailable(
-            f"the data in {data_dir} was written by Redis 7 or later, and {binary}"
-            f" is {'.'.join(map(str, version))}: install redis-server 7, or choose another"
-            " KV_DATA_DIR"
-        )
 
 
 def _make_private(data_dir: Path) -> None:

@@ -25,6 +25,7 @@ from ... import parent_death_signal
 from . import data_directory
 from .append_only_file import cut_incomplete_transaction
 from .binary import EmbeddedUnavailable, find_redis_server
+from .data_format import format_of
 from .server_log import ServerLog
 
 # The name that log lines show stays when the module is moved.
@@ -62,10 +63,10 @@ class EmbeddedRedis:
     raises EmbeddedUnavailable. Entering raises it too.
     """
 
-    def __init__(self, data_dir: Path, binary: str | None = None) -> None:
+    def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.absolute()
         self.state = State.STARTING
-        self._binary = binary or find_redis_server()
+        self._binary = ""
         self._log = ServerLog(self.data_dir / "redis.log")
         self._lock = -1
         self._process: asyncio.subprocess.Process | None = None
@@ -82,7 +83,12 @@ class EmbeddedRedis:
 
     async def __aenter__(self) -> Self:
         with self._failures_explained():
-            self._lock = await data_directory.take(self.data_dir, self._binary)
+            self._lock = await data_directory.take(self.data_dir)
+            try:
+                self._binary = find_redis_server(format_of(self.data_dir))
+            except BaseException:
+                os.close(self._lock)
+                raise
             if len(os.fsencode(self.socket)) > MAX_SOCKET_PATH:
                 self._private_dir = tempfile.mkdtemp(prefix="tallykv-")
                 self.socket = Path(self._private_dir) / "redis.sock"

@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import time
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -133,46 +133,36 @@ def counter(name: str) -> bytes:
     return counter_name(CounterName(name))
 
 
-@contextlib.contextmanager
-def clients(backend: Backend) -> Iterator[list[redis.Redis]]:
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(contextlib.closing(s.client())) for s in backend.servers]
-
-
 def names(backend: Backend, pattern: str) -> list[bytes]:
     """Return the Redis keys that match the pattern."""
-    with clients(backend) as servers:
-        return [name for server in servers for name in server.scan_iter(pattern)]
+    return [name for client in backend.clients for name in client.scan_iter(pattern)]
 
 
 def left_ms(backend: Backend, name: bytes) -> int:
     """Return the TTL in Redis in ms: -1 for none, -2 if the key does not exist."""
-    with clients(backend) as servers:
-        for server in servers:
-            with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
-                return int(server.pttl(name))
+    for server in backend.clients:
+        with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
+            return int(server.pttl(name))
     raise AssertionError("no server has the slot")
 
 
 def age(backend: Backend, key: str, *, seconds: int) -> None:
     """Let the entry be older, directly in Redis: move its time of writing."""
-    with clients(backend) as servers:
-        for server in servers:
-            with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
-                held: Any = server.getrange(entry(key), 2, 9)
-                written = int.from_bytes(held, "big")
-                server.setrange(entry(key), 2, (written - seconds * 1000).to_bytes(8, "big"))
-                return
+    for server in backend.clients:
+        with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
+            held: Any = server.getrange(entry(key), 2, 9)
+            written = int.from_bytes(held, "big")
+            server.setrange(entry(key), 2, (written - seconds * 1000).to_bytes(8, "big"))
+            return
     raise AssertionError("no server has the slot")
 
 
 def run_out(backend: Backend, *gone: bytes) -> None:
     """Let these keys expire now, directly in Redis."""
     give_up = time.monotonic() + DEADLINE_SECONDS
-    with clients(backend) as servers:
-        for name in gone:
-            for server in servers:
-                with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
-                    assert server.pexpire(name, 1), f"Redis holds no {name!r}"
-                    while server.exists(name):
-                        assert time.monotonic() < give_up
+    for name in gone:
+        for server in backend.clients:
+            with contextlib.suppress(redis.ResponseError):  # MOVED: another server has the slot
+                assert server.pexpire(name, 1), f"Redis holds no {name!r}"
+                while server.exists(name):
+                    assert time.monotonic() < give_up

@@ -84,9 +84,7 @@ bodies = st.one_of(
 
 
 @given(methods, roots, pieces, queries, headers, bodies)
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_request_gets_its_id_and_never_an_internal_error(
     api: Api,
     method: str,

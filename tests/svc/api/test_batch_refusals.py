@@ -9,10 +9,17 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Backend
 from tests.support.services import running_service
 from tests.svc.api.client import PROBLEM_FIELDS, Api, problem
 
 FINE = {"op": "put", "key": "fine", "value": 1}
+
+
+@pytest.fixture
+def backend(one_backend: Backend) -> Backend:
+    """What is refused here is refused before the store is asked."""
+    return one_backend
 
 
 @pytest.mark.parametrize(

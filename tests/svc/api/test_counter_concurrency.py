@@ -182,9 +182,7 @@ async def test_one_counter_never_disturbs_another(api: Api) -> None:
         max_size=12,
     ),
 )
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_the_steps_the_answers_are_one_history(
     api: Api, start: int, sizes: list[int]
 ) -> None:

@@ -80,9 +80,7 @@ async def test_a_content_type_that_could_not_be_sent_back_is_refused(
 
 
 @given(body=st.binary(max_size=2000))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_stored_bytes_are_the_bytes_sent(api: Api, body: bytes) -> None:
     await api.put("/v1/kv/bytes", body)
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from svc.api.routes import traffic_routes
 from tests.conftest import Backend
 from tests.docs.pages import ROOT
-from tests.svc.api.client import Answer, Api, clients
+from tests.svc.api.client import Answer, Api
 
 VALUE: Final = b'{"n":1}'
 FIRST_DAY: Final = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -41,13 +41,20 @@ ROUTES: Final = {
     "DELETE entry": Route("DELETE", "/v1/kv/a"),
     "POST entries": Route("POST", "/v1/kv/new/", b"2"),
     "GET entries": Route("GET", "/v1/kv"),
+    "DELETE entries": Route("DELETE", "/v1/kv?prefix=a"),
     "GET counter": Route("GET", "/v1/counters/c"),
     "PUT counter": Route("PUT", "/v1/counters/c", b'{"value":2}'),
     "DELETE counter": Route("DELETE", "/v1/counters/c"),
     "POST increments": Route("POST", "/v1/counters/c/increments", b'{"by":2}'),
     "GET counters": Route("GET", "/v1/counters"),
+    "DELETE counters": Route("DELETE", "/v1/counters?prefix=c"),
     "POST batch": Route("POST", "/v1/batch", b'{"operations":[{"op":"add","counter":"c"}]}'),
     "GET limits": Route("GET", "/v1/limits"),
+    "GET openapi": Route("GET", "/v1/openapi.json"),
+    "GET docs": Route("GET", "/docs"),
+    "GET status": Route("GET", "/v1/status"),
+    "GET page": Route("GET", "/ui"),
+    "GET page file": Route("GET", "/ui/app.js"),
     "GET /": Route("GET", "/"),
     "GET plain": Route("GET", "/a"),
     "PUT plain": Route("PUT", "/a", b'{"n":2}'),
@@ -85,13 +92,20 @@ PATCH entry     | 200 412 412 200 400 200 200 400 400 415 400 204 417 200 200
 DELETE entry    | 204 412 412 204 400 204 204 400 204 204 204 204 417 204 204
 POST entries    | 201 400 400 201 400 201 201 400 400 415 400 201 417 201 201
 GET entries     | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
+DELETE entries  | 200 400 400 200 400 200 200 400 200 200 200 200 417 200 200
 GET counter     | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
 PUT counter     | 200 412 412 200 400 200 200 400 400 415 400 200 417 200 200
 DELETE counter  | 204 412 412 204 400 204 204 400 204 204 204 204 417 204 204
 POST increments | 200 412 412 200 400 200 200 400 400 415 400 200 417 200 200
 GET counters    | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
+DELETE counters | 200 400 400 200 400 200 200 400 200 200 200 200 417 200 200
 POST batch      | 200 400 400 200 400 200 200 400 400 415 400 200 417 200 200
 GET limits      | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
+GET openapi     | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
+GET docs        | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
+GET status      | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
+GET page        | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
+GET page file   | 200 412 304 200 200 200 200 200 200 200 200 200 417 200 200
 GET /           | 200 412 304 200 200 200 200 400 200 200 200 200 417 200 200
 GET plain       | 200 412 304 304 412 200 200 200 200 200 200 200 417 200 200
 PUT plain       | 201 412 412 201 400 201 201 400 400 415 400 201 417 201 201
@@ -119,9 +133,13 @@ SHOWN_ELSEWHERE: Final = {
     ("POST entries", "Prefer"): "no body",
     ("GET /", "Accept"): "JSON",
 }
+#: Routes that have no use for an idempotency key, and refuse it.
+REPEATABLE: Final = ("DELETE entries", "DELETE counters")
 #: Routes that apply a change at most once under one idempotency key.
 ONCE: Final = tuple(
-    cell.route for cell in CELLS if cell.header == "Idempotency-Key" and cell.status == 400
+    cell.route
+    for cell in CELLS
+    if cell.header == "Idempotency-Key" and cell.status == 400 and cell.route not in REPEATABLE
 )
 
 
@@ -140,8 +158,7 @@ async def stored(api: Api) -> Api:
 
 def state(backend: Backend) -> dict[bytes, Any]:
     """Return all that Redis holds."""
-    with clients(backend) as servers:
-        return {name: server.get(name) for server in servers for name in server.scan_iter("*")}
+    return {name: each.get(name) for each in backend.clients for name in each.scan_iter("*")}
 
 
 async def send(api: Api, route: Route, headers: str) -> Answer:
@@ -158,8 +175,8 @@ async def send(api: Api, route: Route, headers: str) -> Answer:
 
 def documented(cell: Cell) -> str:
     """Return the cell of the table in docs/reference/http.md."""
-    if cell.header == "Idempotency-Key":
-        return "once" if cell.route in ONCE else "-"
+    if cell.header == "Idempotency-Key" and cell.route in ONCE:
+        return "once"
     if (words := SHOWN_ELSEWHERE.get((cell.route, cell.header))) is not None:
         return words
     plain = next(each for each in CELLS if each.route == cell.route)
@@ -170,8 +187,8 @@ def test_the_table_has_every_route_of_the_service() -> None:
     assert list(dict.fromkeys(cell.route for cell in CELLS)) == list(ROUTES)
     definitions = list(traffic_routes(frozenset({"kv", "counters"})))
     methods = Counter(each.method for each in definitions if isinstance(each, web.RouteDef))
-    # Both forms of a listing's path are one row.
-    listings = {"GET": 2}
+    # Both forms of a listing's path are one row, and so are the page of the API and its files.
+    listings = {"GET": 4}
     for method, count in methods.items():
         rows = [name for name, route in ROUTES.items() if route.method == method]
         assert len(rows) == count - listings.get(method, 0), method

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,3 +144,21 @@ def test_nothing_is_kept_of_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
     assert max(parsed) < 1_200
+
+
+def cpu_seconds(document: bytes) -> float:
+    """Return the least CPU time of three readings."""
+    times = []
+    for _ in range(3):
+        before = time.thread_time()
+        is_refused(document)
+        times.append(time.thread_time() - before)
+    return min(times)
+
+
+def test_what_nests_deep_takes_not_much_longer_than_what_does_not() -> None:
+    """Not as its square: 32 KB that are refused held up all others for a third of a second."""
+    flat = b"[" + b"[]," * 10_000 + b"0]"
+    deep = b"[" * 16_000 + b"]" * 16_000
+
+    assert cpu_seconds(deep) < 60 * cpu_seconds(flat)

@@ -13,6 +13,7 @@ import pytest
 
 from svc.api.json_turns import LARGE_JSON_BYTES, STEP_SECONDS, JsonTurns
 from svc.api.strict_json import MAX_NODES
+from tests.conftest import Backend
 from tests.svc.api.client import Api, problem
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWar
 JSON = {"Content-Type": "application/json"}
 PATCH = {"Content-Type": "application/merge-patch+json"}
 LARGE = LARGE_JSON_BYTES + 1
+
+
+@pytest.fixture
+def backend(one_backend: Backend) -> Backend:
+    """What is refused here is refused before the store is asked."""
+    return one_backend
 
 
 def steps(name: str, log: list[str], count: int = 3) -> Generator[None, None, str]:

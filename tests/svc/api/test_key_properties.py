@@ -20,9 +20,7 @@ keys = st.lists(segments, min_size=1, max_size=5).map("/".join)
 
 
 @given(key=keys, body=st.binary(max_size=64), data=st.data())
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_every_key_round_trips(api: Api, key: str, body: bytes, data: st.DataObject) -> None:
     flags = data.draw(st.lists(st.booleans(), min_size=1, max_size=8))
     plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+*{}[]"

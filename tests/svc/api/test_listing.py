@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
+from svc.settings import Settings
+from svc.stores import listing
+from svc.stores.listing import MAX_ROUNDS, SPARSE_COUNT
 from tests.conftest import Backend
+from tests.support.redis_servers import RedisServer
+from tests.support.services import running_service
+from tests.support.waiting import PATIENT_SECONDS
 from tests.svc.api.client import Api, problem, run_out
 from tests.svc.api.client import entry as entry_name
 
@@ -39,6 +46,26 @@ async def pages(api: Api, path: str, query: str, at_most: int = 3000) -> AsyncIt
             return
         cursor = "&cursor=" + quote(said["next_cursor"])
     raise AssertionError("the listing does not end")
+
+
+async def test_a_page_that_has_found_nothing_goes_on_while_there_is_time(
+    shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {f"kv:{i}": b"" for i in range(3 * MAX_ROUNDS * SPARSE_COUNT)}
+    with contextlib.closing(shared_redis.client()) as redis:
+        redis.mset(names)
+    async with running_service(Settings(store_url=shared_redis.url)) as service:
+        api, query = Api(service), "prefix=none-begins-so"
+
+        monkeypatch.setattr(listing, "EMPTY_PAGE_SECONDS", 0.0)
+        assert len([page async for page in pages(api, "/v1/kv", query)]) >= 3
+        monkeypatch.setattr(listing, "EMPTY_PAGE_SECONDS", PATIENT_SECONDS)
+        monkeypatch.setattr(listing, "EMPTY_PAGE_PART", PATIENT_SECONDS)
+        assert [page async for page in pages(api, "/v1/kv", query)] == [[]]
+        # What it finds at last is read.
+        await api.put("/v1/kv/some-begins-so", b"v")
+        found = [page async for page in pages(api, "/v1/kv", "prefix=some-begins-so")]
+        assert [name for page in found for name in page] == ["some-begins-so"]
 
 
 async def test_an_entry_is_listed_with_what_is_known_of_it(api: Api) -> None:
@@ -170,7 +197,8 @@ async def test_a_page_holds_100_unless_told(api: Api, path: str) -> None:
 @pytest.mark.parametrize("path", LISTINGS)
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 async def test_pages_of_any_size_give_every_name(api: Api, path: str, limit: int) -> None:
-    names = [f"n:{i}" for i in range(300)]
+    # A page holds at least a name, so there are no more pages than names.
+    names = [f"n:{i}" for i in range(min(300, 60 * limit))]
     await fill(api, path, names)
     await fill(api, path, [f"other:{i}" for i in range(50)])
 

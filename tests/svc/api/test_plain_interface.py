@@ -151,7 +151,6 @@ async def test_time_and_ttl_stored_by_another_route_are_overwritten_when_shown(a
         ("/caf%C3%A9+x", "café+x"),
         ("/v2/x", "v2/x"),
         ("/v1x", "v1x"),
-        ("/V1/x", "V1/x"),
         ("/documents", "documents"),
         ("/uid", "uid"),
         ("/a/v1/docs", "a/v1/docs"),
@@ -197,6 +196,42 @@ async def test_reserved_keys_stay_reachable_as_entries(api: Api, key: str) -> No
     await api.put(f"/v1/kv/{key}", b"x")
 
     assert (await api.get(f"/v1/kv/{key}")).body == b"x"
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [("/V1/kv/x", "/v1"), ("/Docs", "/docs"), ("/UI/", "/ui"), ("/V1%2Fkv%2Fx", "/v1")],
+)
+async def test_a_misspelt_reserved_segment_stores_nothing_and_is_told(
+    api: Api, path: str, right: str
+) -> None:
+    for answer in (await api.put(path, json={"a": 1}), await api.get(path)):
+        assert f"write {right};" in problem(answer, 404, "route_missing")["detail"]
+
+    assert await api.keys() == []
+
+
+async def test_a_segment_that_only_begins_alike_is_a_key(api: Api) -> None:
+    for path in ("/V1s", "/uis/x", "/DOCS.html"):
+        assert (await api.put(path, json={})).status == 201
+
+
+async def test_json_ends_a_line(api: Api) -> None:
+    """As a terminal wants it, whose prompt follows."""
+    answers = [
+        await api.put("/tea", json={"a": 1}),
+        await api.get("/tea"),
+        await api.get("/", headers={"Accept": "application/json"}),
+        await api.get("/v1/kv"),
+        await api.get("/v1/limits"),
+        await api.get("/v1/nothing"),
+        await api.get("/v1/kv/nothing"),
+        await api.put("/v1/kv/n", b"1"),
+        await api.post("/v1/counters/n/increments"),
+        await api.post("/v1/batch", json={"operations": [{"op": "get", "key": "n"}]}),
+    ]
+
+    assert [answer.body for answer in answers if not answer.body.endswith(b"}\n")] == []
 
 
 async def test_the_root_counts_visits(api: Api) -> None:

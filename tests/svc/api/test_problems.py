@@ -29,11 +29,11 @@ async def test_an_unknown_route_is_a_problem(api: Api) -> None:
     [
         ("DELETE", "/v1/limits", {"GET", "HEAD"}),
         ("GET", "/v1/batch", {"POST"}),
-        ("PUT", "/v1/kv", {"GET", "HEAD"}),
+        ("PUT", "/v1/kv", {"GET", "HEAD", "DELETE"}),
         ("TRACE", "/v1/kv/a", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"}),
         ("POST", "/v1/counters/c", {"GET", "HEAD", "PUT", "DELETE"}),
         ("GET", "/v1/counters/c/increments", {"POST"}),
-        ("POST", "/v1/counters", {"GET", "HEAD"}),
+        ("POST", "/v1/counters", {"GET", "HEAD", "DELETE"}),
         ("DELETE", "/plain", {"GET", "HEAD", "PUT"}),
     ],
 )
@@ -52,9 +52,9 @@ async def test_a_method_a_route_lacks_is_a_problem_that_lists_the_others(
     [
         ("/v1/limits", {"GET", "HEAD"}),
         ("/v1/batch", {"POST"}),
-        ("/v1/kv", {"GET", "HEAD"}),
+        ("/v1/kv", {"GET", "HEAD", "DELETE"}),
         ("/v1/kv/a", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"}),
-        ("/v1/counters", {"GET", "HEAD"}),
+        ("/v1/counters", {"GET", "HEAD", "DELETE"}),
         ("/v1/counters/c", {"GET", "HEAD", "PUT", "DELETE"}),
         ("/v1/counters/c/increments", {"POST"}),
         ("/", {"GET", "HEAD"}),
@@ -109,7 +109,9 @@ async def test_without_a_trace_the_service_makes_an_id(api: Api, parent: str | N
 
 async def test_one_request_too_many_is_refused_at_once_and_nothing_applied(api: Api) -> None:
     # The first request is served for some seconds.
-    settings = dataclasses.replace(api.service.settings, max_in_flight=1, fault_latency_ms=3000)
+    settings = dataclasses.replace(
+        api.service.settings, max_in_flight=1, queue_ms=0, fault_latency_ms=3000
+    )
     async with running_service(settings) as service, raw_connection(service.port) as slow:
         await slow.send(b"PUT /v1/kv/slow HTTP/1.1\r\nHost: kv\r\nContent-Length: 1\r\n\r\nx")
         await eventually(lambda: service.app[LIFECYCLE].in_flight == 1, what="the first request")
@@ -200,6 +202,9 @@ async def test_the_limits_are_shown_and_are_as_promised(api: Api) -> None:
         "store_timeout_ms": 500,
         "max_in_flight": 1024,
         "max_buffered_bytes": 67_108_864,
+        "max_watchers": 500,
+        "max_watchers_per_token": 100,
+        "max_watcher_bytes": 1_048_576,
     }
 
 

@@ -6,9 +6,17 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.conftest import Backend
 from tests.svc.api.client import Answer, Api, problem
 
 JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def backend(one_backend: Backend) -> Backend:
+    """What is refused here is refused before the store is asked."""
+    return one_backend
+
 
 #: Values that are refused as ``x`` in a document ``{"a": x}``.
 REFUSED = {

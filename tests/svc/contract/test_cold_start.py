@@ -10,13 +10,13 @@ from svc.settings import Settings
 from tests.conftest import Backend
 from tests.support.ports import free_port
 from tests.support.services import running_service
-from tests.svc.api.client import Api, clients, problem
+from tests.svc.api.client import Api, problem
 
 
 def calls(backend: Backend, command: str) -> int:
     """Return how often the servers received this command since their statistics were reset."""
-    with clients(backend) as servers:
-        stats = [server.info("commandstats").get(f"cmdstat_{command}", {}) for server in servers]
+    name = f"cmdstat_{command}"
+    stats = [client.info("commandstats").get(name, {}) for client in backend.clients]
     return sum(int(each.get("calls", 0)) for each in stats)
 
 
@@ -25,9 +25,8 @@ async def test_a_first_burst_is_served_and_asks_for_the_clusters_slots_once(
 ) -> None:
     """A reply to CLUSTER SLOTS takes milliseconds to parse, so one for each request is too many."""
     backend.flush()
-    with clients(backend) as servers:
-        for server in servers:
-            server.config_resetstat()
+    for client in backend.clients:
+        client.config_resetstat()
 
     async with running_service(Settings(store_url=backend.url, store_timeout_ms=30_000)) as service:
         api = Api(service)

@@ -261,6 +261,21 @@ class StoreAgainstDict(ConditionsOnCounters, RuleBasedStateMachine):
                 more = cursor is not None
             assert found == {text for text in held if text.startswith(prefix)}
 
+    @rule(prefix=st.sampled_from(["a", "a*", "é", "c"]), limit=st.sampled_from([1, 3, 99]))
+    def delete_prefix(self, prefix: str, limit: int) -> None:
+        held: Any
+        for collection, held in (("kv", self.model.entries), ("counters", self.model.counters)):
+            gone = [name for name in held if name.text.startswith(prefix)]
+            deleted, cursor, more = 0, None, True
+            while more:
+                page = self.call("delete_prefix", collection, prefix, limit, cursor)
+                assert page.deleted <= limit
+                deleted, cursor = deleted + page.deleted, page.next_cursor
+                more = cursor is not None
+            assert deleted == len(gone)
+            for name in gone:
+                del held[name]
+
     @invariant()
     def both_hold_the_same(self) -> None:
         if not hasattr(self, "store"):
@@ -291,7 +306,7 @@ def test_the_store_agrees_with_a_dict(backend: Backend) -> None:
         pass
 
     OnThisBackend.backend = backend
-    bounds = settings(max_examples=40, stateful_step_count=40, deadline=None)
+    bounds = settings(max_examples=40, stateful_step_count=40)
     run_state_machine_as_test(
         OnThisBackend, settings=settings(bounds, suppress_health_check=list(HealthCheck))
     )

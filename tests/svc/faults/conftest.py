@@ -75,6 +75,16 @@ async def served_over_network(network: Proxy) -> AsyncIterator[Service]:
         yield service
 
 
+@pytest.fixture
+def rarely_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections are used without a check for as long as a test takes.
+
+    On a busy machine more than CHECK_SECONDS pass between the last request and the fault, and then
+    it is the check that fails: the request itself is not sent, and is refused.
+    """
+    monkeypatch.setattr("svc.stores.link.CHECK_SECONDS", 600.0)
+
+
 @pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     """A cluster to break. It serves its remaining slots if others are down."""

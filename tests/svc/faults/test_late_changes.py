@@ -26,6 +26,8 @@ from tests.support.services import Service
 from tests.support.tcp_proxy import Proxy
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("rarely_checked")
+
 JSON = {"Content-Type": "application/json"}
 ONCE = {**JSON, "Idempotency-Key": "once"}
 

@@ -1,4 +1,4 @@
-"""More concurrent requests than the process is allowed to serve."""
+"""More concurrent requests than the process is allowed to serve, of which none may wait."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ async def service(redis_server: RedisServer) -> AsyncIterator[Service]:
         store_url=redis_server.url,
         store_timeout_ms=PATIENT_MS,
         max_in_flight=CAP,
+        queue_ms=0,
         version="1.2.3",
         track="canary",
         pod="p-1",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+
+import pytest
 
 from svc.api.context import LIFECYCLE
 from tests.support.answers import (
@@ -29,17 +28,10 @@ from tests.support.services import Service
 from tests.support.waiting import eventually
 from tests.svc.faults.conftest import HASTY_MS
 
+pytestmark = pytest.mark.usefixtures("rarely_checked")
+
 #: Longer than the service waits.
 LONG_SECONDS = HASTY_MS / 1000 + 0.2
-
-
-@asynccontextmanager
-async def paused(server: RedisServer) -> AsyncIterator[None]:
-    server.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.signal(signal.SIGCONT)
 
 
 async def test_every_request_is_answered_in_time_and_tells_what_became_of_it(
@@ -47,7 +39,7 @@ async def test_every_request_is_answered_in_time_and_tells_what_became_of_it(
 ) -> None:
     await insist(lambda: put(served, "verb", b"before"))
 
-    async with paused(redis_server):
+    with redis_server.stopped():
         # First, while there is a connection: a new one carries no change before its first reply.
         changes = await together(*(ask(served, v.method, v.path, **v.options) for v in CHANGES))
         reads = await together(*(ask(served, v.method, v.path, **v.options) for v in READS))
@@ -64,7 +56,7 @@ async def test_a_change_that_was_sent_is_unknown_and_the_next_ones_are_refused_i
     served: Service, redis_server: RedisServer
 ) -> None:
     await insist(lambda: increment(served, "warm"))  # opens the connection
-    async with paused(redis_server):
+    with redis_server.stopped():
         stepped = await increment(served, "n")
         written = await put(served, "k", b"v")
         once = await increment(served, "n", "once")
@@ -81,7 +73,7 @@ async def test_200_requests_at_once_are_answered_in_time(
 ) -> None:
     await warm(served, 200)
 
-    async with paused(redis_server):
+    with redis_server.stopped():
         answers = await together(
             *(get(served, f"k{i}") for i in range(50)),
             *(put(served, f"k{i}", b"v") for i in range(50)),
@@ -103,7 +95,7 @@ async def test_the_probes_stay_green_and_statusz_says_degraded(
     await eventually(lambda: _says(served, "ok"), what="the first ping")
     await warm(served, 200)
 
-    async with paused(redis_server):
+    with redis_server.stopped():
         flood = asyncio.gather(*(increment(served, "n") for _ in range(200)))
         live, ready, status = await together(
             *(ask_admin(served, path) for path in ("/livez", "/readyz", "/statusz"))
@@ -121,7 +113,7 @@ async def test_it_works_again_without_a_restart_and_unknown_steps_count_at_most_
 ) -> None:
     await warm(served, 200)
 
-    async with paused(redis_server):
+    with redis_server.stopped():
         answers = await together(*(increment(served, "n") for _ in range(200)))
 
     unknown = sum(answer.status == 504 for answer in answers)
@@ -145,7 +137,7 @@ async def pause_repeatedly(server: RedisServer, over: asyncio.Event) -> None:
     """Stop and continue Redis, for times shorter and longer than the timeout."""
     stops = 0
     while not over.is_set():
-        async with paused(server):
+        with server.stopped():
             await _passed(over, LONG_SECONDS if stops % 3 == 2 else 0.1)
         await _passed(over, 0.1)
         stops += 1

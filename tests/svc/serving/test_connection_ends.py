@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from svc.serving.connection import LINGER_SECONDS
 from svc.settings import Settings
 from tests.support.answers import counter_value, get, increment, put
 from tests.support.instrumented_service import logged_lines
@@ -149,16 +150,23 @@ async def test_large_pipelined_bodies_arrive_unchanged(service: Service) -> None
 
 async def test_a_connection_reused_at_its_idle_timeout_is_answered(service: Service) -> None:
     offsets = random.Random(1)
+    clock = asyncio.get_running_loop().time
 
     async def reuse() -> None:
         async with raw_connection(service.port) as wire:
             await wire.send(GET)
             assert (await wire.answer(seconds=PATIENT_SECONDS)).status == 200
+            answered = clock()
             await asyncio.sleep(IDLE_SECONDS + offsets.uniform(-0.06, 0.06))
 
-            await wire.send(INCREMENT)
+            # A busy machine may have held this process up for so long that it is closed rightly.
+            is_late = clock() - answered > IDLE_SECONDS + LINGER_SECONDS / 2
+            if not is_late:
+                await wire.send(INCREMENT)
 
-            assert (await wire.answer(seconds=PATIENT_SECONDS)).status == 200
+                assert (await wire.answer(seconds=PATIENT_SECONDS)).status == 200
+        if is_late:
+            await reuse()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(300):

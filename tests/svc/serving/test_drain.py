@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from tests.support.plain_http import PlainAnswer, fetch
 from tests.support.raw_http import RawConnection, raw_connection
@@ -130,6 +130,34 @@ async def test_an_upload_that_ends_after_the_drain_is_stored(redis_server: Redis
 
         assert answer.status == 201
         assert answer.headers["Connection"] == "close"
+        assert await ended(service) == 0
+
+
+async def test_what_waits_for_its_turn_is_answered_after_the_drain(
+    redis_server: RedisServer,
+) -> None:
+    limits = {"KV_MAX_IN_FLIGHT": "1", "KV_QUEUE_MS": "60000", "KV_DRAIN_SECONDS": "0"}
+    waiting = 4
+    async with service_on(redis_server, **limits) as service, AsyncExitStack() as stack:
+        wires = [
+            await stack.enter_async_context(raw_connection(service.port)) for _ in range(waiting)
+        ]
+        redis_server.signal(signal.SIGSTOP)
+        for wire in wires:
+            await wire.send("POST /v1/counters/n/increments HTTP/1.1\r\nHost: t\r\n\r\n")
+
+        async def all_arrived() -> bool:  # /statusz would ask the store
+            metrics = (await ask(f"{service.admin_base}/metrics")).body.decode()
+            return f"\nhttp_server_active_requests {waiting}.0\n" in metrics
+
+        await eventually(all_arrived, what="the requests")
+        service.signal(signal.SIGTERM)
+        await eventually(lambda: refuses(service.port), what="the end of listening")
+
+        redis_server.signal(signal.SIGCONT)
+
+        values = {(await wire.answer()).json["value"] for wire in wires}
+        assert values == set(range(1, waiting + 1))
         assert await ended(service) == 0
 
 

@@ -1,7 +1,8 @@
 """Every dialect of the table, on both ports: how its bytes arrive must not decide its fate.
 
 Each is replayed whole, cut in two at every byte, byte by byte, between two other requests in one
-segment, and by a client that closes its side after the last byte.
+segment, and by a client that closes its side after the last byte. On the loop of the other tests,
+which the service does not run on, it is cut at fewer places.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from tests.support.http_dialects import DIALECTS, MAX_VALUE_BYTES, Dialect
 from tests.support.raw_http import RawConnection, RawResponse, raw_connection
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
+from tests.support.sizes import size
 
 TRAFFIC: Final = "traffic port"
 ADMIN: Final = "admin port"
 READ: Final = {TRAFFIC: "/v1/limits", ADMIN: "/version"}
-#: At how many places to cut a request that is longer than this.
-MOST_CUTS: Final = 300
+#: At how many places to cut a request that is longer than this, by the loop.
+MOST_CUTS: Final = {"asyncio": size(10, long=300), "uvloop": size(100, long=300)}
 TOGETHER: Final = 25
 #: For a busy machine: the tests ask what is answered, not when.
 PATIENT_SECONDS: Final = 60.0
@@ -102,18 +104,18 @@ async def final_answer(wire: RawConnection) -> RawResponse:
     return await wire.answer(seconds=PATIENT_SECONDS) if answer.status == 100 else answer
 
 
-def in_two(size: int) -> Iterator[int]:
-    return iter(range(1, size, max(1, size // MOST_CUTS)))
+def in_two(size: int, cuts: int) -> Iterator[int]:
+    return iter(range(1, size, max(1, size // cuts)))
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("port", [TRAFFIC, ADMIN])
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 def test_a_dialect_is_answered_however_it_arrives(
-    redis_server: RedisServer, dialect: Dialect, port: str, loop: str
+    shared_redis: RedisServer, dialect: Dialect, port: str, loop: str
 ) -> None:
     settings = Settings(
-        store_url=redis_server.url,
+        store_url=shared_redis.url,
         store_timeout_ms=60_000,
         header_timeout_seconds=SLOW_SECONDS if dialect.waits else PATIENT_SECONDS,
         body_timeout_seconds=PATIENT_SECONDS,
@@ -122,13 +124,13 @@ def test_a_dialect_is_answered_however_it_arrives(
 
     async def replay() -> None:
         async with running_service(settings) as service:
-            await replay_all(lambda: Replay(service, port, dialect))
+            await replay_all(lambda: Replay(service, port, dialect), MOST_CUTS[loop])
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(replay())
 
 
-async def replay_all(replay: Callable[[], Replay]) -> None:
+async def replay_all(replay: Callable[[], Replay], cuts: int) -> None:
     if replay().dialect.waits:
         whole = replay()
         await whole.run([whole.sent])
@@ -138,13 +140,13 @@ async def replay_all(replay: Callable[[], Replay]) -> None:
         await whole.run([whole.sent], **options)
 
     runs: list[Any] = []
-    for cut in in_two(len(replay().sent)):
+    for cut in in_two(len(replay().sent), cuts):
         parted = replay()
         runs.append((parted, [parted.sent[:cut], parted.sent[cut:]], False))
     for ends in (False, True):
         dripped = replay()
-        runs.append((dripped, [bytes([byte]) for byte in dripped.sent[-MOST_CUTS:]], ends))
-        runs[-1][1][0] = dripped.sent[:-MOST_CUTS] + runs[-1][1][0]
+        runs.append((dripped, [bytes([byte]) for byte in dripped.sent[-cuts:]], ends))
+        runs[-1][1][0] = dripped.sent[:-cuts] + runs[-1][1][0]
     while runs:
         async with asyncio.TaskGroup() as group:
             for each, parts, ends in runs[:TOGETHER]:

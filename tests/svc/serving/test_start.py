@@ -61,7 +61,9 @@ def test_a_port_in_use_is_named(redis_server: RedisServer, taken_port: int, vari
 
 
 def test_an_address_that_is_not_ours_is_named(redis_server: RedisServer) -> None:
-    line = refusal_of(run("serve", KV_STORE_URL=redis_server.url, KV_HOST="192.0.2.1"))
+    line = refusal_of(
+        run("serve", KV_STORE_URL=redis_server.url, KV_HOST="192.0.2.1", KV_AUTH="none")
+    )
 
     assert "192.0.2.1" in line
 

@@ -16,7 +16,7 @@ import trustme
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.conftest import need_redis_6, need_redis_7
+from tests.conftest import need_redis_6, need_redis_7, need_valkey
 from tests.support.ports import free_port
 from tests.support.processes import children_of, is_running, name_of
 from tests.support.services import ServiceProcess
@@ -28,14 +28,16 @@ MakeService = Callable[..., ServiceProcess]
 
 @pytest.fixture
 def redis_path(tmp_path: Path) -> Callable[[str], str]:
-    """Return a function that makes a PATH with a redis-server of the given release."""
+    """Return a function that makes a PATH with a server of the given release, or with none."""
 
     def path_with(release: str) -> str:
-        binary = need_redis_6() if release == "6.2" else need_redis_7()
         directory = tmp_path / f"bin-{release}"
         directory.mkdir(exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            (directory / "redis-server").symlink_to(binary)
+        if release != "none":
+            need = {"6.2": need_redis_6, "7": need_redis_7, "valkey": need_valkey}[release]
+            program = "valkey-server" if release == "valkey" else "redis-server"
+            with contextlib.suppress(FileExistsError):
+                (directory / program).symlink_to(need())
         return str(directory)
 
     return path_with
@@ -68,7 +70,11 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
 
 
 def redis_servers_of(service: ServiceProcess) -> list[int]:
-    return [pid for pid in children_of(service.pid) if name_of(pid).startswith("redis-server")]
+    return [pid for pid in children_of(service.pid) if _is_server(pid)]
+
+
+def _is_server(pid: int) -> bool:
+    return name_of(pid).startswith(("redis-server", "valkey-server"))
 
 
 def redis_server_of(service: ServiceProcess) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from svc.stores.embedded.append_only_file import cut_incomplete_transaction
-from tests.conftest import need_redis_6, need_redis_7
+from tests.conftest import need_redis_6, need_redis_7, need_valkey
 from tests.support.plain_http import fetch
 from tests.support.processes import is_running
 from tests.support.services import ServiceProcess
@@ -23,9 +23,9 @@ EXEC = b"*1\r\n$4\r\nEXEC\r\n"
 WHOLE = MULTI + STEP + RECORD + EXEC
 
 
-@pytest.fixture(params=["6.2", "7"])
+@pytest.fixture(params=[need_redis_6, need_redis_7, need_valkey])
 def binary(request: pytest.FixtureRequest) -> str:
-    return need_redis_6() if request.param == "6.2" else need_redis_7()
+    return str(request.param())
 
 
 def cut(file: Path, binary: str, content: bytes) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.plain_http import PlainAnswer, fetch
@@ -129,16 +128,3 @@ def test_a_path_too_long_for_a_socket_works_all_the_same(
     assert list(deep.glob("appendonly*"))
     start_again(service)
     assert read(service, "k").body == b"v"
-
-
-def test_data_of_redis_6_are_taken_over_by_redis_7(
-    make_service: MakeService, redis_path: Callable[[str], str]
-) -> None:
-    old, new = (make_service(PATH=redis_path(release)) for release in ("6.2", "7"))
-    old.start()
-    write(old, "k", b"v")
-    assert end(old) == 0
-
-    new.start()
-
-    assert read(new, "k").body == b"v"

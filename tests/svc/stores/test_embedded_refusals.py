@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,23 +32,6 @@ def test_a_second_service_on_the_same_data_is_refused_and_the_first_goes_on(
     assert str(tmp_path / "data") in line
     assert str(first.pid) in line
     assert fetch(f"{first.base}/").body == b"Count is 1."
-
-
-def test_data_of_redis_7_are_refused_by_redis_6_and_stay_as_they_are(
-    make_service: MakeService, redis_path: Callable[[str], str], tmp_path: Path
-) -> None:
-    new, old = (make_service(PATH=redis_path(release)) for release in ("7", "6.2"))
-    new.start()
-    assert fetch(f"{new.base}/").body == b"Count is 1."
-    new.signal(signal.SIGTERM)
-    assert new.wait() == 0
-    files = list((tmp_path / "data" / "appendonlydir").iterdir())
-
-    line = refusal_of(old)
-
-    assert "Redis 7" in line
-    assert "KV_DATA_DIR" in line
-    assert list((tmp_path / "data" / "appendonlydir").iterdir()) == files
 
 
 def test_a_data_directory_that_cant_be_made_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tests.support.plain_http import fetch
 from tests.support.processes import is_running
-from tests.support.services import ServiceProcess
+from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import until
 from tests.svc.stores.conftest import MakeService, aof_of, redis_server_of, redis_servers_of
 
@@ -40,16 +41,26 @@ def path_with_slow_redis(directory: Path, redis_binary: str, key_microseconds: i
     return f"{directory}:/bin:/usr/bin"
 
 
-def fill(service: ServiceProcess) -> None:
-    """Write the entries, and end the service in order."""
-    service.start()
-    for start in range(0, KEYS, 500):
-        operations = [{"op": "put", "key": f"k{start + n}", "value": n} for n in range(500)]
-        body = json.dumps({"operations": operations}).encode()
-        answer = fetch(f"{service.base}/v1/batch", "POST", body, Content_Type="application/json")
-        assert answer.status == 200, answer
-    service.signal(signal.SIGTERM)
-    assert service.wait() == 0
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data directory of a service that ended in order, with the entries."""
+    data = tmp_path_factory.mktemp("filled") / "data"
+    with service_process(KV_DATA_DIR=str(data), KV_DRAIN_SECONDS="0") as service:
+        for start in range(0, KEYS, 500):
+            operations = [{"op": "put", "key": f"k{start + n}", "value": n} for n in range(500)]
+            body = json.dumps({"operations": operations}).encode()
+            url = f"{service.base}/v1/batch"
+            answer = fetch(url, "POST", body, Content_Type="application/json")
+            assert answer.status == 200, answer
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+    return data
+
+
+@pytest.fixture
+def entries(filled: Path, tmp_path: Path) -> None:
+    """Put the entries into the data directory of the test."""
+    shutil.copytree(filled, tmp_path / "data")
 
 
 def status_of(service: ServiceProcess) -> Any:
@@ -78,10 +89,10 @@ def end_of(service: ServiceProcess, seconds: float = 60) -> tuple[int, str]:
     return code, line
 
 
+@pytest.mark.usefixtures("entries")
 def test_while_it_loads_it_is_not_ready_and_says_how_far_it_is(
     make_service: MakeService, slowest_path: str
 ) -> None:
-    fill(make_service())
     service = make_service(PATH=slowest_path)
     service.start(wait=False)
 
@@ -101,10 +112,10 @@ def test_while_it_loads_it_is_not_ready_and_says_how_far_it_is(
     assert "serving" not in service.output()
 
 
+@pytest.mark.usefixtures("entries")
 def test_a_worker_is_not_ready_while_the_redis_of_all_workers_loads_again(
     make_service: MakeService, tmp_path: Path, redis_binary: str
 ) -> None:
-    fill(make_service())
     # Slow enough that a busy machine sees it load.
     slower_path = path_with_slow_redis(tmp_path / "slower", redis_binary, 500)
     service = make_service(PATH=slower_path, KV_WORKERS="2")
@@ -117,10 +128,10 @@ def test_a_worker_is_not_ready_while_the_redis_of_all_workers_loads_again(
     assert fetch(f"{service.base}/v1/kv/k0").status == 200
 
 
+@pytest.mark.usefixtures("entries")
 def test_ready_means_that_the_first_request_is_answered(
     make_service: MakeService, slow_path: str
 ) -> None:
-    fill(make_service())
     service = make_service(PATH=slow_path)
     service.start()
 
@@ -130,10 +141,10 @@ def test_ready_means_that_the_first_request_is_answered(
     assert status["store"]["loaded_ratio"] is None
 
 
+@pytest.mark.usefixtures("entries")
 def test_a_file_damaged_near_its_end_ends_the_service_with_one_line(
     make_service: MakeService, tmp_path: Path, slow_path: str
 ) -> None:
-    fill(make_service())
     aof = aof_of(tmp_path / "data")
     content = bytearray(aof.read_bytes())
     command = content.rindex(b"$3\r\nSET")
@@ -150,11 +161,10 @@ def test_a_file_damaged_near_its_end_ends_the_service_with_one_line(
     assert str(tmp_path / "data" / "redis.log") in line
 
 
+@pytest.mark.usefixtures("entries")
 def test_a_truncated_file_says_how_many_bytes_were_cut(
     make_service: MakeService, tmp_path: Path
 ) -> None:
-    first = make_service()
-    fill(first)
     aof = aof_of(tmp_path / "data")
     with aof.open("ab") as file:
         file.write(b"*3\r\n$3\r\nSET\r\n$1\r\nk")
@@ -167,10 +177,10 @@ def test_a_truncated_file_says_how_many_bytes_were_cut(
     assert '"bytes_cut":18' in line
 
 
+@pytest.mark.usefixtures("entries")
 def test_a_redis_that_ends_while_it_loads_ends_the_service(
     make_service: MakeService, slowest_path: str
 ) -> None:
-    fill(make_service())
     service = make_service(PATH=slowest_path)
     service.start(wait=False)
     wait_until_loading(service)

@@ -4,53 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from svc.settings import Settings
 from svc.stores import failures
 from svc.stores.reasons import Reason
 from tests.conftest import need_redis_7
-from tests.support.answers import ask_admin, assert_refused, get, put
+from tests.support.answers import assert_refused, get, put
 from tests.support.instrumented_service import instrumented_service, logged_lines, scrape
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer, running_cluster, running_redis
-from tests.support.services import Service
 from tests.support.waiting import eventually
 from tests.svc.stores.conftest import TlsRedis
+from tests.svc.stores.reason_checks import assert_reason, reasons_of
 
 SHORT: dict[str, Any] = {"store_timeout_ms": 1000}
-
-
-async def reasons_of(service: Service) -> list[str]:
-    status = (await ask_admin(service, "/statusz")).json
-    return [failure["reason"] for failure in status["store"]["failures"]]
-
-
-async def assert_reason(url: str, reason: Reason, **settings: Any) -> None:
-    """Assert that a service on the URL tells the reason, everywhere."""
-    with logged_lines() as lines:
-        chosen = Settings(**{"store_url": url, "store_timeout_ms": 5000, **settings})
-        async with instrumented_service(chosen) as service:
-
-            async def is_told() -> bool:
-                assert_refused(await get(service, "k"))
-                return reason.value in await reasons_of(service)
-
-            await eventually(is_told, what=f"{reason} at /statusz")
-            status = (await ask_admin(service, "/statusz")).json
-            counted = await scrape(service)
-    assert status["status"] == "degraded"
-    assert not status["store"]["answers"] or status["store"]["state"] == "loading"
-    told = next(each for each in status["store"]["failures"] if each["reason"] == reason)
-    assert told["since_seconds"] >= told["last_seconds"] >= 0
-    assert counted.value("kv_store_failures_total", reason=reason.value) >= 1
-    assert reason.value in {line["reason"] for line in lines.with_body("store fails")}
 
 
 async def test_a_refused_port() -> None:
@@ -111,7 +88,34 @@ async def test_plain_text_to_a_tls_server(open_tls_redis: TlsRedis) -> None:
 
 
 async def test_a_certificate_that_is_not_trusted(open_tls_redis: TlsRedis) -> None:
-    await assert_reason(open_tls_redis.url(), Reason.TLS)
+    await assert_reason(open_tls_redis.url(), Reason.CERTIFICATE_UNTRUSTED)
+
+
+@contextlib.asynccontextmanager
+async def handshakes(tmp_path: Path, host: str, days: int) -> AsyncIterator[str]:
+    """Serve TLS for one host, with a certificate of so many days since a month ago."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(days=30)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(
+        host, not_before=began, not_after=began + dt.timedelta(days=days)
+    ).configure_cert(context)
+    # Before the first command, the certificate decides.
+    server = await asyncio.start_server(lambda _, w: w.close(), "localhost", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"rediss://localhost:{port}?ssl_ca_certs={tmp_path / 'ca.pem'}"
+
+
+async def test_a_certificate_that_has_expired(tmp_path: Path) -> None:
+    async with handshakes(tmp_path, "localhost", 20) as url:
+        await assert_reason(url, Reason.CERTIFICATE_EXPIRED)
+
+
+async def test_a_certificate_of_another_host(tmp_path: Path) -> None:
+    async with handshakes(tmp_path, "redis.example.com", 40) as url:
+        await assert_reason(url, Reason.CERTIFICATE_NAME)
 
 
 async def test_a_clients_certificate_that_is_missing(tls_redis: TlsRedis) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from svc.telemetry import token_bucket
-from svc.telemetry.requests import NOTABLE_PER_SECOND
+from svc.telemetry.requests import MISTAKES_PER_SECOND, NOTABLE_PER_SECOND
 from tests.support.answers import Answer, ask, put, together
 from tests.support.instrumented_service import (
     UNSAMPLED,
@@ -32,6 +32,8 @@ FIELDS: Final = {
     *("timestamp", "severity_text", "body", "logger", "request_id"),
     *("http.request.method", "http.route", "http.response.status_code"),
     *("duration_ms", "redis_ms", "trace_id", "trace_flags"),
+    *("client.address", "user_agent.original"),
+    *("http.request.body.size", "http.response.body.size"),
 }
 
 
@@ -41,7 +43,8 @@ async def test_a_line_says_what_was_asked_what_came_of_it_and_how_long_it_took(
     with logged_lines() as lines:
         async with observed(access_log="all") as service:
             await put(service, "known", b"v")
-            await ask(service, "GET", "/v1/kv/known", headers=traceparent(7, UNSAMPLED))
+            headers = {**traceparent(7, UNSAMPLED), "User-Agent": "probe/1"}
+            await ask(service, "GET", "/v1/kv/known", headers=headers)
 
     line = lines.with_body("request")[-1]
     duration, redis = line.pop("duration_ms"), line.pop("redis_ms")
@@ -55,6 +58,10 @@ async def test_a_line_says_what_was_asked_what_came_of_it_and_how_long_it_took(
         "http.request.method": "GET",
         "http.route": "/v1/kv/{key}",
         "http.response.status_code": 200,
+        "http.request.body.size": 0,
+        "http.response.body.size": 1,
+        "client.address": "127.0.0.1",
+        "user_agent.original": "probe/1",
         "kv.result": "hit",
         "trace_id": trace_id(7),
         "trace_flags": "00",
@@ -73,8 +80,22 @@ async def test_a_line_says_what_was_asked_what_came_of_it_and_how_long_it_took(
             {"headers": {"If-Match": '"x"'}},
             {"kv.result": "conflict", "error.type": "precondition_failed"},
         ),
-        ("GET", "/v1/no/route", {}, {"http.route": "unmatched"}),
-        ("PURGE", "/v1/kv/k", {}, {"http.request.method": "_OTHER", "http.route": "unmatched"}),
+        (
+            "GET",
+            "/v1/no/route",
+            {},
+            {"http.route": "unmatched", "error.type": "route_missing"},
+        ),
+        (
+            "PURGE",
+            "/v1/kv/k",
+            {},
+            {
+                "http.request.method": "_OTHER",
+                "http.route": "unmatched",
+                "error.type": "method_not_allowed",
+            },
+        ),
     ],
 )
 async def test_each_request_gets_a_line_if_all_are_asked_for(
@@ -105,7 +126,7 @@ async def test_what_failed_gets_a_warning_that_names_the_failure(observed: Serve
     with logged_lines() as lines:
         async with observed(store_url=NOWHERE) as service:
             failed = await ask(service, "GET", "/v1/kv/k")
-            await ask(service, "GET", "/v1/kv/k?x")
+            await ask(service, "GET", "/v1/kv/other")
             await ask(service, "GET", "/v1/none")
 
     first, second = lines.with_body("request")
@@ -113,6 +134,38 @@ async def test_what_failed_gets_a_warning_that_names_the_failure(observed: Serve
     assert (first["http.response.status_code"], first["error.type"]) == (503, "store_unavailable")
     assert first["kv.result"] == "error"
     assert first["trace_id"] == failed.json["trace_id"] == first["request_id"]
+
+
+async def test_on_a_terminal_each_mistake_of_a_caller_gets_a_line_that_names_it(
+    observed: Serve,
+) -> None:
+    with logged_lines() as lines:
+        async with observed(slow_ms=60_000, log_format="text") as service:
+            for path in ("/v1/kv/none", "/v1/limits", "/v1/none", "/v1/kv?limit=x"):
+                await ask(service, "GET", path)
+            await exchange(service.port, "GET /v1/kv/k HTTP/1.1\r\nHost : t\r\n\r\n")
+
+    told = [line for line in lines.read if line["logger"] == "svc.access"]
+    assert [(line["http.response.status_code"], line["error.type"]) for line in told] == [
+        (404, "key_missing"),
+        (404, "route_missing"),
+        (400, "query_invalid"),
+        (400, "bad_request"),
+    ]
+    assert {line["severity_text"] for line in told} == {"INFO"}
+
+
+@pytest.mark.usefixtures("_no_time_passes")
+async def test_of_many_mistakes_some_are_shown_and_no_failure_is_lost_for_them(
+    observed: Serve,
+) -> None:
+    with logged_lines() as lines:
+        async with observed(log_format="text", store_url=NOWHERE) as service:
+            await together(*(ask(service, "GET", "/v1/none") for _ in range(50)))
+            await ask(service, "GET", "/v1/kv/k")
+
+    statuses = [line["http.response.status_code"] for line in lines.with_body("request")]
+    assert statuses == [404] * round(MISTAKES_PER_SECOND) + [503]
 
 
 async def test_what_was_slow_gets_a_line(observed: Serve) -> None:
@@ -225,7 +278,9 @@ async def test_of_many_failures_some_are_logged_and_the_rest_counted(
 
 async def test_a_request_refused_as_overloaded_gets_a_line(observed: Serve) -> None:
     with logged_lines() as lines:
-        async with observed(max_in_flight=1, fault_latency_ms=300, slow_ms=60_000) as service:
+        async with observed(
+            max_in_flight=1, queue_ms=0, fault_latency_ms=300, slow_ms=60_000
+        ) as service:
             answers = await together(*(ask(service, "GET", "/v1/limits") for _ in range(5)))
 
     refused = [answer for answer in answers if answer.status == 503]

@@ -73,8 +73,8 @@ async def test_made_up_paths_methods_and_keys_add_few_series(observed: Serve) ->
         # What every service receives in its first minutes.
         usual = [head.format("there") for head in HEADS]
         usual += [head.format("not-there") for head in reversed(HEADS)]
-        usual += ["GET /v1/nothing HTTP/1.1\r\nHost: t\r\n\r\n"]
-        usual += ["GET /nothing HTTP/1.1\r\nHost: t\r\n\r\n"]
+        for path in ("/v1/nothing", "/nothing", "/ui/nothing", "/docs/nothing"):
+            usual += [f"GET {path} HTTP/1.1\r\nHost: t\r\n\r\n"]
         await send_all(service.port, usual)
         before = await scrape(service)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import prometheus_client
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -57,7 +57,6 @@ def shown_by(registry: Collector) -> tuple[bytes, bytes]:
 
 
 # What is shown is asked, not when: a busy machine takes longer.
-@settings(deadline=None)
 @given(counted=st.lists(st.tuples(labels, st.integers(0, 1000)), max_size=20))
 def test_a_counter_shows_what_prometheus_clients_own_would(
     counted: list[tuple[tuple[str, str], int]],
@@ -72,7 +71,6 @@ def test_a_counter_shows_what_prometheus_clients_own_would(
     assert shown_by(registry_of(ours)) == shown_by(theirs)
 
 
-@settings(deadline=None)
 @given(observed=st.lists(st.tuples(labels, values), max_size=50))
 def test_a_histogram_shows_what_prometheus_clients_own_would(
     observed: list[tuple[tuple[str, str], float]],
@@ -89,7 +87,6 @@ def test_a_histogram_shows_what_prometheus_clients_own_would(
     assert shown_by(registry_of(ours)) == shown_by(theirs)
 
 
-@settings(deadline=None)
 @given(observed=st.lists(st.floats(0, 10), min_size=1, max_size=50))
 def test_a_histogram_counts_each_observation_in_every_bucket_that_holds_it(
     observed: list[float],
@@ -108,7 +105,6 @@ def test_a_histogram_counts_each_observation_in_every_bucket_that_holds_it(
     assert histograms[()].count == len(observed)
 
 
-@settings(deadline=None)
 @given(observed=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 2**64 - 1)), max_size=30))
 def test_each_bucket_names_the_trace_that_it_saw_last(
     observed: list[tuple[float, int]],

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from svc.telemetry.metrics import (
@@ -42,7 +42,6 @@ def counted(cells: Cells, observed: list[float]) -> list[int]:
     return counts
 
 
-@settings(deadline=None)
 @given(bounds=bounds_of_metrics, observed=values)
 def test_classic_buckets_count_what_is_up_to_their_bound(
     bounds: tuple[float, ...], observed: list[float]
@@ -54,7 +53,6 @@ def test_classic_buckets_count_what_is_up_to_their_bound(
     assert sums == [sum(v <= bound for v in observed) for bound in (*bounds, math.inf)]
 
 
-@settings(deadline=None)
 @given(bounds=bounds_of_metrics, observed=values)
 def test_native_buckets_count_what_is_within_their_bounds(
     bounds: tuple[float, ...], observed: list[float]

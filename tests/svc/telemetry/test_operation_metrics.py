@@ -56,6 +56,7 @@ STORY: Final[list[tuple[str, str, dict[str, Any], Counts]]] = [
     ("PATCH", "/v1/kv/none", {"data": b"{}", "headers": MERGE}, {("read", "miss"): 1}),
     ("POST", "/v1/kv/list/", {"json": 1}, {("write", "ok"): 1}),
     ("GET", "/v1/kv", {}, {("list_entries", "ok"): 1}),
+    ("DELETE", "/v1/kv?prefix=list/", {}, {("delete_prefix", "ok"): 1}),
     ("GET", "/v1/kv?cursor=bad", {}, {("list_entries", "conflict"): 1}),
     ("DELETE", "/v1/kv/a", headers(If_Match='"other"'), {("delete", "conflict"): 1}),
     ("DELETE", "/v1/kv/a", {}, {("delete", "ok"): 1}),
@@ -163,6 +164,7 @@ async def test_when_redis_is_down_every_operation_is_an_error(observed: Serve) -
             await ask(service, verb.method, verb.path, **verb.options)
         for path in ("/v1/kv/k", "/v1/kv", "/v1/counters/c", "/v1/counters", "/k"):
             await ask(service, "GET", path)
+        await ask(service, "DELETE", "/v1/kv?prefix=k")
         counted = await operations(service)
 
     assert {result for _, result in counted} == {"error"}
@@ -234,6 +236,7 @@ async def test_operations_that_fail_are_counted_however_many_they_are(
         measured.delete_counter(name),
         measured.list_entries("", 1, None),
         measured.list_counters("", 1, None),
+        measured.delete_prefix("kv", "a", 1, None),
     ):
         with pytest.raises(type(error)):
             await call

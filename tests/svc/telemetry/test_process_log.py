@@ -85,11 +85,12 @@ def test_on_a_terminal_it_is_for_people_unless_told_otherwise(
     )
 
     assert ("try:" in said) is for_people
+    assert ("error.type='route_missing'" in said) is for_people
     assert any(line.startswith("{") for line in said.splitlines()) is not for_people
 
 
 def terminal_output(**environ: str) -> str:
-    """Run the service on a terminal until it is ready. Return its output."""
+    """Run the service on a terminal, and ask it for what it does not have. Return its output."""
     ours, theirs = os.openpty()
     ports = {"KV_HOST": "127.0.0.1", "KV_PORT": "0", "KV_ADMIN_PORT": "0"}
     process = subprocess.Popen(
@@ -105,8 +106,10 @@ def terminal_output(**environ: str) -> str:
         with contextlib.suppress(OSError):  # the end of a terminal's output
             while chunk := os.read(ours, 65536):
                 said += chunk
-                ready = b"increments" in said or b'"serving"' in said
+                ready = re.search(rb'"port":(\d+),|(\d+)/v1/counters/visits/increments', said)
                 if ready and not stopped:
+                    port = int(ready[1] or ready[2])
+                    assert fetch(f"http://127.0.0.1:{port}/v1/none").status == 404
                     process.send_signal(signal.SIGTERM)
                     stopped = True
         assert process.wait(20) == 0

@@ -46,7 +46,7 @@ COUNTED: Final[list[tuple[str, str, dict[str, Any], tuple[str, str, str]]]] = [
     ("GET", "/", {}, ("GET", "/", "200")),
     ("PUT", "/any/path", {"data": b"{}"}, ("PUT", "/{path}", "201")),
     ("GET", "/v1/none", {}, ("GET", "unmatched", "404")),
-    ("GET", "/docs/none", {}, ("GET", "unmatched", "404")),
+    ("GET", "/v1/none", {}, ("GET", "unmatched", "404")),
     ("DELETE", "/v1/limits", {}, ("DELETE", "unmatched", "405")),
     ("OPTIONS", "/v1/kv/a", {}, ("OPTIONS", "unmatched", "204")),
     ("PURGE", "/v1/kv/a", {}, ("_OTHER", "unmatched", "405")),
@@ -77,7 +77,7 @@ async def test_each_request_is_counted_once_by_its_template_and_its_exact_status
 async def test_a_duration_is_that_of_the_answer(observed: Serve) -> None:
     async with observed(fault_latency_ms=300) as service:
         await ask(service, "GET", "/v1/limits")
-        await ask(service, "GET", "/docs/none")
+        await ask(service, "GET", "/DOCS/none")
         shown = await scrape(service)
 
     slow = {"http_route": "/v1/limits"}
@@ -143,7 +143,7 @@ async def writing(service: Service, writes: int, redis: RedisServer) -> AsyncIte
 async def test_one_too_many_is_counted_as_rejected_and_as_what_it_was_answered(
     observed: Serve, shared_redis: RedisServer
 ) -> None:
-    patient = observed(max_in_flight=2, store_timeout_ms=10_000)
+    patient = observed(max_in_flight=2, queue_ms=0, store_timeout_ms=10_000)
     async with patient as service, writing(service, 2, shared_redis):
         answers = await together(*(ask(service, "GET", "/v1/kv/k") for _ in range(5)))
         shown = await scrape(service)

@@ -96,8 +96,8 @@ def started(**environ: str) -> subprocess.CompletedProcess[str]:
     """Start a service with tracing. If it starts, stop it."""
     ports = {"KV_HOST": "127.0.0.1", "KV_PORT": "0", "KV_ADMIN_PORT": "0"}
     program = (
-        "import os, signal, svc.__main__ as program\n"
-        "program._log_ready = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "import os, signal, svc.__main__ as program, svc.serve_command as serving\n"
+        "serving._log_ready = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         "raise SystemExit(program.main(['serve']))\n"
     )
     return subprocess.run(

@@ -66,7 +66,7 @@ def _same_draws() -> Iterator[None]:
     random.setstate(before)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(header=traceparents(), name=names, ratio=ratios)
 def test_every_request_is_decided_as_the_sdk_would(
     header: str | None, name: str, ratio: float
@@ -85,7 +85,7 @@ def test_every_request_is_decided_as_the_sdk_would(
         assert number == parent.trace_id
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(ratio=ratios, high=st.integers(0, LOW_BITS), off=st.integers(-2, 2))
 def test_the_bound_is_the_sdks_to_the_last_bit(ratio: float, high: int, off: int) -> None:
     bound = sdk.TraceIdRatioBased.get_bound_for_rate(ratio)
@@ -97,7 +97,7 @@ def test_the_bound_is_the_sdks_to_the_last_bit(ratio: float, high: int, off: int
     assert decided.sampled is (expected.decision is sdk.Decision.RECORD_AND_SAMPLE)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(header=traceparents())
 def test_without_tracing_the_callers_trace_is_kept(header: str | None) -> None:
     decided, sampled = NoSampler().decide(header), ours("always_on", 1.0).decide(header)
@@ -148,7 +148,7 @@ def test_the_invalid_zero_id_is_never_assigned(monkeypatch: pytest.MonkeyPatch) 
     assert int(NoSampler().decide(None).trace_id, 16) != 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(headers=st.lists(st.one_of(st.none(), parents()), max_size=30), ratio=ratios)
 def test_every_decision_is_counted_once_by_where_it_was_made(
     headers: list[str | None], ratio: float

@@ -58,7 +58,7 @@ def test_what_is_no_parent_is_none(case: str) -> None:
     assert read_traceparent(REFUSED[case]) is None
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(header=traceparents().filter(lambda header: header is not None))
 def test_it_is_read_as_the_propagator_reads_it(header: str) -> None:
     carrier = {"traceparent": header}

@@ -7,7 +7,7 @@ import random
 
 import pytest
 from aiohttp import web
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
 
@@ -67,7 +67,7 @@ async def test_a_server_span_says_what_the_conventions_ask(
 ) -> None:
     async with traced() as service:
         headers = {**traceparent(1), "User-Agent": "probe/1"}
-        await ask(service, "GET", "/v1/kv/a/b%20c?x=1", headers=headers)
+        await ask(service, "GET", "/a/b%20c?x=1", headers=headers)
         port = service.port
 
     server = the_server(collector)
@@ -75,9 +75,9 @@ async def test_a_server_span_says_what_the_conventions_ask(
     assert server.events == ()
     assert server.attributes == {
         "http.request.method": "GET",
-        "http.route": "/v1/kv/{key}",
+        "http.route": "/{path}",
         "http.response.status_code": 404,
-        "url.path": "/v1/kv/a/b c",
+        "url.path": "/a/b c",
         "url.query": "x=1",
         "url.scheme": "http",
         "server.address": "127.0.0.1",
@@ -272,7 +272,7 @@ async def test_tracing_changes_no_response(traced: Serve, collector: Collector) 
                 for each in (sampled, f"{head}\r\n")
             ]
 
-        @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=150)
         @given(method=st.sampled_from(("GET", "HEAD", "OPTIONS", "PURGE")), target=TARGETS)
         def asked(method: str, target: str) -> None:
             head = f"{method} {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"

@@ -166,7 +166,7 @@ def test_a_process_sends_spans_if_it_is_told_to(
 
 def test_without_tracing_the_sdk_is_not_imported() -> None:
     program = (
-        "import sys, svc.__main__\n"
+        "import sys, svc.serve_command\n"
         "from svc.app import build_signals\n"
         "from svc.settings import Settings\n"
         "build_signals(Settings())\n"
