@@ -38,12 +38,18 @@ class _Entry:
 
 
 COMMANDS: Final = {
+    "init": _Entry("write a first plan from manifests, or from what runs in the cluster", "init"),
     "lint": _Entry("find mistakes in Kubernetes and Istio manifests", "lint"),
+    "test": _Entry("test what manifests do with requests: assertions, on a real Envoy", "test"),
+    "record": _Entry("write assertions from what manifests do with requests now", "record"),
+    "diff": _Entry("show which requests two sets of manifests treat differently", "diff"),
     "rehearse": _Entry(
         "roll out on this machine: the same manifests, a real Envoy, no cluster", "rehearse"
     ),
     "plan": _Entry("forecast a rollout: how likely each verdict is, and how long it takes", "plan"),
+    "doctor": _Entry("say what a rollout lacks here, and what to do about it", "doctor"),
     "run": _Entry("roll out a release in a cluster, and roll back if the canary is worse", "run"),
+    "pack": _Entry("write a plan into one ConfigMap, for a runner in the cluster", "pack"),
     "backtest": _Entry("judge a release of the past, from what Prometheus still has", "backtest"),
     "judge": _Entry("answer over HTTP whether a canary is worse, for other controllers", "judge"),
     "status": _Entry("show the step, the requests and the evidence of a rollout", "status"),
@@ -52,6 +58,9 @@ COMMANDS: Final = {
     ),
     "resume": _Entry("continue after a pause", "control_commands", "RESUME"),
     "abort": _Entry("roll back to stable now", "control_commands", "ABORT"),
+    "completion": _Entry(
+        "print a script that completes commands and flags in a shell", "completion"
+    ),
 }
 
 

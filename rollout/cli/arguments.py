@@ -1,30 +1,17 @@
-"""Command-line arguments that several subcommands share, and the plan and state they select."""
+"""Command-line arguments that several subcommands share, and the plan that they select."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import shlex
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Final
 
-from lightkube import AsyncClient
 from pydantic_core import PydanticCustomError
 
-from ..cluster.config_map_state import ConfigMapStateStore
-from ..cluster.kubeconfig import open_client
 from ..manifests.field_types import parse_duration
 from ..plan.loading import LoadedPlan, load_plan
-from ..plan.model import Plan
 from ..rehearsal.request_mix import RepeatedRequest, RequestInvalid
-from ..runner.directory_state_store import DirectoryStateStore
-from ..runner.state_store import StateStore
-
-_CONFIG_MAP: Final = "configmap"
-_STATE_DIRECTORY: Final = Path(".tallykv-rollout")
 
 
 def parse_seconds(text: str) -> float:
@@ -88,6 +75,12 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
+def parse_address(text: str) -> tuple[str, int]:
+    """Parse ``[HOST:]PORT``; the host is this machine's loopback address if none is named."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or "127.0.0.1", parse_port(port)
+
+
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the plan and its prerequisites; ``load_plan_of`` uses them."""
     parser.add_argument(
@@ -121,38 +114,3 @@ async def load_plan_of(arguments: argparse.Namespace) -> LoadedPlan:
     for warning in loaded.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     return loaded
-
-
-def add_state_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the cluster and the state store; ``open_state_store`` uses them."""
-    parser.add_argument(
-        "--kubeconfig", metavar="FILE", help="default: the file that kubectl would use"
-    )
-    parser.add_argument("--context", metavar="NAME", help="default: current context of the file")
-    parser.add_argument(
-        "--state",
-        metavar="DIR|configmap",
-        help="where the rollout's state is saved: a directory, or a ConfigMap in the cluster, which"
-        f" other machines can use too (default: {_STATE_DIRECTORY}/NAMESPACE-NAME)",
-    )
-
-
-@contextlib.asynccontextmanager
-async def open_state_store(
-    arguments: argparse.Namespace, plan: Plan, client: AsyncClient | None = None
-) -> AsyncIterator[StateStore]:
-    """Open the state store that the arguments select.
-
-    A ConfigMap is read with ``client``, or else with a new client of the selected cluster. Raise
-    TargetFailed if that cluster's configuration can't be found.
-    """
-    if arguments.state != _CONFIG_MAP:
-        default = _STATE_DIRECTORY / f"{plan.namespace}-{plan.virtual_service}"
-        yield DirectoryStateStore(Path(arguments.state) if arguments.state else default)
-        return
-    async with contextlib.AsyncExitStack() as stack:
-        if client is None:
-            client = await stack.enter_async_context(
-                open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
-            )
-        yield ConfigMapStateStore(client, plan.namespace, plan.virtual_service)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from ..judge.comparison import Clocks, Comparison
 from ..judge.definition import ComparisonSpec, parse_definition
+from ..lint.resource import Resource
 from ..plan.loading import LoadedPlan
 from ..prometheus.history import read_history
 from ..prometheus.release_label import arms_of, service_of_plan
@@ -19,14 +22,16 @@ from ..prometheus.source import PrometheusServer, open_source
 from ..report.formats import timestamp
 from ..runner.ports import SourceFailed
 from .arguments import add_plan_arguments, load_plan_of, parse_seconds
+from .backtest_beside import decide_beside, load_controllers, our_decision, render_beside
 from .exit_codes import UsageError, run_command
-from .run import parse_label
+from .source_arguments import parse_label
 
 NAME: Final = "backtest"
 _EPILOG: Final = """\
 Reads the counters of both releases as they were at each moment of a range, and prints each change
 of the verdict. The objective is that of the plan; its steps are not used, because the weights of
-that time were what they were.
+that time were what they were. With --beside, what Flagger or Argo Rollouts would have decided
+stands below, as if its release had begun with the canary's first requests.
 
   tallykv-rollout backtest istio/canary --prometheus http://localhost:9090 --from 2026-11-28T09:00
 """
@@ -59,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="istio",
         help="as of run (default: istio)",
     )
-    parser.add_argument("--label", metavar="NAME=STABLE,CANARY", help="as of run")
+    parser.add_argument("--label", metavar="NAME=STABLE,CANARY[,BASELINE]", help="as of run")
     parser.add_argument(
         "--stale",
         type=parse_seconds,
@@ -67,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="ignore samples that are older; a release without requests for so long has no data"
         " (default: 60s)",
+    )
+    parser.add_argument(
+        "--beside",
+        metavar="DIR",
+        help="manifests with a Canary of Flagger or a Rollout of Argo: print what it would have"
+        " decided from the same Prometheus",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
@@ -98,6 +109,11 @@ async def _backtest(arguments: argparse.Namespace) -> int:
     step = spec.interval.total_seconds()
     changes: list[dict[str, Any]] = []
     problem = ""
+    others: Sequence[Resource] = ()
+    if arguments.beside:
+        others = await asyncio.to_thread(load_controllers, arguments.beside, arguments.namespace)
+    exposed_at: float | None = None
+    beside: list[dict[str, Any]] = []
     async with open_source(server, query) as source:
         try:
             async for reading in read_history(
@@ -116,18 +132,25 @@ async def _backtest(arguments: argparse.Namespace) -> int:
                 shown = comparison.describe(loaded.plan.name)
                 if not changes or changes[-1]["verdict"] != shown["verdict"]:
                     changes.append({"time": now, **shown})
+                if exposed_at is None and shown["canary"]["requests"]:
+                    exposed_at = now
                 now += step
+            if others and exposed_at is not None:
+                beside = await decide_beside(others, source, exposed_at, until)
         except SourceFailed as failed:
             raise UsageError(str(failed)) from None
     if not comparison.polls["read"]:
         raise UsageError(f"there is nothing to judge in that time: {problem}")
     last = comparison.describe(loaded.plan.name)
     if arguments.format == "json":
-        sys.stdout.write(json.dumps({"changes": changes, "end": last}, indent=2) + "\n")
+        more = {"beside": [our_decision(changes), *beside]} if beside else {}
+        sys.stdout.write(json.dumps({"changes": changes, "end": last, **more}, indent=2) + "\n")
     else:
         for each in changes:
             sys.stdout.write(f"{timestamp(each['time'])}  {_render(each)}\n")
         sys.stdout.write(f"at the end               {_render(last)}\n")
+        if exposed_at is not None and beside:
+            sys.stdout.write("\n" + render_beside([our_decision(changes), *beside], exposed_at))
     return 0
 
 
@@ -145,6 +168,8 @@ def _comparison_of(loaded: LoadedPlan, arguments: argparse.Namespace) -> Compari
     objective = plan.objective
     found = parse_label(arguments.label) if arguments.label else arms_of(loaded, arguments.metrics)
     label = {"name": found.name, "stable": found.stable, "canary": found.canary}
+    if found.baseline is not None:
+        label["baseline"] = found.baseline
     source: dict[str, Any] = {"app": {"namespace": plan.namespace, "label": label}}
     if arguments.metrics == "istio":
         service = service_of_plan(plan)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from dataclasses import dataclass
 from typing import Final
 
-from ..runner.state_store import ControlCommand
-from .arguments import add_plan_arguments, add_state_arguments, load_plan_of, open_state_store
+from ..cluster.kubeconfig import open_client
+from ..runner.state_store import ControlCommand, StateCorrupt
 from .exit_codes import ERROR, run_command
+from .rollout_name import add_name_arguments, find_rollout
+from .state_arguments import add_state_arguments, is_in_cluster, state_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class ControlSubcommand:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
-        add_plan_arguments(parser)
+        add_name_arguments(parser)
         add_state_arguments(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
@@ -29,15 +32,23 @@ class ControlSubcommand:
         return run_command(self.NAME, self._send(arguments))
 
     async def _send(self, arguments: argparse.Namespace) -> int:
-        plan = (await load_plan_of(arguments)).plan
-        async with open_state_store(arguments, plan) as store:
-            saved = await store.load()
-            if saved is None or saved["ended"]:
-                sys.stderr.write(
-                    f"no rollout of {plan.name} is running; tallykv-rollout status shows the last"
-                    " one\n"
+        rollout = find_rollout(arguments.rollout, arguments.namespace)
+        async with contextlib.AsyncExitStack() as stack:
+            client = None
+            if is_in_cluster(arguments):
+                client = await stack.enter_async_context(
+                    open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
                 )
-                return ERROR
+            store = state_store(arguments, rollout, client)
+            # A runner that is active goes on with a damaged state, so it must hear the command.
+            with contextlib.suppress(StateCorrupt):
+                saved = await store.load()
+                if saved is None or saved["ended"]:
+                    sys.stderr.write(
+                        f"no rollout of {rollout} is running; tallykv-rollout status shows the"
+                        " last one\n"
+                    )
+                    return ERROR
             await store.send_command(self.command)
         sys.stdout.write(
             f"{self.command.value} was sent to the runner; if no runner is active, the next"

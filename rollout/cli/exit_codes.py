@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,23 +44,25 @@ class Terminated(Exception):
     """SIGTERM arrived, and the command was cancelled as after Ctrl-C."""
 
 
-def run_command(name: str, command: Coroutine[Any, Any, int], *, interrupted: str = "") -> int:
+def run_command(
+    name: str, command: Coroutine[Any, Any, int], *, interrupted: Callable[[], str] = str
+) -> int:
     """Run a subcommand and return its exit code.
 
-    ``interrupted`` is appended to the message after a Ctrl-C or a SIGTERM.
+    What ``interrupted`` returns is appended to the message after a Ctrl-C or a SIGTERM.
     """
     try:
         return asyncio.run(_run_until_terminated(command))
     except KeyboardInterrupt:
-        sys.stderr.write(f"tallykv-rollout {name}: interrupted{interrupted}\n")
+        sys.stderr.write(f"tallykv-rollout {name}: interrupted{interrupted()}\n")
         return INTERRUPTED
     except Terminated:
-        sys.stderr.write(f"tallykv-rollout {name}: terminated{interrupted}\n")
+        sys.stderr.write(f"tallykv-rollout {name}: terminated{interrupted()}\n")
         return TERMINATED
     except (BrokenPipeError, SystemExit):
         # rich raises SystemExit(1) on a broken pipe; 1 would mean that the canary was rolled back.
         _discard_output()
-        sys.stderr.write(f"tallykv-rollout {name}: the output pipe was closed{interrupted}\n")
+        sys.stderr.write(f"tallykv-rollout {name}: the output pipe was closed{interrupted()}\n")
         return ERROR
     except (
         UsageError,

@@ -129,7 +129,7 @@ def _describe(plan: Plan, rate: float, forecasts: list[Forecast]) -> dict[str, A
         "steps": [
             {
                 "name": step.name,
-                "canaryRequests": round(rate * canary_share(plan, step) * plan.step_seconds),
+                "canaryRequests": round(rate * canary_share(plan, step) * plan.seconds_at(step)),
                 "finds": clear.found_at(number),
                 "tooShort": step.name in short,
             }

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..evidence.counts import BOTH
+from ..evidence.counts import Arm
 from ..lint.resource import Resource
-from ..plan.model import Plan, Strategy
+from ..plan.model import Plan, Strategy, plan_without_pauses
 from ..rehearsal.pod_specs import PodOptions, has_tallykv
 from ..rehearsal.rehearsal import Rehearsal, RehearsalOptions, rehearsing
 from ..rehearsal.request_mix import CanaryRequestMix, KeyValueMix, RequestMix, request_for
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="a host of the routes that clients ask for (repeatable; default: the first)",
+        help="a host of the routes that clients ask for (repeatable; default: the first of each)",
     )
     add(
         "--stub",
@@ -145,7 +145,11 @@ async def _rehearse(arguments: argparse.Namespace) -> int:
             replicas=arguments.replicas,
             commands=commands,
             stub=arguments.stub,
-            environ={arm: dict(getattr(arguments, f"{arm.value}_env")) for arm in BOTH},
+            # The baseline is the stable release once more.
+            environ={
+                arm: dict(arguments.canary_env if arm is Arm.CANARY else arguments.stable_env)
+                for arm in plan.releases.names.values()
+            },
         ),
         rate=arguments.rate,
         mix=build_request_mix(plan, arguments.request or default, arguments.rate),
@@ -203,6 +207,8 @@ def _adapt_plan(plan: Plan, arguments: argparse.Namespace) -> Plan:
     """Return the plan with the times and steps of the arguments."""
     if arguments.poll > arguments.step_time:
         raise UsageError("--poll is longer than --step-time; choose a shorter --poll")
+    # A rehearsal has times of its own, and nobody to resume it.
+    plan = plan_without_pauses(plan, with_times=False)
     first, *others = plan.steps
     if arguments.step is not None:
         names = [step.name for step in others]

@@ -59,6 +59,8 @@ async def load_rehearsed(arguments: argparse.Namespace) -> tuple[LoadedPlan, Com
     """
     names = {arm: each for arm in _ARMS if (each := getattr(arguments, arm.value))}
     commands = {arm: each for arm in _ARMS if (each := getattr(arguments, f"{arm}_command"))}
+    if Arm.STABLE in commands:
+        commands[Arm.BASELINE] = commands[Arm.STABLE]
     if names and not has_plan_layout(arguments.plan):
         if missing := [arm for arm in _ARMS if arm not in names]:
             raise UsageError(f"--{missing[0]} is missing; name both releases")

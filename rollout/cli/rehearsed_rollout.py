@@ -13,8 +13,9 @@ from typing import Final
 
 import aiohttp
 
+from ..evidence.failures import is_failure
 from ..plan.model import Plan
-from ..rehearsal.client_results import is_failure, name_of
+from ..rehearsal.client_results import name_of
 from ..rehearsal.rehearsal import Rehearsal
 from ..rehearsal.samples import SampleRecorder
 from ..report.html_report import render_html

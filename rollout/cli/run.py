@@ -10,44 +10,64 @@ import time
 from typing import Final
 
 from ..cluster.kubeconfig import open_client
-from ..cluster.target import ClusterTarget, Timeouts
+from ..cluster.lease import Lease
+from ..cluster.leased_state import LeasedStateStore
+from ..cluster.live_routes import Timeouts
+from ..cluster.patience import ask_patiently
+from ..cluster.target import ClusterTarget
+from ..cluster.workloads import ClusterWorkloads
 from ..plan.loading import LoadedPlan
 from ..plan.model import Plan
-from ..prometheus.query import Query, ReleaseLabel, app_query, istio_query
-from ..prometheus.release_label import arms_of, service_of_plan, version_of
-from ..prometheus.source import PrometheusServer, open_source
+from ..prometheus.release_label import version_of
+from ..prometheus.source import open_source
 from ..prometheus.unattributed_requests import UnattributedRequests
+from ..report.live_page import LivePage, serve_page
 from ..report.plan_summary import summarize_plan
 from ..report.terminal import open_progress
 from ..runner.controller import Controller
-from ..runner.event_recorder import EventRecorder
+from ..runner.decisions import Verdict
+from ..runner.event_recorder import EventRecorder, Listener
 from ..runner.grafana_annotations import Grafana, open_annotations
 from ..runner.metrics import RolloutMetrics, serve_metrics
-from ..runner.ports import ManagedByOther, Ports, RunSmokeTest
+from ..runner.ports import ManagedByOther, Ports, RunSmokeTest, TargetFailed
 from ..runner.reasons import describe_canary_traffic
+from ..runner.rollout_state import PlanChanged
 from ..runner.smoke_tests import fail_without_url, open_smoke_tester
-from ..runner.state_store import StateStore
+from ..runner.state_store import (
+    StateCorrupt,
+    StateFailed,
+    StateHeld,
+    StateStore,
+    StateUnknown,
+)
 from .arguments import (
     add_plan_arguments,
-    add_state_arguments,
     load_plan_of,
-    open_state_store,
+    parse_address,
     parse_port,
     parse_seconds,
 )
-from .exit_codes import EXIT_CODES_HELP, VERDICT_CODES, UsageError, run_command
+from .ending import Ending
+from .exit_codes import EXIT_CODES_HELP, PROMOTED, VERDICT_CODES, UsageError, run_command
+from .gates import open_gates
+from .images import add_image_argument, images_of
+from .notifications import open_notifications
+from .rollout_name import RolloutName
+from .source_arguments import add_source_arguments, question_of, server_of
+from .state_arguments import add_state_arguments, state_store
+from .watching import add_watching_arguments, watch
 
 NAME: Final = "run"
 _EPILOG: Final = f"""\
-Changes only weights, destinations and, for A/B, the plan's own rules in the VirtualService of the
-plan. Refuses to start if Flagger, Argo Rollouts or another controller manages them. If the command
-is killed, the same command continues where it stopped. If the rollout has ended, the command prints
-the verdict again; --again starts a new rollout.
+Changes only weights, destinations and, for A/B, the plan's own rules in the plan's VirtualService,
+HTTPRoute or GRPCRoute. Refuses to start if Flagger, Argo Rollouts or another controller manages
+them. If the command is killed, the same command continues where it stopped. If the rollout has
+ended, the command prints the verdict again; --again starts a new rollout.
 
 Before the first run, apply the directories 1-… and 2-…, and the first step.
 
   tallykv-rollout run istio/canary --prometheus http://localhost:9090
-  tallykv-rollout status istio/canary        in another terminal; also pause, resume and abort
+  tallykv-rollout status kv/kv               in another terminal; also pause, resume and abort
 
 PROMETHEUS_TOKEN is the bearer token for Prometheus. With GRAFANA_URL and GRAFANA_TOKEN, each step
 is posted to Grafana as an annotation.
@@ -61,30 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_plan_arguments(parser)
-    parser.add_argument(
-        "--prometheus", metavar="URL", required=True, help="address of the Prometheus server"
-    )
-    parser.add_argument(
-        "--metrics",
-        choices=("istio", "app"),
-        default="istio",
-        help="istio: metrics of the proxies, as clients see it; app: metrics of the service itself"
-        " (default: istio)",
-    )
-    parser.add_argument(
-        "--label",
-        metavar="NAME=STABLE,CANARY",
-        help="metric label that names the release, and its two values (default:"
-        " destination_workload, or destination_service_name if the releases are Services; with app"
-        " a label of the subsets)",
-    )
-    parser.add_argument(
-        "--stale",
-        type=parse_seconds,
-        default=60.0,
-        metavar="TIME",
-        help="ignore samples that are older (default: 60s)",
-    )
+    add_image_argument(parser)
+    add_watching_arguments(parser)
+    add_source_arguments(parser)
     parser.add_argument(
         "--settle",
         type=parse_seconds,
@@ -106,69 +105,126 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve metrics of the rollout at /metrics on this port",
     )
     parser.add_argument(
+        "--serve",
+        type=parse_address,
+        metavar="[HOST:]PORT",
+        help="serve the report as a page that follows the rollout (default host: 127.0.0.1; there"
+        " is no authentication)",
+    )
+    parser.add_argument(
+        "--exit-zero",
+        action="store_true",
+        help="exit with 0 for every verdict: a Job would repeat what fails",
+    )
+    parser.add_argument(
         "--again", action="store_true", help="start a new rollout if the last one has ended"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run to the verdict; return the exit code."""
+    endings: list[Ending] = []
     return run_command(
         NAME,
-        _run(arguments),
-        interrupted="; the routes stay as they are; run the same command to continue",
+        _run(arguments, endings),
+        interrupted=lambda: "".join(f"; {each.describe()}" for each in endings),
     )
 
 
-async def _run(arguments: argparse.Namespace) -> int:
+async def _run(arguments: argparse.Namespace, endings: list[Ending]) -> int:
     loaded = await load_plan_of(arguments)
     plan = loaded.plan
-    kind = plan.steps[0].routes.kind
-    if kind != "VirtualService":
-        raise UsageError(
-            f"the steps change {kind} {plan.namespace}/{plan.virtual_service}: in a cluster, run"
-            " changes only the weights of VirtualServices; rehearse takes this plan"
-        )
-    question = _question(arguments, loaded)
-    server = PrometheusServer(
-        url=arguments.prometheus,
-        token=os.environ.get("PROMETHEUS_TOKEN", ""),
-        stale_seconds=arguments.stale,
-    )
+    images = images_of(plan, arguments.images)
+    question = question_of(arguments, loaded)
+    server = server_of(arguments)
+    if arguments.dry_run or arguments.advise:
+        return await watch(arguments, plan, server, question, images)
     async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(
-            open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
+        # The lease has connections of its own: its renewal must not wait for other requests.
+        client, lease_client = [
+            await stack.enter_async_context(
+                open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
+            )
+            for _ in range(2)
+        ]
+        rollout = RolloutName(plan.namespace, plan.virtual_service)
+        store = LeasedStateStore(
+            state_store(arguments, rollout, client),
+            Lease(lease_client, rollout.namespace, rollout.name, say=_say),
         )
-        store = await stack.enter_async_context(open_state_store(arguments, plan, client))
-        target = ClusterTarget(client, plan, Timeouts(propagation_seconds=arguments.settle))
+        target = ClusterTarget(
+            client,
+            plan,
+            Timeouts(propagation_seconds=arguments.settle),
+            why_not=store.why_not_held,
+        )
         await _check_weights_are_free(target, store, plan)
-        source = UnattributedRequests(
-            await stack.enter_async_context(open_source(server, question)), question
-        )
+        workloads = None
+        if plan.workloads:
+            workloads = ClusterWorkloads(client, plan, why_not=store.why_not_held)
+            await _check_workloads(workloads, store, again=arguments.again)
+        prometheus = await stack.enter_async_context(open_source(server, question))
+        source = UnattributedRequests(prometheus, question)
+        gates = await stack.enter_async_context(open_gates(plan, server, prometheus))
         run_smoke_test: RunSmokeTest = fail_without_url
         if arguments.url:
             run_smoke_test = await stack.enter_async_context(
                 open_smoke_tester(arguments.url, arguments.host)
             )
         metrics = RolloutMetrics(plan.namespace, plan.name)
-        listeners = [metrics.observe_event]
+        viewers, listeners = [metrics.observe_event], list[Listener]()
         if arguments.metrics_port is not None:
             await _serve_metrics(stack, metrics, arguments.metrics_port)
         if grafana := Grafana.from_env(os.environ):
             annotations = await stack.enter_async_context(open_annotations(grafana, _tags(loaded)))
             listeners.append(annotations.post_event)
-        progress = stack.enter_context(
-            open_progress(summarize_plan(plan, f"Prometheus at {arguments.prometheus}"))
-        )
-        listeners.append(progress.show_event)
+        notifier = await stack.enter_async_context(open_notifications(plan))
+        about = summarize_plan(plan, f"Prometheus at {arguments.prometheus}")
+        if arguments.serve is not None:
+            page = LivePage(about)
+            await _serve_page(stack, page, *arguments.serve)
+            viewers.append(page.show_event)
+        progress = stack.enter_context(open_progress(about))
+        viewers.append(progress.show_event)
         ports = Ports(
             target=target,
             source=source,
             store=store,
-            recorder=EventRecorder(plan, store, time.time, listeners),
+            recorder=EventRecorder(plan, store, time.time, viewers, notifier, listeners),
             run_smoke_test=run_smoke_test,
+            workloads=workloads,
+            images=images,
+            gates=gates,
             explain_missing_data=source.explain_missing_data,
+            say=_say,
         )
-        return VERDICT_CODES[await Controller(plan, ports, again=arguments.again).run()]
+        controller = Controller(plan, ports, again=arguments.again)
+        ending = Ending(plan)
+        endings.append(ending)
+        ending.controller = controller
+        verdict = await _run_to_the_end(controller, ending, target)
+        endings.clear()
+        return PROMOTED if arguments.exit_zero else VERDICT_CODES[verdict]
+
+
+async def _run_to_the_end(controller: Controller, ending: Ending, target: ClusterTarget) -> Verdict:
+    """Run, and let others apply the routes again; an error says what the canary gets."""
+    try:
+        verdict = await controller.run()
+    except StateHeld:
+        raise  # somebody else watches
+    except (StateFailed, TargetFailed, PlanChanged) as error:
+        raise type(error)(f"{error}; {await ending.read(target)}") from error
+    try:
+        await target.give_back()
+    except TargetFailed as failed:
+        _say(f"kubectl apply --server-side may need --force-conflicts once: {failed}")
+    return verdict
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
 
 
 async def _check_weights_are_free(target: ClusterTarget, store: StateStore, plan: Plan) -> None:
@@ -177,13 +233,16 @@ async def _check_weights_are_free(target: ClusterTarget, store: StateStore, plan
     The message says which requests the canary still gets. A rollout that is already rolling back
     skips this check, so that another controller can't stop the rollback.
     """
-    saved = await store.load()
+    saved = None
+    # The controller says what is wrong with a damaged state, or replaces it.
+    with contextlib.suppress(StateCorrupt, StateUnknown):
+        saved = await ask_patiently(store.load, _say)
     if saved is not None and saved["ended"]:
         saved = None
     if saved is not None and saved["verdict"] is not None:
         return
     try:
-        warnings = await target.check()
+        warnings = await ask_patiently(target.check, _say)
     except ManagedByOther as error:
         if saved is None:
             raise
@@ -191,6 +250,13 @@ async def _check_weights_are_free(target: ClusterTarget, store: StateStore, plan
         raise ManagedByOther(f"{error}; {traffic}") from error
     for warning in warnings:
         sys.stderr.write(f"warning: {warning}\n")
+
+
+async def _check_workloads(workloads: ClusterWorkloads, store: StateStore, *, again: bool) -> None:
+    """Before a new rollout, refuse workloads that can't be released safely."""
+    saved = await store.load()
+    if saved is None or (again and saved["ended"]):
+        await workloads.check()
 
 
 def _tags(loaded: LoadedPlan) -> list[str]:
@@ -210,20 +276,12 @@ async def _serve_metrics(
         ) from None
 
 
-def _question(arguments: argparse.Namespace, loaded: LoadedPlan) -> Query:
-    plan = loaded.plan
-    edges = plan.objective.slow_seconds
-    arms = parse_label(arguments.label) if arguments.label else arms_of(loaded, arguments.metrics)
-    if arguments.metrics == "app":
-        return app_query(plan.namespace, arms, edges)
-    service = service_of_plan(plan)
-    return istio_query(service.name, service.namespace, arms, edges)
-
-
-def parse_label(text: str) -> ReleaseLabel:
-    """Parse ``NAME=STABLE,CANARY``; raise UsageError."""
-    name, _, values = text.partition("=")
-    stable, comma, canary = values.partition(",")
-    if not (name.isidentifier() and stable and comma and canary) or stable == canary:
-        raise UsageError(f"--label {text}: write it as NAME=STABLE,CANARY")
-    return ReleaseLabel(name, stable, canary)
+async def _serve_page(
+    stack: contextlib.AsyncExitStack, page: LivePage, host: str, port: int
+) -> None:
+    try:
+        number = await stack.enter_async_context(serve_page(page, host, port))
+    except OSError as error:
+        raise UsageError(f"--serve {host}:{port}: {error.strerror}; choose another") from None
+    shown = f"[{host}]" if ":" in host else host
+    sys.stderr.write(f"live page: http://{shown}:{number}/\n")

@@ -1,27 +1,55 @@
-"""The subcommand ``status``: shows the saved state of a rollout, as text or JSON."""
+"""The subcommand ``status``: a rollout's saved state, its runner and its live routes."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
 import sys
-import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from ..plan.model import Plan
+from ..cluster.api_client import ApiClient, ApiError
+from ..cluster.kubeconfig import open_client
+from ..cluster.lease_object import Holder, read_holder
+from ..cluster.live_weights import (
+    CanaryWeight,
+    describe_drift,
+    read_all_weights,
+    read_canary_weights,
+)
+from ..evidence import Evidence
+from ..evidence.objective import Objective
+from ..plan.releases import Releases
 from ..report.formats import duration, percent
 from ..runner.event_recorder import e_values_of, thresholds_of
-from ..runner.rollout_state import RolloutState
-from ..runner.state_store import ControlCommand
-from .arguments import add_plan_arguments, add_state_arguments, load_plan_of, open_state_store
+from ..runner.ports import TargetFailed
+from ..runner.reasons import describe_missing_requests
+from ..runner.state_store import ControlCommand, PendingCommand, StateCorrupt, StateStore
 from .exit_codes import ERROR, run_command
+from .rollout_name import RolloutName, add_name_arguments, find_rollout
+from .state_arguments import add_state_arguments, is_in_cluster, state_store
 
 NAME: Final = "status"
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the cluster has now: the runner that holds the rollout, and what the canary gets.
+
+    ``unknown`` says why it could not be read.
+    """
+
+    holder: Holder | None = None
+    weights: tuple[CanaryWeight, ...] = ()
+    unknown: str = ""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_plan_arguments(parser)
+    add_name_arguments(parser)
     add_state_arguments(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
@@ -32,53 +60,101 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _print_status(arguments: argparse.Namespace) -> int:
-    plan = (await load_plan_of(arguments)).plan
-    async with open_state_store(arguments, plan) as store:
-        saved = await store.load()
-        pending = await store.pending_command()
-    if saved is None:
-        sys.stderr.write(
-            f"there is no saved state of a rollout of {plan.name};"
-            " start it with run, or say with --state where its state is\n"
-        )
-        return ERROR
-    state = RolloutState.load(plan, saved)
-    status = describe(plan, state, None if pending is None else pending.command, time.time())
+    rollout = find_rollout(arguments.rollout, arguments.namespace)
+    async with contextlib.AsyncExitStack() as stack:
+        client, unknown = None, ""
+        try:
+            client = await stack.enter_async_context(
+                open_client(kubeconfig=arguments.kubeconfig, context=arguments.context)
+            )
+        except TargetFailed as failed:
+            if is_in_cluster(arguments):
+                raise
+            unknown = str(failed)
+        store = state_store(arguments, rollout, client)
+        saved, pending = await asyncio.gather(store.load(), _pending(store))
+        if saved is None:
+            sys.stderr.write(
+                f"there is no saved state of a rollout of {rollout}; start it with run, or say with"
+                " --state where its state is\n"
+            )
+            return ERROR
+        live = Live(unknown=unknown)
+        if client is not None:
+            api = ApiClient(client, rollout.namespace, retry_seconds=1, backoff_seconds=0.2)
+            live = await _read_live(api, rollout, saved["plan"])
+    status = describe(saved, None if pending is None else pending.command, live)
     sys.stdout.write(
         json.dumps(status, indent=2) + "\n" if arguments.format == "json" else _render_text(status)
     )
     return 0
 
 
+async def _pending(store: StateStore) -> PendingCommand | None:
+    with contextlib.suppress(StateCorrupt):
+        return await store.pending_command()
+    return None
+
+
+async def _read_live(api: ApiClient, rollout: RolloutName, plan: Mapping[str, Any]) -> Live:
+    releases = Releases(plan["stable"], plan["canary"], rollout.namespace)
+    if "objects" in plan:
+        reading = read_all_weights(api, plan["objects"], releases)
+    else:
+        reading = read_canary_weights(api, rollout.name, releases)
+    try:
+        holder, weights = await asyncio.gather(read_holder(api, rollout.name), reading)
+    except ApiError as error:
+        return Live(unknown=str(error))
+    return Live(holder, weights)
+
+
 def describe(
-    plan: Plan, state: RolloutState, pending: ControlCommand | None, now: float
+    saved: Mapping[str, Any], pending: ControlCommand | None, live: Live
 ) -> dict[str, Any]:
-    """Return the status for JSON; durations in seconds, ``now`` is Unix time."""
-    step = plan.steps[max(state.step, 0)]
-    values, needed = e_values_of(state.evidence), thresholds_of(plan.objective)
+    """Return the status for JSON; durations in seconds, up to when the state was saved."""
+    plan = saved["plan"]
+    name, share = plan["steps"][max(saved["step"], 0)]
+    intended = plan["steps"][saved["intended"]][0]
+    now = saved.get("seen_at") or saved["step_since"]
+    fields = saved["evidence"]["objective"]
+    objective = Objective(**{**fields, "slow_seconds": tuple(fields["slow_seconds"])})
+    evidence = Evidence.load(objective, saved["evidence"])
+    missing, rate = evidence.requests_needed, saved.get("canary_rate", 0.0)
+    values, needed = e_values_of(evidence), thresholds_of(objective)
+    expected = None if saved["step"] != saved["intended"] else share
     return {
-        "rollout": plan.name,
-        "verdict": state.verdict if state.ended else None,
-        "reason": state.reason,
-        "step": step.name,
-        "going_to": None if state.intended == state.step else plan.steps[state.intended].name,
-        "share": step.share,
-        "step_seconds": now - state.step_since,
-        "seconds": now - state.since,
-        "paused": state.paused,
+        "rollout": plan["name"],
+        "verdict": saved["verdict"] if saved["ended"] else None,
+        "reason": saved["reason"],
+        "step": name,
+        "going_to": None if saved["intended"] == saved["step"] else intended,
+        "share": share,
+        "step_seconds": max(0.0, now - saved["step_since"]),
+        "seconds": max(0.0, now - saved["since"]),
+        "paused": saved["paused"],
+        "held": saved.get("held", ""),
         "order": None if pending is None else pending.value,
+        "runner": None
+        if live.holder is None
+        else {"holder": live.holder.name, "seen_seconds": live.holder.seconds},
+        "live": [{"path": each.place, "percent": each.percent} for each in live.weights],
+        "live_unknown": live.unknown,
+        "drift": describe_drift(list(live.weights), name, expected),
         "requests": {
-            "stable": state.evidence.stable.requests,
-            "canary": state.evidence.canary.requests,
+            "stable": evidence.stable.requests,
+            "canary": evidence.canary.requests,
         },
         "failures": {
-            "stable": state.evidence.stable.failures,
-            "canary": state.evidence.canary.failures,
+            "stable": evidence.stable.failures,
+            "canary": evidence.canary.failures,
         },
         "evidence": {
             kind: {"value": getattr(values, kind), "needed": getattr(needed, kind)}
             for kind in ("harm", "merit", "breach", "mismatch")
         },
+        "requests_needed": missing,
+        "seconds_needed": missing / rate if missing is not None and rate else None,
     }
 
 
@@ -91,8 +167,11 @@ def _render_text(status: dict[str, Any]) -> str:
     ]
     if status["going_to"]:
         lines.append(f"  changing to step {status['going_to']}")
+    if status["held"] and not status["verdict"]:
+        lines.append(f"  held: {status['held']}")
     if status["order"]:
         lines.append(f"  pending command: {status['order']}")
+    lines += _live_lines(status)
     lines += [
         f"  {track}: {status['requests'][track]} requests, {status['failures'][track]} failed"
         for track in ("stable", "canary")
@@ -101,4 +180,25 @@ def _render_text(status: dict[str, Any]) -> str:
         f"  {kind}: {each['value']:.3g}/{each['needed']:.4g}"
         for kind, each in status["evidence"].items()
     ]
+    missing, seconds = status["requests_needed"], status["seconds_needed"]
+    if missing and not status["verdict"]:
+        rate = missing / seconds if seconds else 0.0
+        lines.append(f"  a proof {describe_missing_requests(missing, rate)}")
     return "\n".join(lines).replace("\u00a0", " ") + "\n"
+
+
+def _live_lines(status: dict[str, Any]) -> list[str]:
+    if status["live_unknown"]:
+        return [f"  live routes: unknown ({status['live_unknown']})"]
+    lines = []
+    if status["runner"]:
+        seen = duration(status["runner"]["seen_seconds"])
+        lines.append(f"  runner: {status['runner']['holder']}, seen {seen} ago")
+    elif not status["verdict"]:
+        lines.append("  runner: none, so nobody watches; tallykv-rollout run continues")
+    parts = {f"{each['percent']:.4g} %" for each in status["live"]}
+    if parts:
+        lines.append(f"  live routes: {', '.join(sorted(parts))} to the canary")
+    if status["drift"]:
+        lines.append(f"  DRIFT: {status['drift']}")
+    return lines

@@ -1,4 +1,4 @@
-"""A Kubernetes cluster: the weights of its VirtualService, and a rollout's state in a ConfigMap.
+"""A Kubernetes cluster: the weights of its routes, a rollout's state, and the lease of its runner.
 
-May import: manifests, plan, runner.
+May import: evidence, manifests, plan, runner.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -12,6 +13,8 @@ import msgspec
 from lightkube import AsyncClient
 from lightkube.core.exceptions import ConfigError
 from lightkube.types import PatchType
+
+from .cluster_client import ClusterClient
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
@@ -34,7 +37,11 @@ class NotFound(ApiError):
 
 
 class Forbidden(ApiError):
-    """The user lacks the permission, or is not logged in."""
+    """The user lacks the permission, or the server has not loaded the permissions yet."""
+
+
+class Unauthorized(Forbidden):
+    """The server doesn't accept the credentials, also after they were read again."""
 
 
 class Conflict(ApiError):
@@ -57,7 +64,8 @@ class ApiClient:
     """Reads and writes objects of one namespace, as plain JSON.
 
     A read is repeated for ``retry_seconds`` while the server is unavailable. A write is not: read
-    the object again first.
+    the object again first. If the credentials are refused, they are read again from where they are
+    kept, and the request is repeated once.
     """
 
     def __init__(
@@ -70,17 +78,17 @@ class ApiClient:
 
     async def get(self, kind: Kind, name: str) -> Json:
         """Return an object; raise ApiError."""
-        return await self._retry(
-            lambda: _json(self._client.get(kind, name, namespace=self.namespace))
-        )
+        found = await self._retry(lambda: self._client.get(kind, name, namespace=self.namespace))
+        return _to_dict(found)
 
-    async def list(self, kind: Kind) -> list[Json]:
-        """Return all objects of a kind; raise ApiError."""
+    async def list(self, kind: Kind, labels: Mapping[str, str] | None = None) -> list[Json]:
+        """Return all objects of a kind, or those with these labels; raise ApiError."""
 
         async def pages() -> list[Any]:
-            return [each async for each in self._client.list(kind, namespace=self.namespace)]
+            found = self._client.list(kind, namespace=self.namespace, labels=labels)
+            return [each async for each in found]
 
-        found = await self._retry(lambda: _translate_errors(pages()))
+        found = await self._retry(pages)
         return [_to_dict(each) for each in found]
 
     async def json_patch(self, kind: Kind, name: str, operations: Sequence[Json]) -> Json:
@@ -97,7 +105,14 @@ class ApiClient:
     async def create(self, kind: Kind, body: Mapping[str, Any]) -> Json:
         """Create an object; raise ApiError, or Conflict if the name is taken."""
         made = kind.from_dict(dict(body))
-        return await _json(self._client.create(made, namespace=self.namespace))
+        return _to_dict(
+            await self._send(lambda: self._client.create(made, namespace=self.namespace))
+        )
+
+    def server_time(self) -> float:
+        """Return the Unix time by the server's clock, or by this machine's before a response."""
+        client = self._client
+        return client.server_time() if isinstance(client, ClusterClient) else time.time()
 
     def backoff(self, attempts: int) -> float:
         """Return the pause after so many attempts, in seconds: exponential with jitter, <= 5 s."""
@@ -109,7 +124,7 @@ class ApiClient:
         attempts = 0
         while True:
             try:
-                return await request()
+                return await self._send(request)
             except Unavailable:
                 attempts += 1
                 pause = self.backoff(attempts)
@@ -117,14 +132,28 @@ class ApiClient:
                     raise
             await asyncio.sleep(pause)
 
+    async def _send(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await _translate_errors(request())
+        except Unauthorized:
+            if not isinstance(self._client, ClusterClient):
+                raise
+            await self._client.renew()
+            return await _translate_errors(request())
+        except Unavailable as error:
+            # Also a client certificate that has expired: some servers end the handshake.
+            if "SSL" in str(error) and isinstance(self._client, ClusterClient):
+                await self._client.renew()
+            raise
+
     async def _patch(self, kind: Kind, name: str, body: Any, patch_type: PatchType) -> Json:
-        return await _json(
-            self._client.patch(kind, name, body, namespace=self.namespace, patch_type=patch_type)
+        return _to_dict(
+            await self._send(
+                lambda: self._client.patch(
+                    kind, name, body, namespace=self.namespace, patch_type=patch_type
+                )
+            )
         )
-
-
-async def _json(request: Awaitable[Any]) -> Json:
-    return _to_dict(await _translate_errors(request))
 
 
 async def _translate_errors(request: Awaitable[Result]) -> Result:
@@ -153,9 +182,14 @@ def _by_status(error: httpx2.HTTPStatusError) -> ApiError:
     message = f"{status} {_message(error.response)}"
     if status in _RETRYABLE or status >= 500:
         return Unavailable(message)
-    if status in {401, 403}:
-        return Forbidden(message)
-    for code, kind in ((404, NotFound), (409, Conflict), (422, Invalid)):
+    kinds = (
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (422, Invalid),
+    )
+    for code, kind in kinds:
         if status == code:
             return kind(message)
     return Rejected(message)

@@ -1,10 +1,10 @@
-"""A state store in the cluster: one ConfigMap per rollout, with a lease that the runner renews."""
+"""A state store in the cluster: one ConfigMap per rollout."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+import secrets
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from lightkube import AsyncClient
@@ -13,6 +13,9 @@ from ..runner.state_store import (
     ControlCommand,
     PendingCommand,
     StateCorrupt,
+    StateFailed,
+    StateHeld,
+    StateTaken,
     check_may_replace,
     read_command,
     read_state,
@@ -21,18 +24,25 @@ from ..runner.state_store import (
     write_state,
 )
 from .api_client import ApiClient, Json
-from .config_map import SharedConfigMap, data_of
-from .lease import Lease, LeaseTimes
+from .config_map import SharedConfigMap, StateFull, annotation_of, data_of
 
 _STATE: Final = "state.json"
 _ORDER: Final = "order.json"
 _EVENTS: Final = "events.jsonl"
+#: The runner that may write the state. The Lease says who that is; this only stops a late write.
+_WRITER: Final = "tallykv-rollout/writer"
 #: A ConfigMap holds at most 1 MiB. Older events are in the runner's log only.
 _EVENTS_KEPT: Final = 200
+#: Events that a state follows at once: of a step, nothing may delay the change of the routes.
+_WITH_THE_NEXT_STATE: Final = frozenset({"window", "step"})
 
 
 class ConfigMapStateStore:
-    """Keeps the state in the ConfigMap ``tallykv-rollout-`` + the VirtualService's name."""
+    """Keeps the state in the ConfigMap ``tallykv-rollout-`` + the VirtualService's name.
+
+    Use it inside a LeasedStateStore: it does not keep two runners apart by itself. Events that
+    can't be written now, and those of windows and steps, are written with the next state.
+    """
 
     def __init__(
         self,
@@ -40,16 +50,18 @@ class ConfigMapStateStore:
         namespace: str,
         virtual_service: str,
         *,
-        lease: LeaseTimes | None = None,
-        retry_seconds: float = 30.0,
+        retry_seconds: float = 3.0,
         backoff_seconds: float = 0.2,
     ) -> None:
+        """``retry_seconds`` is short: whoever asks repeats it, and does other things meanwhile."""
         api = ApiClient(
             client, namespace, retry_seconds=retry_seconds, backoff_seconds=backoff_seconds
         )
         name = f"tallykv-rollout-{virtual_service}"
-        self._config_map = SharedConfigMap(api, name)
-        self._lease = Lease(self._config_map, lease or LeaseTimes(), backoff_seconds)
+        self._config_map = SharedConfigMap(api, name, retry_seconds=retry_seconds)
+        self._writer: str | None = None
+        self._has_written = False
+        self._unwritten: list[str] = []
 
     async def load(self) -> dict[str, Any] | None:
         """Return the state saved last, None if there never was one."""
@@ -57,26 +69,42 @@ class ConfigMapStateStore:
         return None if text is None else read_state(text, self._title(_STATE))
 
     async def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the state; raise StateHeld if another runner has taken over."""
+        """Replace the state; raise StateTaken if another runner has written since.
+
+        A ConfigMap that was deleted is written again. If it is full, the history is left out.
+        """
         text = write_state(state)
 
         def change(found: Json | None) -> Json:
-            self._lease.require(found)
-            return {"data": {_STATE: text}}
+            self._require(found)
+            return {
+                "data": {_STATE: text, **self._history(found)},
+                "metadata": {"annotations": {_WRITER: self._writer}},
+            }
 
-        await self._config_map.update(change)
+        def change_without_history(found: Json | None) -> Json:
+            return {**change(found), "data": {_STATE: text, _EVENTS: None}}
+
+        try:
+            await self._config_map.update(change)
+        except StateFull:
+            await self._config_map.update(change_without_history)
+        self._has_written = True
+        self._unwritten.clear()
 
     async def record(self, event: Mapping[str, Any]) -> None:
         """Append an event to the history, which keeps the last 200."""
-        line = write_event(event)
+        self._unwritten = [*self._unwritten, write_event(event)][-_EVENTS_KEPT:]
+        if event.get("kind") in _WITH_THE_NEXT_STATE and self._writer:
+            return
 
         def change(found: Json | None) -> Json | None:
-            before = (data_of(found, _EVENTS) or "").splitlines(keepends=True)
-            if before and before[-1] == line:
-                return None  # it was applied, only the response was lost
-            return {"data": {_EVENTS: "".join([*before, line][-_EVENTS_KEPT:])}}
+            history = self._history(found)
+            return {"data": history} if history else None
 
-        await self._config_map.update(change)
+        with contextlib.suppress(StateFailed):
+            await self._config_map.update(change)
+            self._unwritten.clear()
 
     async def pending_command(self) -> PendingCommand | None:
         """Return the pending command, None if there is none."""
@@ -102,9 +130,33 @@ class ConfigMapStateStore:
 
         await self._config_map.update(change)
 
-    def hold(self) -> AbstractAsyncContextManager[None]:
-        """Hold the lease inside the block: see Lease.hold."""
-        return self._lease.hold()
+    @contextlib.asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Be the writer of the state inside the block, from the first state on."""
+        self._writer = secrets.token_hex(8)
+        self._has_written = False
+        try:
+            yield
+        finally:
+            self._writer = None
+
+    def why_not_held(self) -> str:
+        """Return an empty text: the Lease decides."""
+        return ""
+
+    def _require(self, found: Json | None) -> None:
+        if self._writer is None:
+            raise StateHeld(f"{self._config_map.title} is not held by this runner")
+        # A ConfigMap that was made anew has no writer.
+        if self._has_written and annotation_of(found, _WRITER) not in {None, self._writer}:
+            raise StateTaken(f"{self._config_map.title} was written by another runner")
+
+    def _history(self, found: Json | None) -> Json:
+        """Return the history with the events that are not in it."""
+        before = (data_of(found, _EVENTS) or "").splitlines(keepends=True)
+        # If only the response was lost, they are there already.
+        new = [line for line in self._unwritten if line not in before[-len(self._unwritten) :]]
+        return {_EVENTS: "".join([*before, *new][-_EVENTS_KEPT:])} if new else {}
 
     def _pending(self, found: Json | None) -> PendingCommand | None:
         text = data_of(found, _ORDER)

@@ -1,4 +1,4 @@
-"""Find who else sets the weights of a VirtualService: Flagger, Argo Rollouts or a GitOps tool."""
+"""Find who else sets the weights of routes: Flagger, Argo Rollouts or a GitOps tool."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ _GITOPS_PREFIXES: Final = {
     "kustomize.toolkit.fluxcd.io/": "Flux",
     "helm.toolkit.fluxcd.io/": "Flux",
 }
+#: Argo Rollouts' plugin for the Gateway API, and its field for each kind of routes.
+_PLUGIN: Final = "argoproj-labs/gatewayAPI"
+_PLUGIN_FIELDS: Final = {"HTTPRoute": "httpRoute", "GRPCRoute": "grpcRoute"}
 _CANARY: Final[Kind] = create_namespaced_resource("flagger.app", "v1beta1", "Canary", "canaries")
 _ROLLOUT: Final[Kind] = create_namespaced_resource("argoproj.io", "v1alpha1", "Rollout", "rollouts")
 
@@ -59,7 +62,7 @@ def last_field_manager(live: Json, other_than: str) -> str | None:
 
 
 def gitops_warnings(live: Json) -> Iterator[str]:
-    """Yield a warning for each GitOps tool that manages the VirtualService."""
+    """Yield a warning for each GitOps tool that manages the routes."""
     metadata = _mapping(live.get("metadata"))
     keys = [*_mapping(metadata.get("labels")), *_mapping(metadata.get("annotations"))]
     for prefix, tool in _GITOPS_PREFIXES.items():
@@ -70,8 +73,10 @@ def gitops_warnings(live: Json) -> Iterator[str]:
             )
 
 
-async def refuse_claimed(api: ApiClient, virtual_service: str) -> list[str]:
-    """Raise ManagedByOther if a Canary or a Rollout names the VirtualService; return warnings.
+async def refuse_claimed(api: ApiClient, routes: str, name: str) -> list[str]:
+    """Raise ManagedByOther if a Canary or a Rollout names these routes; return warnings.
+
+    ``routes`` is their kind.
 
     A kind that the cluster does not know is skipped. A list that is forbidden is a warning. Raise
     ApiError if a list fails otherwise.
@@ -89,16 +94,18 @@ async def refuse_claimed(api: ApiClient, virtual_service: str) -> list[str]:
                 " weights is unknown; grant it, or check by hand"
             )
             continue
-        for claim in claims(found, api.namespace, virtual_service):
+        for claim in claims(found, api.namespace, routes, name):
             raise ManagedByOther(
-                f"{claim} sets the weights of VirtualService {api.namespace}/{virtual_service};"
+                f"{claim} sets the weights of {routes} {api.namespace}/{name};"
                 " use it for the rollout, or delete it first"
             )
     return warnings
 
 
-def _flagger_claims(canaries: Iterable[Json], namespace: str, name: str) -> Iterator[str]:
-    """Yield the Canaries of this VirtualService.
+def _flagger_claims(
+    canaries: Iterable[Json], namespace: str, _routes: str, name: str
+) -> Iterator[str]:
+    """Yield the Canaries of routes with this name.
 
     Flagger names it after spec.service.name, else spec.targetRef.name, else the Canary.
     """
@@ -109,27 +116,38 @@ def _flagger_claims(canaries: Iterable[Json], namespace: str, name: str) -> Iter
             yield f"Flagger's Canary {namespace}/{_name(canary)}"
 
 
-def _argo_claims(rollouts: Iterable[Json], namespace: str, name: str) -> Iterator[str]:
-    """Yield the Rollouts that route by this VirtualService, as ``name`` or ``name.namespace``."""
+def _argo_claims(rollouts: Iterable[Json], namespace: str, routes: str, name: str) -> Iterator[str]:
+    """Yield the Rollouts that route by this object, for Istio as ``name`` or ``name.namespace``."""
     for rollout in rollouts:
         canary = _mapping(_mapping(_mapping(rollout.get("spec")).get("strategy")).get("canary"))
-        istio = _mapping(_mapping(canary.get("trafficRouting")).get("istio"))
-        named = [_mapping(istio.get("virtualService")), *_mappings(istio.get("virtualServices"))]
+        routing = _mapping(canary.get("trafficRouting"))
+        if any(routed == name and of in {"", namespace} for routed, of in _routed(routing, routes)):
+            yield f"Argo's Rollout {namespace}/{_name(rollout)}"
+
+
+def _routed(routing: Mapping[str, Any], routes: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the namespace of each object of the kind that the routing edits."""
+    if field := _PLUGIN_FIELDS.get(routes):
+        plugin = _mapping(_mapping(routing.get("plugins")).get(_PLUGIN))
+        named = [{"name": plugin.get(field)}, *_mappings(plugin.get(f"{field}s"))]
         for each in named:
-            routed, _, of = str(each.get("name", "")).partition(".")
-            if routed == name and of.partition(".")[0] in {"", namespace}:
-                yield f"Argo's Rollout {namespace}/{_name(rollout)}"
+            yield str(each.get("name", "")), str(plugin.get("namespace", ""))
+        return
+    istio = _mapping(routing.get("istio"))
+    for each in (_mapping(istio.get("virtualService")), *_mappings(istio.get("virtualServices"))):
+        routed, _, of = str(each.get("name", "")).partition(".")
+        yield routed, of.partition(".")[0]
 
 
 def _writes_rules(entry: Mapping[str, Any]) -> bool:
-    """Return True if a managedFields entry includes spec.http; a subresource entry does not."""
+    """Return True if a managedFields entry includes the rules; a subresource entry does not."""
     spec = _mapping(_mapping(entry.get("fieldsV1")).get("f:spec"))
-    return not entry.get("subresource") and "f:http" in spec
+    return not entry.get("subresource") and not spec.keys().isdisjoint({"f:http", "f:rules"})
 
 
 def _title(live: Json) -> str:
     metadata = _mapping(live.get("metadata"))
-    return f"VirtualService {metadata.get('namespace')}/{metadata.get('name')}"
+    return f"{live.get('kind')} {metadata.get('namespace')}/{metadata.get('name')}"
 
 
 def _name(document: Json) -> str:

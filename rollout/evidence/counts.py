@@ -34,7 +34,7 @@ BOTH: Final = (Arm.STABLE, Arm.CANARY)
 class Counts:
     """Requests as the client sees them: one request with two retries counts once.
 
-    ``failures``: answered with 5xx, or not at all. ``slow``: one number for each latency threshold
+    ``failures``: see ``failures.is_failure``. ``slow``: one number for each latency threshold
     of the plan, of requests that failed or took longer than the threshold.
     """
 
@@ -105,6 +105,21 @@ class Window:
     @property
     def requests(self) -> int:
         return self.old.requests + self.canary.requests
+
+
+def fails_much(counts: Counts) -> bool:
+    """Return True for an outage of a release."""
+    return counts.failures >= OUTAGE_FAILURES and counts.failures > OUTAGE_RATIO * counts.requests
+
+
+def fail_together(old: Counts, canary: Counts) -> bool:
+    """Return True if the canary has an outage and the old release too, or half as bad a one.
+
+    At a holdback the old release has few requests, so one of two that fails is enough.
+    """
+    if not fails_much(canary) or not old.failures:
+        return False
+    return fails_much(old) or 2 * old.failures * canary.requests >= canary.failures * old.requests
 
 
 def check_window(window: Window, share: float | None, edges: int) -> None:

@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from .counts import (
-    OUTAGE_FAILURES,
-    OUTAGE_RATIO,
-    Arm,
-    Counts,
-    Window,
-    check_counts,
-    check_window,
-)
-from .harm import HarmTest
-from .incident import Span
-from .mixture import Alternatives, Mixture, e_value
+from .alone import Alone
+from .comparison import Comparison
+from .counts import Arm, Counts, Window, check_counts, check_window, fails_much
+from .merit import Merit, proven_log
+from .mixture import e_value
 from .objective import Objective, check_objective
 from .silence import Silence
 from .split import SplitTest
 
-#: The canary's odds of a failure, and of a slow answer, may be this many times those of the old
-#: release before it counts as worse. Clients, pods and nodes differ by as much. A baseline is
-#: equally young and as large as the canary, so less is left to chance.
-ERRORS_MARGIN: Final = 2.0
-SLOW_MARGIN: Final = 4.0
-#: The same for a release that is alone: it is compared with how the old one was before.
-ALONE_MARGIN: Final = 4.0
-#: Fewer slow answers than this ratio are never held against a release that is alone.
-ALONE_LEAST: Final = 0.05
-#: So many requests of the old release must have been counted for that.
-_ALONE_REQUESTS: Final = 200
-
 #: While the canary has at most this share, the old release answers nearly all requests.
 EARLY_SHARE: Final = 0.05
 
-#: How ``false_rollback`` is divided. The weighted mean of e-values is an e-value whatever their
-#: dependence, so the error probability of the whole stays within ``false_rollback``. Errors get
-#: most, because they hurt users most. The latency thresholds share theirs equally, because nobody
-#: knows beforehand which of them will show a difference; without thresholds errors get their
-#: weight. Half a weight costs ln 2 / ln(1/a) more evidence: a seventh for a = 1 %.
-ERRORS_WEIGHT: Final = 0.6
-SLOW_WEIGHT: Final = 0.3
+#: The parts of ``false_rollback`` for a canary that is alone; ``comparison`` divides the rest.
 BREACH_WEIGHT: Final = 0.05
 ALONE_WEIGHT: Final = 0.05
-#: What the evidence of merit may exceed its threshold by, as a logarithm. Failures that come after
-#: a long good time take it below the threshold soon.
-_SPARE_MERIT: Final = 2.0
-
-_WORSE: Final = Alternatives(1.3 * 1.7**power for power in range(8))
-#: The first one stands for a release that never fails.
-_BETTER: Final = Alternatives((0.001, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9))
-_FORMAT: Final = 2
+_FORMAT: Final = 3
+#: Another version's format that can be read: what it lacks begins anew.
+_EARLIER: Final = 2
 
 
 class Evidence:
@@ -67,13 +37,9 @@ class Evidence:
         check_objective(objective)
         edges = len(objective.slow_seconds)
         self.objective: Final = objective
-        self._errors = HarmTest()
-        self._slow = [HarmTest() for _ in range(edges)]
-        self._merit = Mixture(_BETTER)
-        self._breach = Mixture(_WORSE)
-        self._breach_span = Span()
-        self._alone = [Mixture(_WORSE) for _ in range(edges)]
-        self._alone_spans = [Span() for _ in range(edges)]
+        self._comparison = Comparison(objective)
+        self._merit = Merit()
+        self._alone = Alone(edges)
         self._split = SplitTest()
         self._silence = Silence()
         self._stable = self._canary = Counts(0, 0, (0,) * edges)
@@ -97,19 +63,20 @@ class Evidence:
         are young: latencies then count only beside a baseline. Raise ValueError, which names the
         field, for a window that is impossible.
         """
-        check_window(window, share, len(self._slow))
+        objective = self.objective
+        check_window(window, share, len(objective.slow_seconds))
         canary = window.canary
         self._stable += window.old
         self._canary += canary
-        times = (window.since, window.until)
         early = share is not None and share <= EARLY_SHARE
-        self._compare(window, times, least_share, warm=warm, before=early)
-        if not (_fails_much(canary) and _fails_much(window.old)):
-            self._prove(canary)
+        self._comparison.add(window, share, least_share=least_share, warm=warm, early=early)
+        proven = proven_log(objective.false_promotion)
+        self._merit.add(canary, window.old, objective.error_ratio, proven)
         if share == 1:
             # Only if stable gets no requests. While it does, the canary is compared with it, so
             # that an outage of both releases is not held against the canary.
-            self._judge_alone(canary, times)
+            times = (window.since, window.until)
+            self._alone.add(canary, self._stable, times, objective.error_ratio)
         if share is not None and split:
             self._split.add(window.old.requests, canary.requests, share, window.until)
 
@@ -130,10 +97,13 @@ class Evidence:
         release's counters. ``share`` is as in ``observe``.
         """
         old = [latest[arm] for arm in (Arm.STABLE, Arm.BASELINE) if arm in latest]
-        if any(map(_fails_much, old)):
+        if any(map(fails_much, old)):
             self._silence.forgive()
             return
         answered = {arm: counts.requests - counts.failures for arm, counts in latest.items()}
+        if share == 1 and Arm.CANARY in latest:
+            # If nothing else answers, failures may be the fault of something else: see ``breach``.
+            answered[Arm.CANARY] = latest[Arm.CANARY].requests
         neither = latest.get(Arm.NEITHER)
         self._silence.add(
             answered.get(Arm.CANARY, 0),
@@ -145,63 +115,13 @@ class Evidence:
             least_seconds=least_seconds,
         )
 
-    def _compare(
-        self,
-        window: Window,
-        times: tuple[float, float],
-        least_share: float,
-        *,
-        warm: bool,
-        before: bool,
-    ) -> None:
-        canary, old = window.canary, window.old
-        around = old if window.around is None else window.around
-        self._errors.add(
-            (canary.failures, canary.requests),
-            (max(old.failures, around.failures), old.requests),
-            times,
-            ERRORS_MARGIN,
-            least_share,
-            before=before,
-        )
-        # Failures are judged above. Among the answers that succeeded, slow ones stand out.
-        baseline = window.baseline
-        beside = baseline is not None and baseline.requests > 0
-        if not (warm or beside or before):
-            return
-        others = baseline if baseline is not None and beside else old
-        for index, test in enumerate(self._slow):
-            slow, answered = _slow_answers(others, index)
-            if not beside:
-                slow = max(slow, _slow_answers(around, index)[0])
-            test.add(
-                _slow_answers(canary, index),
-                (min(slow, answered), answered),
-                times,
-                SLOW_MARGIN,
-                0.0 if beside else least_share,
-                before=before,
-            )
+    def forget_alone(self) -> None:
+        """Forget what the canary did with all requests: it will be compared with the old release.
 
-    def _prove(self, canary: Counts) -> None:
-        self._merit.add(canary.failures, canary.requests, self.objective.error_ratio)
-        self._merit.limit(_SPARE_MERIT - math.log(self.objective.false_promotion))
-
-    def _judge_alone(self, canary: Counts, times: tuple[float, float]) -> None:
-        if not canary.requests:
-            return
-        allowed = self.objective.error_ratio
-        failures = self._breach_span.add(canary.failures, canary.requests, times, allowed)
-        self._breach.add(failures, canary.requests, allowed)
-        requests = self._stable.requests
-        if requests < _ALONE_REQUESTS:
-            return
-        for index, (test, span) in enumerate(zip(self._alone, self._alone_spans, strict=True)):
-            ratio = (self._stable.slow[index] + 1) / (requests + 2)
-            odds = ALONE_MARGIN * ratio / (1 - ratio)
-            usual = max(ALONE_LEAST, odds / (1 + odds))
-            slow = span.add(canary.slow[index], canary.requests, times, usual, 1.0)
-            test.add(slow, canary.requests, usual)
+        Whether it or something shared failed is unknown, so this is not held against its merit.
+        """
+        self._alone = Alone(len(self.objective.slow_seconds))
+        self._merit.forget_open()
 
     @property
     def stable(self) -> Counts:
@@ -215,36 +135,36 @@ class Evidence:
 
     @property
     def harm(self) -> float:
-        """Return the weighted mean of the error and latency e-values.
+        """Return the weighted mean of the e-values of errors, latencies and drift.
 
         It starts at 0.9, because 0.1 of ``false_rollback`` is reserved for a canary that is alone.
         """
-        return e_value(self._log_harm)
+        return e_value(self._comparison.log)
 
     @property
     def harm_errors(self) -> float:
         """Return the e-value against the null hypothesis "never fails more often than stable"."""
-        return e_value(self._errors.log)
+        return e_value(self._comparison.errors_log)
 
     @property
     def harm_slow(self) -> dict[float, float]:
         """Return, for each latency threshold in seconds, the e-value against "never slower"."""
-        return {
-            edge: e_value(test.log)
-            for edge, test in zip(self.objective.slow_seconds, self._slow, strict=True)
-        }
+        return {edge: e_value(log) for edge, log in self._comparison.slow_logs.items()}
+
+    @property
+    def drift(self) -> float:
+        """Return the e-value against "beside stable, it is as fast as it was"."""
+        return e_value(self._comparison.drift_log)
 
     @property
     def dispersion(self) -> float:
         """Return the index of dispersion of the old release's failures, 1 if independent."""
-        return self._errors.dispersion
+        return self._comparison.dispersion
 
     @property
     def worst(self) -> str:
-        """Return the largest part of ``harm``: ``errors``, or a threshold such as ``0.25s``."""
-        parts = self._harm_parts
-        greatest = max(range(len(parts)), key=parts.__getitem__)
-        return f"{self.objective.slow_seconds[greatest - 1]:g}s" if greatest else "errors"
+        """Return the largest part of ``harm``: ``errors``, ``slowing``, or such as ``0.25s``."""
+        return self._comparison.worst
 
     @property
     def merit(self) -> float:
@@ -258,12 +178,12 @@ class Evidence:
     @property
     def breach(self) -> float:
         """Return the e-value against "with all traffic, it fails at most ``error_ratio``"."""
-        return e_value(self._breach.log)
+        return e_value(self._alone.breach_log)
 
     @property
     def slower_alone(self) -> float:
         """Return the e-value against "with all traffic, it is no slower than stable was before"."""
-        return e_value(self._log_alone)
+        return e_value(self._alone.slower_log)
 
     @property
     def mismatch(self) -> float:
@@ -273,29 +193,47 @@ class Evidence:
     @property
     def harmful(self) -> bool:
         """Return True if the canary is worse than stable: ``harm`` >= 1/false_rollback."""
-        return self._log_harm >= -math.log(self.objective.false_rollback)
+        return self._comparison.log >= -math.log(self.objective.false_rollback)
 
     @property
     def suspect(self) -> bool:
         """Return True if the canary looks worse of late, though not enough to roll it back."""
-        return self._errors.suspect or any(test.suspect for test in self._slow)
+        return self._comparison.suspect
 
     @property
     def breached(self) -> bool:
         """Return True at ``breach`` >= 1/(BREACH_WEIGHT * false_rollback): an SLO violation."""
-        log = self._breach.log + math.log(BREACH_WEIGHT)
+        log = self._alone.breach_log + math.log(BREACH_WEIGHT)
         return log >= -math.log(self.objective.false_rollback)
 
     @property
     def slow_alone(self) -> bool:
         """Return True if the canary alone is slower than stable was."""
-        log = self._log_alone + math.log(ALONE_WEIGHT)
+        log = self._alone.slower_log + math.log(ALONE_WEIGHT)
         return log >= -math.log(self.objective.false_rollback)
 
     @property
     def proven(self) -> bool:
-        """Return True if the canary meets the objective: ``merit`` >= 1/false_promotion."""
-        return self._merit.log >= -math.log(self.objective.false_promotion)
+        """Return True if the canary meets the objective: ``merit`` >= 1/false_promotion.
+
+        Not while it fails much, even if the old release does too.
+        """
+        proven = proven_log(self.objective.false_promotion)
+        return self._merit.log >= proven and not self._merit.is_open
+
+    @property
+    def requests_needed(self) -> int | None:
+        """Estimate how many more requests prove that the canary meets the objective.
+
+        As if it went on failing as often as so far; while it has few requests, as often as the old
+        release. 0 if it is proven. None if it fails too often: more requests do not help then.
+        """
+        canary, old, allowed = self._canary, self._stable, self.objective.error_ratio
+        usual = min(old.failures / max(old.requests, 1), 0.9 * allowed)
+        few = 1 / allowed
+        ratio = (canary.failures + few * usual) / (canary.requests + few)
+        proven = proven_log(self.objective.false_promotion)
+        return self._merit.requests_until(proven, ratio, allowed)
 
     @property
     def mismatched(self) -> bool:
@@ -307,57 +245,25 @@ class Evidence:
         """Return True if the canary gives no successful answer while it should give some."""
         return self._silence.found
 
-    @property
-    def _harm_parts(self) -> list[float]:
-        edges = len(self._slow)
-        errors = ERRORS_WEIGHT if edges else ERRORS_WEIGHT + SLOW_WEIGHT
-        return [
-            self._errors.log + math.log(errors),
-            *(test.log + math.log(SLOW_WEIGHT / edges) for test in self._slow),
-        ]
-
-    @property
-    def _log_harm(self) -> float:
-        return _log_sum(self._harm_parts)
-
-    @property
-    def _log_alone(self) -> float:
-        if not self._alone:
-            return 0.0
-        return _log_sum([test.log for test in self._alone]) - math.log(len(self._alone))
-
     def dump(self) -> dict[str, Any]:
         """Return the complete state for JSON. ``load`` restores it without rounding."""
-        silence = self._silence
         return {
             "format": _FORMAT,
             "objective": _objective_fields(self.objective),
             "stable": _dump_counts(self._stable),
             "canary": _dump_counts(self._canary),
-            "errors": self._errors.dump(),
-            "slow": [test.dump() for test in self._slow],
-            "merit": self._merit.logs,
-            "breach": self._breach.logs,
-            "breach_span": self._breach_span.dump(),
-            "alone": [test.logs for test in self._alone],
-            "alone_spans": [span.dump() for span in self._alone_spans],
+            **self._comparison.dump(),
+            "merit": self._merit.dump(),
+            **self._alone.dump(),
             "split": self._split.dump(),
-            "silence": [
-                silence.expected,
-                silence.awaited,
-                silence.unreached,
-                silence.rate,
-                list(silence.known),
-                silence.since,
-                silence.share,
-                silence.seconds,
-                silence.least_seconds,
-            ],
+            "silence": self._silence.dump(),
         }
 
     @classmethod
     def load(cls, objective: Objective, dumped: Mapping[str, Any]) -> Evidence:
         """Restore what ``dump`` returned; raise ValueError if it belongs to another objective."""
+        if dumped.get("format") == _EARLIER:
+            dumped = _from_earlier(dumped)
         if dumped.get("format") != _FORMAT:
             raise ValueError("format: another version wrote it")
         if dumped.get("objective") != _objective_fields(objective):
@@ -367,41 +273,25 @@ class Evidence:
         try:
             evidence._stable = _load_counts("stable", dumped["stable"], edges)
             evidence._canary = _load_counts("canary", dumped["canary"], edges)
-            evidence._errors = HarmTest.load(dumped["errors"])
-            evidence._slow = [HarmTest.load(test) for test in dumped["slow"]]
-            evidence._merit = Mixture(_BETTER, dumped["merit"])
-            evidence._breach = Mixture(_WORSE, dumped["breach"])
-            evidence._breach_span = Span.load(dumped["breach_span"])
-            evidence._alone = [Mixture(_WORSE, logs) for logs in dumped["alone"]]
-            evidence._alone_spans = [Span.load(span) for span in dumped["alone_spans"]]
+            evidence._comparison = Comparison.load(objective, dumped)
+            evidence._merit = Merit.load(dumped["merit"])
+            evidence._alone = Alone.load(edges, dumped)
             evidence._split = SplitTest.load(dumped["split"])
-            evidence._silence = _load_silence(dumped["silence"])
+            evidence._silence = Silence.load(dumped["silence"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"this is no saved evidence: {error!r}") from error
-        if {len(evidence._slow), len(evidence._alone), len(evidence._alone_spans)} != {edges}:
-            raise ValueError(f"slow: must have {edges} parts, one for each latency threshold")
         return evidence
 
 
-def _fails_much(counts: Counts) -> bool:
-    """Return True for an outage. If both have one, it says nothing of the canary's merit."""
-    return counts.failures >= OUTAGE_FAILURES and counts.failures > OUTAGE_RATIO * counts.requests
-
-
-def _slow_answers(counts: Counts, index: int) -> tuple[int, int]:
-    """Return how many answers that succeeded were slow, and how many succeeded."""
-    # Histograms and counters are not read at the same instant, so a difference may be negative.
-    return max(0, counts.slow[index] - counts.failures), counts.requests - counts.failures
-
-
-def _load_silence(dumped: Sequence[Any]) -> Silence:
-    expected, awaited, unreached, rate, (own, others), *more = dumped
-    return Silence(expected, awaited, unreached, rate, (own, others), *more)
-
-
-def _log_sum(logs: list[float]) -> float:
-    greatest = max(logs)
-    return greatest + math.log(math.fsum(math.exp(log - greatest) for log in logs))
+def _from_earlier(dumped: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the last version saved in the present format."""
+    return {
+        **dumped,
+        "format": _FORMAT,
+        "drift": None,
+        "merit": {"logs": dumped.get("merit"), "open": None},
+        "silence": Silence().dump(),
+    }
 
 
 def _objective_fields(objective: Objective) -> dict[str, Any]:

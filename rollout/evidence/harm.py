@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .beginnings import Beginnings
 from .dispersion import Dispersion
 from .excess import Excess
 from .incident import USUAL, Span, bounded
@@ -14,12 +15,8 @@ from .incident import USUAL, Span, bounded
 #: the growth are lost. Each further alternative would take a part of the weight of all others.
 RATIOS: Final = tuple(1.35 * 1.75**power for power in range(9))
 _LOG_RATIOS: Final = tuple(math.log(ratio) for ratio in RATIOS)
-#: Half of the weight is on harm from the first window on. The other half is divided among later
-#: beginnings, one every 30 s for a day, in proportion to 1, 1/2, 1/3 and so on.
+#: Half of the weight is on harm from the first window on.
 _FROM_START: Final = 0.5
-_BEGIN_SECONDS: Final = 30.0
-_BEGINNINGS: Final = 2880
-_HARMONIC: Final = math.fsum(1 / n for n in range(1, _BEGINNINGS + 1))
 
 #: The excess of all hits needs less evidence: it is asked for in addition.
 EXCESS_POWER: Final = 3.0
@@ -44,50 +41,35 @@ class HarmTest:
     test slower where requests are independent; where hits come d at a time it makes it right. k is
     bounded by what one incident may hit, see ``incident``; fewer hits make it smaller.
 
-    The e-value is the mean over the alternatives and over the times at which harm may have begun,
-    as in Shin, Ramdas and Rinaldo (2022): before it begins, a factor is 1.
+    The e-value is the mean over the alternatives and over the times at which harm may have begun.
     """
 
     __slots__ = (
-        "_begun_at",
+        "_beginnings",
+        "_brief",
         "_dispersion",
         "_excess",
         "_hits",
         "_leanings",
-        "_log",
-        "_logs",
         "_requests",
-        "_rest",
         "_span",
-        "_times",
     )
 
-    def __init__(self) -> None:
-        """Start with an e-value of one."""
-        self._logs = [math.log(_FROM_START / len(RATIOS))] * len(RATIOS)
-        self._rest = 1.0 - _FROM_START
-        self._times = 0
-        self._begun_at = -math.inf
+    def __init__(self, *, brief: bool = False) -> None:
+        """Start with an e-value of one. ``brief``: see ``Span.add``."""
+        self._brief = brief
+        self._beginnings = Beginnings(len(RATIOS), _FROM_START)
         self._dispersion = Dispersion()
         self._span = Span()
         self._excess = Excess()
         self._leanings = [0.0] * len(RATIOS)
         self._hits = 0.0
         self._requests = 0
-        self._log: float | None = None
 
     @property
     def log(self) -> float:
         """Natural logarithm of the e-value, or that of the excess of all hits if it is smaller."""
-        return min(self._raw_log, EXCESS_POWER * self._excess.log)
-
-    @property
-    def _raw_log(self) -> float:
-        if self._log is None:
-            greatest = max(self._logs)
-            total = math.fsum(math.exp(log - greatest) for log in self._logs)
-            self._log = _add(greatest + math.log(total), self._rest)
-        return self._log
+        return min(self._beginnings.log, EXCESS_POWER * self._excess.log)
 
     @property
     def suspect(self) -> bool:
@@ -117,18 +99,21 @@ class HarmTest:
         hits, requests = canary
         others, old_requests = old
         ratio = self._hits / self._requests if self._requests else 0.0
-        self._begin(times[0])
+        self._beginnings.begin(times[0])
         if requests and old_requests and (hits or others):
             share = max(requests / (requests + old_requests), least_share)
             chance = share * margin / (share * margin + 1 - share)
-            counted = self._span.add(hits, requests, times, ratio, USUAL * margin)
+            counted = self._span.add(
+                hits, requests, times, ratio, USUAL * margin, brief=self._brief
+            )
             power = 1.0 / self._dispersion.value
-            self._logs = [
-                log
-                + power
-                * (counted * per_hit - (counted + others) * math.log1p(chance * (alternative - 1)))
-                for log, per_hit, alternative in zip(self._logs, _LOG_RATIOS, RATIOS, strict=True)
-            ]
+            self._beginnings.add(
+                [
+                    power
+                    * (counted * per_hit - (counted + others) * math.log1p(chance * (ratio - 1)))
+                    for per_hit, ratio in zip(_LOG_RATIOS, RATIOS, strict=True)
+                ]
+            )
             allowed = math.sqrt(margin) if margin > 2 else 1.0
             level = share * allowed / (share * allowed + 1 - share)
             self._leanings = [
@@ -140,7 +125,6 @@ class HarmTest:
                 )
                 for log, per_hit, ratio in zip(self._leanings, _LOG_RATIOS, RATIOS, strict=True)
             ]
-            self._log = None
         if requests:
             worse = max(self._leanings) > 0
             self._excess.add(hits + others, requests + old_requests, worse=worse)
@@ -152,25 +136,11 @@ class HarmTest:
             self._hits += usual
             self._requests += old_requests
 
-    def _begin(self, now: float) -> None:
-        """Let the harm begin now, with a part of the weight."""
-        if now < self._begun_at + _BEGIN_SECONDS or self._times >= _BEGINNINGS:
-            return
-        self._begun_at = now
-        self._times += 1
-        weight = (1 - _FROM_START) / _HARMONIC / self._times
-        self._rest = max(0.0, self._rest - weight)
-        self._logs = [_add(log, weight / len(RATIOS)) for log in self._logs]
-        self._log = None
-
     def dump(self) -> dict[str, Any]:
         """Return the complete state for JSON."""
         return {
-            "logs": self._logs,
+            **self._beginnings.dump(),
             "leanings": self._leanings,
-            "rest": self._rest,
-            "times": self._times,
-            "begun_at": None if self._begun_at == -math.inf else self._begun_at,
             "dispersion": [
                 self._dispersion.spread,
                 self._dispersion.expected,
@@ -183,18 +153,11 @@ class HarmTest:
         }
 
     @classmethod
-    def load(cls, dumped: Mapping[str, Any]) -> HarmTest:
+    def load(cls, dumped: Mapping[str, Any], *, brief: bool = False) -> HarmTest:
         """Restore what ``dump`` returned; raise ValueError, KeyError or TypeError."""
-        logs = [float(log) for log in dumped["logs"]]
-        if len(logs) != len(RATIOS) or not all(map(math.isfinite, logs)):
-            raise ValueError(f"{len(RATIOS)} finite numbers are needed")
-        test = cls()
-        test._logs = logs
+        test = cls(brief=brief)
+        test._beginnings = Beginnings.load(len(RATIOS), _FROM_START, dumped)
         test._leanings = [float(log) for log in dumped["leanings"]]
-        test._rest = float(dumped["rest"])
-        test._times = int(dumped["times"])
-        begun_at = dumped["begun_at"]
-        test._begun_at = -math.inf if begun_at is None else float(begun_at)
         spread, expected, (hits, requests) = dumped["dispersion"]
         test._dispersion = Dispersion(spread, expected, (hits, requests))
         test._span = Span.load(dumped["span"])
@@ -203,12 +166,3 @@ class HarmTest:
         test._hits = float(dumped["hits"])
         test._requests = int(dumped["requests"])
         return test
-
-
-def _add(log: float, more: float) -> float:
-    """Return the logarithm of exp(log) + more."""
-    if more <= 0:
-        return log
-    other = math.log(more)
-    greatest = max(log, other)
-    return greatest + math.log1p(math.exp(-abs(log - other)))

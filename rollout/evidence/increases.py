@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .counts import CounterSnapshot, Counts, Series
+from .twins import Twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,28 @@ class SampleLog:
         self.intervals: dict[str, float] = {}
         #: The time of the last snapshot.
         self.at: float | None = None
+        self.twins = Twins()
 
     @property
     def interval(self) -> float | None:
         """Return the greatest time between two samples of an instance, None before two."""
         return max(self.intervals.values(), default=None)
 
+    @property
+    def instances(self) -> int:
+        """Return the number of instances, twins counted once."""
+        known = {series.instance for series in self.samples}
+        return len(known) - len(self.twins.repeated(self.samples))
+
     def add(self, snapshot: CounterSnapshot) -> Iterator[Increase]:
-        """Yield the increase of each series that has a new sample."""
+        """Yield the increase of each series that has a new sample, of twins only one's."""
+        self.twins.add(snapshot)
+        repeated = self.twins.repeated((*self.samples, *snapshot.counts))
+        for increase in self._increases(snapshot):
+            if increase.series.instance not in repeated:
+                yield increase
+
+    def _increases(self, snapshot: CounterSnapshot) -> Iterator[Increase]:
         before = self.at
         known: dict[str, float] = {}
         for series, sample in self.samples.items():
@@ -87,6 +102,7 @@ class SampleLog:
         del self.samples[series]
         if not any(each.instance == series.instance for each in self.samples):
             self.intervals.pop(series.instance, None)
+            self.twins.forget(series.instance)
 
 
 def _was_reset(counts: Counts, started: float | None, last: Sample) -> bool:

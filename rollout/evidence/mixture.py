@@ -76,8 +76,7 @@ class Mixture:
     def log(self) -> float:
         """Natural logarithm of the e-value."""
         if self._log is None:
-            greatest = max(self._logs)
-            self._log = greatest + math.log(sum(math.exp(log - greatest) for log in self._logs))
+            self._log = _log_sum(self._logs)
         return self._log
 
     @property
@@ -96,6 +95,34 @@ class Mixture:
             ]
             self._log = None
 
+    def trials_until(self, log: float, hit_ratio: float, probability: float) -> int | None:
+        """Estimate how many more trials raise the e-value's logarithm to ``log``.
+
+        ``hit_ratio`` is the ratio of them that are hits. None if it never gets there.
+        """
+        if self.log >= log:
+            return 0
+        growth = [
+            hit_ratio * per_hit - per_trial
+            for per_hit, per_trial in self._alternatives.terms(probability)
+        ]
+        if max(growth) <= 0:
+            return None
+
+        def reaches(trials: int) -> bool:
+            logs = [each + trials * more for each, more in zip(self._logs, growth, strict=True)]
+            return _log_sum(logs) >= log
+
+        # The logarithm is convex in the number of trials, so once reached it stays so.
+        most = 1
+        while not reaches(most):
+            most *= 2
+        least = most // 2
+        while most - least > 1:
+            middle = (least + most) // 2
+            least, most = (least, middle) if reaches(middle) else (middle, most)
+        return most
+
     def limit(self, log: float) -> None:
         """Lower the e-value so that its logarithm is at most ``log``."""
         if (excess := self.log - log) > 0:
@@ -103,6 +130,17 @@ class Mixture:
             self._log = log
 
 
+def _log_sum(logs: Sequence[float]) -> float:
+    greatest = max(logs)
+    return greatest + math.log(sum(math.exp(log - greatest) for log in logs))
+
+
 def e_value(log: float) -> float:
     """Return the exponential of a logarithm, cut off at the largest one that fits a float."""
     return math.exp(min(log, _LARGEST_LOG))
+
+
+def log_sum(logs: Sequence[float]) -> float:
+    """Return the logarithm of the sum of numbers that are given as logarithms."""
+    greatest = max(logs)
+    return greatest + math.log(math.fsum(math.exp(log - greatest) for log in logs))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from collections.abc import Sequence
+from typing import Any, Final
 
 #: So many successful answers must be missing. If they arrive independently, a gap of so many has a
 #: probability of exp(-10), 1 in 20,000, after each of them.
 MISSING_ANSWERS: Final = 10.0
+#: After n answers, ln n more than this: a gap may follow each of them, and the sum of exp(-8) / n
+#: over all answers of a step stays below 0.4 %.
+MISSING_AFTER_FIRST: Final = 8.0
 #: Fewer are enough if requests that reached no release failed meanwhile, at least so many.
 MISSING_IF_UNREACHED: Final = 4.0
 UNREACHED_FAILURES: Final = 4
+#: Clients may stick to a release. So the canary's rate is as uncertain as if so many clients, all
+#: equally busy, had chosen a release by chance: with 1 %, ten of them, more or less.
+CLIENTS: Final = 1000
 
 
 class Silence:
@@ -19,9 +27,8 @@ class Silence:
     reached no release failed meanwhile. ``awaited`` is the part of ``expected`` for which the
     canary's own counters are still to come. ``rate`` is the mean number of all successful answers
     per second; it is what the canary should have if it gets all requests. ``known`` holds, at the
-    present share, the successful answers of the canary and of the old release up to the canary's
-    last one: where clients stick to a release, it may get less than its share. ``since`` is what
-    the old release answered after that.
+    present share, the canary's successful answers up to its last one, and how many there should
+    have been.
     """
 
     __slots__ = (
@@ -32,31 +39,19 @@ class Silence:
         "rate",
         "seconds",
         "share",
-        "since",
         "unreached",
     )
 
     #: Weight of the last reading in ``rate``.
     SMOOTHING: Final = 0.2
 
-    def __init__(
-        self,
-        expected: float = 0.0,
-        awaited: float = 0.0,
-        unreached: int = 0,
-        rate: float = 0.0,
-        known: tuple[int, int] = (0, 0),
-        since: int = 0,
-        share: float | None = None,
-        seconds: float = 0.0,
-        least_seconds: float = 0.0,
-    ) -> None:
-        self.expected, self.awaited = expected, awaited
-        self.unreached, self.rate = unreached, rate
-        self.known = known
-        self.since, self.share = since, share
+    def __init__(self) -> None:
+        self.expected, self.awaited = 0.0, 0.0
+        self.unreached, self.rate = 0, 0.0
+        self.known = (0, 0.0)
+        self.share: float | None = None
         #: How long the silence lasts, and how long it must last.
-        self.seconds, self.least_seconds = seconds, least_seconds
+        self.seconds, self.least_seconds = 0.0, 0.0
 
     @property
     def found(self) -> bool:
@@ -64,9 +59,21 @@ class Silence:
         if self.seconds < self.least_seconds:
             return False
         missing = self.expected - self.awaited
-        return missing >= MISSING_ANSWERS or (
+        return self._unlikely(missing) or (
             missing >= MISSING_IF_UNREACHED and self.unreached >= UNREACHED_FAILURES
         )
+
+    def _unlikely(self, missing: float) -> bool:
+        """Return True if a good canary hardly ever pauses for so long.
+
+        Its rate is gamma distributed around the desired one, before and after what is known of it.
+        """
+        own, due = self.known
+        clients = CLIENTS * (self.share or 0.0)
+        if missing <= 0 or not clients:
+            return False
+        least = max(MISSING_ANSWERS, MISSING_AFTER_FIRST + math.log1p(own))
+        return (clients + own) * math.log1p(missing / (clients + due)) >= least
 
     def add(
         self,
@@ -81,6 +88,7 @@ class Silence:
     ) -> None:
         """Add a reading: the successful answers of both, and the canary's share if it is known.
 
+        ``seconds`` is the time that the reading covers: 0 if no counter has a new sample.
         ``awaited`` is True if the canary's counters of this time are still to come.
         """
         if seconds > 0 and not awaited and (answered or share == 0):
@@ -89,27 +97,59 @@ class Silence:
         self.least_seconds = least_seconds
         self.seconds = 0.0 if answered or not share else self.seconds + seconds
         if share is not None and share != self.share:
-            self.share, self.known, self.since = share, (0, 0), 0
+            self.share, self.known = share, (0, 0.0)
+        due = self._due(old_answered, share, seconds)
         if answered:
-            self.known = self.known[0] + answered, self.known[1] + self.since + old_answered
-            self.since = 0
-        else:
-            self.since += old_answered
+            own, before = self.known
+            self.known = own + answered, before + self._mean(self.expected) + due
         if share == 0 or answered:
             self.expected, self.awaited, self.unreached = 0.0, 0.0, 0
         elif share is not None:
-            expected = self._expected(old_answered, share, seconds)
-            self.expected += expected
-            self.awaited = self.awaited + expected if awaited else 0.0
+            missing = due / self._mean(1.0)
+            self.expected += missing
+            self.awaited = self.awaited + missing if awaited else 0.0
             self.unreached += unreached
 
     def forgive(self) -> None:
         """Begin anew: the old release has an outage too."""
         self.expected, self.awaited, self.unreached, self.seconds = 0.0, 0.0, 0, 0.0
 
-    def _expected(self, old_answered: int, share: float, seconds: float) -> float:
-        if share == 1:
-            return self.rate * seconds
-        ratio = share / (1 - share)
-        own, others = self.known
-        return old_answered * (min(ratio, (own + 1) / others) if others else ratio)
+    def _mean(self, missing: float) -> float:
+        """Return how many answers are due on average where so many count as missing.
+
+        They are the same for small shares. With most requests on the canary, one answer of the old
+        release is little evidence: it comes first with a chance of 1 - share, so it counts for the
+        logarithm of that.
+        """
+        share = self.share or 0.0
+        return (
+            missing if share in {0.0, 1.0} else missing * share / (share - 1) / math.log1p(-share)
+        )
+
+    def _due(self, old_answered: int, share: float | None, seconds: float) -> float:
+        if not share:
+            return 0.0
+        return self.rate * seconds if share == 1 else old_answered * share / (1 - share)
+
+    def dump(self) -> list[Any]:
+        """Return the complete state for JSON."""
+        return [
+            self.expected,
+            self.awaited,
+            self.unreached,
+            self.rate,
+            list(self.known),
+            self.share,
+            self.seconds,
+            self.least_seconds,
+        ]
+
+    @classmethod
+    def load(cls, dumped: Sequence[Any]) -> Silence:
+        """Restore what ``dump`` returned; raise ValueError or TypeError."""
+        silence = cls()
+        silence.expected, silence.awaited, silence.unreached, silence.rate, known, *more = dumped
+        own, due = known
+        silence.known = own, due
+        silence.share, silence.seconds, silence.least_seconds = more
+        return silence

@@ -77,6 +77,9 @@ class WindowBuilder:
         self._ended: list[_Part] = []
         #: What was counted since the last snapshot, by arm; not yet over the same time.
         self.latest: dict[Arm, Counts] = {}
+        #: How long, in seconds: for proxies the mean of what their samples cover, which is 0 if
+        #: none has a new one; for pods the time since the last snapshot.
+        self.latest_seconds = 0.0
 
     @property
     def interval(self) -> float:
@@ -98,11 +101,16 @@ class WindowBuilder:
                 raise ValueError(
                     f"{series.arm} {series.instance}: must have {self._edges} latency thresholds"
                 )
+        before = self._log.at
         increases = list(self._log.add(snapshot))
         latest = _new_part()
         for each in increases:
             latest.add(each)
         self.latest = latest.counts
+        self.latest_seconds = 0.0 if before is None else max(0.0, snapshot.at - before)
+        if snapshot.paired:
+            covered = {each.series.instance: each.until - each.since for each in increases}
+            self.latest_seconds = sum(covered.values()) / max(1, self._log.instances)
         self._forget_gone()
         if snapshot.paired:
             return self._of_proxies(increases)
@@ -133,10 +141,11 @@ class WindowBuilder:
     def _is_awaited(self) -> bool:
         """Return True if a series that was sampled not long ago has no new sample yet."""
         newest = self._newest()
+        repeated = self._log.twins.repeated(self._log.samples)
         return any(
             newest - sample.seen_at <= _WAIT_INTERVALS * self._interval_of(series)
             for series, sample in self._log.samples.items()
-            if series not in self._advanced
+            if series not in self._advanced and series.instance not in repeated
         )
 
     def is_awaited(self, arm: Arm) -> bool:
@@ -180,6 +189,7 @@ class WindowBuilder:
                 for series, sample in self._log.samples.items()
             ],
             "intervals": self._log.intervals,
+            "different": sorted(map(list, self._log.twins.different)),
             "open": _dump_part(self._open),
             "advanced": [[series.arm.value, series.instance] for series in self._advanced],
             "ended": [_dump_part(part) for part in self._ended],
@@ -194,6 +204,9 @@ class WindowBuilder:
             sample = Sample(at, _load_counts(counts), started, seen_at)
             builder._log.samples[Series(Arm(arm), instance)] = sample
         builder._log.intervals = {str(name): float(of) for name, of in dumped["intervals"].items()}
+        # The last version had no such field.
+        different = dumped.get("different", [])
+        builder._log.twins.different = {(one, other) for one, other in different}
         builder._open = _load_part(dumped["open"])
         builder._advanced = {Series(Arm(arm), instance) for arm, instance in dumped["advanced"]}
         builder._ended = [_load_part(part) for part in dumped["ended"]]

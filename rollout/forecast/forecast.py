@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..plan.model import Plan
+from ..plan.model import Plan, plan_without_pauses
 from ..runner.controller import Controller
 from ..runner.decisions import Verdict
 from .world import Release, World, canary_share
@@ -90,6 +90,7 @@ async def simulate(
     plan: Plan, rate: float, stable: Release, canary: Release, chance: random.Random
 ) -> Outcome:
     """Simulate one rollout with the real controller."""
+    plan = plan_without_pauses(plan)
     world = World(plan, rate, stable, canary, chance)
     verdict = await Controller(plan, world.ports()).run()
     return Outcome(verdict, world.now, world.reached, world.canary.failures)

@@ -74,6 +74,10 @@ class World:
         """Return True: nobody else changes the routes."""
         return self._plan.steps[self.step].name == step.name
 
+    async def is_between(self, _: Step, __: Step, /) -> bool:
+        """Return False: all weights change at once."""
+        return False
+
     async def _sleep(self, seconds: float) -> None:
         self.now += seconds
 
@@ -142,6 +146,9 @@ class _Memory:
     @contextlib.asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
         yield
+
+    def why_not_held(self) -> str:
+        return ""
 
 
 class _Silence:

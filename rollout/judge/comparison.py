@@ -11,7 +11,7 @@ from ..evidence.counts import OUTAGE_FAILURES, OUTAGE_RATIO, CounterSnapshot, Co
 from .definition import ComparisonSpec
 from .engine import ComparedEvidence
 from .ratio_interval import CONFIDENCE, RatioInterval
-from .verdict import MAY_ADVANCE, Facts, Verdict, judge, requests_needed
+from .verdict import MAY_ADVANCE, Facts, Verdict, judge
 
 #: The time in seconds over which the present rate of requests is taken.
 _RATE_SECONDS: Final = 300.0
@@ -58,8 +58,8 @@ class Comparison:
         window = self._evidence.add(snapshot)
         if window is None:
             return
-        self._interval.add(window.stable, window.canary)
-        for arm, counts in (("stable", window.stable), ("canary", window.canary)):
+        self._interval.add(window.old, window.canary)
+        for arm, counts in (("stable", window.old), ("canary", window.canary)):
             if counts.requests:
                 self._data_at[arm] = window.until
         self._recent.append(window)
@@ -106,7 +106,7 @@ class Comparison:
         """Return the answer for JSON; docs/reference/judge.md lists its fields."""
         facts, values = self.facts, self._evidence.values
         verdict = judge(facts)
-        needed = requests_needed(values, self._objective)
+        needed = values.requests_needed
         rate = self._canary_rate()
         lower, upper = self._interval.bounds
         return {
@@ -187,7 +187,7 @@ class Comparison:
         until = self._recent[-1].until
         latest = [each for each in self._recent if each.until > until - 30.0]
         stable, canary = (
-            _sum(each.stable for each in latest),
+            _sum(each.old for each in latest),
             _sum(each.canary for each in latest),
         )
         if stable.failures < OUTAGE_FAILURES or not canary.failures:

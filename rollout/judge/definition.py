@@ -59,6 +59,8 @@ class LabelSpec(StrictModel):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
     stable: Text
     canary: Text
+    #: Of the pods that run the stable release once more, as young as the canary's.
+    baseline: Text | None = None
 
     @model_validator(mode="after")
     def _check_values(self) -> Self:
@@ -66,11 +68,15 @@ class LabelSpec(StrictModel):
             raise field_error(
                 Reason.BAD_VALUE, "stable and canary have one value", "give each its own"
             )
+        if self.baseline in {self.stable, self.canary}:
+            raise field_error(
+                Reason.BAD_VALUE, "baseline has the value of another release", "give it its own"
+            )
         return self
 
     @property
     def release_label(self) -> ReleaseLabel:
-        return ReleaseLabel(self.name, self.stable, self.canary)
+        return ReleaseLabel(self.name, self.stable, self.canary, self.baseline)
 
 
 class IstioSource(StrictModel):

@@ -28,8 +28,8 @@ class Values:
     """What the evidence says: e-values and thresholds by the name of the test, and its verdicts.
 
     ``against`` is one of AGAINST if the canary is proven to be bad, else None. ``proven`` is True
-    if it is proven to be good. ``worst`` is the part that shows the most harm: ``errors``, or a
-    latency such as ``0.25s``.
+    if it is proven to be good. ``worst`` is the part that shows the most harm: ``errors``,
+    ``slowing``, or a latency such as ``0.25s``.
     """
 
     e_values: Mapping[str, float]
@@ -40,6 +40,9 @@ class Values:
     worst: str
     stable: Counts
     canary: Counts
+    #: About how many more requests of the canary a proof takes; 0 if there is one, None if more
+    #: requests do not help.
+    requests_needed: int | None
 
 
 class ComparedEvidence:
@@ -85,6 +88,7 @@ class ComparedEvidence:
             worst=evidence.worst,
             stable=evidence.stable,
             canary=evidence.canary,
+            requests_needed=evidence.requests_needed,
         )
 
     def dump(self) -> dict[str, Any]:

@@ -142,6 +142,7 @@ async def _ask_gate(request: web.Request) -> web.Response:
         is_open = is_open or comparison.waits_for_first_share
         comparison.increases += is_open
         await request.app[_COMPARISONS].save(name)
+    shown = comparison.describe(name)
     return web.json_response(
         {
             "name": name,
@@ -149,6 +150,7 @@ async def _ask_gate(request: web.Request) -> web.Response:
             "open": is_open,
             "verdict": verdict.word.value,
             "reason": verdict.sentence,
+            **{field: shown[field] for field in ("errorRatio", "requestsNeeded", "secondsNeeded")},
         },
         status=200 if is_open else 403,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,25 +93,6 @@ def judge(facts: Facts) -> Verdict:
     return Verdict(Reason.NOT_PROVEN, _describe_missing_proof(facts))
 
 
-def requests_needed(values: Values, objective: Objective) -> int | None:
-    """Estimate how many more requests of the canary a proof takes, if it fails as often as so far.
-
-    0 if it is proven. None if it fails too often: then more requests do not help.
-    """
-    if values.proven:
-        return 0
-    canary, allowed = values.canary, objective.error_ratio
-    ratio = canary.failures / canary.requests if canary.requests else 0.0
-    if ratio >= allowed:
-        return None
-    # Information (Kullback and Leibler) of each request for "ratio" against "allowed".
-    growth = (1 - ratio) * math.log((1 - ratio) / (1 - allowed))
-    if ratio:
-        growth += ratio * math.log(ratio / allowed)
-    left = math.log(values.thresholds["merit"]) - math.log(values.e_values["merit"] or 1e-300)
-    return max(1, math.ceil(left / growth))
-
-
 def _missing_data(facts: Facts) -> str:
     if facts.problem:
         return facts.problem
@@ -148,12 +128,16 @@ def _describe_harm(word: Reason, facts: Facts) -> str:
             "the canary fails more of its requests than the stable release does:"
             f" {_ratio_of(canary)} against {_ratio_of(stable)}"
         )
+    if values.worst == "slowing":
+        return "the canary has become slower than it was, beside the stable release"
     limit = values.worst.removesuffix("s")
     return f"more of the canary's requests take over {limit} s than of the stable release's"
 
 
 def _describe_missing_proof(facts: Facts) -> str:
-    needed = requests_needed(facts.values, facts.objective)
+    needed = facts.values.requests_needed
+    if needed == 0:
+        return explain_hold(Reason.SUSPECT)
     if needed is None:
         return (
             f"nothing shows that the canary is worse, but it failed"

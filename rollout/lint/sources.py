@@ -47,15 +47,18 @@ def collect(names: Sequence[str]) -> list[Bundle]:
 def collect_steps(names: Sequence[str]) -> list[Bundle]:
     """Return the steps of a plan in their order; raise CouldNotRun.
 
-    A directory is a step. A directory that has only numbered directories stands for those, in the
-    order of their numbers.
+    A directory is a step, and so is a YAML file. A directory that has only numbered directories
+    stands for those, in the order of their numbers.
     """
     steps: list[Path] = []
     for name in names:
-        directory = _existing(name)
-        if not directory.is_dir():
-            raise CouldNotRun(f"{name} is not a directory; the steps of a plan are directories")
-        steps += _steps_in(directory)
+        path = _existing(name)
+        if path.is_dir():
+            steps += _steps_in(path)
+        elif path.suffix in _SUFFIXES:
+            steps.append(path)
+        else:
+            raise CouldNotRun(f"{name} is no directory and no YAML file; a step is one of these")
     with ThreadPoolExecutor(_PARALLEL_BUILDS) as pool:
         return list(pool.map(_step, steps))
 
@@ -81,6 +84,8 @@ def _natural_order(path: Path) -> list[tuple[int, str]]:
 
 
 def _step(directory: Path) -> Bundle:
+    if directory.is_file():
+        return Bundle(str(directory), (_read(directory),))
     if kustomization := find_kustomization(directory):
         return _built(kustomization, None)
     return Bundle(str(directory), tuple(_read(file) for file in _manifest_files(directory)))

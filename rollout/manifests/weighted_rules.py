@@ -24,9 +24,13 @@ class WeightedHost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WeightedRule:
-    """``name`` is None if the rule has none; ``path`` is that of its destinations."""
+    """``key`` finds the rule among those of another step, None if nothing does.
 
-    name: str | None
+    ``path`` is that of its destinations.
+    """
+
+    name: str
+    key: str | None
     path: str
     destinations: tuple[WeightedHost, ...]
 
@@ -38,10 +42,15 @@ class WeightedRule:
 
 
 def weighted_rules(routes: Routes) -> Iterator[WeightedRule]:
-    """Yield the rules in their order; those of the Gateway API are named by their place."""
+    """Yield the rules in their order.
+
+    A rule's key is its name. A rule of the Gateway API that has none is known by what it matches,
+    never by its place, which changes when a step adds a rule before it.
+    """
     if isinstance(routes, VirtualService):
         for index, route in enumerate(routes.spec.http):
             yield WeightedRule(
+                route.name or f"rule {index}",
                 route.name,
                 routes.spec.json_path("http", index, "route"),
                 tuple(
@@ -53,6 +62,7 @@ def weighted_rules(routes: Routes) -> Iterator[WeightedRule]:
     for index, rule in enumerate(rules_of(routes)):
         yield WeightedRule(
             rule.name or f"rule {index}",
+            rule.name or repr([each.model_dump() for each in rule.matches]),
             routes.spec.json_path("rules", index, "backendRefs"),
             tuple(
                 WeightedHost(

@@ -18,22 +18,23 @@ def canary_shares(steps: Mapping[str, Routes], releases: Releases) -> tuple[floa
     rules for the canary: there a header or a cookie of the request selects the release. Raise
     PlanInvalid if the shares make no rollout.
     """
-    routes = {name: _by_name(name, service) for name, service in steps.items()}
+    routes = {name: _by_key(name, service) for name, service in steps.items()}
     common = frozenset.intersection(*(frozenset(each) for each in routes.values()))
     changing = [
-        name
-        for name in next(iter(routes.values()))
-        if name in common and len({_destinations(each[name]) for each in routes.values()}) > 1
+        key
+        for key in next(iter(routes.values()))
+        if key in common and len({_destinations(each[key]) for each in routes.values()}) > 1
     ]
     shares: list[float | None] = []
     for step, rules in routes.items():
         selected_by_header = any(
-            _share(rule, releases) for name, rule in rules.items() if name not in common
+            _share(rule, releases) for key, rule in rules.items() if key not in common
         )
-        found = {_share(rules[name], releases) for name in changing}
+        found = {_share(rules[key], releases) for key in changing}
         if len(found) > 1:
+            names = ", ".join(rules[key].name for key in changing)
             raise PlanInvalid(
-                f"{step}: the rules {', '.join(changing)} give the canary different shares;"
+                f"{step}: the rules {names} give the canary different shares;"
                 " use the same weights in all of them"
             )
         shares.append(None if selected_by_header else found.pop() if found else 0.0)
@@ -66,15 +67,15 @@ def _check(names: Sequence[str], shares: Sequence[float | None]) -> None:
         raise PlanInvalid("the canary's share decreases from one step to the next; sort the steps")
 
 
-def _by_name(step: str, routes: Routes) -> dict[str, WeightedRule]:
+def _by_key(step: str, routes: Routes) -> dict[str, WeightedRule]:
     rules: dict[str, WeightedRule] = {}
     for rule in weighted_rules(routes):
-        if rule.name is None or rule.name in rules:
+        if rule.key is None or rule.key in rules:
             raise PlanInvalid(
                 f"{step}: {rule.path.rpartition('.')[0]} has no unique name;"
                 " name every rule, because the cluster's rules are found by name"
             )
-        rules[rule.name] = rule
+        rules[rule.key] = rule
     return rules
 
 

@@ -57,7 +57,7 @@ def flagger_release(canary: FlaggerCanary, resources: Sequence[Resource]) -> Con
         canary=f"{canary.name}-canary",
         routes=(routes["kind"], owner.namespace, canary.name),
         rules=frozenset(),
-        percentages=percentages_of(owner, "spec.analysis", _weights(owner, analysis)),
+        percentages=percentages_of(owner, "spec.analysis", weights_of(owner, analysis)),
         documents=(
             _primary(workload, label, value),
             *_services(canary, service, label, value),
@@ -69,7 +69,8 @@ def flagger_release(canary: FlaggerCanary, resources: Sequence[Resource]) -> Con
     )
 
 
-def _weights(owner: Resource, analysis: Mapping[str, Any]) -> Sequence[Any]:
+def weights_of(owner: Resource, analysis: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the canary's percentages as they are written; raise PlanInvalid without any."""
     if steps := list_or_empty(analysis.get("stepWeights")):
         return steps
     step, most = analysis.get("stepWeight"), analysis.get("maxWeight", 100)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from ..lint.sources import collect, collect_steps
 from ..lint.yaml_documents import YamlInvalid, parse_documents
 from ..manifests.weighted_rules import Routes
 from .canary_shares import baseline_shares, canary_shares
-from .model import CanaryRequests, Plan, SmokeTest, Step, Strategy
+from .model import CanaryRequests, Plan, RouteObject, SmokeTest, Step, StepConditions, Strategy
 from .plan_file import NAME, PlanFile, PlanInvalid, parse_plan_file
 from .releases import Releases
 
@@ -32,7 +32,7 @@ _SETUP_PREFIXES: Final = ("1-", "2-", "3-")
 class LoadedPlan:
     """A plan, and the objects that are in the cluster before its first step.
 
-    ``resources`` excludes the object that the steps replace. ``warnings`` name deprecated
+    ``resources`` excludes the objects that the steps replace. ``warnings`` name deprecated
     fields of the plan file.
     """
 
@@ -62,15 +62,16 @@ def load_plan(
     resources = [
         resources_of(parser, each) for each in (*known, *bundles[: len(bundles) - len(steps)])
     ]
+    names = [each.stem if each.is_file() else each.name for each in steps]
     services = {
-        step.name: _routes(step.name, resources_of(parser, bundle))
-        for step, bundle in zip(steps, bundles[-len(steps) :], strict=True)
+        name: _routes(name, resources_of(parser, bundle))
+        for name, bundle in zip(names, bundles[-len(steps) :], strict=True)
     }
     plan = _build_plan(directory, spec, services)
-    routes = next(iter(services.values())).id
     # A later object replaces an earlier one with the same id, as kubectl apply would.
     cluster = {each.id: each for some in resources for each in some}
-    cluster.pop(routes, None)
+    for routes in next(iter(services.values())):
+        cluster.pop(routes.id, None)
     return LoadedPlan(plan, tuple(cluster.values()), warnings)
 
 
@@ -132,34 +133,109 @@ def resources_of(parser: ResourceParser, bundle: Bundle) -> tuple[Resource, ...]
     return tuple(each for text in bundle.texts for each in parser.parse(text)[0])
 
 
-def _routes(step: str, resources: Sequence[Resource]) -> Resource:
-    services = [each for each in resources if isinstance(each.istio_object, Routes)]
-    if len(services) != 1 or len(resources) != 1:
+def _routes(step: str, resources: Sequence[Resource]) -> tuple[Resource, ...]:
+    if not resources or not all(isinstance(each.istio_object, Routes) for each in resources):
         named = ", ".join(f"{each.kind}/{each.name}" for each in resources) or "nothing"
         raise PlanInvalid(
-            f"{step}: a step must be one VirtualService, HTTPRoute or GRPCRoute and nothing else;"
+            f"{step}: a step must be VirtualServices, HTTPRoutes or GRPCRoutes and nothing else;"
             f" it is {named}"
         )
-    return services[0]
+    return tuple(resources)
 
 
-def _build_plan(directory: Path, spec: PlanFile, services: Mapping[str, Resource]) -> Plan:
-    if len({each.id for each in services.values()}) > 1:
-        names = ", ".join(dict.fromkeys(f"{it.kind} {it.name}" for it in services.values()))
-        raise PlanInvalid(f"the steps change different objects: {names}")
-    manifests = {name: _manifest(each) for name, each in services.items()}
-    shares: tuple[float | None, ...] = (None,) * len(manifests)
-    beside = (0.0,) * len(manifests)
+def _build_plan(
+    directory: Path, spec: PlanFile, services: Mapping[str, tuple[Resource, ...]]
+) -> Plan:
+    objects = _by_object(services)
+    shares: tuple[float | None, ...] = (None,) * len(services)
+    beside = (0.0,) * len(services)
     if spec.kind is not Strategy.WALK:
-        namespace = next(iter(manifests.values())).namespace
-        releases = Releases(spec.stable, spec.canary, namespace, spec.baseline)
-        shares = canary_shares(manifests, releases)
-        beside = baseline_shares(manifests, releases)
+        releases = Releases(spec.stable, spec.canary, objects[0][0].routes.namespace, spec.baseline)
+        shares = _common_shares(services, objects, releases)
+        each_beside = [
+            baseline_shares(dict(zip(services, _manifests(each), strict=True)), releases)
+            for each in objects
+        ]
+        beside = tuple(map(max, zip(*each_beside, strict=True)))
+    conditions = _conditions(spec, services)
     steps = tuple(
-        Step(name, share, manifests[name], services[name].document, baseline_share)
-        for name, share, baseline_share in zip(services, shares, beside, strict=True)
+        Step(
+            name,
+            share,
+            first.routes,
+            first.document,
+            baseline_share,
+            conditions.get(name, StepConditions()),
+            tuple(others),
+        )
+        for name, share, baseline_share, (first, *others) in zip(
+            services, shares, beside, zip(*objects, strict=True), strict=True
+        )
     )
     return plan_of(directory.resolve().name, spec, steps)
+
+
+def _by_object(services: Mapping[str, tuple[Resource, ...]]) -> list[list[RouteObject]]:
+    """Return each object as it is at each step, in the order of the first step."""
+    ids = [each.id for each in next(iter(services.values()))]
+    of_steps = [{each.id: each for each in resources} for resources in services.values()]
+    if any(each.keys() != set(ids) for each in of_steps):
+        every = (each for resources in services.values() for each in resources)
+        names = ", ".join(dict.fromkeys(f"{each.kind} {each.name}" for each in every))
+        raise PlanInvalid(
+            f"the steps change different objects: {names}; give each step all of them"
+        )
+    objects = [[_route_object(step[each]) for step in of_steps] for each in ids]
+    namespaces = sorted({steps[0].routes.namespace for steps in objects})
+    if len(namespaces) > 1:
+        raise PlanInvalid(
+            f"the steps change objects in several namespaces: {', '.join(namespaces)}; make a plan"
+            " for each, because a runner has rights in one"
+        )
+    return objects
+
+
+def _common_shares(
+    names: Iterable[str], objects: Sequence[Sequence[RouteObject]], releases: Releases
+) -> tuple[float | None, ...]:
+    """Return the canary's shares; raise PlanInvalid if the objects of a step differ in them."""
+    steps = [*names]
+    found = [
+        canary_shares(dict(zip(steps, _manifests(each), strict=True)), releases) for each in objects
+    ]
+    for step, shares in zip(steps, zip(*found, strict=True), strict=True):
+        if len(set(shares)) > 1:
+            titles = ", ".join(each[0].title for each in objects)
+            raise PlanInvalid(
+                f"{step}: the objects {titles} give the canary different shares; use the same"
+                " weights in all of them"
+            )
+    return found[0]
+
+
+def _manifests(steps: Sequence[RouteObject]) -> tuple[Routes, ...]:
+    return tuple(each.routes for each in steps)
+
+
+def _conditions(spec: PlanFile, names: Iterable[str]) -> dict[str, StepConditions]:
+    """Return the conditions by step; raise PlanInvalid if one, or a gate, names no step."""
+    known = [*names]
+    named = [("conditions", each.step) for each in spec.conditions]
+    named += [("gates", step) for each in spec.gates for step in each.steps]
+    for field, step in named:
+        if step not in known:
+            raise PlanInvalid(f"{field}: there is no step {step}; the steps are {', '.join(known)}")
+    return {
+        each.step: StepConditions(
+            seconds=None if each.time is None else each.time.total_seconds(),
+            requests=each.requests,
+            pause=each.pause,
+            objective=None
+            if each.objective is None
+            else each.objective.applied_to(spec.objective.objective),
+        )
+        for each in spec.conditions
+    }
 
 
 def plan_of(name: str, spec: PlanFile, steps: tuple[Step, ...]) -> Plan:
@@ -176,6 +252,9 @@ def plan_of(name: str, spec: PlanFile, steps: tuple[Step, ...]) -> Plan:
         deadline_seconds=spec.deadline.total_seconds(),
         poll_seconds=spec.poll.total_seconds(),
         warm_up_seconds=spec.warm_up.total_seconds(),
+        gates=spec.gates,
+        notify=spec.notify,
+        workloads=None if spec.workloads is None else spec.workloads.names,
         smoke_tests=tuple(
             SmokeTest(each.method, each.path, tuple(each.headers.items()), each.status)
             for each in spec.smoke_tests
@@ -186,7 +265,7 @@ def plan_of(name: str, spec: PlanFile, steps: tuple[Step, ...]) -> Plan:
     )
 
 
-def _manifest(resource: Resource) -> Routes:
+def _route_object(resource: Resource) -> RouteObject:
     if not isinstance(resource.istio_object, Routes):  # pragma: no cover - chosen as one
         raise PlanInvalid(f"{resource.name} has no routes")
-    return resource.istio_object
+    return RouteObject(resource.istio_object, resource.document)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from ..evidence.objective import Objective
 from ..manifests.weighted_rules import Routes
+from .gate_spec import GateSpec
+from .notify_spec import NotifySpec
 from .releases import Releases
 
 
@@ -23,8 +25,35 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StepConditions:
+    """What a step asks for beside the evidence of the whole rollout.
+
+    ``seconds`` replaces the plan's step time. ``requests`` is how many the canary must have had at
+    this step. ``pause`` waits for a person, without an end. ``objective`` is judged by the requests
+    of this step alone.
+    """
+
+    seconds: float | None = None
+    requests: int = 0
+    pause: bool = False
+    objective: Objective | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteObject:
+    """A VirtualService, HTTPRoute or GRPCRoute as it is at a step."""
+
+    routes: Routes
+    document: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        return f"{self.routes.kind} {self.routes.namespace}/{self.routes.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One VirtualService, HTTPRoute or GRPCRoute to apply.
+    """A VirtualService, HTTPRoute or GRPCRoute to apply, and ``others`` together with it.
 
     ``share`` is the ratio of requests to the canary, 0 to 1. It is None if request headers, not
     weights, select the release. ``baseline_share`` is the ratio of requests to the baseline, 0 if
@@ -36,6 +65,17 @@ class Step:
     routes: Routes
     document: Mapping[str, Any]
     baseline_share: float = 0.0
+    conditions: StepConditions = StepConditions()
+    others: tuple[RouteObject, ...] = ()
+
+    @property
+    def objects(self) -> tuple[RouteObject, ...]:
+        """Return all objects of the step; each step of a plan has the same ones in this order."""
+        return (RouteObject(self.routes, self.document), *self.others)
+
+    @property
+    def all_routes(self) -> tuple[Routes, ...]:
+        return tuple(each.routes for each in self.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +97,14 @@ class CanaryRequests:
 
     headers: tuple[tuple[str, str], ...]
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadNames:
+    """The Deployments that run the releases, in the namespace of the routes."""
+
+    stable: str
+    canary: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +130,15 @@ class Plan:
     #: How long, in seconds, new pods are slow: their latencies count only after it. With a baseline
     #: they always count, because its pods are as young.
     warm_up_seconds: float = 60.0
+    #: None if the pods of the releases are somebody else's care.
+    workloads: WorkloadNames | None = None
+    gates: tuple[GateSpec, ...] = ()
+    notify: tuple[NotifySpec, ...] = ()
+
+    def seconds_at(self, step: Step) -> float:
+        """Return the shortest time at a step."""
+        seconds = step.conditions.seconds
+        return self.step_seconds if seconds is None else seconds
 
     @property
     def releases(self) -> Releases:
@@ -93,5 +150,16 @@ class Plan:
 
     @property
     def virtual_service(self) -> str:
-        """Return the name of the object that the steps change."""
+        """Return the name of the object that the steps change, the first one of several."""
         return self.steps[0].routes.name
+
+
+def plan_without_pauses(plan: Plan, *, with_times: bool = True) -> Plan:
+    """Return a plan that nobody has to resume; without times and counts, only objectives remain."""
+    steps = []
+    for step in plan.steps:
+        conditions = replace(step.conditions, pause=False)
+        if not with_times:
+            conditions = StepConditions(objective=conditions.objective)
+        steps.append(replace(step, conditions=conditions))
+    return replace(plan, steps=tuple(steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
@@ -14,7 +15,9 @@ from ..manifests.field_types import Duration
 from ..manifests.json_path import render_path
 from ..manifests.names import is_domain, is_label
 from ..manifests.strict_model import StrictModel
-from .model import Strategy
+from .gate_spec import GateSpec
+from .model import Strategy, WorkloadNames
+from .notify_spec import NotifySpec
 
 NAME: Final = "plan.yaml"
 
@@ -101,6 +104,51 @@ class RequestsSpec(StrictModel):
     share: Probability = 0.3
 
 
+class StepObjectiveSpec(StrictModel):
+    """What replaces the plan's objective at one step."""
+
+    error_ratio: Probability | None = None
+    false_rollback: Probability | None = None
+    false_promotion: Probability | None = None
+
+    def applied_to(self, objective: Objective) -> Objective:
+        """Return the objective of the step."""
+        given = self.model_dump(exclude_none=True, by_alias=False)
+        return dataclasses.replace(objective, **given)
+
+
+class ConditionSpec(StrictModel):
+    """What one step asks for; ``step`` is the name of its directory."""
+
+    step: str
+    time: Duration | None = None
+    requests: Annotated[int, Field(ge=0)] = 0
+    pause: bool = False
+    objective: StepObjectiveSpec | None = None
+
+
+#: A Deployment, as kubectl names it.
+DeploymentName = Annotated[str, Field(pattern="^Deployment/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+
+
+class WorkloadsSpec(StrictModel):
+    """The Deployments whose images and pods the rollout changes."""
+
+    stable: DeploymentName
+    canary: DeploymentName
+
+    @model_validator(mode="after")
+    def _check_two(self) -> WorkloadsSpec:
+        if self.stable == self.canary:
+            raise field_error(Reason.BAD_VALUE, "stable and canary are one Deployment", "name two")
+        return self
+
+    @property
+    def names(self) -> WorkloadNames:
+        """Return the names without their kind."""
+        return WorkloadNames(self.stable.partition("/")[2], self.canary.partition("/")[2])
+
+
 class PlanFile(StrictModel):
     """The fields of ``plan.yaml``. Directories are relative to the file."""
 
@@ -122,6 +170,10 @@ class PlanFile(StrictModel):
     objective: ObjectiveSpec = ObjectiveSpec()
     smoke_tests: tuple[SmokeTestSpec, ...] = ()
     requests: RequestsSpec | None = None
+    workloads: WorkloadsSpec | None = None
+    conditions: tuple[ConditionSpec, ...] = ()
+    gates: tuple[GateSpec, ...] = ()
+    notify: tuple[NotifySpec, ...] = ()
 
     @model_validator(mode="after")
     def _check_fields_together(self) -> PlanFile:
@@ -136,6 +188,15 @@ class PlanFile(StrictModel):
                 Reason.BAD_VALUE,
                 f"baseline is the same subset or Service as another release: {self.baseline}",
                 "give the baseline pods of its own",
+            )
+        if len({each.name for each in self.gates}) < len(self.gates):
+            raise field_error(
+                Reason.BAD_VALUE, "two gates have one name", "give each a name of its own"
+            )
+        names = [each.step for each in self.conditions]
+        if len(set(names)) < len(names):
+            raise field_error(
+                Reason.BAD_VALUE, "conditions name a step twice", "write one entry for each step"
             )
         if self.poll > self.step_time:
             raise field_error(

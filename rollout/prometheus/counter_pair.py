@@ -37,8 +37,7 @@ class CounterPair:
         names = MetricNames(
             counter=self.total,
             histogram=self.total,
-            status="",
-            failed="",
+            failed=(),
             unit_seconds=1.0,
             started=None,
             paired=False,

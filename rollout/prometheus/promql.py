@@ -34,9 +34,8 @@ class Part(StrEnum):
 def build_promql(query: Query) -> str:
     """Build the expression; raise ValueError if a label name is invalid."""
     metrics = query.metrics
-    failures = (metrics.status, metrics.failed)
     every = _selector(query.counter, query)
-    failed = _selector(query.counter, query, failures)
+    failed = _failed(query.counter, query)
     by_release = (*TARGET_LABELS, query.release_label.name)
     parts = [
         (Part.REQUESTS, f"sum by ({_label_names(by_release)}) ({every})"),
@@ -46,7 +45,7 @@ def build_promql(query: Query) -> str:
     if query.edges:
         bucket, by_bound = f"{metrics.histogram}_bucket", _label_names((*by_release, "le"))
         all_within = _selector(bucket, query)
-        failed_within = _selector(bucket, query, failures)
+        failed_within = _failed(bucket, query)
         parts += [
             (Part.WITHIN, f"sum by ({by_bound}) ({all_within})"),
             (Part.FAILED_WITHIN, f"sum by ({by_bound}) ({failed_within})"),
@@ -57,6 +56,16 @@ def build_promql(query: Query) -> str:
     return "\nor\n".join(
         f'label_replace({expression}, "{PART}", "{part}", "", "")' for part, expression in parts
     )
+
+
+def build_selector(query: Query) -> str:
+    """Return the selector of the series that count the requests of all releases."""
+    return _selector(query.counter, query)
+
+
+def _failed(metric: str, query: Query) -> str:
+    """Select the series of failed requests; one that fails by two labels is selected once."""
+    return " or ".join(_selector(metric, query, each) for each in query.metrics.failed)
 
 
 def _selector(metric: str, query: Query, *patterns: tuple[str, str]) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..evidence.counts import Arm
+from ..evidence.failures import FAILED_GRPC_STATUS, FAILED_STATUS
 
 
 @dataclass(frozen=True, slots=True)
 class MetricNames:
     """The names of one exporter's metrics and labels, and the statuses that are failures.
 
-    ``counter`` counts requests. ``histogram`` (without ``_bucket``) has their durations. Both have
-    the label ``status``; a request failed if its value matches the regular expression ``failed``.
+    ``counter`` counts requests. ``histogram`` (without ``_bucket``) has their durations. A request
+    failed if one of the labels in ``failed`` matches its regular expression.
     ``unit_seconds`` is the unit of the label ``le`` in seconds. ``started`` is the gauge with an
     instance's start time (Unix time in seconds), None if the exporter has none. ``paired`` is True
     if one instance counts the requests of all releases, as a proxy does.
@@ -22,8 +23,7 @@ class MetricNames:
 
     counter: str
     histogram: str
-    status: str
-    failed: str
+    failed: tuple[tuple[str, str], ...]
     unit_seconds: float
     started: str | None
     paired: bool
@@ -34,8 +34,7 @@ class MetricNames:
 ISTIO: Final = MetricNames(
     counter="istio_requests_total",
     histogram="istio_request_duration_milliseconds",
-    status="response_code",
-    failed="5..|0",
+    failed=(("response_code", FAILED_STATUS), ("grpc_response_status", FAILED_GRPC_STATUS)),
     unit_seconds=0.001,
     started=None,
     paired=True,
@@ -44,8 +43,7 @@ ISTIO: Final = MetricNames(
 APP: Final = MetricNames(
     counter="http_server_request_duration_seconds_count",
     histogram="http_server_request_duration_seconds",
-    status="http_response_status_code",
-    failed="5..",
+    failed=(("http_response_status_code", FAILED_STATUS),),
     unit_seconds=1.0,
     started="process_start_time_seconds",
     paired=False,
@@ -102,22 +100,29 @@ class Query:
 
 
 def istio_query(
-    service: str, namespace: str, release_label: ReleaseLabel, edges: tuple[float, ...] = ()
+    service: str | Sequence[str],
+    namespace: str,
+    release_label: ReleaseLabel,
+    edges: tuple[float, ...] = (),
+    reporter: str = "source",
 ) -> Query:
-    """Query what callers of a Service saw, from Istio's standard metrics.
+    """Query what callers of a Service, or of several, saw, from Istio's standard metrics.
+
+    ``reporter`` is "source" for the callers' own proxies, "waypoint" for those of the ambient mode.
 
     If the release label is that of the Services, each release is one: then both are queried.
 
     Istio sets the release label to ``unknown`` for a request that reached no pod. Such requests are
     evidence for neither release.
     """
-    matchers = {"reporter": "source", "destination_service_namespace": namespace}
+    matchers = {"reporter": reporter, "destination_service_namespace": namespace}
+    services = [service] if isinstance(service, str) else [*service]
     if release_label.name == SERVICE_LABEL:
-        services = "|".join(
-            filter(None, (release_label.stable, release_label.canary, release_label.baseline))
-        )
-        return Query(ISTIO, release_label, matchers, edges, ((SERVICE_LABEL, services),))
-    return Query(ISTIO, release_label, {**matchers, SERVICE_LABEL: service}, edges)
+        arms = (release_label.stable, release_label.canary, release_label.baseline)
+        services = [each for each in arms if each]
+    if len(services) == 1:
+        return Query(ISTIO, release_label, {**matchers, SERVICE_LABEL: services[0]}, edges)
+    return Query(ISTIO, release_label, matchers, edges, ((SERVICE_LABEL, "|".join(services)),))
 
 
 def app_query(namespace: str, release_label: ReleaseLabel, edges: tuple[float, ...] = ()) -> Query:

@@ -26,6 +26,17 @@ def service_of_plan(plan: Plan) -> ServiceName:
     return _service_of(_canary_destination(plan).host, plan)
 
 
+def services_of_plan(plan: Plan) -> list[ServiceName]:
+    """Return the Service of the subsets, or those that the releases are; raise PlanInvalid."""
+    if not _are_services(plan):
+        return [service_of_plan(plan)]
+    names = [plan.stable, plan.canary, *([] if plan.baseline is None else [plan.baseline])]
+    services = [_service_of(each, plan) for each in names]
+    if len({each.namespace for each in services}) > 1:
+        raise PlanInvalid(f"the Services of the releases are in two namespaces; {_REMEDY}")
+    return services
+
+
 def arms_of(planned: LoadedPlan, metrics: str) -> ReleaseLabel:
     """Return the label and its values; ``metrics`` is "istio" or "app".
 
@@ -37,10 +48,7 @@ def arms_of(planned: LoadedPlan, metrics: str) -> ReleaseLabel:
     stable, canary, *baseline = (_labels_of(planned, name) for name in names)
     if metrics == "istio":
         if _are_services(plan):
-            services = [_service_of(each, plan) for each in names]
-            if len({each.namespace for each in services}) > 1:
-                raise PlanInvalid(f"the Services of the releases are in two namespaces; {_REMEDY}")
-            return ReleaseLabel(SERVICE_LABEL, *(each.name for each in services))
+            return ReleaseLabel(SERVICE_LABEL, *(each.name for each in services_of_plan(plan)))
         return ReleaseLabel(
             "destination_workload",
             _workload(planned, plan.stable, stable),
@@ -69,10 +77,11 @@ def version_of(planned: LoadedPlan, release: str) -> str | None:
 
 
 def _canary_destination(plan: Plan) -> WeightedHost:
-    for rule in weighted_rules(plan.steps[-1].routes):
-        for each in rule.destinations:
-            if plan.releases.arm_of(each.host, each.subset) is Arm.CANARY:
-                return each
+    for routes in plan.steps[-1].all_routes:
+        for rule in weighted_rules(routes):
+            for each in rule.destinations:
+                if plan.releases.arm_of(each.host, each.subset) is Arm.CANARY:
+                    return each
     raise PlanInvalid(
         f"the last step sends no request to the subset or Service {plan.canary}; add it to the"
         " step's routes"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..envoy.resource_names import ClusterName
 from ..evidence.counts import Counts
-from .client_results import is_failure
+from ..evidence.failures import is_failure
 
 
 @dataclass(frozen=True, slots=True)

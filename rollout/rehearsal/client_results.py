@@ -7,18 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..evidence.failures import NO_RESPONSE, is_failure
+
 #: The track and version of a response without those headers, such as Envoy's own.
 UNKNOWN: Final = ""
-#: The status of a request without a response.
-NO_RESPONSE: Final = 0
-#: The statuses of gRPC that are errors of the server: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
-#: INTERNAL, UNAVAILABLE, DATA_LOSS. https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
-_GRPC_FAILURES: Final = frozenset({2, 4, 12, 13, 14, 15})
-
-
-def is_failure(status: int, grpc_status: int | None = None) -> bool:
-    """Return True for 5xx, for no response, and for gRPC's errors of the server."""
-    return status >= 500 or status == NO_RESPONSE or grpc_status in _GRPC_FAILURES
 
 
 def name_of(status: int) -> str:

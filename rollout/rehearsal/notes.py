@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..envoy.proxy import Proxy
+from ..manifests.weighted_rules import Routes
 
 _GATEWAY: Final = "not rehearsed: callers inside the mesh: all requests come through the gateway"
 _KUBERNETES: Final = (
@@ -19,8 +20,11 @@ _SIDECARS: Final = (
 )
 
 
-def callers_notes(proxy: Proxy) -> Iterator[str]:
-    """Yield where requests come from, and what is true of every rehearsal."""
+def callers_notes(proxy: Proxy, elsewhere: Iterable[Routes] = ()) -> Iterator[str]:
+    """Yield where requests come from, and what is true of every rehearsal.
+
+    ``elsewhere`` are objects of the steps whose requests enter at another proxy.
+    """
     if proxy.is_gateway:
         yield _GATEWAY
     else:
@@ -30,6 +34,11 @@ def callers_notes(proxy: Proxy) -> Iterator[str]:
             f" the service account {proxy.service_account}, whose pod has"
             f" {f'the labels {labels}' if labels else 'no labels'}; not rehearsed: requests through"
             " gateways"
+        )
+    for each in elsewhere:
+        yield (
+            f"{each.kind} {each.namespace}/{each.name} changes with each step; not rehearsed: its"
+            " requests, which enter elsewhere"
         )
     yield _KUBERNETES
 

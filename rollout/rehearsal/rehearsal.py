@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from ..envoy.bootstrap import bootstrap
 from ..envoy.configuration import Objects
 from ..envoy.proxy import Proxy
+from ..manifests.weighted_rules import Routes
 from ..plan.model import Plan
 from ..runner.ports import Source, Target
 from .access_log import AccessLog, AccessLogEntry
@@ -28,9 +29,9 @@ from .envoy_admin import EnvoyAdmin
 from .envoy_process import LOG as ENVOY_LOG
 from .envoy_process import running_envoy
 from .envoy_validation import EnvoyValidator
-from .errors import ConfigurationInvalid, NoIngress, RehearsalFailed
+from .errors import ConfigurationInvalid, RehearsalFailed
 from .executables import find_envoy
-from .ingress import Ingress, find_ingress
+from .ingress import Ingress, find_ingresses
 from .istio_metrics import IstioMetrics, serving_metrics
 from .kubelet import Kubelet
 from .load_generator import LoadGenerator
@@ -132,21 +133,19 @@ async def rehearsing(
     options = options or RehearsalOptions()
     find_envoy()  # fail before anything starts
     manifests = read_applied_manifests(with_keys(documents, options.keys))
-    routes = [step.routes for step in plan.steps]
-    objects = with_first_step(manifests.objects, routes[0])
+    routes = [routes for step in plan.steps for routes in step.all_routes]
+    objects = with_first_step(manifests.objects, plan.steps[0])
     made = [one for each in routes for one in istio_routes_of(objects, each)]
     risks = accepted_risks(manifests.documents, routes, options.ignored, made)
-    hosts = options.hosts or (None,)
-    ingresses = [find_ingress(objects, routes[0], each, options.caller) for each in hosts]
-    if any(each.proxy != ingresses[0].proxy for each in ingresses):
-        raise NoIngress("the hosts are at two gateways; rehearse one after the other")
+    first = plan.steps[0].all_routes
+    ingresses, elsewhere = find_ingresses(objects, first, options.hosts, options.caller)
     for attempts_left in reversed(range(_ATTEMPTS)):
         async with AsyncExitStack() as stack:
             temporary = tempfile.TemporaryDirectory(
                 prefix="tallykv-rehearsal-", ignore_cleanup_errors=True
             )
             directory = Path(stack.enter_context(temporary))
-            startup = _Startup(directory, plan, manifests, options, risks)
+            startup = _Startup(directory, plan, manifests, options, risks, elsewhere)
             try:
                 rehearsal = await startup.run(stack, objects, ingresses)
             except RehearsalFailed as failed:
@@ -168,12 +167,14 @@ class _Startup:
         manifests: AppliedManifests,
         options: RehearsalOptions,
         risks: tuple[Risk, ...],
+        elsewhere: Sequence[Routes],
     ) -> None:
         self._directory = directory
         self._plan = plan
         self._manifests = manifests
         self._options = options
         self._risks = risks
+        self._elsewhere = elsewhere
         self._events: list[tuple[float, str]] = []
         self._seconds: dict[str, float] = {}
 
@@ -243,7 +244,7 @@ class _Startup:
             load_generator=load_generator,
             notes=(
                 *ignored,
-                *callers_notes(proxy),
+                *callers_notes(proxy, self._elsewhere),
                 *(f"not rehearsed: {each}" for each in missing),
                 *specs.notes,
                 *replacement_notes(
@@ -255,8 +256,7 @@ class _Startup:
         )
 
     def _pod_specs(self, objects: Objects) -> PodSpecs:
-        steps = (step.routes for step in self._plan.steps)
-        hosts = destination_hosts(reached_routes(objects, steps))
+        hosts = destination_hosts(reached_routes(objects, self._plan.steps))
         specs = build_pod_specs(self._manifests, self._plan.releases, self._options.pods, hosts)
         if not specs.pods:
             raise RehearsalFailed(
@@ -268,11 +268,11 @@ class _Startup:
         """Validate the routes of all steps; the error names the step."""
         steps = self._plan.steps
         try:
-            await control_plane.validate(*(step.routes for step in steps))
+            await control_plane.validate(*steps)
         except ConfigurationInvalid:
             for step in steps:
                 try:
-                    await control_plane.validate(step.routes)
+                    await control_plane.validate(step)
                 except ConfigurationInvalid as error:
                     raise ConfigurationInvalid(f"step {step.name}: {error}") from None
             raise

@@ -9,6 +9,7 @@ from ..evidence.counts import BOTH, Arm
 from ..plan.releases import Releases
 from ..report.samples import ArmSample, Sample
 from .access_log import AccessLogEntry, RequestCounts
+from .source import arm_of
 
 
 @dataclass(slots=True)
@@ -48,10 +49,9 @@ class SampleRecorder:
         self.share: float | None = 0.0
 
     def observe(self, entry: AccessLogEntry) -> None:
-        """Record a request that completed now; ignore one that belongs to no arm."""
-        chosen = entry.cluster
-        arm = self._releases.arm_of(chosen.host, chosen.subset) if chosen else None
-        if arm is None:
+        """Record a request that completed now; ignore one that belongs to no release."""
+        arm = arm_of(entry, self._releases)
+        if arm is None or arm is Arm.NEITHER:
             return
         second = int(self._clock())
         if second not in self._seconds:
@@ -59,7 +59,8 @@ class SampleRecorder:
                 each: _ArmSecond(RequestCounts(self._slow_seconds)) for each in BOTH
             }
         self._shares[second] = self.share
-        self._seconds[second][arm].add(entry)
+        # The baseline is the old release, too.
+        self._seconds[second][Arm.CANARY if arm is Arm.CANARY else Arm.STABLE].add(entry)
 
     def samples(self) -> tuple[Sample, ...]:
         """Return the seconds in which a request completed, in order."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..envoy.inbound import INBOUND
-from ..evidence.counts import BOTH, Arm, CounterSnapshot, Counts, Series
+from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..plan.releases import Releases
 from ..runner.ports import SourceFailed
 from .access_log import AccessLog, AccessLogEntry, RequestCounts
@@ -26,22 +26,35 @@ _NOT_LOGGED: Final = ("http.admin.", f"http.{INBOUND}")
 _LOG_LAG_SECONDS: Final = 5.0
 
 
-class ArmCounts:
-    """Counts requests by the subset or the Service that the route chose.
+def arm_of(entry: AccessLogEntry, releases: Releases) -> Arm | None:
+    """Return the release that a request belongs to, as Istio's metrics in a cluster tell it.
 
-    A failure of Envoy itself, such as a subset without pods, counts for the arm of that subset.
+    They name the workload of the chosen pod. Where a subset has none, they name no workload: the
+    request belongs to NEITHER. Where the releases are Services, they name the Service. None if the
+    route chose neither release.
+    """
+    chosen = entry.cluster
+    arm = releases.arm_of(chosen.host, chosen.subset) if chosen else None
+    if arm is None or chosen is None or entry.upstream is not None:
+        return arm
+    return arm if chosen.host in releases.hosts else Arm.NEITHER
+
+
+class ArmCounts:
+    """Counts requests by ``arm_of``.
+
     ``unattributed`` counts requests for which the route chose neither release.
     """
 
     def __init__(self, releases: Releases, slow_seconds: tuple[float, ...]) -> None:
         self._releases = releases
-        self._counts = {arm: RequestCounts(slow_seconds) for arm in BOTH}
+        arms = (*releases.names.values(), Arm.NEITHER)
+        self._counts = {arm: RequestCounts(slow_seconds) for arm in arms}
         self.unattributed = RequestCounts(slow_seconds)
 
     def observe(self, entry: AccessLogEntry) -> None:
         """Count a request."""
-        chosen = entry.cluster
-        arm = self._releases.arm_of(chosen.host, chosen.subset) if chosen else None
+        arm = arm_of(entry, self._releases)
         (self.unattributed if arm is None else self._counts[arm]).add(entry)
 
     def by_arm(self) -> Mapping[Arm, Counts]:

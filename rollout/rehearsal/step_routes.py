@@ -12,6 +12,7 @@ from ..manifests.gateway_api.routes import ApiRoute
 from ..manifests.semantics import made_of
 from ..manifests.virtual_service import VirtualService
 from ..manifests.weighted_rules import Routes
+from ..plan.model import Step
 
 Kind = TypeVar("Kind", VirtualService, ApiRoute)
 
@@ -35,16 +36,25 @@ def with_routes(objects: Objects, routes: Routes) -> Objects:
     return replace(objects, gateway_api=changed)
 
 
+def with_step(objects: Objects, step: Step) -> Objects:
+    """Return the objects with all routes of a step."""
+    for each in step.all_routes:
+        objects = with_routes(objects, each)
+    return objects
+
+
 def _replaced(known: tuple[Kind, ...], new: Kind) -> tuple[Kind, ...]:
     replaced = tuple(new if is_same(each, new) else each for each in known)
     added = () if any(is_same(each, new) for each in known) else (new,)
     return replaced + added
 
 
-def with_first_step(objects: Objects, first: Routes) -> Objects:
+def with_first_step(objects: Objects, first: Step) -> Objects:
     """Return the objects with the first step's routes, unless they have some of their name."""
-    known = any(is_same(each, first) for each in applied_routes(objects))
-    return objects if known else with_routes(objects, first)
+    for routes in first.all_routes:
+        if not any(is_same(each, routes) for each in applied_routes(objects)):
+            objects = with_routes(objects, routes)
+    return objects
 
 
 def istio_routes_of(objects: Objects, routes: Routes) -> tuple[VirtualService, ...]:
@@ -55,10 +65,10 @@ def istio_routes_of(objects: Objects, routes: Routes) -> tuple[VirtualService, .
     return tuple(each for each in made if made_of(each, routes.kind, routes.namespace, routes.name))
 
 
-def reached_routes(objects: Objects, steps: Iterable[Routes]) -> tuple[VirtualService, ...]:
+def reached_routes(objects: Objects, steps: Iterable[Step]) -> tuple[VirtualService, ...]:
     """Return the VirtualServices that istiod has at any of the steps."""
     return tuple(
         each
         for step in steps
-        for each in with_gateway_api(with_routes(objects, step)).virtual_services
+        for each in with_gateway_api(with_step(objects, step)).virtual_services
     )

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..evidence.counts import Counts
 from ..runner.events import VERDICTS, Event, EventKind, EvidenceValues, total
+from ..runner.reasons import describe_missing_requests
 from . import formats
 from .markup import printable
 from .plan_summary import PlanSummary
@@ -41,6 +42,7 @@ class Progress:
     window: tuple[Counts, Counts] | None = None
     evidence: EvidenceValues | None = None
     thresholds: EvidenceValues | None = None
+    missing: str = ""
     last_event: Event | None = None
     sample: Sample | None = None
 
@@ -62,6 +64,7 @@ class Progress:
             stable=total(each for each in (self.stable, stable) if each.requests or each.slow),
             canary=total(each for each in (self.canary, canary) if each.requests or each.slow),
             window=(stable, canary),
+            missing=_missing(event),
         )
 
     def _share_after(self, event: Event) -> float | None:
@@ -87,9 +90,12 @@ def event_line(event: Event, since: float, thresholds: EvidenceValues | None = N
             f"{name} {counts.failures}/{counts.requests} failed"
             for name, counts in (("stable", event.stable), ("canary", event.canary))
         ]
+        if beside := event.baseline:
+            words[-2] += f" (baseline {beside.failures}/{beside.requests})"
     if event.evidence is not None:
         evidence = (_evidence_text(kind, event.evidence, thresholds) for kind in ("harm", "merit"))
-        words.append(" · ".join(evidence))
+        missing = _missing(event) if event.kind is EventKind.STEP else ""
+        words.append(" · ".join(evidence) + (f" ({missing})" if missing else ""))
     why = ": ".join(filter(None, (event.reason, event.detail)))
     line = "  ".join([*words, why] if why else words)
     return printable(line).replace("\n", " ").replace("\u00a0", " ")
@@ -120,6 +126,8 @@ def _parts(progress: Progress, plan: PlanSummary, now: float) -> Iterator[Render
     yield Text()
     if progress.evidence is not None and progress.thresholds is not None:
         yield _evidence(progress.evidence, progress.thresholds)
+        if progress.missing:
+            yield Text(f"{' ' * 12}a proof {progress.missing}", style="dim")
         yield Text()
     if progress.last_event is not None and progress.since is not None:
         yield Text(
@@ -191,6 +199,14 @@ def _evidence(evidence: EvidenceValues, thresholds: EvidenceValues) -> Table:
             label = f"{formats.e_value(value)}/{formats.e_value(needed)}"
             grid.add_row(kind, _bar(part, style), _plain(label))
     return grid
+
+
+def _missing(event: Event) -> str:
+    """Say how many more requests a proof takes; empty if there is one, or if it is unknown."""
+    needed, seconds = event.requests_needed, event.seconds_needed
+    if not needed:
+        return ""
+    return describe_missing_requests(needed, needed / seconds if seconds else 0.0)
 
 
 def _grid() -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..runner.events import EventKind
+from ..runner.reasons import describe_missing_requests
 from . import formats
 from .plan_summary import PlanSummary
 from .timeline import Timeline
@@ -71,7 +72,10 @@ def _evidence(timeline: Timeline) -> str:
                 f"evidence of a broken objective: {_with_threshold(evidence.breach, needed.breach)}"
             )
         return ""
-    return f"evidence that it keeps the objective: {_with_threshold(evidence.merit, needed.merit)}"
+    text = f"evidence that it keeps the objective: {_with_threshold(evidence.merit, needed.merit)}"
+    windows = [each for each in timeline.events if each.kind is EventKind.WINDOW]
+    missing = windows[-1].requests_needed if windows else None
+    return f"{text}; a proof {describe_missing_requests(missing, 0.0)}" if missing else text
 
 
 def _with_threshold(value: float, needed: float) -> str:

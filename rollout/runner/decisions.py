@@ -2,6 +2,7 @@
 
 The decision to roll back is made here: ``decide`` asks ``_rollback_reason`` first. An abort, harm
 (the canary is worse than stable) or a breach (it violates the objective) rolls the release back.
+The first breach of a canary that is alone gives most requests back to stable, to compare with it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from ..evidence import Evidence
-from ..evidence.counts import OUTAGE_FAILURES, OUTAGE_RATIO, Window
+from ..evidence.counts import OUTAGE_FAILURES, OUTAGE_RATIO, Window, fail_together
 from ..plan.model import Plan, Step, Strategy
 
 #: The largest age of the last requests, in seconds and in polls, at which data counts as fresh.
@@ -23,6 +24,8 @@ FRESH_POLLS: Final = 3
 #: From this share on, a step leaves the old release a few requests only to compare with: a
 #: holdback.
 HOLDBACK_SHARE: Final = 0.9
+#: The largest share of a step at which a canary that failed alone is compared with stable.
+COMPARED_SHARE: Final = 0.1
 
 
 class Verdict(StrEnum):
@@ -39,6 +42,8 @@ class Action(StrEnum):
     HOLD = "hold"
     ADVANCE = "advance"
     PROMOTE = "promote"
+    #: Give the old release its requests back, to compare with it: the canary failed while alone.
+    STEP_BACK = "step-back"
     ROLL_BACK = "roll-back"
     INCONCLUSIVE = "inconclusive"
 
@@ -73,6 +78,16 @@ class Reason(StrEnum):
     #: Nothing shows that the canary is worse; it is not proven to be good either.
     NOT_WORSE = "not-worse"
     GOOD = "good"
+    #: The canary has had fewer requests at this step than the plan asks for.
+    STEP_REQUESTS = "requests"
+    #: The plan pauses at this step.
+    PLAN_PAUSE = "plan-pause"
+    #: Pods of the plan's workloads are not ready.
+    PODS = "pods"
+    #: A gate of the plan has not opened, or denies.
+    GATE = "gate"
+    #: The requests return to the stable pods, which run the new release; or to the old one.
+    RETURNING = "returning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +97,8 @@ class Progress:
     ``step`` is the index of the step in force. ``data_at`` is the end of the last window with
     requests for every arm of that step, None if there was none. ``outage_at`` is the end of the
     last window in which every release failed (``is_outage``), None if there was none. ``interval``
-    is the time between two samples of a counter, in seconds.
+    is the time between two samples of a counter, in seconds. ``stepped_back`` is True if most
+    requests were once given back to the old release, to compare with it.
     """
 
     step: int
@@ -94,6 +110,13 @@ class Progress:
     paused: bool = False
     aborted: bool = False
     smoke_tests_passed: bool = False
+    stepped_back: bool = False
+    #: Requests that the canary has had at this step.
+    requests: int = 0
+    #: True if the plan's own pause at this step was ended.
+    resumed: bool = False
+    #: The evidence of this step alone, if it has an objective of its own.
+    step_evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +142,11 @@ def is_outage(step: Step, window: Window) -> bool:
 
     With all requests on the canary this is never known: there is nothing to compare it with.
     """
-    if step.share == 1 or window.stable.failures < OUTAGE_FAILURES:
+    if step.share == 1:
+        return False
+    if step.share and fail_together(window.stable, window.canary):
+        return True
+    if window.stable.failures < OUTAGE_FAILURES:
         return False
     arms = (window.stable,) if step.share == 0 else (window.stable, window.canary)
     return all(each.failures > OUTAGE_RATIO * each.requests for each in arms)
@@ -132,10 +159,15 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> De
     because a person is at work, and the evidence is still watched.
     """
     if (why := _rollback_reason(progress, evidence)) is not None:
+        if why is Reason.BREACH and (step := _compared_step(plan, progress)) is not None:
+            return Decision(Action.STEP_BACK, why, step)
         return Decision(Action.ROLL_BACK, why, 0)
     if progress.paused:
         return Decision(Action.HOLD, Reason.PAUSED, progress.step)
+    conditions = plan.steps[max(progress.step, 0)].conditions
     why = next(_hold_reasons(plan, progress, evidence, now), None)
+    if why is None and conditions.pause and not progress.resumed:
+        return Decision(Action.HOLD, Reason.PLAN_PAUSE, progress.step)
     last = progress.step == len(plan.steps) - 1
     if why is None and last:
         return Decision(Action.PROMOTE, _verdict_reason(plan, evidence), progress.step)
@@ -155,25 +187,49 @@ def _verdict_reason(plan: Plan, evidence: Evidence) -> Reason:
 def _rollback_reason(progress: Progress, evidence: Evidence) -> Reason | None:
     if progress.aborted:
         return Reason.ABORTED
-    if evidence.harmful:
+    step = progress.step_evidence
+    if evidence.harmful or (step is not None and step.harmful):
         return Reason.HARM
     if evidence.silent:
         return Reason.SILENT
-    if evidence.breached:
+    if evidence.breached or (step is not None and step.breached):
         return Reason.BREACH
     if evidence.slow_alone:
         return Reason.SLOWER
     return None
 
 
+def _compared_step(plan: Plan, progress: Progress) -> int | None:
+    """Return the step at which a canary that fails alone is compared, None if it is rolled back.
+
+    An outage of what both releases share looks the same, until the old release gets requests. At
+    the second time there is no doubt.
+    """
+    alone = plan.steps[progress.step].share == 1
+    if plan.strategy is not Strategy.CANARY or not alone or progress.stepped_back:
+        return None
+    shares = {step.share: number for number, step in enumerate(plan.steps)}
+    between = [share for share in shares if share is not None and 0 < share < 1]
+    few = [share for share in between if share <= COMPARED_SHARE]
+    return shares[max(few) if few else min(between)] if between else None
+
+
 def _hold_reasons(
     plan: Plan, progress: Progress, evidence: Evidence, now: float
 ) -> Iterator[Reason]:
     """Yield every reason not to advance."""
-    if _follows_holdback(plan, progress.step):
-        return
-    if now - progress.step_since < plan.step_seconds:
+    step = plan.steps[max(progress.step, 0)]
+    ends_holdback = _follows_holdback(plan, progress.step)
+    if ends_holdback and step.conditions.seconds is None:
+        pass
+    elif now - progress.step_since < plan.seconds_at(step):
         yield Reason.STEP_TIME
+    if progress.requests < step.conditions.requests:
+        yield Reason.STEP_REQUESTS
+    if progress.step_evidence is not None and not progress.step_evidence.proven:
+        yield Reason.NOT_PROVEN
+    if ends_holdback:
+        return
     if plan.strategy is Strategy.WALK:
         return
     if not _is_fresh(plan, progress, now):

@@ -87,6 +87,10 @@ class DirectoryStateStore:
             finally:
                 self._held = False
 
+    def why_not_held(self) -> str:
+        """Return an empty text: the kernel's lock can't be lost."""
+        return ""
+
     def _pending(self) -> PendingCommand | None:
         text = _read(self._command)
         return None if text is None else read_command(text, str(self._command))

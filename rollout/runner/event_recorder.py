@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -12,14 +13,17 @@ from ..evidence.counts import Window
 from ..evidence.evidence import BREACH_WEIGHT
 from ..evidence.objective import Objective
 from ..evidence.split import FALSE_MISMATCH
-from ..plan.model import Plan
+from ..plan.model import Plan, Strategy
 from .decisions import Action, Decision, Reason, Verdict
 from .events import Event, EventKind, EvidenceValues, render_event
+from .notifications import Notifier, key_of
 from .reasons import explain_hold, explain_verdict
 from .rollout_state import RolloutState
-from .state_store import ControlCommand, StateStore
+from .state_store import ControlCommand, StateFailed, StateStore
 
 _DIGITS: Final = re.compile(r"\d+")
+#: How many events the state remembers as told.
+_MAX_TOLD: Final = 200
 
 Listener = Callable[[Event], None]
 
@@ -31,19 +35,27 @@ _KINDS = {
 
 
 class EventRecorder:
-    """A Recorder. It saves each event before it calls the listeners."""
+    """A Recorder. It saves each event before it calls the listeners.
+
+    A runner may find that the rollout ended before it came. What it then tells is not new: the
+    ``viewers`` show it, and neither the journal nor the ``listeners`` get it again.
+    """
 
     def __init__(
         self,
         plan: Plan,
         store: StateStore,
         clock: Callable[[], float],
-        listeners: Sequence[Listener],
+        viewers: Sequence[Listener],
+        notifier: Notifier | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._plan = plan
         self._store = store
         self._clock = clock
+        self._viewers = viewers
         self._listeners = listeners
+        self._notifier = notifier
         #: Reason and detail (without digits) of the last recorded hold.
         self._hold = ("", "")
         #: Detail of the last hold since the rollout advanced.
@@ -60,15 +72,19 @@ class EventRecorder:
 
     async def record_window(self, state: RolloutState, window: Window, share: float | None) -> None:
         """Record the counts of a window."""
+        needed, rate = self._requests_needed(state), state.canary_rate
         await self._record(
             EventKind.WINDOW,
             state,
             share=share,
             since=window.since,
             until=window.until,
-            stable=window.stable,
+            stable=window.old,
             canary=window.canary,
+            baseline=window.baseline,
             evidence=e_values_of(state.evidence),
+            requests_needed=needed,
+            seconds_needed=None if needed is None or not rate else needed / rate,
         )
 
     async def record_hold(self, state: RolloutState, reason: str, detail: str) -> None:
@@ -91,7 +107,8 @@ class EventRecorder:
     async def record_step(self, state: RolloutState, decision: Decision) -> None:
         """Record a decision for another step. ``record_verdict`` records a promotion."""
         self._hold = ("", "")
-        if decision.action is Action.ADVANCE:
+        is_forward = decision.action is Action.ADVANCE
+        if is_forward:
             self._last_detail = ""
         if decision.action is Action.PROMOTE:
             return
@@ -102,28 +119,65 @@ class EventRecorder:
             step=step.name,
             number=decision.step,
             share=step.share,
-            reason=state.reason or "",
+            baseline_share=self._baseline_share(decision.step),
+            reason=Reason.RETURNING.value
+            if decision.reason is Reason.RETURNING
+            else state.reason or "",
             evidence=e_values_of(state.evidence),
+            requests_needed=self._requests_needed(state) if is_forward else None,
         )
 
     async def record_verdict(self, state: RolloutState, verdict: Verdict, reason: str) -> None:
         """Record how the rollout ended."""
-        await self._record(
+        is_saved = await self._record(
             _KINDS[verdict],
             state,
             reason=reason,
             detail=explain_verdict(reason, self._plan, self._last_detail),
             evidence=e_values_of(state.evidence),
         )
+        state.end_recorded = state.end_recorded or is_saved
 
-    async def _record(self, kind: EventKind, state: RolloutState, **more: object) -> None:
+    async def _record(self, kind: EventKind, state: RolloutState, **more: object) -> bool:
+        """Save an event, and tell it. Return False if it could not be saved."""
         number = max(state.step, 0)
         step = self._plan.steps[number]
-        fields = {"step": step.name, "number": number, "share": step.share, **more}
+        fields = {
+            "step": step.name,
+            "number": number,
+            "share": step.share,
+            "baseline_share": self._baseline_share(number),
+            **more,
+        }
         event = Event(time=self._clock(), rollout=self._plan.name, kind=kind, **fields)  # type: ignore[arg-type]
-        await self._store.record(json.loads(render_event(event)))
-        for listener in self._listeners:
+        is_saved = state.end_recorded
+        if not state.end_recorded:
+            # A history that can't be written stops no rollout; the listeners show the event.
+            with contextlib.suppress(StateFailed):
+                await self._store.record(json.loads(render_event(event)))
+                is_saved = True
+        for listener in self._viewers:
             listener(event)
+        if not state.end_recorded:
+            for listener in self._listeners:
+                listener(event)
+        self._notify(event, state)
+        return is_saved
+
+    def _notify(self, event: Event, state: RolloutState) -> None:
+        """Tell people of an event once; the state keeps what was told, over restarts too."""
+        if self._notifier is None or not self._notifier.wants(event):
+            return
+        key = key_of(event, f"{state.since} {state.stepped_back}")
+        if key not in state.told:
+            state.told = [*state.told, key][-_MAX_TOLD:]
+            self._notifier.send(event, key)
+
+    def _requests_needed(self, state: RolloutState) -> int | None:
+        return None if self._plan.strategy is Strategy.WALK else state.evidence.requests_needed
+
+    def _baseline_share(self, number: int) -> float | None:
+        return self._plan.steps[number].baseline_share if self._plan.baseline else None
 
 
 def e_values_of(evidence: Evidence) -> EvidenceValues:

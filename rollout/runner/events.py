@@ -83,9 +83,14 @@ class Event:
     """Something that happened at ``time``, Unix time in seconds.
 
     ``step`` and ``number`` (from 0) name the step in force from now on. ``share`` is the ratio of
-    requests that the canary should get there, 0 to 1. ``since``, ``until`` and the counts belong to
-    a window; each request is in one window only. ``thresholds`` come with ``started`` and
-    ``resumed``. ``reason`` is a fixed word (see ``decisions.Reason``), ``detail`` a sentence.
+    requests that the canary should get there, 0 to 1, ``baseline_share`` that of the baseline,
+    None if the plan has none. ``since``, ``until`` and the counts belong to
+    a window; each request is in one window only. ``stable`` is the old release, its ``baseline``
+    included. ``thresholds`` come with ``started`` and
+    ``resumed``. ``requests_needed`` is about how many more requests of the canary a proof of its
+    quality takes, 0 if there is one, None if more requests do not help; ``seconds_needed`` is the
+    time that they take at the present rate. ``reason`` is a fixed word (see ``decisions.Reason``),
+    ``detail`` a sentence.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -96,17 +101,21 @@ class Event:
     step: str | None = None
     number: int | None = None
     share: float | None = None
+    baseline_share: float | None = None
     since: float | None = None
     until: float | None = None
     stable: Counts | None = None
     canary: Counts | None = None
+    baseline: Counts | None = None
     evidence: EvidenceValues | None = None
     thresholds: EvidenceValues | None = None
+    requests_needed: int | None = None
+    seconds_needed: float | None = None
     reason: str = ""
     detail: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for NaN, infinity, or a share outside 0 to 1."""
+        """Raise ValueError for NaN, infinity, or the canary's share outside 0 to 1."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):

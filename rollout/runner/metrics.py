@@ -18,6 +18,7 @@ from .events import VERDICTS, Event, EventKind, EvidenceValues
 _MAX_REASONS: Final = 20
 _KINDS: Final = ("harm", "merit", "breach", "mismatch")
 _TRACKS: Final = BOTH
+_NOTHING: Final = Counts(0, 0)
 
 
 class RolloutMetrics:
@@ -30,6 +31,8 @@ class RolloutMetrics:
         self.registry = CollectorRegistry()
         self._labels: Final = (namespace, rollout)
         self._reasons: set[str] = set()
+        #: False until this runner has begun or resumed the rollout.
+        self.watching = False
         self._weight = self._gauge("weight_ratio", "Desired share of the requests.", "track")
         self._step = self._gauge("step", "Number of the step in force, from 0.")
         self._poll = self._gauge(
@@ -55,29 +58,35 @@ class RolloutMetrics:
 
     def observe_event(self, event: Event) -> None:
         """Update the series; call it for each event in order."""
+        self.watching = True
         if event.number is not None:
             self._step.labels(*self._labels).set(event.number)
         if event.share is not None:
             self._weight.labels(*self._labels, Arm.CANARY).set(event.share)
-            self._weight.labels(*self._labels, Arm.STABLE).set(1 - event.share)
+            beside = event.baseline_share
+            self._weight.labels(*self._labels, Arm.STABLE).set(1 - event.share - (beside or 0.0))
+            if beside is not None:
+                self._weight.labels(*self._labels, Arm.BASELINE).set(beside)
         if event.thresholds is not None:
             self._show(self._thresholds, event.thresholds)
         if event.evidence is not None:
             self._show(self._evidence, event.evidence)
         if event.kind is EventKind.WINDOW:
             self._poll.labels(*self._labels).set(event.until or event.time)
-            self._count(Arm.STABLE, event.stable)
+            # The counts of stable include the baseline's.
+            self._count(Arm.STABLE, event.stable, less=event.baseline or _NOTHING)
             self._count(Arm.CANARY, event.canary)
+            self._count(Arm.BASELINE, event.baseline)
         elif event.kind is EventKind.HELD:
             self._holds.labels(*self._labels, self._reason(event.reason)).inc()
         elif event.kind in VERDICTS:
             for verdict in VERDICTS:
                 self._verdict.labels(*self._labels, verdict).set(verdict is event.kind)
 
-    def _count(self, track: Arm, counts: Counts | None) -> None:
+    def _count(self, track: Arm, counts: Counts | None, less: Counts = _NOTHING) -> None:
         if counts is not None:
-            self._requests.labels(*self._labels, track).inc(counts.requests)
-            self._failures.labels(*self._labels, track).inc(counts.failures)
+            self._requests.labels(*self._labels, track).inc(counts.requests - less.requests)
+            self._failures.labels(*self._labels, track).inc(counts.failures - less.failures)
 
     def _show(self, gauge: Gauge, values: EvidenceValues) -> None:
         for kind in _KINDS:
@@ -102,7 +111,8 @@ class RolloutMetrics:
 async def serve_metrics(metrics: RolloutMetrics, host: str, port: int) -> AsyncIterator[int]:
     """Serve /metrics until the block ends; yield the port. Port 0 lets the system choose one.
 
-    Raise OSError if the port is taken.
+    /livez answers 200 while the process turns, /readyz once this runner watches the rollout: before
+    that, another runner may hold it. Raise OSError if the port is taken.
     """
 
     async def show(_: web.Request) -> web.Response:
@@ -110,8 +120,16 @@ async def serve_metrics(metrics: RolloutMetrics, host: str, port: int) -> AsyncI
             body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
+    async def live(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def ready(_: web.Request) -> web.Response:
+        if metrics.watching:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="this runner does not watch the rollout yet\n")
+
     app = web.Application()
-    app.router.add_get("/metrics", show)
+    app.add_routes([web.get("/metrics", show), web.get("/livez", live), web.get("/readyz", ready)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:

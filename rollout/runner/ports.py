@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..evidence.counts import CounterSnapshot, Window
 from ..plan.model import SmokeTest, Step
 from .decisions import Decision, Verdict
+from .gates import Gates
 from .rollout_state import RolloutState
 from .state_store import ControlCommand, StateStore
+from .workloads import Workloads
 
 
 class TargetFailed(Exception):
@@ -21,6 +23,10 @@ class TargetFailed(Exception):
 
 class ManagedByOther(TargetFailed):
     """Another controller manages the weights; the message names it."""
+
+
+class RoutesEdited(ManagedByOther):
+    """Somebody has edited the routes so that no step of the plan has them; it may be undone."""
 
 
 class SourceFailed(Exception):
@@ -38,6 +44,12 @@ class Target(Protocol):
 
     async def in_force(self, step: Step) -> bool:
         """Return True if the current routes are those of the step; raise TargetFailed."""
+
+    async def is_between(self, one: Step, other: Step, /) -> bool:
+        """Return True if some routes are those of one step and the rest are those of the other.
+
+        So a runner leaves them that is killed between two objects. Raise TargetFailed.
+        """
 
 
 class Source(Protocol):
@@ -73,8 +85,16 @@ class Ports:
     store: StateStore
     recorder: Recorder
     run_smoke_test: RunSmokeTest
+    #: The pods of both releases, None if the plan does not own them.
+    workloads: Workloads | None = None
+    #: The images of a new rollout by container: see ReleaseState.
+    images: Mapping[str, str] = field(default_factory=dict)
+    #: The plan's gates, None if it has none.
+    gates: Gates | None = None
     #: Returns one sentence about why data may be missing, or an empty text.
     explain_missing_data: Callable[[], str] = lambda: ""
+    #: Tells a person something that is no event of the rollout.
+    say: Callable[[str], None] = lambda _: None
     clock: Callable[[], float] = time.time
     #: Measures the time since the last snapshot; its zero means nothing. It never jumps.
     monotonic: Callable[[], float] = time.monotonic

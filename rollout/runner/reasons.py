@@ -18,6 +18,13 @@ _HOLDS: Final = {
         "requests are not split as the weights say (sample-ratio mismatch); look for sticky"
         " sessions, for other routes, and for clients that are not counted"
     ),
+    Reason.STEP_REQUESTS.value: (
+        "the canary has had fewer requests at this step than the plan asks for"
+    ),
+    Reason.PLAN_PAUSE.value: (
+        "the plan pauses at this step; tallykv-rollout resume goes on, abort goes back"
+    ),
+    Reason.PODS.value: "the pods for the next change are not ready",
     Reason.SMOKE_TESTS.value: "the plan's smoke tests have not passed yet",
     Reason.OUTAGE.value: (
         "both releases fail many of their requests: something that they share fails, or both are"
@@ -37,12 +44,17 @@ def explain_hold(reason: str) -> str:
     return _HOLDS.get(reason, "")
 
 
-def explain_missing_proof(plan: Plan, evidence: Evidence) -> str:
-    """Return why the canary is not proven to meet the objective; empty if requests are too few."""
+def explain_missing_proof(plan: Plan, evidence: Evidence, per_second: float) -> str:
+    """Return why the canary is not proven to meet the objective.
+
+    ``per_second`` is the present rate of its requests, 0 if it is unknown.
+    """
     allowed = plan.objective.error_ratio
     stable, canary = evidence.stable, evidence.canary
     if canary.failures <= allowed * canary.requests:
-        return ""
+        missing = evidence.requests_needed
+        more = f": it {describe_missing_requests(missing, per_second)}" if missing else ""
+        return _HOLDS[Reason.NOT_PROVEN.value] + more
     reason = (
         f"the canary failed {_percent(canary)} of its requests, and the objective allows"
         f" {allowed * 100:.3g} %"
@@ -55,6 +67,26 @@ def explain_missing_proof(plan: Plan, evidence: Evidence) -> str:
     return reason
 
 
+def describe_missing_requests(needed: int, per_second: float) -> str:
+    """Say how many more requests of the canary a proof takes, and how long at the present rate."""
+    if not per_second:
+        return f"needs about {_rounded(needed):,} more requests"
+    minutes = round(needed / per_second / 60)
+    if minutes < 1:
+        time = "less than a minute"
+    elif minutes < 120:
+        time = f"{minutes} minute{'s' * (minutes > 1)}"
+    else:
+        time = f"{round(minutes / 60)} hours"
+    return f"needs about {_rounded(needed):,} more requests, {time} at this rate"
+
+
+def _rounded(number: int) -> int:
+    """Round up to two digits: an estimate is no more precise."""
+    unit: int = 10 ** max(0, len(str(number)) - 2)
+    return -(-number // unit) * unit
+
+
 def _percent(counts: Counts) -> str:
     return f"{counts.failures / counts.requests * 100:.3g} %"
 
@@ -64,6 +96,8 @@ def explain_verdict(reason: str, plan: Plan, last_hold: str = "") -> str:
     kind, _, edge = reason.partition(": ")
     if kind == Reason.HARM and edge == "errors":
         return "the canary fails more of its requests than the stable release does"
+    if kind == Reason.HARM and edge == "slowing":
+        return "the canary has become slower than it was, beside the stable release"
     if kind == Reason.HARM:
         limit = edge.removesuffix("s")
         return f"more of the canary's requests take over {limit} s than of the stable release's"
@@ -74,6 +108,10 @@ def explain_verdict(reason: str, plan: Plan, last_hold: str = "") -> str:
         return "the canary gives no successful answer"
     if kind == Reason.SLOWER:
         return "with all traffic, the canary is slower than the stable release was before"
+    if kind == Reason.GATE:
+        return f"a gate refused: {edge}"
+    if kind == Reason.PODS:
+        return f"the pods did not become ready in time: {edge}"
     if kind == Reason.ABORTED:
         return "a person aborted the rollout"
     if kind == Reason.DEADLINE:

@@ -22,6 +22,10 @@ class StateHeld(StateFailed):
     """Another runner holds this rollout; the message names its process and host."""
 
 
+class StateTaken(StateHeld):
+    """Another runner has taken the rollout from this one, which may try to get it again."""
+
+
 class StateCorrupt(StateFailed):
     """The saved state can't be parsed; a person must decide whether to start again."""
 
@@ -83,7 +87,13 @@ class StateStore(Protocol):
     def hold(self) -> AbstractAsyncContextManager[None]:
         """Be the only runner inside the block; raise StateHeld if another one holds the rollout.
 
-        A runner that loses the hold inside the block is cancelled, and StateHeld is raised.
+        A runner from which another one takes the hold is cancelled, and StateTaken is raised.
+        """
+
+    def why_not_held(self) -> str:
+        """Return why the runner can't be sure of its hold now, an empty text if it can.
+
+        While it can't, it changes no routes, and ``save`` raises StateFailed.
         """
 
 
@@ -147,4 +157,4 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def _remedy(where: str) -> str:
-    return f"set the routes to the step you want, then delete {where} to start again"
+    return f"run with --again gives the canary no requests and starts again, in place of {where}"

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rollout.__main__ import main
+from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.state_store import ControlCommand
 from tests.rollout.cli.example_service import FakeIngressGateway
 from tests.support.api_server import ApiServer
+from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
@@ -45,3 +54,39 @@ def call(*arguments: str | Path) -> Result:
         except SystemExit as exited:
             code = int(exited.code or 0)
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def events(state: Path) -> list[dict[str, Any]]:
+    """Return the events that are recorded in a directory, none without one."""
+    path = state / "events.jsonl"
+    text = path.read_text() if path.exists() else ""
+    # The last line may be incomplete while a runner writes.
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def has_held(state: Path, why: str, *, seconds: float = 0.0) -> bool:
+    """Return True if a reason to hold was recorded, and the runner has polled for a while since."""
+    held = [each["time"] for each in events(state) if why in each.get("detail", "")]
+    if not held or not seconds:
+        return bool(held)
+    seen_at = json.loads((state / "state.json").read_text())["state"]["seen_at"]
+    return bool(seen_at - held[0] > seconds)
+
+
+def call_and_abort(state: Path, when: Callable[[], bool], *arguments: str | Path) -> Result:
+    """Call a run in this process, and abort its rollout as soon as a condition holds."""
+    ended = threading.Event()
+
+    def abort() -> None:
+        try:
+            until(lambda: ended.is_set() or when(), seconds=180, what="the reason to abort")
+        finally:
+            asyncio.run(DirectoryStateStore(state).send_command(ControlCommand.ABORT))
+
+    with ThreadPoolExecutor(1) as pool:
+        aborting = pool.submit(abort)
+        try:
+            return call(*arguments)
+        finally:
+            ended.set()
+            aborting.result()

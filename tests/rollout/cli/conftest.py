@@ -1,4 +1,4 @@
-"""One fake cluster for all tests: an API server, a gateway with requests, and a Prometheus."""
+"""One fake cluster for a module: an API server, a gateway with requests, and a Prometheus."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def listening_beside(server: ApiServer) -> Iterator[None]:
         loop.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("cluster")
     server = ApiServer()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 
@@ -102,6 +102,8 @@ class ExampleService:
     ``unreachable`` tracks have no pods; Istio counts their requests for the workload "unknown".
     """
 
+    reporter: ClassVar[str] = "source"
+    collection: ClassVar[str] = COLLECTION
     namespace: str
     server: ApiServer
     rate: float = 2000.0
@@ -111,9 +113,17 @@ class ExampleService:
     history: list[int] = field(default_factory=list)
     _counts: Counter[tuple[str, int]] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self.server.observers.append(self._note_share)
+        self.history.append(self.share)
+
     @property
     def document(self) -> dict[str, Any]:
-        return self.server.objects[COLLECTION, self.namespace, "kv"]
+        return self.server.objects[self.collection, self.namespace, "kv"]
+
+    @property
+    def has_requests(self) -> bool:
+        return self._counts.total() > 0
 
     @property
     def share(self) -> int:
@@ -123,11 +133,13 @@ class ExampleService:
             each.get("weight", 100) for each in entries if each["destination"]["subset"] == "canary"
         )
 
+    def service(self, _workload: str) -> str:
+        """Return the Service that the requests of a workload were sent to."""
+        return "kv"
+
     def serve(self, seconds: float) -> None:
         """Count the requests of this many seconds."""
         share = self.share
-        if self.history[-1:] != [share]:
-            self.history.append(share)
         for track, part in (("stable", 1 - share / 100), ("canary", share / 100)):
             # In millionths of requests, so that fractions are not lost.
             requests = round(self.rate * seconds * part * 1e6)
@@ -136,12 +148,16 @@ class ExampleService:
             self._counts[workload, 503] += round(requests * bad)
             self._counts[workload, 200] += requests - round(requests * bad)
 
+    def _note_share(self, key: tuple[str, str, str]) -> None:
+        if key == (self.collection, self.namespace, "kv") and self.history[-1:] != [self.share]:
+            self.history.append(self.share)
+
     def exposition(self) -> Iterator[str]:
         for (workload, status), millionths in sorted(self._counts.items()):
             if (number := millionths // 1_000_000) == 0:
                 continue  # a proxy exports no counter before the first request
             labels = (
-                'reporter="source",destination_service_name="kv",'
+                f'reporter="{self.reporter}",destination_service_name="{self.service(workload)}",'
                 f'destination_service_namespace="{self.namespace}",'
                 f'destination_workload="{workload}",response_code="{status}"'
             )
@@ -150,6 +166,10 @@ class ExampleService:
                 within = number if bound == "+Inf" or float(bound) >= 25 else 0
                 yield f'{name}_bucket{{{labels},le="{bound}"}} {within}'
             yield f"{name}_count{{{labels}}} {number}"
+
+
+def new_namespace() -> str:
+    return f"example-{uuid.uuid4().hex[:8]}"
 
 
 class FakeIngressGateway:
@@ -164,6 +184,9 @@ class FakeIngressGateway:
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
+            # Prometheus keeps its connection: no thread is started for each scrape.
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self) -> None:
                 body = gateway.exposition().encode()
                 with contextlib.suppress(ConnectionError):  # Prometheus may disconnect
@@ -202,13 +225,19 @@ class FakeIngressGateway:
     @contextlib.contextmanager
     def add_service(self) -> Iterator[ExampleService]:
         """Add a service in a new namespace, with a canary that gets no requests."""
-        namespace = f"example-{uuid.uuid4().hex[:8]}"
+        namespace = new_namespace()
         self.server.put(COLLECTION, live(step(namespace, 0)))
         service = ExampleService(namespace, self.server)
+        with self.counting(service):
+            yield service
+
+    @contextlib.contextmanager
+    def counting(self, service: ExampleService) -> Iterator[None]:
+        """Send requests to a service until the block ends."""
         with self._lock:
             self._services.append(service)
         try:
-            yield service
+            yield
         finally:
             with self._lock:
                 self._services.remove(service)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from rollout.cli.arguments import (
+    parse_address,
     parse_command,
     parse_pod_count,
     parse_port,
@@ -36,6 +37,10 @@ NO_CLUSTER: Final = ["--prometheus", "http://127.0.0.1:1", "--kubeconfig", "/now
         (parse_pod_count, "3", 3),
         (parse_port, "0", 0),
         (parse_port, "9090", 9090),
+        (parse_address, "9300", ("127.0.0.1", 9300)),
+        (parse_address, ":9300", ("127.0.0.1", 9300)),
+        (parse_address, "all.example:0", ("all.example", 0)),
+        (parse_address, "[::1]:9300", ("::1", 9300)),
         (parse_command, "python -m 'my service' $PORT", ("python", "-m", "my service", "$PORT")),
     ],
 )

@@ -116,6 +116,95 @@ def test_the_text_has_a_line_for_each_change(tmp_path: Path, past: Prometheus) -
     assert re.search(r"20 % against 0\.0\d+|20 % against 0\.1 ", lines[-1])
 
 
+def controllers(directory: Path, canary: str) -> Path:
+    """Write a Canary of Flagger and a Rollout of Argo that watch the error ratio of a track."""
+
+    def counted(more: str) -> str:
+        labels = f'track="{canary}"{more}'
+        return f"sum(rate(http_server_request_duration_seconds_count{{{labels}}}[1m]))"
+
+    failed = ', http_response_status_code="503"'
+    query = f"{counted(failed)} / {counted('')}"
+    objects = [
+        {
+            "apiVersion": "flagger.app/v1beta1",
+            "kind": "Canary",
+            "metadata": {"name": "kv"},
+            "spec": {
+                "targetRef": {"name": "kv"},
+                "analysis": {
+                    "interval": "1m",
+                    "threshold": 2,
+                    "stepWeights": [10, 50],
+                    "metrics": [
+                        {"name": "errors", "query": query, "thresholdRange": {"max": 0.01}}
+                    ],
+                },
+            },
+        },
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Rollout",
+            "metadata": {"name": "kv"},
+            "spec": {
+                "strategy": {
+                    "canary": {
+                        "analysis": {"templates": [{"templateName": "errors"}]},
+                        "steps": [{"setWeight": 10}, {"pause": {"duration": "5m"}}],
+                    }
+                }
+            },
+        },
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AnalysisTemplate",
+            "metadata": {"name": "errors"},
+            "spec": {
+                "metrics": [
+                    {
+                        "name": "errors",
+                        "initialDelay": "1m",
+                        "interval": "30s",
+                        "failureLimit": 1,
+                        "successCondition": "result[0] <= 0.05",
+                        "provider": {"prometheus": {"query": query}},
+                    }
+                ]
+            },
+        },
+    ]
+    folder = directory / "controllers"
+    folder.mkdir()
+    (folder / "all.yaml").write_text("---\n".join(json.dumps(each) + "\n" for each in objects))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("canary", "decided"),
+    [
+        ("bad", [("rolled back", 120), ("rolled back", 180), ("rolled back", 90)]),
+        ("good", [("proven", 300), ("promoted", 120), ("promoted", 300)]),
+    ],
+)
+def test_others_decide_beside_us_from_the_same_series(
+    tmp_path: Path, past: Prometheus, canary: str, decided: list[tuple[str, float]]
+) -> None:
+    folder = controllers(tmp_path, canary)
+
+    begin, end = str(CANARY_STARTS - 60), str(CANARY_STARTS + 500)
+    command = backtest(
+        tmp_path, past.base, canary, "--from", begin, "--to", end, "--beside", str(folder)
+    )
+
+    assert command.process.wait() == 0, command.err
+    rows = command.out.partition("\n\n")[2].splitlines()
+    names = ("tallykv-rollout", "Flagger, Canary kv", "Argo Rollouts, Rollout kv")
+    for row, name, (verdict, most) in zip(rows, names, decided, strict=True):
+        assert re.match(rf"{name} +{verdict} ", row)
+        after = float(re.search(r"after (\d+) s", row)[1])  # type: ignore[index]
+        assert after <= most if name == names[0] else after == most
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

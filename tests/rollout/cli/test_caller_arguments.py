@@ -12,6 +12,7 @@ import yaml
 
 from rollout.cli.caller_arguments import add_caller_arguments, caller_of
 from rollout.envoy.proxy import Proxy
+from tests.rollout.cli.cli_process import assert_promoted
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.test_rehearse_manifests import SUBSETS, rehearsed
 from tests.rollout.plan.manifests import routes, subset, with_subsets
@@ -101,7 +102,7 @@ def test_a_caller_with_a_token_is_served(tmp_path: Path) -> None:
 
     said = rehearsed(tmp_path, [*with_subsets(inside), *policies], *SUBSETS, *flags)
 
-    assert said.process.returncode == 0, said.out + said.err
+    assert_promoted(said)
     assert "-H 'Authorization: Bearer " in said.out
     assert "clients: " in said.out
     assert ", 0 failed" in said.out

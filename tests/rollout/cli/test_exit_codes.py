@@ -34,7 +34,7 @@ def test_a_signal_cancels_the_command(
             unwound.append("all of it")
         return 0
 
-    assert run_command("run", work(), interrupted="; it goes on") == code
+    assert run_command("run", work(), interrupted=lambda: "; it goes on") == code
     assert unwound == ["all of it"]
     assert capsys.readouterr().err == said
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import Command, finished
+from tests.rollout.cli.cli_process import Command, assert_promoted, finished
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.test_rehearse import QUICK
 from tests.rollout.plan.manifests import api_route, backend, with_services, write
@@ -30,10 +30,10 @@ def rehearsed(tmp_path: Path, texts: list[str], *flags: str) -> Command:
 def test_the_weights_of_a_route_are_moved(tmp_path: Path, kind: str) -> None:
     said = rehearsed(tmp_path, with_services(api_route(*BOTH, kind=kind)))
 
-    assert said.process.returncode == 0, said.out + said.err
+    assert_promoted(said)
     assert "curl -H 'Host: reviews.example.com'" in said.out
-    assert re.findall(r"step  (\d+) ", said.out) == ["1", "5", "10", "25", "50", "100"]
-    assert re.search(r"window  100  stable 0/0 failed  canary 0/[1-9]", said.out)
+    steps = ["1", "5", "10", "25", "50", "100"]
+    assert re.findall(r"step  (\d+) ", said.out)[: len(steps)] == steps
     assert re.search(r"^clients: \d+ requests, 0 failed$", said.out, re.MULTILINE)
 
 
@@ -42,9 +42,8 @@ def test_a_route_of_a_service_is_called_from_inside(tmp_path: Path) -> None:
 
     said = rehearsed(tmp_path, with_services(api_route(*BOTH, parents=parents)))
 
-    assert said.process.returncode == 0, said.out + said.err
+    assert_promoted(said)
     assert "curl -H 'Host: reviews-v1.shop.svc.cluster.local:9080'" in said.out
-    assert re.search(r"window  100  stable 0/0 failed  canary 0/[1-9]", said.out)
 
 
 def test_an_https_listener_has_a_certificate_of_the_rehearsal(tmp_path: Path) -> None:
@@ -60,28 +59,10 @@ def test_an_https_listener_has_a_certificate_of_the_rehearsal(tmp_path: Path) ->
 
     said = rehearsed(tmp_path, texts, *both)
 
-    assert said.process.returncode == 0, said.out + said.err
+    assert_promoted(said)
     for host in hosts.split(", "):
         assert re.search(rf"curl --cacert \S+ --resolve {host}:\d+:127.0.0.1", said.out), said.out
     assert re.search(r"^clients: [1-9]\d* requests, 0 failed$", said.out, re.MULTILINE)
-
-
-def test_run_changes_only_virtual_services_in_a_cluster(tmp_path: Path) -> None:
-    directory = tmp_path / "plan"
-    for percent in (0, 100):
-        step = directory / "steps" / str(percent)
-        step.mkdir(parents=True)
-        split = backend("reviews-v1", 100 - percent), backend("reviews-v2", percent)
-        (step / "routes.yaml").write_text(api_route(*split))
-        (step / "kustomization.yaml").write_text("resources: [routes.yaml]\n")
-    (directory / "plan.yaml").write_text("{stable: reviews-v1, canary: reviews-v2}\n")
-    write(directory / "1-mesh", with_services())
-    (directory / "1-mesh" / "kustomization.yaml").write_text("resources: [all.yaml]\n")
-
-    refused = call("run", str(directory), "--prometheus", "http://127.0.0.1:9")
-
-    assert refused.code == 2
-    assert "the steps change HTTPRoute shop/reviews: in a cluster, run changes only" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import Command, finished
+from tests.rollout.cli.cli_process import Command, assert_promoted, finished
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.example_service import write_rollout
 from tests.rollout.cli.test_rehearse import ANOTHER, COMMAND, QUICK, UNHURRIED
@@ -46,10 +46,10 @@ def test_the_weights_of_both_releases_are_moved(
 ) -> None:
     said = rehearsed(tmp_path, texts, *releases, *ANOTHER)
 
-    assert said.process.returncode == 0, said.out + said.err
+    assert_promoted(said)
     assert "curl -H 'Host: reviews.example.com'" in said.out
-    assert re.findall(r"step  (\d+) ", said.out) == ["1", "5", "10", "25", "50", "100"]
-    assert re.search(r"window  100  stable 0/0 failed  canary 0/[1-9]", said.out)
+    steps = ["1", "5", "10", "25", "50", "100"]
+    assert re.findall(r"step  (\d+) ", said.out)[: len(steps)] == steps
     assert re.search(r"^clients: \d+ requests, 0 failed$", said.out, re.MULTILINE)
 
 
@@ -59,9 +59,8 @@ def test_a_virtual_service_of_the_mesh_is_called_from_inside(tmp_path: Path) -> 
 
     said = rehearsed(tmp_path, with_subsets(inside), *SUBSETS, *ANOTHER, "--report", str(report))
 
-    assert said.process.returncode == 0, said.out + said.err
+    assert_promoted(said)
     assert "curl -H 'Host: reviews.shop.svc.cluster.local:9080'" in said.out
-    assert re.search(r"window  100  stable 0/0 failed  canary 0/[1-9]", said.out)
     notes = (report / "report.html").read_text()
     assert "a caller inside the mesh, in namespace shop" in notes
     assert "through the gateway" not in notes
@@ -74,8 +73,7 @@ def test_without_a_command_the_releases_are_stubs(tmp_path: Path) -> None:
 
     said = rehearsed(tmp_path, with_subsets(by_path), *SUBSETS)
 
-    assert said.process.returncode == 0, said.out + said.err
-    assert re.search(r"window  100  stable 0/0 failed  canary 0/[1-9]", said.out)
+    assert_promoted(said)
     assert re.search(r"^clients: \d+ requests, 0 failed$", said.out, re.MULTILINE)
 
 
@@ -94,7 +92,7 @@ def test_tls_at_the_gateway_has_a_certificate_for_all_hosts(tmp_path: Path) -> N
 
     said = rehearsed(tmp_path, texts, *SUBSETS, *both, "--report", str(report))
 
-    assert said.process.returncode == 0, said.out + said.err
+    assert_promoted(said)
     for word, host in zip(("up in .* s:", "or"), hosts.split(", "), strict=True):
         curl = rf"curl --cacert \S+/gateway.pem --resolve {host}:(\d+):127.0.0.1 https://{host}:\1/"
         assert re.search(rf"^{word} {curl}$", said.out, re.MULTILINE), said.out

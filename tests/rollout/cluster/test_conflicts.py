@@ -20,7 +20,8 @@ from tests.rollout.cluster.virtual_services import (
     unmanaged,
     weights,
 )
-from tests.support.api_server import ApiServer, ReceivedRequest
+from tests.support.api_objects import ReceivedRequest
+from tests.support.api_server import ApiServer
 
 KEY: Final = (COLLECTION, "shop", "kv")
 Json = dict[str, Any]

@@ -9,9 +9,10 @@ import pytest
 from lightkube import AsyncClient
 
 from rollout.cluster.target import ClusterTarget
-from rollout.cluster.virtual_service_patch import PatchBuilder
+from rollout.cluster.virtual_service_routes import VirtualServiceRoutes
+from rollout.cluster.weights_patch import PatchBuilder
 from rollout.plan.model import Plan, Strategy
-from rollout.runner.ports import ManagedByOther, TargetFailed
+from rollout.runner.ports import ManagedByOther, RoutesEdited, TargetFailed
 from tests.rollout.cluster.virtual_services import (
     COLLECTION,
     QUICK,
@@ -67,26 +68,26 @@ DIFFERENCES: Final[dict[str, tuple[Edit, type[TargetFailed], str]]] = {
     "a tcp route": (lambda spec: spec.update(tcp=[]), TargetFailed, "spec.tcp"),
     "a rule": (
         add(0, "maintenance"),
-        ManagedByOther,
+        RoutesEdited,
         'spec.http[0]: no step of the plan has the rule "main',
     ),
-    "a rule without a name": (add(2, None), ManagedByOther, "spec.http[2]"),
+    "a rule without a name": (add(2, None), RoutesEdited, "spec.http[2]"),
     "a rule twice": (add(2, "reads"), TargetFailed, "spec.http[2]: a second rule"),
     "the order": (lambda spec: spec["http"].reverse(), TargetFailed, "writes, reads where"),
     "a rule gone": (lambda spec: spec["http"].pop(0), TargetFailed, "the rules are writes where"),
     "a destination": (
         lambda spec: spec["http"][0]["route"].append(to("debug", 1)),
-        ManagedByOther,
+        RoutesEdited,
         "spec.http[0].route[2]",
     ),
     "a destination's headers": (
         lambda spec: spec["http"][1]["route"][0].update(headers={}),
-        ManagedByOther,
+        RoutesEdited,
         "spec.http[1].route[0]",
     ),
     "a port": (
         lambda spec: spec["http"][1]["route"][0]["destination"].pop("port"),
-        ManagedByOther,
+        RoutesEdited,
         "spec.http[1].route[0]",
     ),
 }
@@ -192,4 +193,4 @@ def test_a_plan_of_rules_without_names_is_refused() -> None:
     )
 
     with pytest.raises(TargetFailed, match=r"spec\.http\[1\]: a rule without a name"):
-        PatchBuilder(nameless)
+        PatchBuilder(nameless, VirtualServiceRoutes())

@@ -18,7 +18,8 @@ from tests.rollout.cluster.virtual_services import (
     step,
     weights,
 )
-from tests.support.api_server import ApiServer, Faults
+from tests.support.api_faults import Faults
+from tests.support.api_server import ApiServer
 from tests.support.manifests import render
 
 Json = dict[str, Any]

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from rollout.cluster.config_map_state import ConfigMapStateStore
-from rollout.cluster.lease import LeaseTimes
+from rollout.cluster.lease import Lease, LeaseTimes
+from rollout.cluster.leased_state import LeasedStateStore
 from rollout.runner.directory_state_store import DirectoryStateStore
 from rollout.runner.state_store import (
     CommandRefused,
     ControlCommand,
     StateCorrupt,
+    StateFailed,
     StateHeld,
     StateStore,
     StateUnknown,
@@ -24,7 +26,7 @@ from tests.rollout.cluster.virtual_services import Json
 from tests.support.api_server import ApiServer
 
 #: Long enough for a busy machine; renewed often, so that others see a renewal soon.
-LEASE = LeaseTimes(duration_seconds=20, renew_seconds=0.05)
+LEASE = LeaseTimes(duration_seconds=180, renew_seconds=0.05)
 CONFIG_MAP = ("/v1/configmaps", "shop", "tallykv-rollout-kv")
 #: Opens the same store open_store, as another process would do.
 OpenStore = Callable[[], StateStore]
@@ -62,9 +64,8 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[OpenStore, S
     client = request.getfixturevalue("client")
 
     def open_store() -> StateStore:
-        return ConfigMapStateStore(
-            client, "shop", "kv", lease=LEASE, retry_seconds=60, backoff_seconds=0.01
-        )
+        store = ConfigMapStateStore(client, "shop", "kv", retry_seconds=60, backoff_seconds=0.01)
+        return LeasedStateStore(store, Lease(client, "shop", "kv", LEASE))
 
     return open_store, Storage(directory, server)
 
@@ -98,16 +99,16 @@ async def test_the_state_saved_last_is_loaded(open_store: OpenStore) -> None:
 async def test_only_a_holder_saves(open_store: OpenStore) -> None:
     store = open_store()
     async with open_store().hold():
-        with pytest.raises(StateHeld):
+        with pytest.raises(StateFailed):
             await store.save({"step": 1})
-    with pytest.raises(StateHeld):
+    with pytest.raises(StateFailed):
         await store.save({"step": 1})
 
     assert await store.load() is None
 
 
 async def test_a_second_runner_is_refused_and_the_holder_is_named(open_store: OpenStore) -> None:
-    async with asyncio.timeout(LEASE.duration_seconds / 2), open_store().hold():
+    async with asyncio.timeout(LEASE.duration_seconds / 3), open_store().hold():
         with pytest.raises(StateHeld, match=r"process \d+ on .* runs the rollout"):
             async with open_store().hold():
                 pytest.fail("two runners")
@@ -198,7 +199,7 @@ async def test_a_damaged_state_is_reported_and_kept(
     storage.write("state.json", text)
 
     for _ in range(2):
-        with pytest.raises(StateCorrupt, match=r"state\.json.*is damaged; .*to start again"):
+        with pytest.raises(StateCorrupt, match=r"state\.json.*is damaged; run with --again"):
             await open_store().load()
 
 

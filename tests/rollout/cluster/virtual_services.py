@@ -6,7 +6,7 @@ import copy
 import json
 from typing import Any, Final
 
-from rollout.cluster.target import Timeouts
+from rollout.cluster.live_routes import Timeouts
 from rollout.evidence.objective import Objective
 from rollout.manifests.parsing import parse_manifest
 from rollout.manifests.virtual_service import VirtualService

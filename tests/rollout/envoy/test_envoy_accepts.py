@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,11 @@ from tests.rollout.envoy.example_mesh import (
 )
 from tests.rollout.lint.lint_runner import FIXTURES
 from tests.support.manifests import render
+from tests.support.sizes import size
 
+#: Envoy takes a second for each, so make test tries one of those that differ only in this.
+WEIGHT: Final = re.compile(r"'weight': \d+")
+IS_WHOLE: Final = size(0, long=1) == 1
 #: HTTPRoutes are not translated.
 STRATEGIES: Final = sorted(WALKS.keys() - {"gateway-api"})
 VALID: Final = sorted((FIXTURES / "valid").glob("*.yaml"))
@@ -45,6 +50,7 @@ def translated_documents(found: Sequence[Mapping[str, Any]]) -> Configuration:
 def test_the_configuration_is_valid_after_every_step(strategy: str, tmp_path: Path) -> None:
     applied: dict[tuple[str, str, str], dict[str, Any]] = {}
     valid: list[Configuration] = []
+    kinds: set[str] = set()
     steps = 0
 
     for verb, directory in WALKS[strategy]:
@@ -56,11 +62,13 @@ def test_the_configuration_is_valid_after_every_step(strategy: str, tmp_path: Pa
                 del applied[key]
         steps += "steps" in directory
         configuration = translated_documents([*applied.values()])
-        if configuration not in valid:
+        kind = WEIGHT.sub("", repr(configuration))
+        if configuration not in valid and (kind not in kinds or IS_WHOLE):
             verdict = validate(configuration, tmp_path)
             assert verdict.accepted, f"after {verb} {directory}: {verdict.output}"
             assert "deprecat" not in without_istiod_s_own(verdict.output)
             valid.append(configuration)
+            kinds.add(kind)
 
     assert steps
 

@@ -243,7 +243,7 @@ def _header_fits(each: Resource, headers: dict[str, str]) -> bool:
 
 
 @given(rules=st.lists(st.lists(MATCHES, max_size=2), min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_envoy_selects_the_same_rule_as_istio(rules: list[list[dict[str, Any]]]) -> None:
     text = "\n".join(
         f"- {{name: '{index}', match: {json.dumps(match)}, {TO_KV}}}"

@@ -60,7 +60,7 @@ def mean_after(
     return sum(chance * e_value(after(evidence, seen(hits))) for chance, hits in outcomes)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(HISTORY, REQUESTS, REQUESTS, st.floats(0, 1), ODDS)
 def test_harm_grows_by_no_window_on_average_while_the_canary_is_no_worse(
     history: list[Window], stable: int, canary: int, part: float, odds: float
@@ -178,3 +178,14 @@ def test_without_edges_only_errors_count() -> None:
     assert evidence.harmful
     assert evidence.harm_slow == {}
     assert evidence.worst == "errors"
+
+
+def test_young_pods_are_not_judged_by_their_latency_at_any_share() -> None:
+    evidence = Evidence(OBJECTIVE)
+    for number in range(30):
+        at = 5.0 * number
+        one = Window(at, at + 5, counts(240, 0, (24, 2)), counts(10, 0, (8, 8)))
+        evidence.observe(one, 0.04, warm=False)
+
+    assert not evidence.harmful
+    assert all(value <= 1 for value in evidence.harm_slow.values())

@@ -16,6 +16,7 @@ from tests.rollout.evidence.windows_and_counts import (
     after,
     counts,
     gathered,
+    repeated,
     window,
 )
 
@@ -33,7 +34,7 @@ def mean_of(name: str, requests: int, chance: float, evidence: Evidence) -> floa
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 40), st.floats(LIMIT, 1), st.integers(0, 3))
 def test_merit_does_not_grow_on_average_while_the_objective_is_missed(
     requests: int, chance: float, failures: int
@@ -43,7 +44,7 @@ def test_merit_does_not_grow_on_average_while_the_objective_is_missed(
     assert mean_of("merit", requests, chance, evidence) <= evidence.merit * (1 + 1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 40), st.floats(0, LIMIT), st.integers(0, 10))
 def test_breach_does_not_grow_on_average_while_the_objective_is_kept(
     requests: int, chance: float, failures: int
@@ -114,3 +115,27 @@ def test_a_breach_leaves_harm_its_part_of_false_rollbacks() -> None:
 
     assert evidence.breach * 0.1 + evidence.harm >= 1 / OBJECTIVE.false_rollback
     assert evidence.breach >= 1_000
+
+
+def test_an_outage_of_both_at_a_holdback_takes_no_merit() -> None:
+    evidence = gathered(repeated(window(counts(1), counts(100)), 10), 0.98)
+    assert evidence.proven
+    before = evidence.merit
+
+    # The old release has a request now and then, and one of them came just before the outage.
+    for old in (counts(1), counts(), counts(2, 2)):
+        evidence.observe(window(old, counts(100, 100)), 0.98)
+        assert not evidence.proven
+    evidence.observe(window(counts(1), counts(100)), 0.98)
+
+    assert evidence.proven
+    assert evidence.merit >= before
+
+
+def test_an_outage_of_the_canary_at_a_holdback_does() -> None:
+    evidence = gathered(repeated(window(counts(1), counts(100)), 10), 0.98)
+
+    evidence.observe(window(counts(2), counts(100, 100)), 0.98)
+    evidence.observe(window(counts(1), counts(100)), 0.98)
+
+    assert not evidence.proven

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.rollout.evidence.windows_and_counts import after, counts, gathered, repeated, window
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 40), st.floats(0.001, 0.999))
 def test_mismatch_has_the_same_mean_as_before_at_whatever_share_is_desired(
     requests: int, share: float

@@ -56,3 +56,36 @@ def test_a_runner_that_starts_again_still_waits() -> None:
     assert not resumed.silent
     resumed.listen({STABLE: counts(500)}, 0.1, 5.0, least_seconds=10)
     assert resumed.silent
+
+
+def test_a_reading_without_a_new_sample_is_no_silence() -> None:
+    evidence = Evidence(OBJECTIVE)
+    for _ in range(10):
+        # Five seconds of requests, every other time that is asked.
+        evidence.listen({CANARY: counts(250)}, 1.0, 5.0)
+        evidence.listen({}, 1.0, 0.0)
+
+    assert not evidence.silent
+    evidence.listen({CANARY: counts(0)}, 1.0, 1.0)
+    assert evidence.silent
+
+
+def test_failures_of_a_canary_that_is_alone_are_no_silence() -> None:
+    evidence = Evidence(OBJECTIVE)
+    for failures in (0, 250, 250):
+        evidence.listen({CANARY: counts(250, failures)}, 1.0, 5.0)
+
+    assert not evidence.silent
+
+
+def test_few_clients_may_be_quiet_for_longer() -> None:
+    few = heard({STABLE: counts(1400)}, share=0.01)
+    known = heard({STABLE: counts(9900), CANARY: counts(100)}, {STABLE: counts(1400)}, share=0.01)
+
+    assert not few.silent
+    assert known.silent
+
+
+def test_one_answer_of_an_old_release_with_few_requests_is_little_evidence() -> None:
+    assert not heard({STABLE: counts(2)}, share=0.98).silent
+    assert heard({STABLE: counts(6)}, share=0.98).silent

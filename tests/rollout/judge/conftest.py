@@ -15,16 +15,18 @@ from tests.rollout.prometheus.exporters import TargetPool
 from tests.rollout.prometheus.scraped_prometheus import ScrapedPrometheus
 from tests.support.prometheus import running_prometheus
 
-TARGETS = 60
+#: Enough for one test: none sees the samples of another.
+TARGETS = 6
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScrapedPrometheus]:
+    """A Prometheus for the tests of a module: until it ends, it scrapes, and takes CPU time."""
     pool = TargetPool(TARGETS)
     with (
         pool.serving() as job,
         running_prometheus(
-            tmp_path_factory.mktemp("prometheus"), [job], interval="500ms"
+            tmp_path_factory.mktemp("prometheus"), [job], interval="1s"
         ) as prometheus,
     ):
         yield ScrapedPrometheus(prometheus, pool)
@@ -35,18 +37,34 @@ def service(scraped: ScrapedPrometheus) -> Service:
     return Service(scraped)
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Judge]]:
-    """Return a function that starts a judge with these arguments, which keeps its state here."""
+@contextlib.contextmanager
+def starting(directory: Path) -> Iterator[Callable[..., Judge]]:
+    """Yield a function that starts a judge with these arguments, which keeps its state here."""
     with contextlib.ExitStack() as stack:
 
         def make(*arguments: str | Path, state: str = "state", **more: Any) -> Judge:
             command = started(
-                tmp_path, "judge", *arguments, "--port", "0", "--state", tmp_path / state, **more
+                directory, "judge", *arguments, "--port", "0", "--state", directory / state, **more
             )
             return Judge(stack.enter_context(command))
 
         yield make
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Judge]]:
+    with starting(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared_judge(
+    tmp_path_factory: pytest.TempPathFactory, scraped: ScrapedPrometheus
+) -> Iterator[Judge]:
+    """Return a judge for many questions, which compares as ``kv`` what has no requests."""
+    directory = tmp_path_factory.mktemp("judge")
+    with starting(directory) as make:
+        yield make("--config", config(directory, Service(scraped)))
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def test_an_answer_says_how_sure_it_is_and_how_much_is_missing(
 ) -> None:
     service.serve("stable", 100)
     service.serve("canary", 100)
+    service.wait_scraped()
     judge.show("kv")
     judge.until_read("kv")
     service.serve("stable", 5000, 20)
@@ -65,12 +66,18 @@ def test_an_answer_says_how_sure_it_is_and_how_much_is_missing(
     assert 1 < shown["evidence"]["merit"]["eValue"] < 20
     assert shown["errorRatio"]["lower"] is None
     assert shown["errorRatio"]["ratio"] == 0
-    # Without a failure, a proof of 1 % takes 299 requests at least.
-    assert 150 < shown["requestsNeeded"] < 500
+    # Without a failure, a proof of 1 % takes 299 requests at least. Some are expected, because
+    # stable fails 0.4 % of its requests.
+    assert 150 < shown["requestsNeeded"] < 1000
     assert f"{shown['requestsNeeded']:,} more" in shown["reason"]
     assert shown["secondsNeeded"] > 0
     assert 0 <= shown["data"]["canaryAgeSeconds"] < SECONDS
     assert shown["data"]["problem"] == ""
+    no = judge.get("/v1/comparisons/kv/gate/promote")
+    assert no.status == 403
+    assert no.json["requestsNeeded"] == shown["requestsNeeded"]
+    assert no.json["errorRatio"] == shown["errorRatio"]
+    assert no.json["secondsNeeded"] > 0
 
 
 def test_a_pair_of_counters_is_judged_as_well(open_judge: Judge, service: Service) -> None:
@@ -131,32 +138,32 @@ def test_a_pair_of_counters_is_judged_as_well(open_judge: Judge, service: Servic
     ],
 )
 def test_a_definition_with_a_mistake_is_refused_with_the_field(
-    open_judge: Judge, service: Service, body: Any, named: str
+    shared_judge: Judge, service: Service, body: Any, named: str
 ) -> None:
     whole = {**service.definition, **body} if isinstance(body, dict) else body
     if "sauce" in body:
         del whole["source"]
 
-    answer = open_judge.post("/v1/comparisons/shop", whole)
+    answer = shared_judge.post("/v1/comparisons/mistaken", whole)
 
     assert answer.status == 400
     assert named in answer.json["error"]
 
 
 def test_a_definition_is_not_changed_while_its_run_lasts(
-    open_judge: Judge, service: Service
+    shared_judge: Judge, service: Service
 ) -> None:
     other = {**service.definition, "share": 0.5}
-    open_judge.post("/v1/comparisons/shop", service.definition)
+    shared_judge.post("/v1/comparisons/shop", service.definition)
 
-    assert open_judge.post("/v1/comparisons/shop", other).status == 409
-    assert open_judge.post("/v1/comparisons/shop", {**other, "run": "next"}).status == 201
+    assert shared_judge.post("/v1/comparisons/shop", other).status == 409
+    assert shared_judge.post("/v1/comparisons/shop", {**other, "run": "next"}).status == 201
 
 
 def test_a_request_defines_nothing_that_the_configuration_has(
-    judge: Judge, service: Service
+    shared_judge: Judge, service: Service
 ) -> None:
-    answer = judge.post("/v1/comparisons/kv", service.definition)
+    answer = shared_judge.post("/v1/comparisons/kv", service.definition)
 
     assert answer.status == 409
     assert "configuration" in answer.json["error"]
@@ -173,8 +180,10 @@ def test_a_request_defines_nothing_that_the_configuration_has(
         ("GET", "/v1/comparisons/kv?run=" + "x" * 300, 400),
     ],
 )
-def test_what_is_not_there_is_no_yes(judge: Judge, method: str, path: str, status: int) -> None:
-    answer = fetch(judge.base + path, method)
+def test_what_is_not_there_is_no_yes(
+    shared_judge: Judge, method: str, path: str, status: int
+) -> None:
+    answer = fetch(shared_judge.base + path, method)
 
     assert answer.status == status
     assert answer.json["error"]

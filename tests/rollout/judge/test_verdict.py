@@ -9,7 +9,7 @@ import pytest
 
 from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series
 from rollout.judge.comparison import Clocks, Comparison
-from rollout.judge.definition import ComparisonSpec, parse_definition
+from rollout.judge.definition import ComparisonSpec, DefinitionInvalid, parse_definition
 from rollout.judge.engine import LONGEST_WINDOW_SECONDS
 from rollout.judge.verdict import Gate
 from tests.rollout.judge.judge_process import LABEL
@@ -98,6 +98,39 @@ def test_harm_opens_the_way_back_alone() -> None:
 
     assert observed.shown["verdict"] == "harm"
     assert observed.opens() == {"advance": False, "promote": False, "rollback": True}
+
+
+@pytest.mark.parametrize(("slow", "word"), [(0, "harm"), (120, "good")])
+def test_latencies_are_compared_with_the_baselines_from_the_first_on(slow: int, word: str) -> None:
+    """The canary's pods are young: without a baseline their latencies count only later."""
+    label = {**LABEL, "baseline": "baseline"}
+    objective = {"slow": ["100ms"]}
+    spec = parse_definition(
+        ComparisonSpec,
+        {"source": {"app": {"namespace": "kv", "label": label}}, "objective": objective},
+    )
+    clock = Clock()
+    comparison = Comparison(spec, "1.5.0", Clocks(clock.read, clock.read))
+    arms = {Arm.STABLE: (400, 0), Arm.BASELINE: (200, slow), Arm.CANARY: (200, 120)}
+
+    for number in range(1, 8):
+        clock.now += 5
+        counts = {
+            Series(arm, "proxy"): Counts(requests * number, 0, (slow_ones * number,))
+            for arm, (requests, slow_ones) in arms.items()
+        }
+        comparison.observe(CounterSnapshot(clock.now, counts, {}))
+
+    shown = comparison.describe("kv")
+    assert (shown["verdict"], shown["stable"]["requests"]) == (word, 6 * 600)
+    assert spec.build_query()[0].release_label.arm_of("baseline") is Arm.BASELINE
+
+
+def test_a_baseline_has_a_value_of_its_own() -> None:
+    label = {**LABEL, "baseline": "canary"}
+
+    with pytest.raises(DefinitionInvalid, match="baseline has the value of another release"):
+        parse_definition(ComparisonSpec, {"source": {"app": {"namespace": "kv", "label": label}}})
 
 
 def test_the_first_share_needs_requests_of_the_stable_release_alone() -> None:

@@ -174,5 +174,10 @@ def test_a_plan_without_an_order_could_not_run(
     assert says in linted.err
 
 
-def test_a_file_is_not_a_plan() -> None:
-    assert lint("--plan", CLUSTER).code == 2
+def test_a_file_that_is_no_yaml_is_no_step(tmp_path: Path) -> None:
+    (tmp_path / "steps.txt").write_text("")
+
+    linted = lint("--plan", tmp_path / "steps.txt")
+
+    assert linted.code == 2
+    assert "a step is one of these" in linted.err

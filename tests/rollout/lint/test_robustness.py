@@ -6,7 +6,7 @@ import json
 from copy import deepcopy
 from typing import Any, Final
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.lint.linter import Bundle, lint
@@ -41,7 +41,6 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(each for key, inner in below for each in paths(inner, (*path, key)))]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_a_value_replaced_by_any_other_does_not_crash_the_linter(data: st.DataObject) -> None:
     document = deepcopy(data.draw(st.sampled_from(DOCUMENTS)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, Final
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.lint.yaml_documents import parse_documents
@@ -94,7 +94,6 @@ VALUES: Final[st.SearchStrategy[object]] = st.one_of(
 
 
 # The first manifest of a kind takes long: pydantic then builds the validator of its model.
-@settings(deadline=None)
 @given(place=st.sampled_from(PLACES), name=NAMES, value=VALUES)
 def test_an_unknown_field_anywhere_is_an_error_with_its_path(
     place: tuple[int, PathSegments], name: str, value: object

@@ -44,7 +44,8 @@ def test_our_canary_begins_at_nothing_and_ends_at_everything() -> None:
     planned = load_plan(str(ROOT / "istio" / "canary"))
 
     assert planned.plan.strategy is Strategy.CANARY
-    assert [step.share for step in planned.plan.steps] == [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+    shares = [step.share for step in planned.plan.steps]
+    assert shares == [0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.98, 1]
     assert (planned.plan.namespace, planned.plan.virtual_service) == ("kv", "kv")
     kinds = {(each.kind, each.name) for each in planned.resources}
     assert {("Deployment", "kv-stable"), ("Deployment", "kv-canary"), ("Gateway", "kv")} <= kinds
@@ -196,8 +197,61 @@ def test_a_step_is_routes_and_nothing_else(tmp_path: Path) -> None:
 
     said = refusal(tmp_path, {"0": split(0), "1": split(10) + gateway})
 
-    assert "a step must be one VirtualService, HTTPRoute or GRPCRoute and nothing else" in said
+    assert "a step must be VirtualServices, HTTPRoutes or GRPCRoutes and nothing else" in said
     assert "ConfigMap/extra" in said
+
+
+def inside(canary: int, name: str = "kv-inside", namespace: str = "shop") -> str:
+    """Return a second object of a step, for another host."""
+    text = split(canary).replace(
+        "name: kv, namespace: shop", f"name: {name}, namespace: {namespace}"
+    )
+    hosts = "hosts: [kv.inside.example.com]"
+    text = text.replace("hosts: [kv.example.com, kv]", hosts)
+    return "---\n" + text.replace("gateways: [kv, mesh]", "gateways: [mesh]")
+
+
+def test_a_step_may_be_several_objects(tmp_path: Path) -> None:
+    steps = {each: split(int(each)) + inside(int(each)) for each in ("0", "10", "100")}
+
+    plan = load_plan(write_plan(tmp_path, steps)).plan
+
+    assert [step.share for step in plan.steps] == [0, 0.1, 1]
+    assert plan.virtual_service == "kv"
+    for step in plan.steps:
+        assert [each.title for each in step.objects] == [
+            "VirtualService shop/kv",
+            "VirtualService shop/kv-inside",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        (inside(20), "1: the objects VirtualService shop/kv, VirtualService shop/kv-inside give"),
+        (
+            inside(10, name="other").replace("kv.inside", "kv.other"),
+            "VirtualService kv-inside, VirtualService other; give each",
+        ),
+        ("", "the steps change different objects: VirtualService kv, VirtualService kv-inside"),
+    ],
+)
+def test_the_objects_of_the_steps_must_fit_together(tmp_path: Path, second: str, why: str) -> None:
+    assert why in refusal(tmp_path, {"0": split(0) + inside(0), "1": split(10) + second})
+
+
+def test_the_objects_of_a_step_are_in_one_namespace(tmp_path: Path) -> None:
+    steps = {
+        each: split(int(each))
+        + inside(int(each), namespace="elsewhere").replace(
+            "host: kv,", "host: kv.shop.svc.cluster.local,"
+        )
+        for each in ("0", "10")
+    }
+
+    assert "in several namespaces: elsewhere, shop; make a plan for each" in refusal(
+        tmp_path, steps
+    )
 
 
 def test_what_the_linter_refuses_is_not_started(tmp_path: Path) -> None:
@@ -236,6 +290,30 @@ def test_a_baseline_has_a_share_of_its_own_at_each_step(tmp_path: Path) -> None:
 
     assert canary_shares(services(), releases) == (0.0, 0.1, 1.0)
     assert baseline_shares(services(), releases) == (0.0, 0.1, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_rule_for_requests_with_a_header_is_none_of_the_other_rules(
+    kind: str, *, named: bool
+) -> None:
+    """It stands before them, so their places change."""
+
+    def step(*rules: str) -> Routes:
+        text = f"apiVersion: gateway.networking.k8s.io/v1\nkind: {kind}\n"
+        text += "metadata: {name: kv, namespace: shop}\nspec:\n  parentRefs: [{name: entry}]\n"
+        return parse_routes(text + "  rules:\n" + "".join(f"    - {each}\n" for each in rules))
+
+    def rule(name: str, backend: str, match: str = "") -> str:
+        title = f"name: {name}, " if named else ""
+        return f"{{{title}{match}backendRefs: [{{name: {backend}, port: 8080}}]}}"
+
+    chosen = "matches: [{headers: [{name: x-variant, value: b}]}], "
+    off = step(rule("all", "kv-stable"))
+    on = step(rule("b", "kv-canary", chosen), rule("all", "kv-stable"))
+    releases = Releases("kv-stable", "kv-canary", "shop", None)
+
+    assert canary_shares({"off": off, "on": on}, releases) == (0.0, None)
 
 
 def parse_routes(text: str) -> Routes:

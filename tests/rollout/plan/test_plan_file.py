@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from rollout.plan.loading import load_plan
-from rollout.plan.model import CanaryRequests, SmokeTest
+from rollout.plan.model import CanaryRequests, SmokeTest, StepConditions, WorkloadNames
 from rollout.plan.plan_file import PlanFile, PlanInvalid, parse_plan_file
 from tests.rollout.plan.plans import split, write_plan
 
@@ -120,3 +121,51 @@ def test_our_plans_use_the_present_names(file: Path) -> None:
     _, warnings = parse(yaml.safe_load(file.read_text()))
 
     assert warnings == ()
+
+
+def test_workloads_reach_the_plan_without_their_kind(tmp_path: Path) -> None:
+    text = (
+        "prerequisites: [cluster.yaml]\n"
+        "workloads: {stable: Deployment/kv, canary: Deployment/kv-canary}\n"
+    )
+
+    plan = load_plan(write_plan(tmp_path, {"0": split(0), "1": split(100)}, text)).plan
+
+    assert plan.workloads == WorkloadNames("kv", "kv-canary")
+
+
+@pytest.mark.parametrize(
+    ("stable", "message"),
+    [
+        ("Deployment/kv-canary", "are one Deployment; name two"),
+        ("StatefulSet/kv", "workloads.stab"),
+    ],
+)
+def test_a_mistake_in_the_workloads_is_named(stable: str, message: str) -> None:
+    with pytest.raises(PlanInvalid, match=message):
+        parse({"workloads": {"stable": stable, "canary": "Deployment/kv-canary"}})
+
+
+def test_conditions_reach_their_steps_and_replace_parts_of_the_objective(tmp_path: Path) -> None:
+    text = (
+        "prerequisites: [cluster.yaml]\nobjective: {errorRatio: 0.02, falseRollback: 0.05}\n"
+        "conditions: [{step: '1', time: 30m, requests: 9, pause: true,"
+        " objective: {errorRatio: 0.001}}]\n"
+    )
+    steps = {"0": split(0), "1": split(1), "100": split(100)}
+
+    plan = load_plan(write_plan(tmp_path, steps, text)).plan
+
+    objective = dataclasses.replace(plan.objective, error_ratio=0.001)
+    assert [each.conditions for each in plan.steps] == [
+        StepConditions(),
+        StepConditions(1800, 9, pause=True, objective=objective),
+        StepConditions(),
+    ]
+
+
+def test_a_condition_of_no_step_is_refused(tmp_path: Path) -> None:
+    text = "prerequisites: [cluster.yaml]\nconditions: [{step: '5', requests: 9}]\n"
+
+    with pytest.raises(PlanInvalid, match="there is no step 5; the steps are 0, 1"):
+        load_plan(write_plan(tmp_path, {"0": split(0), "1": split(100)}, text))

@@ -14,12 +14,13 @@ from tests.rollout.prometheus.scraped_prometheus import ScrapedPrometheus
 from tests.support.prometheus import running_prometheus
 
 INTERVAL = "200ms"
-#: Enough for all tests: none sees the samples of another.
-TARGETS = 20
+#: Enough for one test: none sees the samples of another.
+TARGETS = 6
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScrapedPrometheus]:
+    """A Prometheus for the tests of a module: until it ends, it scrapes, and takes CPU time."""
     pool = TargetPool(TARGETS)
     with (
         pool.serving() as job,

@@ -55,6 +55,9 @@ class TargetPool:
         pool = self
 
         class Handler(BaseHTTPRequestHandler):
+            # Prometheus keeps its connections: no thread is started for each scrape.
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self) -> None:
                 pool.answer(self)
 
@@ -88,7 +91,9 @@ class TargetPool:
 
     def take(self, labels: dict[str, str]) -> Exporter:
         taken = next(self._next)
-        taken.labels, taken.status, taken.text = labels, 200, ""
+        # The old series before the new labels: a scrape may come between the two.
+        taken.text, taken.status = "", 200
+        taken.labels = labels
         return taken
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
@@ -108,7 +113,7 @@ def histogram(
 ) -> str:
     """Return one series of a histogram as text; ``buckets`` are cumulative."""
     bounds = ISTIO_BOUNDS if metrics is ISTIO else APP_BOUNDS
-    common = f'{metrics.status}="{status}"{"," + labels if labels else ""}'
+    common = f'{metrics.failed[0][0]}="{status}"{"," + labels if labels else ""}'
     lines = [
         f'{metrics.histogram}_bucket{{{common},le="{bound}"}} {within}'
         for bound, within in zip(bounds, buckets, strict=True)

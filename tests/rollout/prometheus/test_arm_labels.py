@@ -10,7 +10,7 @@ from rollout.plan.derived_plan import load_derived_plan
 from rollout.plan.loading import LoadedPlan, load_plan
 from rollout.prometheus.promql import build_promql
 from rollout.prometheus.query import ReleaseLabel, istio_query
-from rollout.prometheus.release_label import arms_of, service_of_plan, version_of
+from rollout.prometheus.release_label import arms_of, services_of_plan, version_of
 from tests.rollout.cli.example_service import write_rollout
 from tests.rollout.plan.manifests import routes, service, with_services, write
 
@@ -39,10 +39,12 @@ def test_releases_that_are_services_have_the_label_of_the_service(services: Load
     assert version_of(services, "reviews-v2") == "v2"
 
 
-def test_both_services_are_queried(services: LoadedPlan) -> None:
-    of = service_of_plan(services.plan)
+@pytest.mark.parametrize("named", [None, ReleaseLabel("destination_workload", "v1", "v2")])
+def test_both_services_are_queried(services: LoadedPlan, named: ReleaseLabel | None) -> None:
+    found = services_of_plan(services.plan)
+    label = named or arms_of(services, "istio")
 
-    text = build_promql(istio_query(of.name, of.namespace, arms_of(services, "istio")))
+    text = build_promql(istio_query([each.name for each in found], found[0].namespace, label))
 
     assert 'destination_service_name=~"reviews-v1|reviews-v2"' in text
     assert 'destination_service_name="' not in text

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series
+from rollout.evidence.failures import is_failure
 from rollout.evidence.objective import Objective
 from rollout.prometheus.query import APP, ISTIO, ReleaseLabel, app_query, istio_query
 from rollout.prometheus.source import open_source
@@ -150,16 +151,34 @@ async def test_a_missed_scrape_leaves_a_pod_out_and_never_reads_zero(
     assert by_arm(back, Arm.CANARY) == [Counts(21, 0)]
 
 
+async def test_a_call_of_grpc_fails_by_its_own_status_and_counts_once(
+    scraped: ScrapedPrometheus,
+) -> None:
+    """As in a rehearsal (``is_failure``): HTTP's status of such a call is 200."""
+    namespace = fresh_namespace()
+    new = istio_labels("1.5.0", namespace=namespace)
+    gateway = scraped.target(namespace="istio-ingress", pod="gateway-0")
+    gateway.text = histogram(ISTIO, 200, (7, 7, 7, 7), 7, new) + "".join(
+        histogram(ISTIO, http, (1, 1, 1, 1), 1, f'{new},grpc_response_status="{status}"')
+        for http, status in ((200, 0), (200, 5), (200, 2), (200, 14), (503, 14))
+    )
+
+    reading = await scraped.read_until(istio_query("kv", namespace, VERSIONS, EDGES), 12)
+
+    failed = sum(is_failure(http, grpc) for http, grpc in ((200, 2), (200, 14), (503, 14)))
+    assert by_arm(reading, Arm.CANARY) == [Counts(12, failed, (failed,) * 3)]
+
+
 async def test_the_reading_has_the_time_of_the_samples(scraped: ScrapedPrometheus) -> None:
     """Each series has the time of its own sample; ``at`` is the time of the query."""
     namespace = fresh_namespace()
     query = app_query(namespace, TRACKS)
     pod = scraped.target(namespace=namespace, pod="kv-1", track="stable")
-    pod.text = f'{APP.counter}{{{APP.status}="200"}} 5 {1_000 * 1_000}\n'
+    pod.text = f'{APP.counter}{{{APP.failed[0][0]}="200"}} 5 {1_000 * 1_000}\n'
     now = scraped.prometheus.query("time()")[0].value
     exposed_at = round(now - 100, 3)
     # With an explicit timestamp (a federated series) Prometheus writes no staleness marker.
-    pod.text = f'{APP.counter}{{{APP.status}="200"}} 5 {int(exposed_at * 1000)}\n'
+    pod.text = f'{APP.counter}{{{APP.failed[0][0]}="200"}} 5 {int(exposed_at * 1000)}\n'
 
     async def look() -> CounterSnapshot | None:
         with contextlib.suppress(SourceFailed):

@@ -28,6 +28,8 @@ async def serve_others(meeting: socket.socket) -> None:
     while True:
         connection, _ = await asyncio.get_running_loop().sock_accept(meeting)
         with connection:
+            # The other one may send a while after it has connected.
+            connection.setblocking(True)
             labels, listeners, _, _ = socket.recv_fds(connection, 1000, 1)
         await serve(socket.socket(fileno=listeners[0]), *json.loads(labels))
 

@@ -84,8 +84,8 @@ def test_lines_in_another_format_are_ignored(other: bytes) -> None:
     assert len(seen) == log.requests == 1
 
 
-def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
-    counts = ArmCounts(Releases("stable", "canary", "kv"), (0.1, 0.25))
+def test_requests_are_counted_for_the_arm_whose_pod_was_chosen() -> None:
+    counts = ArmCounts(Releases("stable", "canary", "kv", "baseline"), (0.1, 0.25))
     log = AccessLog(counts.observe)
 
     for each in (
@@ -93,8 +93,10 @@ def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
         line(duration_ms=99),
         line(duration_ms=100),  # truncated: it took longer
         line(duration_ms=300),
+        line(status=503, flags="UF", duration_ms=0),
         line(status=503, flags="UH", upstream=None, duration_ms=0),
         line(cluster=CANARY.replace("canary", "stable")),
+        line(cluster=CANARY.replace("canary", "baseline"), grpc_status=14),
         line(cluster=None, status=404, flags="NR"),
         line(cluster=CANARY.replace("canary", "")),
     ):
@@ -103,6 +105,8 @@ def test_requests_are_counted_for_the_arm_whose_subset_was_chosen() -> None:
     assert counts.by_arm() == {
         Arm.CANARY: Counts(5, 1, (3, 2)),
         Arm.STABLE: Counts(1, 0, (0, 0)),
+        Arm.BASELINE: Counts(1, 1, (1, 1)),
+        Arm.NEITHER: Counts(1, 1, (1, 1)),
     }
     assert counts.unattributed.requests == 2
 

@@ -17,13 +17,14 @@ from rollout.rehearsal.request_mix import KeyValueMix
 from tests.rollout.rehearsal.http_load import request, send, send_all
 from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import HOST, canary_step
+from tests.support.sizes import size
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 START_SECONDS = 60.0
-INCREMENTS = 30_000
-CHANGES = 100
+CHANGES = size(20, long=100)
+INCREMENTS = 300 * CHANGES
 
 
 async def test_a_rehearsal_starts_in_time(tallykv: Rehearsal) -> None:

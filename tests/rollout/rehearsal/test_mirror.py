@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import AsyncIterator
 
@@ -23,15 +24,16 @@ from tests.rollout.rehearsal.plans import (
     routes_of,
     step_of,
 )
+from tests.support.sizes import size
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-READS = 10_000
-WRITES = 1000
+READS = size(2_000, long=10_000)
+WRITES = size(300, long=1000)
 PERCENT = 5
 #: Half the width of the 99.9 % interval of the binomial distribution, normal approximation.
-SPREAD = 72
+SPREAD = 3.29 * math.sqrt(READS * PERCENT / 100 * (1 - PERCENT / 100))
 _COUNTED = re.compile(
     rb"^http_server_request_duration_seconds_count\{.*\} ([0-9.e+]+)$", re.MULTILINE
 )
@@ -78,7 +80,7 @@ async def _within(mirrored: Rehearsal) -> bool:
 
     copies = await shadow_requests(mirrored) - before
     print_measurement(
-        f"{copies} of {READS} reads were mirrored, {READS * PERCENT // 100} ± {SPREAD}"
+        f"{copies} of {READS} reads were mirrored, {READS * PERCENT // 100} ± {SPREAD:.0f}"
     )
     assert seen.tracks == {"stable": READS}
     return abs(copies - READS * PERCENT / 100) <= SPREAD

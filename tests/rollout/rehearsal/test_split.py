@@ -10,10 +10,11 @@ from rollout.rehearsal.rehearsal import Rehearsal
 from tests.rollout.rehearsal.http_load import request, send_times
 from tests.rollout.rehearsal.measurements import print_measurement
 from tests.rollout.rehearsal.plans import HOST, canary_step
+from tests.support.sizes import size
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-REQUESTS = 10_000
+REQUESTS = size(2_000, long=10_000)
 #: Two-sided 99.9 % quantile of the normal distribution.
 Z = 3.29
 
@@ -57,4 +58,5 @@ async def test_evidence_counts_each_request_once_and_for_its_arm(echoes: Rehears
         series.arm.value: counts.requests - before.counts[series].requests
         for series, counts in after.counts.items()
     }
+    assert added.pop("neither", 0) == 0
     assert added == dict(seen.tracks)

@@ -21,10 +21,11 @@ from tests.rollout.rehearsal.plans import (
     routes_of,
     step_of,
 )
+from tests.support.sizes import size
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FLIPS = 50
+FLIPS = size(12, long=50)
 #: Requests after each flip, on a new connection.
 PROBES = 20
 COLOURS = ("blue", "green")

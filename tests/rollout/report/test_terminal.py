@@ -11,6 +11,7 @@ from rich.console import Console
 
 from rollout.report.terminal import open_progress
 from rollout.report.terminal_view import Progress, event_line, render_progress
+from rollout.runner.events import EventKind
 from tests.rollout.report.simulated_rollout import (
     START,
     SimulatedRollout,
@@ -69,6 +70,24 @@ def test_the_view_has_the_numbers_that_decide() -> None:
     for words in ("shop/kv", "1.4.0 to 1.5.0", "2:10", "7,718", "6.5 %", "233/100", "rolled"):
         assert words in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_view_says_how_many_requests_are_missing_and_a_step_too() -> None:
+    rollout = simulate_rollout()
+    window = replace(rollout.events[3], requests_needed=1_823, seconds_needed=2_400.0)
+    assert window.kind is EventKind.WINDOW
+    where = console(terminal=False)
+
+    where.print(
+        render_progress(
+            Progress().with_event(rollout.events[0]).with_event(window), rollout.plan, START
+        )
+    )
+
+    assert "a proof needs about 1,900 more requests, 40 minutes at this rate\n" in shown(where)
+    step = replace(window, kind=EventKind.STEP, seconds_needed=None)
+    assert event_line(step, START).endswith(" (needs about 1,900 more requests)")
+    assert "needs" not in event_line(window, START)
 
 
 def test_the_current_step_is_marked_among_the_others() -> None:

@@ -9,13 +9,14 @@ so that a runner which is started after a kill finds it unchanged.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
 from rollout.evidence.objective import Objective
@@ -28,6 +29,10 @@ from rollout.runner.state_store import ControlCommand
 
 BEGAN: Final = 1_800_000_000.0
 EDGES: Final = (0.1,)
+
+Answer = TypeVar("Answer")
+#: What happens in the simulated world: it yields a condition, and goes on once that holds.
+Script = AsyncGenerator[Callable[[], bool]]
 
 
 def plan_of(
@@ -93,7 +98,12 @@ class SimulatedService:
     unreadable: tuple[float, float] = (0, 0)
     unchangeable: tuple[float, float] = (0, 0)
     smoke_test_failure: str = ""
+    #: Whether routes that are those of no step are the half of a change.
+    half_done: bool = False
     _file: dict[str, Any] = field(default_factory=dict)
+    #: The script that has not ended, and the condition that it waits for.
+    _scripts: list[Script] = field(default_factory=list)
+    _awaited: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:
         if self.path is None or not self.path.exists():
@@ -127,6 +137,9 @@ class SimulatedService:
     async def in_force(self, step: Step) -> bool:
         return bool(self.read_file()["step"] == step.name)
 
+    async def is_between(self, one: Step, other: Step, /) -> bool:
+        return self.half_done and not (await self.in_force(one) or await self.in_force(other))
+
     async def read(self) -> CounterSnapshot:
         file = self.read_file()
         if self._within(self.unreadable, file):
@@ -141,6 +154,7 @@ class SimulatedService:
         return self.smoke_test_failure
 
     async def sleep(self, seconds: float) -> None:
+        await self._go_on_with_script()
         await asyncio.sleep(0)
         file = self.read_file()
         if file["step"] is not None and not self._within(self.quiet, file):
@@ -196,6 +210,39 @@ class SimulatedService:
     def count(self, arm: str) -> int:
         return int(self.read_file()["counts"].get(arm, (0, 0, 0))[0])
 
+    async def during(self, run: Awaitable[Answer], script: Script) -> Answer:
+        """Run a runner while a script changes the world; fail if it never gets to its end.
+
+        The script goes on within ``sleep``, before time passes. As a task beside the runner, it
+        would be late by as many simulated seconds as the runner is quicker.
+        """
+        self._scripts, self._awaited = [script], lambda: True
+        async with contextlib.aclosing(script):
+            answer = await run
+        assert not self._scripts, "the script still waits"
+        return answer
+
+    async def stop_when(
+        self, condition: Callable[[], bool], run: Coroutine[Any, Any, object]
+    ) -> None:
+        """Run a runner, and cancel it as soon as a condition holds."""
+
+        async def stop() -> Script:
+            yield condition
+            running.cancel()
+
+        running = asyncio.ensure_future(run)
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.during(running, stop())
+        assert running.cancelled(), "the runner ended before it was stopped"
+
+    async def _go_on_with_script(self) -> None:
+        while self._scripts and self._awaited():
+            try:
+                self._awaited = await anext(self._scripts[0])
+            except StopAsyncIteration:
+                self._scripts.clear()
+
     def _within(self, span: tuple[float, float], file: Mapping[str, Any]) -> bool:
         return span[0] <= float(file["now"]) - BEGAN < span[1]
 
@@ -206,12 +253,6 @@ class SimulatedService:
         new_file = self.path.with_suffix(".new")
         new_file.write_text(json.dumps(file))
         new_file.replace(self.path)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that a runner in another task fulfils."""
-    while not condition():  # noqa: ASYNC110 - the simulated clock has no events
-        await asyncio.sleep(0)
 
 
 class _KillingStore(DirectoryStateStore):

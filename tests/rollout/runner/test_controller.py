@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,11 @@ from rollout.plan.model import Plan, SmokeTest, Strategy
 from rollout.runner.controller import Controller
 from rollout.runner.decisions import Verdict
 from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.event_recorder import EventRecorder
+from rollout.runner.events import Event, EventKind
 from rollout.runner.rollout_state import PlanChanged, RolloutState
 from rollout.runner.state_store import ControlCommand, StateHeld
-from tests.rollout.runner.simulated_service import SimulatedService, plan_of, until
+from tests.rollout.runner.simulated_service import Script, SimulatedService, plan_of
 
 
 @pytest.fixture
@@ -148,14 +150,14 @@ async def test_routes_that_somebody_changed_are_left_alone(
     """It holds, as another's change has a reason; at the deadline the first step is put back."""
     plan = plan_of(0.0, 0.1, 0.5, 1.0, deadline_seconds=400)
 
-    async def meddle() -> None:
-        await until(lambda: service.history[-1:] == ["1"])
+    async def meddle() -> Script:
+        yield lambda: service.history[-1:] == ["1"]
         file = service.read_file()
         file["step"], file["share"] = "elsewhere", 0.0
         file["history"].append("elsewhere")
         service._write(file)
 
-    verdict, _ = await asyncio.gather(run(plan, service, store), meddle())
+    verdict = await service.during(run(plan, service, store), meddle())
 
     assert verdict is Verdict.INCONCLUSIVE
     assert "hold drift" in service.recorded
@@ -176,12 +178,12 @@ async def test_a_pause_holds_and_goes_on_when_told(
 ) -> None:
     await store.send_command(ControlCommand.PAUSE)
 
-    async def resume_later() -> None:
-        await until(lambda: service.seconds >= 500)
+    async def resume_later() -> Script:
+        yield lambda: service.seconds >= 500
         assert service.history == ["0"]
         await store.send_command(ControlCommand.RESUME)
 
-    verdict, _ = await asyncio.gather(run(CANARY, service, store), resume_later())
+    verdict = await service.during(run(CANARY, service, store), resume_later())
 
     assert verdict is Verdict.PROMOTED
     assert "hold paused" in service.recorded
@@ -190,12 +192,12 @@ async def test_a_pause_holds_and_goes_on_when_told(
 async def test_a_paused_canary_that_turns_bad_goes_back_all_the_same(
     service: SimulatedService, store: DirectoryStateStore
 ) -> None:
-    async def pause_and_break() -> None:
-        await until(lambda: service.history[-1:] == ["1"])
+    async def pause_and_break() -> Script:
+        yield lambda: service.history[-1:] == ["1"]
         await store.send_command(ControlCommand.PAUSE)
         service.errors = {"canary": 0.5}
 
-    verdict, _ = await asyncio.gather(run(CANARY, service, store), pause_and_break())
+    verdict = await service.during(run(CANARY, service, store), pause_and_break())
 
     assert verdict is Verdict.ROLLED_BACK
 
@@ -243,6 +245,49 @@ async def test_what_has_ended_is_not_begun_anew(
 
     assert await run(CANARY, service, store) is Verdict.PROMOTED
     assert service.seconds == before
+
+
+async def test_what_has_ended_is_shown_again_and_told_once(
+    service: SimulatedService, store: DirectoryStateStore
+) -> None:
+    shown, told = list[Event](), list[Event]()
+    ports = service.ports(store)
+    recorder = EventRecorder(CANARY, store, ports.clock, [shown.append], None, [told.append])
+    ports = dataclasses.replace(ports, recorder=recorder)
+    await Controller(CANARY, ports).run()
+    journal = store._events.read_text()
+    before, first = shown.copy(), told.copy()
+
+    assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
+
+    assert before == first
+    assert journal.count(EventKind.PROMOTED.value) == 1
+    assert (store._events.read_text(), told) == (journal, first)
+    assert [each.kind for each in shown[len(before) :]] == [EventKind.RESUMED, EventKind.PROMOTED]
+
+
+async def test_a_verdict_that_could_not_be_recorded_is_recorded_by_the_next_runner(
+    service: SimulatedService, store: DirectoryStateStore
+) -> None:
+    """A runner that was killed between the end and the journal leaves the same."""
+    ports = service.ports(store)
+    recorder = EventRecorder(CANARY, store, ports.clock, [])
+    ports = dataclasses.replace(ports, recorder=recorder)
+
+    def fill_disk(event: Event) -> None:
+        if event.kind is EventKind.STEP and event.step == CANARY.steps[-1].name:
+            store._events.rename(store._events.with_name("before"))
+            store._events.mkdir()
+
+    recorder._viewers = [fill_disk]
+    assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
+    store._events.rmdir()
+    recorder._viewers = []
+
+    for _ in range(2):
+        assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
+
+    assert store._events.read_text().count(EventKind.PROMOTED.value) == 1
 
 
 async def test_another_plan_does_not_go_on_with_this_one_s_evidence(

@@ -105,7 +105,24 @@ def test_harm_and_breach_roll_back_in_every_state(
         replace(progress(last), data_at=None),
         replace(progress(last), since=0.0),
     ):
-        assert decide(plan, state, known, NOW) == ROLL_BACK[reason]
+        compared = replace(state, stepped_back=True)
+        assert decide(plan, compared, known, NOW) == ROLL_BACK[reason]
+
+
+def test_a_canary_that_fails_alone_is_first_compared_with_the_old_release() -> None:
+    for state in (progress(LAST), replace(progress(LAST), paused=True)):
+        assert decide(CANARY, state, BREACHED, NOW) == Decision(Action.STEP_BACK, Reason.BREACH, 1)
+    # There is no step at which both get requests, or it is known that the canary is worse.
+    assert decide(BLUE_GREEN, progress(1), BREACHED, NOW) == ROLL_BACK[Reason.BREACH]
+    assert decide(CANARY, progress(1), BREACHED, NOW) == ROLL_BACK[Reason.BREACH]
+    assert decide(CANARY, progress(LAST), HARMFUL, NOW) == ROLL_BACK[Reason.HARM]
+
+
+def test_what_the_canary_did_alone_is_forgotten_for_the_comparison() -> None:
+    known = evidence((0, 0), (500, 50), 1.0)
+    known.forget_alone()
+
+    assert not known.breached
 
 
 def test_an_abort_rolls_back_at_once() -> None:

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from rollout.evidence.counts import Counts
+from rollout.report.terminal_view import event_line
 from rollout.runner.events import Event, EventKind, EvidenceValues
 from rollout.runner.metrics import RolloutMetrics, serve_metrics
 from tests.rollout.report.simulated_rollout import THRESHOLDS, simulate_rollout
@@ -45,6 +46,27 @@ def test_windows_are_summed_up() -> None:
     assert value(metrics, "requests_total", track="stable") == 7718
     windows = [each for each in telling.events if each.kind is EventKind.WINDOW]
     assert value(metrics, "last_poll_timestamp_seconds") == windows[-1].until
+
+
+def test_a_baseline_is_a_track_of_its_own() -> None:
+    window = Event(
+        time=2,
+        rollout="kv",
+        kind=EventKind.WINDOW,
+        share=0.1,
+        baseline_share=0.1,
+        stable=Counts(90, 3),  # the baseline's requests included
+        canary=Counts(10, 1),
+        baseline=Counts(10, 2),
+    )
+    metrics = metrics_of(window)
+
+    tracks = ("stable", "canary", "baseline")
+    weights = [value(metrics, "weight_ratio", track=each) for each in tracks]
+    assert weights == pytest.approx([0.8, 0.1, 0.1])
+    assert [value(metrics, "requests_total", track=each) for each in tracks] == [80, 10, 10]
+    assert [value(metrics, "failures_total", track=each) for each in tracks] == [1, 1, 2]
+    assert "stable 3/90 failed (baseline 2/10)  canary 1/10 failed" in event_line(window, 0.0)
 
 
 def test_evidence_and_its_threshold_are_exported_as_logarithms() -> None:
@@ -91,3 +113,17 @@ async def test_a_scrape_is_valid_and_has_the_series_of_the_dashboards() -> None:
     assert response.content_type == "text/plain"
     assert b'kv_rollout_weight_ratio{namespace="shop",rollout="kv",track="canary"} 0.0' in body
     assert check_metrics(body) == ""
+
+
+async def test_a_runner_is_ready_once_it_watches_the_rollout() -> None:
+    metrics = metrics_of()
+
+    async with serve_metrics(metrics, "127.0.0.1", 0) as port, aiohttp.ClientSession() as client:
+
+        async def status(name: str) -> int:
+            async with client.get(f"http://127.0.0.1:{port}/{name}") as response:
+                return response.status
+
+        assert (await status("livez"), await status("readyz")) == (200, 503)
+        metrics.observe_event(Event(time=1, rollout="kv", kind=EventKind.STARTED))
+        assert (await status("livez"), await status("readyz")) == (200, 200)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from rollout.runner.event_recorder import EventRecorder
 from rollout.runner.events import Event, EventKind
 from rollout.runner.ports import SourceFailed, TargetFailed
 from rollout.runner.state_store import ControlCommand
-from tests.rollout.runner.simulated_service import SimulatedService, plan_of, until
+from tests.rollout.runner.simulated_service import Script, SimulatedService, plan_of
 
 CANARY = plan_of(0.0, 0.1, 0.5, 1.0)
 
@@ -92,11 +91,11 @@ async def test_an_abort_is_heard_while_nothing_can_be_changed(
 ) -> None:
     service = SimulatedService(unchangeable=unchangeable)
 
-    async def abort() -> None:
-        await until(lambda: service.seconds >= 120)
+    async def abort() -> Script:
+        yield lambda: service.seconds >= 120
         await store.send_command(ControlCommand.ABORT)
 
-    (verdict, events), _ = await asyncio.gather(run(CANARY, service, store), abort())
+    verdict, events = await service.during(run(CANARY, service, store), abort())
 
     assert verdict is Verdict.ROLLED_BACK
     assert events[-1].reason == "aborted"
@@ -109,11 +108,11 @@ async def test_a_command_during_a_rollback_does_not_shorten_the_waits(
 ) -> None:
     service = SimulatedService(unchangeable=(62, 4000), errors={"canary": 0.3})
 
-    async def pause() -> None:
-        await until(lambda: service.seconds >= 200)
+    async def pause() -> Script:
+        yield lambda: service.seconds >= 200
         await store.send_command(ControlCommand.PAUSE)
 
-    (verdict, events), _ = await asyncio.gather(run(CANARY, service, store), pause())
+    verdict, events = await service.during(run(CANARY, service, store), pause())
 
     assert verdict is Verdict.ROLLED_BACK
     assert [each.reason for each in events if each.kind is EventKind.COMMAND] == ["pause"]

@@ -19,12 +19,14 @@ from rollout.runner.reasons import (
 from tests.rollout.runner.simulated_service import plan_of
 
 PLAN: Final = plan_of(0.0, 0.5, 1.0)
+TOO_FEW: Final = "there are too few requests yet to prove that the canary meets the objective"
 
 
 @pytest.mark.parametrize(
     ("reason", "sentence"),
     [
         ("harm: errors", "the canary fails more of its requests than the stable release does"),
+        ("harm: slowing", "the canary has become slower than it was"),
         ("harm: 0.25s", "more of the canary's requests take over 0.25 s"),
         ("breach", "with all traffic, the canary fails more than 1 % of its requests"),
         ("aborted", "a person aborted the rollout"),
@@ -54,8 +56,12 @@ def test_each_hold_says_what_it_waits_for(reason: Reason) -> None:
 @pytest.mark.parametrize(
     ("stable", "canary", "sentence"),
     [
-        ((1000, 0), (100, 1), ""),
-        ((1000, 0), (0, 0), ""),
+        (
+            (1000, 0),
+            (100, 1),
+            f"{TOO_FEW}: it needs about 3,000 more requests, 25 minutes at this rate",
+        ),
+        ((1000, 0), (0, 0), f"{TOO_FEW}: it needs about 390 more requests, 3 minutes at this rate"),
         (
             (1000, 0),
             (100, 5),
@@ -77,7 +83,7 @@ def test_a_missing_proof_names_the_failures_and_whose_they_are(
     evidence = Evidence(Objective(slow_seconds=()))
     evidence.observe(Window(0.0, 5.0, Counts(*stable), Counts(*canary)), None)
 
-    assert explain_missing_proof(PLAN, evidence) == sentence
+    assert explain_missing_proof(PLAN, evidence, per_second=2.0) == sentence
 
 
 def test_a_pause_names_the_command_that_ends_it_and_a_step_s_time_needs_no_sentence() -> None:

@@ -1,0 +1,81 @@
+"""A release goes back weights first and then pods, also from a change that nobody confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from rollout.plan.model import Step
+from rollout.runner.controller import Controller
+from rollout.runner.decisions import Verdict
+from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.ports import Ports
+from rollout.runner.release_state import ReleaseState
+from rollout.runner.workloads import Pods
+from tests.rollout.runner.simulated_service import SimulatedService, plan_of
+
+CANARY = plan_of(0.0, 0.1, 0.5, 1.0)
+
+
+class Killed(Exception):
+    """The runner ends in the middle of a change."""
+
+
+@dataclass
+class DiesAfterChange(SimulatedService):
+    """Its runner is killed once, when step 1 is in force and nobody has said so."""
+
+    is_alive: bool = True
+
+    async def apply(self, step: Step) -> None:
+        await super().apply(step)
+        if step.name == "1" and self.is_alive:
+            self.is_alive = False
+            raise Killed
+
+
+@dataclass
+class SimulatedPods:
+    """Pods are ready at once. ``retired_at`` are the steps in force as the canary's went."""
+
+    service: SimulatedService
+    retired_at: list[str] = field(default_factory=list)
+
+    async def count_stable(self) -> int:
+        return 4
+
+    async def prepare(self, release: ReleaseState, share: float) -> Pods:  # noqa: ARG002 - a port
+        return Pods(ready=True)
+
+    async def promote(self, release: ReleaseState) -> Pods:  # noqa: ARG002 - a port
+        return Pods(ready=True)
+
+    async def restore(self) -> Pods:
+        return Pods(ready=True)
+
+    async def retire(self) -> None:
+        self.retired_at.append(self.service.read_file()["step"])
+
+
+async def test_a_change_that_was_not_confirmed_is_taken_back_before_the_pods_go(
+    tmp_path: Path,
+) -> None:
+    service = DiesAfterChange()
+    pods = SimulatedPods(service)
+
+    def ports() -> Ports:
+        ports = service.ports(DirectoryStateStore(tmp_path / "state"))
+        return replace(ports, workloads=pods, images={"": "reg/kv:2"})
+
+    with pytest.raises(Killed):
+        await Controller(CANARY, ports()).run()
+    # Nobody runs for a while, and the canary turns bad.
+    service.errors = {"canary": 1.0}
+    for _ in range(50):
+        await service.sleep(2)
+
+    assert await Controller(CANARY, ports()).run() is Verdict.ROLLED_BACK
+    assert service.history == ["0", "1", "0"]
+    assert pods.retired_at == ["0"]
