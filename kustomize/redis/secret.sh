@@ -11,7 +11,7 @@ digest() { printf %s "$1" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -d
 mode=${1:-}
 kv=${KV_PASSWORD:-$(password)}
 # The keys and commands that svc/stores and its scripts use.
-may="~kv:{???}:* ~ct:{???}:* ~op:{???}:* resetchannels -@all +get +mget +getrange +pttl +scan +time +info +eval +evalsha +set +incrby +pexpire +exists +del +unlink"
+may="~kv:{???}:* ~ct:{???}:* ~op:{???}:* ~rl:{???}:* resetchannels &__redis__:invalidate -@all +get +mget +getrange +pttl +scan +time +info +eval +evalsha +set +incrby +pexpire +exists +del +unlink +client|tracking +subscribe"
 case $mode in
   single) url=redis://kv:$kv@redis:6379 ;;
   sentinel) url=redis+sentinel://kv:$kv@sentinel-0.sentinel:26379,sentinel-1.sentinel:26379,sentinel-2.sentinel:26379/kv ;;

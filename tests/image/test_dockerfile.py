@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
+from rollout import __version__
+from svc.probe.__main__ import ADMIN_PORT
 from svc.settings import Settings
 from tests.support.manifests import ROOT, containers, render, templates
 
 DOCKERFILE: Final = ROOT / "Dockerfile"
+#: The image of tallykv-rollout.
+ROLLOUT: Final = ROOT / "rollout" / "Dockerfile"
 LINT_SECONDS: Final = 300.0
 #: Each of these lines makes hadolint refuse an otherwise correct Dockerfile.
 SOUND: Final = 'FROM debian:12\nUSER 65532\nENTRYPOINT ["/bin/true"]\n'
@@ -48,9 +53,9 @@ def findings(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def instructions() -> list[tuple[str, str]]:
-    """Return the Dockerfile's instructions in order, without comments, each on one line."""
-    text = re.sub(r"(?m)^\s*#.*\n", "", DOCKERFILE.read_text()).replace("\\\n", " ")
+def instructions(dockerfile: Path = DOCKERFILE) -> list[tuple[str, str]]:
+    """Return a Dockerfile's instructions in order, without comments, each on one line."""
+    text = re.sub(r"(?m)^\s*#.*\n", "", dockerfile.read_text()).replace("\\\n", " ")
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
         name, _, rest = line.partition(" ")
@@ -58,12 +63,13 @@ def instructions() -> list[tuple[str, str]]:
     return found
 
 
-def last(name: str) -> str:
-    return [rest for instruction, rest in instructions() if instruction == name][-1]
+def last(name: str, dockerfile: Path = DOCKERFILE) -> str:
+    return [rest for instruction, rest in instructions(dockerfile) if instruction == name][-1]
 
 
-def test_hadolint_finds_nothing() -> None:
-    assert findings(DOCKERFILE.read_text()) == []
+@pytest.mark.parametrize("dockerfile", [DOCKERFILE, ROLLOUT], ids=["service", "rollout"])
+def test_hadolint_finds_nothing(dockerfile: Path) -> None:
+    assert findings(dockerfile.read_text()) == []
 
 
 @pytest.mark.parametrize("rule", MISTAKES)
@@ -75,15 +81,16 @@ def test_hadolint_finds_a_mistake(rule: str) -> None:
 
 
 def test_nothing_is_ignored() -> None:
-    assert "hadolint" not in DOCKERFILE.read_text()
+    assert "hadolint" not in DOCKERFILE.read_text() + ROLLOUT.read_text()
     assert not [*ROOT.glob(".hadolint.y*ml")]
 
 
-def test_both_stages_are_of_one_base_that_can_be_chosen() -> None:
-    first, *_ = instructions()
+@pytest.mark.parametrize("dockerfile", [DOCKERFILE, ROLLOUT], ids=["service", "rollout"])
+def test_both_stages_are_of_one_base_that_can_be_chosen(dockerfile: Path) -> None:
+    first, *_ = instructions(dockerfile)
 
     assert re.fullmatch(r"BASE=\S+:[\d.]+\S*", first[1])
-    assert [rest for name, rest in instructions() if name == "FROM"] == [
+    assert [rest for name, rest in instructions(dockerfile) if name == "FROM"] == [
         "${BASE} AS build",
         "${BASE}",
     ]
@@ -109,15 +116,30 @@ def test_the_ports_are_those_of_the_settings() -> None:
     settings = Settings()
 
     assert last("EXPOSE") == f"{settings.port} {settings.admin_port}"
-    assert f"'KV_ADMIN_PORT', {settings.admin_port})" in last("HEALTHCHECK")
+    assert settings.admin_port == ADMIN_PORT
 
 
-def test_what_is_installed_is_pinned_by_hash_and_no_cache_is_left() -> None:
-    [install] = [rest for name, rest in instructions() if name == "RUN" and " install " in rest]
+@pytest.mark.parametrize("dockerfile", [DOCKERFILE, ROLLOUT], ids=["service", "rollout"])
+def test_what_is_installed_is_pinned_by_hash_and_no_cache_is_left(dockerfile: Path) -> None:
+    runs = [rest for name, rest in instructions(dockerfile) if name == "RUN"]
+    [install] = [rest for rest in runs if " install " in rest]
 
     for option in ("--require-hashes", "--no-cache-dir", "--only-binary :all:"):
         assert option in install
-    assert not [name for name, _ in instructions() if name == "ADD"]
+    assert not [name for name, _ in instructions(dockerfile) if name == "ADD"]
+
+
+def test_the_runner_is_what_its_job_runs() -> None:
+    job = yaml.safe_load((ROOT / "kustomize/components/rollout-job/job.yaml").read_text())
+    ((_, template),) = templates([job])
+    user, group = (template["spec"]["securityContext"][f"runAs{who}"] for who in ("User", "Group"))
+    [container] = containers(template)
+
+    assert last("USER", ROLLOUT) == f"{user}:{group}"
+    assert json.loads(last("ENTRYPOINT", ROLLOUT)) == ["python", "-m", "tallykv_rollout"]
+    assert last("EXPOSE", ROLLOUT) == str(container["ports"][0]["containerPort"])
+    assert "command" not in container
+    assert container["image"] == f"tallykv-rollout:{__version__}"
 
 
 def test_nothing_enters_the_build_but_what_is_copied() -> None:
@@ -128,7 +150,8 @@ def test_nothing_enters_the_build_but_what_is_copied() -> None:
     ]
     copied = {
         rest.split()[0]
-        for name, rest in instructions()
+        for dockerfile in (DOCKERFILE, ROLLOUT)
+        for name, rest in instructions(dockerfile)
         if name == "COPY" and not rest.startswith("--from")
     }
 

@@ -19,6 +19,7 @@ TOLD: Final = (
     "StatefulSet",
     "Rollout",
     "Canary",
+    "PromotionTask",
 )
 
 #: After a deliberate change, copy the output of print(summary()) here.
@@ -153,6 +154,11 @@ canary/steps/50
     reads -> stable 50, canary 50, retries 2
       GET|HEAD /.+
     writes -> stable 50, canary 50
+canary/steps/98
+  VirtualService kv.kv
+    reads -> stable 2, canary 98, retries 2
+      GET|HEAD /.+
+    writes -> stable 2, canary 98
 canary/sticky/steps/01
   VirtualService kv.kv
     sticky-canary-reads -> canary 100, retries 2
@@ -218,6 +224,54 @@ canary/sticky/steps/50
     reads -> stable 50, canary 50, retries 2
       GET|HEAD /.+
     writes -> stable 50, canary 50
+canary-baseline/1-workloads
+  Deployment kv-baseline kv-canary kv-stable
+canary-baseline/2-subsets
+  DestinationRule kv: stable canary baseline
+canary-baseline/routes
+canary-baseline/steps/00
+  VirtualService kv.kv
+    reads -> stable 100, canary 0, baseline 0, retries 2
+      GET|HEAD /.+
+    writes -> stable 100, canary 0, baseline 0
+canary-baseline/steps/01
+  VirtualService kv.kv
+    reads -> stable 98, canary 1, baseline 1, retries 2
+      GET|HEAD /.+
+    writes -> stable 98, canary 1, baseline 1
+canary-baseline/steps/05
+  VirtualService kv.kv
+    reads -> stable 90, canary 5, baseline 5, retries 2
+      GET|HEAD /.+
+    writes -> stable 90, canary 5, baseline 5
+canary-baseline/steps/10
+  VirtualService kv.kv
+    reads -> stable 80, canary 10, baseline 10, retries 2
+      GET|HEAD /.+
+    writes -> stable 80, canary 10, baseline 10
+canary-baseline/steps/100
+  VirtualService kv.kv
+    reads -> stable 0, canary 100, baseline 0, retries 2
+      GET|HEAD /.+
+    writes -> stable 0, canary 100, baseline 0
+canary-baseline/steps/25
+  VirtualService kv.kv
+    reads -> stable 50, canary 25, baseline 25, retries 2
+      GET|HEAD /.+
+    writes -> stable 50, canary 25, baseline 25
+canary-baseline/steps/50
+  VirtualService kv.kv
+    reads -> stable 25, canary 50, baseline 25, retries 2
+      GET|HEAD /.+
+    writes -> stable 25, canary 50, baseline 25
+canary-baseline/steps/98
+  VirtualService kv.kv
+    reads -> stable 1, canary 98, baseline 1, retries 2
+      GET|HEAD /.+
+    writes -> stable 1, canary 98, baseline 1
+canary-baseline/workload
+tracks/baseline
+  Deployment kv-baseline
 fault/dev/1-subsets
 fault/staging/1-subsets
   Gateway kv
@@ -317,6 +371,11 @@ gateway-api/steps/25
 gateway-api/steps/50
   HTTPRoute kv.kv
     -> kv-stable 50, kv-canary 50
+gateway-api/steps/98
+  HTTPRoute kv.kv
+    -> kv-stable 2, kv-canary 98
+judge/kargo
+  PromotionTask kv-proven
 microservices/1-workloads
   Service kv-counters kv-entries
   Deployment kv-counters kv-entries
@@ -336,6 +395,7 @@ microservices/entries
   Deployment kv-entries
 microservices/jwt
 mirror/monitor
+scopes
 
 microservices/steps/split
   VirtualService kv.kv

@@ -36,6 +36,10 @@ def test_a_plan_ends_where_it_began(strategy: str) -> None:
         applied("istio/canary/2-subsets", "istio/canary/steps/10"),
         [*WALKS["canary"][1:7], ("delete", "istio/canary/9-remove/3-workloads")],
         [*WALKS["canary"][1:7], ("apply", "istio/canary/9-remove/2-subsets")],
+        applied(
+            "istio/canary/1-workloads", "istio/canary/2-subsets", "istio/canary-baseline/steps/10"
+        ),
+        [*WALKS["canary-baseline"][1:7], ("delete", "istio/canary-baseline/workload")],
         applied("istio/ab/1-workloads", "istio/ab/steps/on"),
         applied("istio/blue-green/2-subsets", "istio/blue-green/steps/blue"),
         applied("istio/mirror/steps/01"),
@@ -70,6 +74,8 @@ def test_the_canary_becomes_stable_by_the_same_release_in_the_other_track() -> N
     assert before["kv-stable"] != before["kv-canary"]
     assert before["kv-stable"] == images_of("istio/gateway/stable")["kv-stable"]
     assert after == dict.fromkeys(("kv-stable", "kv-canary"), before["kv-canary"])
+    third = images_of("istio/canary-baseline/1-workloads")
+    assert third == {**before, "kv-baseline": before["kv-stable"]}
 
 
 def scale_downs(directory: str) -> dict[str, str]:
@@ -85,6 +91,7 @@ def scale_downs(directory: str) -> dict[str, str]:
     [
         ("istio/canary/1-workloads", ("stable", "canary")),
         ("istio/canary/4-promote", ("stable", "canary")),
+        ("istio/canary-baseline/1-workloads", ("stable", "canary", "baseline")),
         ("istio/gateway-api/1-workloads", ("stable", "canary")),
         ("istio/blue-green/1-workloads", ("blue", "green")),
     ],
@@ -96,7 +103,9 @@ def test_while_the_way_back_is_open_no_autoscaler_takes_pods_away(
     assert scale_downs(directory) == {f"kv-{track}": "Disabled" for track in tracks}
 
 
-@pytest.mark.parametrize("strategy", ["canary", "sticky", "blue-green", "gateway-api"])
+@pytest.mark.parametrize(
+    "strategy", ["canary", "canary-baseline", "sticky", "blue-green", "gateway-api"]
+)
 def test_when_a_rollout_is_over_the_autoscaler_is_free_again(strategy: str) -> None:
     """The field must be in the file: kubectl apply changes no other fields."""
     cluster = Cluster()
@@ -108,14 +117,19 @@ def test_when_a_rollout_is_over_the_autoscaler_is_free_again(strategy: str) -> N
     assert scale_downs("istio/blue-green/settled") == {"kv-blue": "Max", "kv-green": "Max"}
 
 
-def test_the_table_of_the_canary_is_the_walk_and_numbers_its_directories() -> None:
-    rows = [
+def table_of(strategy: str) -> list[tuple[str, str, str]]:
+    """Return the number, the verb and the directory of each command in a README's table."""
+    return [
         (number, verb, directory)
         for number, row in re.findall(
-            r"(?m)^\| (\d) \| (.*)$", (ISTIO / "canary" / "README.md").read_text()
+            r"(?m)^\| (\d) \| (.*)$", (ISTIO / strategy / "README.md").read_text()
         )
         for verb, directory in re.findall(r"kubectl (apply|delete) -k ([\w/-]+)", row)
     ]
+
+
+def test_the_table_of_the_canary_is_the_walk_and_numbers_its_directories() -> None:
+    rows = table_of("canary")
     documented = [(verb, directory) for _, verb, directory in rows]
     walk = iter(WALKS["canary"])
 
@@ -125,6 +139,17 @@ def test_the_table_of_the_canary_is_the_walk_and_numbers_its_directories() -> No
     for number, _, directory in rows:
         own = Path(directory).relative_to("istio").parts[1]
         assert not own[0].isdigit() or own[0] in {number, "9"}, directory
+
+
+def test_the_table_of_the_baseline_leads_back_to_the_canary() -> None:
+    first = [(verb, directory) for _, verb, directory in table_of("canary-baseline")]
+    rest = [(verb, directory) for number, verb, directory in table_of("canary") if number >= "4"]
+    cluster, before = Cluster(), Cluster()
+    before.walk(BEFORE)
+
+    cluster.walk([*BEFORE, *first, *rest])
+
+    assert cluster.keys() == before.keys()
 
 
 def test_what_the_readmes_delete_is_none_of_what_serves() -> None:

@@ -21,6 +21,7 @@ ISTIO: Final = ROOT / "istio"
 STRATEGIES: Final = [
     "gateway",
     "canary",
+    "canary-baseline",
     "blue-green",
     "ab",
     "mirror",

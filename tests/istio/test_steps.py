@@ -21,6 +21,20 @@ def test_a_canary_step_is_named_for_the_share_it_gives() -> None:
 
     assert shares == sorted(set(shares))
     assert (shares[0], shares[-1]) == (0, 100)
+    assert 95 <= shares[-2] <= 99, "no holdback"
+
+
+def test_a_baseline_has_the_canarys_share_as_long_as_stable_keeps_as_much() -> None:
+    for step in CANARY_STEPS:
+        reads, writes = routes(step.replace("/canary/", "/canary-baseline/"))
+        assert weights(reads) == weights(writes)
+        canary = weights(routes(step)[0])["canary"]
+        baseline = min(canary, (100 - canary) // 2)
+        assert weights(reads) == {
+            "stable": 100 - canary - baseline,
+            "canary": canary,
+            "baseline": baseline,
+        }
 
 
 def test_a_canary_step_changes_weights_and_nothing_else() -> None:

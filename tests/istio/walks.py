@@ -40,6 +40,16 @@ WALKS: Final[dict[str, list[tuple[str, str]]]] = {
         *applied("istio/canary/steps/50", "istio/canary/steps/00", "istio/gateway/stable"),
         *removed("canary"),
     ],
+    "canary-baseline": [
+        *BEFORE,
+        *applied("istio/canary-baseline/1-workloads", "istio/canary-baseline/2-subsets"),
+        *applied(*steps("istio/canary-baseline"), "istio/canary-baseline/steps/00"),
+        *applied("istio/canary/steps/00", "istio/canary/2-subsets"),
+        ("delete", "istio/canary-baseline/workload"),
+        *applied("istio/canary/steps/100", "istio/canary/4-promote"),
+        *applied("istio/canary/steps/50", "istio/canary/steps/00", "istio/gateway/stable"),
+        *removed("canary"),
+    ],
     "sticky": [
         *BEFORE,
         *applied("istio/canary/1-workloads", "istio/canary/2-subsets", "istio/canary/steps/00"),

@@ -6,9 +6,11 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from svc.domain.limits import parse_rates
 from svc.settings import Settings
 from tests.kustomize.redis_pods import Node
 from tests.support.answers import Answer, ask, ask_admin, batch
+from tests.support.event_streams import watching
 from tests.support.every_verb import CHANGES, MERGE, READS
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually
@@ -17,7 +19,8 @@ from tests.support.waiting import eventually
 @contextlib.asynccontextmanager
 async def service_on(node: Node) -> Any:
     # These tests check answers, not times.
-    settings = Settings(store_url=node.url(), store_timeout_ms=10_000)
+    rates = parse_rates("read=9999/s,write=9999/s,delete=9999/s,list=9999/s")
+    settings = Settings(store_url=node.url(), store_timeout_ms=10_000, rate_limits=rates)
     async with running_service(settings) as service:
         yield service
 
@@ -46,6 +49,12 @@ async def use_everything(service: Service) -> None:
     once = {"headers": {"Idempotency-Key": "refused", **MERGE}, "data": b"{}"}
     for _ in range(2):
         assert (await ask(service, "PATCH", "/v1/kv/nothing", **once)).status == 404
+    async with watching(service.client, service.url("/v1/kv?prefix=many/")) as told:
+        await told.until(lambda w: len(w.state) == 19)
+        await ask(service, "PUT", "/v1/kv/many/new", json=1)
+        await told.until(lambda w: "many/new" in w.state)
+        await ask(service, "DELETE", "/v1/kv/many/new")
+        await told.until(lambda w: "many/new" not in w.state)
     status = (await ask_admin(service, "/statusz")).json
     assert (status["status"], status["store"]["answers"]) == ("ok", True)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from svc.domain.model import CounterName, Key
-from svc.stores.names import claim_name, counter_name, entry_name, operation_name
+from svc.stores.names import claim_name, counter_name, entry_name, operation_name, permit_name
 from svc.stores.store_url import build_link
 from tests.kustomize.redis_pods import make_secret, secret_of
 from tests.support.manifests import ROOT, render
@@ -19,7 +19,7 @@ STORES: Final = ROOT / "svc" / "stores"
 DEVELOPMENT: Final = ROOT / "kustomize" / "components" / "development" / "users.acl"
 MODES: Final = ("single", "sentinel", "cluster")
 #: Sent at the start of a connection. Every user may log in, and database 0 is the default.
-LOGIN: Final = {"auth", "select"}
+LOGIN: Final = {"auth", "hello", "select"}
 #: Commands sent only to servers of a Cluster.
 IN_CLUSTERS: Final = {"asking", "cluster|slots"}
 #: Commands that no user who can log in may run.
@@ -33,9 +33,10 @@ NEVER: Final = {
 def commands_used() -> set[str]:
     """Return the commands in the source: those that are sent, and those in scripts."""
     found = {"eval", "evalsha"}
-    for path in STORES.glob("*.py"):
+    for path in (*STORES.glob("*.py"), *STORES.glob("watching/*.py")):
         for name, word in re.findall(r'\(\s*"([A-Z]+)"(?:, "([A-Z]+)")?', path.read_text()):
-            found.add(f"{name}|{word}".lower() if name == "CLUSTER" else name.lower())
+            has_parts = name in {"CLIENT", "CLUSTER"}
+            found.add(f"{name}|{word}".lower() if has_parts else name.lower())
     for path in STORES.glob("scripts/*.lua"):
         found |= {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", path.read_text())}
     return found
@@ -78,6 +79,7 @@ def test_the_service_may_touch_the_names_it_makes_and_no_others(secret: dict[str
         counter_name(counter),
         operation_name(key.text, operation),
         claim_name(operation),
+        permit_name("read:t:team-a"),
     )
 
     for name in names:

@@ -347,4 +347,7 @@ def test_every_component_is_in_an_environment_or_composed_here() -> None:
     }
 
     left = {path.name for path in components("kustomize")} - used
-    assert left == {"redis-cluster", "redis-external", "jwt", "load", "rollout-runner"}
+    assert left == {
+        "redis-cluster", "redis-external", "jwt", "load", "rollout-job", "rollout-job-hardened",
+        "rollout-job-monitoring", "rollout-runner", "rollout-workloads",
+    }  # fmt: skip

@@ -42,7 +42,8 @@ DEPRECATED: Final = {
 STORES: Final = ("redis-single", "redis-sentinel", "redis-cluster", "redis-external")
 OTHERS: Final = (
     "hpa", "pdb", "monitoring", "otel", "mesh", "jwt", "hardened", "load",
-    "rollout-runner",
+    "rollout-job", "rollout-job-hardened", "rollout-job-monitoring", "rollout-runner",
+    "rollout-workloads",
 )  # fmt: skip
 CLUSTER_WIDE: Final = {"Namespace"}
 ZEROS: Final = "sha256:" + "0" * 64
