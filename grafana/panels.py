@@ -12,7 +12,13 @@ TALL: Final = 8
 SHORT: Final = 5
 
 #: A track has the same colour everywhere. Its versions are shades of it.
-TRACKS: Final = {"stable": "blue", "canary": "orange", "blue": "blue", "green": "green"}
+TRACKS: Final = {
+    "stable": "blue",
+    "baseline": "purple",
+    "canary": "orange",
+    "blue": "blue",
+    "green": "green",
+}
 
 
 def query(expr: str, legend: str = "", *, exemplars: bool = False) -> Json:

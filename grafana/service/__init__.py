@@ -10,6 +10,7 @@ from ..panels import Json
 from .saturation import limits_row, redis
 from .telemetry import telemetry
 from .traffic import operations, overview, routes
+from .watches import watches
 
 
 def build_service() -> Json:
@@ -17,7 +18,7 @@ def build_service() -> Json:
         "tallykv-service",
         "tallykv / Service",
         "Requests, limits, Redis and operations of the service, and the health of its telemetry.",
-        [overview(), routes(), limits_row(), redis(), operations(), telemetry()],
+        [overview(), routes(), limits_row(), redis(), operations(), watches(), telemetry()],
         since="now-1h",
         refresh="30s",
     )

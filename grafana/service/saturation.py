@@ -23,9 +23,14 @@ def limits_row() -> Row:
                 "Requests rejected by reason",
                 "Requests refused before any work. overloaded: KV_MAX_IN_FLIGHT or "
                 "KV_MAX_BUFFERED_BYTES was reached; malformed: not HTTP; header_timeout: the head "
-                "came too slowly. aborted: the client did not receive its answer in time.",
+                "came too slowly. aborted: the client did not receive its answer in time. TLS: its "
+                "handshake failed. not limited: let in because Redis could not count it. "
+                "tokens file: it has changed.",
                 query(total(rate("kv_requests_rejected_total"), "reason"), "{{reason}}"),
                 query(total(rate("kv_sends_aborted_total")), "aborted"),
+                query(total(rate("kv_tls_handshakes_failed_total"), "reason"), "TLS {{reason}}"),
+                query(total(rate("kv_rate_limits_unchecked_total")), "not limited"),
+                query(total(rate("kv_token_reloads_total"), "result"), "tokens file {{result}}"),
                 unit="reqps",
                 width=6,
             ),
@@ -54,7 +59,7 @@ def limits_row() -> Row:
                 query(total(select("process_resident_memory_bytes"), "pod"), "{{pod}}"),
                 query(total(select("kv_buffered_bytes"), "pod"), "{{pod}}: bodies and answers"),
                 unit="bytes",
-                width=6,
+                width=8,
             ),
             graph(
                 "Open file descriptors by pod",
@@ -65,7 +70,7 @@ def limits_row() -> Row:
                     "{{pod}}",
                 ),
                 unit="percentunit",
-                width=6,
+                width=8,
                 thresholds=limits((0.8, "red")),
             ),
             graph(
@@ -76,7 +81,7 @@ def limits_row() -> Row:
                     "generation {{generation}}",
                 ),
                 unit="cps",
-                width=6,
+                width=8,
             ),
             graph(
                 "Pods ready and draining",
@@ -85,8 +90,31 @@ def limits_row() -> Row:
                 query(total(select("kv_draining")), "draining"),
                 query(over("count", select("kv_build_info")), "all"),
                 unit="short",
-                width=6,
+                width=8,
                 overrides=[dashed("/^all$/")],
+            ),
+            graph(
+                "Certificate valid for",
+                "How long the certificate of a pod's ports is still valid. Pods without TLS have "
+                "no line. A pod that stays below the others did not get the new certificate.",
+                query(
+                    f"{over('min', select('kv_tls_certificate_expiry_timestamp_seconds'), 'pod')}"
+                    " - time()",
+                    "{{pod}}",
+                ),
+                unit="s",
+                width=8,
+                least=None,
+                thresholds=limits((2 * 86_400, "orange"), (14 * 86_400, "green"), below="red"),
+            ),
+            graph(
+                "Tokens in use by pod",
+                "Tokens of the file that are in use. broken: the file can't be used, and the "
+                "tokens before it stay; the log says which line is wrong.",
+                query(total(select("kv_tokens"), "pod"), "{{pod}}"),
+                query(total(select("kv_tokens_file_broken")), "pods whose file is broken"),
+                unit="short",
+                width=8,
             ),
         ],
     )

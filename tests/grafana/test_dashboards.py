@@ -65,6 +65,9 @@ def exported() -> dict[str, str]:
     metrics.watch_lifecycle(active=lambda: 0, ready=bool, draining=bool)
     metrics.watch_connections(lambda: (0, 0, 0))
     metrics.watch_budget(lambda: 0)
+    metrics.watch_watchers(lambda: 0)
+    metrics.watch_certificate(float)
+    metrics.watch_tokens(int, bool)
     names: dict[str, str] = {}
     for family in metrics.registry.collect():
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}
@@ -247,6 +250,7 @@ def test_labels_kept_are_labels_that_exist(dashboard: Json) -> None:
     metrics = Metrics("")
     metrics.watch_connections(lambda: (0, 0, 0))
     metrics.watch_budget(lambda: 0)
+    metrics.watch_watchers(lambda: 0)
     own = {label for each in metrics._instruments._instruments for label in vars(each)["labels"]}
     known = own | TARGET_LABELS | {"le", "generation", "slo", "alertname", "severity"}
     known |= {"destination_version", "response_flags"}

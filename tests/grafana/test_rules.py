@@ -52,6 +52,7 @@ def exported() -> dict[str, str]:
     metrics = Metrics("")
     metrics.watch_lifecycle(active=lambda: 0, ready=bool, draining=bool)
     metrics.watch_connections(lambda: (0, 0, 0))
+    metrics.watch_certificate(float)
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}
     return {
         family.name + suffix: family.type
