@@ -1,20 +1,14 @@
-"""CPU time per request with metrics, logs and traces on, beside the same with all of them off.
-
-Both services and a hello are loaded in turns of a second, in alternating order. Loaded at the same
-time they would share a core and evict each other's code from its caches.
-"""
+"""CPU time per request with metrics, logs and traces on, beside the same with all of them off."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
-from typing import Final
 
-from bench.frame.processes import Server, running
+from bench.frame.processes import running
 from bench.frame.program import Run, say
-from bench.frame.rows import Limit, Row
+from bench.frame.rows import Row
 from bench.testbed.operations import (
     hello_operations,
     operation_without_store,
@@ -22,82 +16,52 @@ from bench.testbed.operations import (
 )
 from bench.testbed.preload import preload_tallykv
 from bench.testbed.servers import PATIENT, Collector, Redis, Service
-from bench.testbed.wrk import Load, interleave
+from bench.testbed.turns import Turns
+from bench.testbed.wrk import Load
 
 from . import limits
-from .peers.commands import peer
+from .peers.commands import HELLO
 from .run_sizes import Sizes
-
-#: Triples in each round. Two processes of the same program differ by a percent or two for as long
-#: as they live, so each round starts new ones.
-TRIPLES: Final = 5
-TURN_SECONDS: Final = 1
-
-
-@dataclass(frozen=True)
-class Triple:
-    """CPU time per request of three servers, measured right after each other."""
-
-    on_us: float
-    off_us: float
-    hello_us: float
-
-    @property
-    def ratio(self) -> float:
-        return self.on_us / self.off_us
-
-    @property
-    def added_hellos(self) -> float:
-        return (self.on_us - self.off_us) / self.hello_us
 
 
 def measure_signals(run: Run[Sizes]) -> Iterator[Row]:
     """Measure what the signals add to a GET, and to a request without a store."""
     load = Load(run.directory, run.load_cores)
     get, without_store = tallykv_operations()[0], operation_without_store()
-    found: dict[str, list[Triple]] = {get.title: [], without_store.title: []}
+    found = {each: Turns(("on", "on, again")) for each in (get, without_store)}
     with (
         running(Redis(cores=run.load_cores)) as redis,
         running(Collector(run.load_cores)) as collector,
-        running(peer("hello", redis, run.server_cores, run.directory)) as hello,
+        running(HELLO.server(redis, run.server_cores, run.directory)) as hello,
     ):
         signals = {**PATIENT, **collector.signals()}
-        no_signals = {**PATIENT, "KV_TELEMETRY": "off"}
+        settings = {"on": signals, "off": {**PATIENT, "KV_TELEMETRY": "off"}, "on, again": signals}
         unit = (hello, load.prepare(hello, hello_operations()[0]))
         for number in range(1, run.sizes.rounds + 1):
-            with (
-                running(Service(redis.url, signals, run.server_cores)) as on,
-                running(Service(redis.url, no_signals, run.server_cores)) as off,
-            ):
+            with contextlib.ExitStack() as stack:
+                services = {
+                    kind: stack.enter_context(running(Service(redis.url, own, run.server_cores)))
+                    for kind, own in settings.items()
+                }
                 if number == 1:
-                    preload_tallykv(off.port)
-                for operation in (get, without_store):
-                    requests = load.prepare(on, operation)
-                    triples = _measure_triples(load, [(on, requests), (off, requests), unit])
-                    ratio = median(each.ratio for each in triples)
+                    preload_tallykv(services["off"].port)
+                for operation, turns in found.items():
+                    requests = load.prepare(services["on"], operation)
+                    subjects = {kind: (each, requests) for kind, each in services.items()}
+                    turns.take(load, {**subjects, "hello": unit})
+                    ratio = turns.ratios_by_round("on", "off")[-1]
                     say(f"round {number} of {run.sizes.rounds}: {operation.title}: {ratio:.3f}")
-                    found[operation.title] += triples
-    yield from _rows(get.title, found[get.title], limits.SIGNALS_RATIO, None)
-    yield from _rows(without_store.title, found[without_store.title], None, limits.SIGNALS_HELLOS)
+    yield from _rows(get.title, found[get], of_get=True)
+    yield from _rows(without_store.title, found[without_store], of_get=False)
 
 
-def _rows(
-    title: str, triples: list[Triple], ratio_limit: Limit | None, hellos_limit: Limit | None
-) -> Iterator[Row]:
-    on, off = median(each.on_us for each in triples), median(each.off_us for each in triples)
-    ratios = [each.ratio for each in triples]
-    note = f"{on:.1f} and {off:.1f} µs, pairs {min(ratios):.3g} to {max(ratios):.3g}"
-    yield Row(f"{title}: on ÷ off", median(ratios), "times", ratio_limit, note)
-    added_us = median(each.on_us - each.off_us for each in triples)
-    added_hellos = median(each.added_hellos for each in triples)
-    note = f"{added_us:.1f} µs"
-    yield Row(f"{title}: added by signals", added_hellos, "added hellos", hellos_limit, note)
-
-
-def _measure_triples(load: Load, servers: list[tuple[Server, Path]]) -> list[Triple]:
-    for each in servers:
-        load.run(*each, seconds=TURN_SECONDS)
-    turns: list[list[float]] = [[] for _ in servers]
-    for index in interleave(range(len(servers)), TRIPLES):
-        turns[index].append(load.run(*servers[index], seconds=TURN_SECONDS).cpu_us)
-    return [Triple(*each) for each in zip(*turns, strict=True)]
+def _rows(title: str, turns: Turns, *, of_get: bool) -> Iterator[Row]:
+    limit = limits.SIGNALS_RATIO if of_get else None
+    yield turns.ratio_row(f"{title}: on ÷ off", "on", "off", limit)
+    times = zip(*map(turns.cpu_us, ("on", "off", "hello")), strict=True)
+    added = [(on - off, (on - off) / hello) for on, off, hello in times]
+    limit = None if of_get else limits.SIGNALS_HELLOS
+    note = f"{median(us for us, _ in added):.1f} µs"
+    hellos = median(hellos for _, hellos in added)
+    yield Row(f"{title}: added by signals", hellos, "added hellos", limit, note)
+    yield turns.noise_row(f"{title}, on")

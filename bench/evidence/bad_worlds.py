@@ -33,12 +33,12 @@ APP: Final = Shape(is_app=True)
 NO_HOLDBACK: Final = canary_plan(SHARES)
 
 LOST: Final = tuple(
-    Scenario(f"{title}, {source}, {when}", (FEW, Lost(as_neither, share, SHARES[1:])), shape, plan)
+    Scenario(f"{title}, {source}, {when}", (FEW, Lost(as_neither, share, SHARES[2:])), shape, plan)
     for as_neither, title in ((True, "gone"), (False, "hanging"))
     for shape, source in ((Shape(), "istio"), (APP, "app"))
     for share, when, plan in (
-        (0.01, "first step", DEFAULT_PLAN),
-        (None, "any step", NO_HOLDBACK),
+        (0.01, "at 1 %", DEFAULT_PLAN),
+        (None, "any step from 5 %", NO_HOLDBACK),
         (0.98, "holdback", DEFAULT_PLAN),
         (1.0, "100 %, no holdback", NO_HOLDBACK),
     )
@@ -90,7 +90,7 @@ SHIFTS: Final = (
     Scenario("p50 30 to 95 ms", (FEW, CanaryLatency(0.095, NARROW)), latency=Latency(0.03, NARROW)),
     Scenario("1 % of requests 600 ms to 30 s", (FEW, Tail(0.01, 0.6, 30.0))),
 )
-#: As much as pods differ in many places. Nothing is demanded of it.
+#: As much as pods differ in many places: ``simulate_slow`` says why nothing is demanded of it.
 SLIGHT_SHIFT: Final = Scenario("25 % slower", (FEW, CanarySlower(1.25)))
 FLIPS: Final = (
     Scenario("blue/green, then beyond 500 ms", (FEW, CanaryLatency(0.75, 0.1)), plan=FLIP),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import Final
 
 from bench.frame.rows import Row, percentage
 
@@ -15,6 +16,9 @@ from .peers import PEERS
 from .rollouts import Outcome
 from .scenarios import Scenario, Sizes, simulate_all
 
+#: Rollouts of a part in the short form, with a baseline and without, or more.
+SHORT_ROLLOUTS: Final = 5
+
 
 @dataclass(frozen=True)
 class GoodReleases:
@@ -23,6 +27,10 @@ class GoodReleases:
     scenarios: Sequence[Scenario]
 
     def __call__(self, sizes: Sizes, executor: Executor) -> Iterator[Row]:
+        if not sizes.is_full:
+            # Its rows are of all worlds together: of many worlds, each needs fewer rollouts.
+            fewer = -(-SHORT_ROLLOUTS // len(self.scenarios))
+            sizes = replace(sizes, rollouts=min(sizes.rollouts, fewer))
         both = sizes.chosen(
             [
                 variant

@@ -75,6 +75,7 @@ def run_rollout(plan: Plan, world: World) -> Outcome:
         recorder=cast(Recorder, _Silence()),
         run_smoke_test=pass_smoke_test,
         clock=world.clock,
+        monotonic=lambda: world.now,
         sleep=sleep,
     )
     verdict = asyncio.run(Controller(plan, ports).run())
@@ -91,6 +92,9 @@ class _Routes:
     async def in_force(self, step: Step) -> bool:
         self.world.catch_up()
         return self.world.shares == (step.share or 0.0, step.baseline_share)
+
+    async def is_between(self, _: Step, __: Step, /) -> bool:
+        return False
 
 
 @dataclass(slots=True)
@@ -123,6 +127,9 @@ class _MemoryStore:
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
         yield
+
+    def why_not_held(self) -> str:
+        return ""
 
 
 class _Silence:

@@ -21,6 +21,7 @@ from .peers import PEERS
 from .peers.readings import BUCKETS
 from .plans import HELD_BACK, canary_plan, with_baseline
 from .rollouts import Outcome, run_rollout
+from .saved import saved_outcomes
 from .world import Effect, Shape, World
 
 #: The plan, the shape and the service times of a world, unless its row says otherwise.
@@ -102,23 +103,37 @@ def in_pool(simulate: Callable[[Sizes, Executor], Iterator[Row]], run: Run[Sizes
 def simulate_all(
     executor: Executor, sizes: Sizes, scenarios: Sequence[Scenario]
 ) -> list[list[Outcome]]:
-    """Return the outcomes of each scenario, in the order of its rollouts."""
+    """Return the outcomes of each scenario, in the order of its rollouts.
+
+    A full measurement saves them, and takes those that were saved.
+    """
     tasks = {}
+    found: list[dict[int, list[Outcome]]] = [{} for _ in scenarios]
     for number, scenario in enumerate(scenarios):
         rollouts = round((sizes.peers if scenario.peer else sizes.rollouts) * scenario.part)
         for first in range(0, max(1, rollouts), CHUNK):
             count = max(1, min(CHUNK, rollouts - first))
             # By its title, so that a scenario draws the same with and without the others.
             entropy = (sizes.seed, zlib.crc32(scenario.title.encode()), first)
-            tasks[executor.submit(_run, scenario, entropy, count)] = number, first
-    found: list[dict[int, list[Outcome]]] = [{} for _ in scenarios]
+            saved = (
+                saved_outcomes().load(scenario.title, scenario.peer, entropy, count)
+                if sizes.is_full
+                else []
+            )
+            if saved:
+                found[number][first] = saved
+            else:
+                tasks[executor.submit(_run, scenario, entropy, count)] = number, first, entropy
     reported = time.monotonic()
     for done, task in enumerate(as_completed(tasks), start=1):
-        number, first = tasks[task]
-        found[number][first] = task.result()
+        number, first, entropy = tasks[task]
+        scenario, outcomes = scenarios[number], task.result()
+        found[number][first] = outcomes
+        if sizes.is_full:
+            saved_outcomes().save(scenario.title, scenario.peer, entropy, outcomes)
         if time.monotonic() - reported > PROGRESS_SECONDS:
             reported = time.monotonic()
-            say(f"  {scenarios[number].title}: {done} of {len(tasks)} tasks done")
+            say(f"  {scenario.title}: {done} of {len(tasks)} tasks done")
     return [[one for first in sorted(each) for one in each[first]] for each in found]
 
 

@@ -17,3 +17,7 @@ RECOVERY_SECONDS: Final = at_most(2)
 LAG_P99_MS: Final = at_most(50)
 #: Goodput at twice the capacity ÷ the peak.
 RETRY_STORM_GOODPUT: Final = at_least(0.8)
+#: The CPU time of a refusal ÷ that of the answer to the same request: a batch, and a GET. For a GET
+#: a tenth is less than the kernel and the parser take of a refusal.
+REFUSAL_COST: Final = at_most(0.1)
+REFUSAL_COST_OF_GET: Final = at_most(0.5)

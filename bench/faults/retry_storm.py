@@ -2,17 +2,16 @@
 
 It is measured with a slow store, where the service's concurrency limit is the bottleneck and a
 refusal costs next to nothing; and with a busy CPU, which refusals use as well, as do requests that
-a tier gives up before they are served. The second has no limit: a client on the same machine has
-too little CPU time for a full storm, and each failed request causes up to 27 refusals, so that one
-refusal would have to cost a two hundredth of a success, where it costs a tenth. Callers need retry
-budgets, or must obey Retry-After.
+a tier gives up before they are served. A client on the same machine has too little CPU time for a
+full storm of the second kind. So what a refusal costs is measured too, and how many attempts of
+each call that allows. Beyond them, callers need retry budgets, or must obey Retry-After.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +28,7 @@ from . import limits
 from .experiment import Sizes
 from .injections.setups import running_behind
 from .network_proxy import running_proxy
+from .refusal_cost import Costs, measure_costs
 from .retrying_tiers import Tiers
 
 OVERLOAD: Final = 2.0
@@ -40,8 +40,14 @@ CONCURRENCY_WITH_SLOW_STORE: Final = 4
 #: Reads in a request that takes some milliseconds of CPU time.
 BATCH: Final = 200
 #: A batch makes several round trips to the store, each behind the refusals that arrived meanwhile.
-#: With little concurrency the CPU then idles: with 16 the goodput falls to a fifth.
+#: With little concurrency the CPU then idles.
 CONCURRENCY_WITH_BUSY_CPU: Final = 128
+GETS: Final = f"a batch of {BATCH} gets"
+GET: Final = "a GET"
+REQUESTS: Final = {
+    GETS: batch_request({"op": "get", "key": "k"} for _ in range(BATCH)),
+    GET: render_request("GET", "/v1/kv/k"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,22 @@ def measure_retry_storm(run: Run[Sizes]) -> Iterator[Row]:
         # By CPU time: other programs take some of the service's.
         found = runner.run(_with_busy_cpu(run.sizes.storm_seconds))
         ratio = found.storm.per_cpu_second / found.peak.per_cpu_second
-        yield Row("busy CPU: the same, by CPU time", ratio, "times", None, found.note)
+        limit = limits.RETRY_STORM_GOODPUT
+        yield Row("busy CPU: the same, by CPU time", ratio, "times", limit, found.note)
+        yield from _refusals(runner.run(measure_costs(REQUESTS, run.sizes.storm_seconds)))
+
+
+def _refusals(costs: Mapping[str, Costs]) -> Iterator[Row]:
+    for title, limit in (
+        (GETS, limits.REFUSAL_COST),
+        (GET, limits.REFUSAL_COST_OF_GET),
+    ):
+        cost = costs[title]
+        yield Row(f"{title}: CPU time of a refusal ÷ answer", cost.ratio, "times", limit, cost.note)
+        goodput = limits.RETRY_STORM_GOODPUT.bound
+        attempts = cost.attempts_at(goodput, OVERLOAD)
+        note = f"more, and the CPU has no time for {goodput:g} of the peak at {OVERLOAD:g} times it"
+        yield Row(f"{title}: attempts of a call that this allows", attempts, "", None, note)
 
 
 async def _with_slow_store(seconds: float) -> Comparison:
@@ -96,8 +117,7 @@ async def _with_slow_store(seconds: float) -> Comparison:
 async def _with_busy_cpu(seconds: float) -> Comparison:
     settings = {"KV_MAX_IN_FLIGHT": str(CONCURRENCY_WITH_BUSY_CPU)}
     with running(Redis()) as redis, running(Service(redis.url, settings)) as service:
-        gets = batch_request({"op": "get", "key": "k"} for _ in range(BATCH))
-        return await _compare(service, gets, CONCURRENCY_WITH_BUSY_CPU, seconds)
+        return await _compare(service, REQUESTS[GETS], CONCURRENCY_WITH_BUSY_CPU, seconds)
 
 
 async def _compare(

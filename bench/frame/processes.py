@@ -88,6 +88,11 @@ class Server:
                 raise BenchError(f"{self.name} is not ready after {READY_SECONDS:.0f} s")
             time.sleep(POLL_SECONDS)
 
+    def output(self) -> bytes:
+        """Return all that it wrote to stdout and stderr."""
+        number = self._output.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0)
+
     def is_alive(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 

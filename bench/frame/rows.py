@@ -20,6 +20,10 @@ class Limit:
     def holds(self, value: float) -> bool:
         return value <= self.bound if self.kind == "at most" else value >= self.bound
 
+    def nearly_holds(self, value: float, noise: float) -> bool:
+        """Return True if it holds for some value that is not further away than the noise."""
+        return self.holds(value / (1 + noise) if self.kind == "at most" else value * (1 + noise))
+
     def __str__(self) -> str:
         return f"{'≤' if self.kind == 'at most' else '≥'} {self.bound:,g}"
 
@@ -42,16 +46,20 @@ class Row:
     limit: Limit | None = None
     #: Further numbers of the same measurement.
     note: str = ""
+    #: Of a ratio: how far it is from 1 where the same server is measured twice, as a part of it.
+    noise: float = 0.0
+
+    @property
+    def verdict(self) -> Literal["", "PASS", "within noise", "FAIL"]:
+        if self.limit is None:
+            return ""
+        if self.limit.holds(self.value):
+            return "PASS"
+        return "within noise" if self.limit.nearly_holds(self.value, self.noise) else "FAIL"
 
     @property
     def is_broken(self) -> bool:
-        return self.limit is not None and not self.limit.holds(self.value)
-
-    @property
-    def verdict(self) -> str:
-        if self.limit is None:
-            return ""
-        return "FAIL" if self.is_broken else "PASS"
+        return self.verdict == "FAIL"
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON values. An infinite value becomes null."""
@@ -63,6 +71,7 @@ class Row:
             "limit": limit,
             "verdict": self.verdict,
             "note": self.note,
+            "noise": self.noise,
         }
 
 

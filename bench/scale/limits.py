@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.frame.rows import at_least, at_most
+from bench.frame.rows import at_most
 
-#: Rate of two workers on two cores ÷ that of one worker on one core.
-TWO_WORKERS: Final = at_least(1.8)
+#: Rate of N workers on N cores ÷ that of one worker on one core, ÷ N.
+EACH_WORKER: Final = 0.9
+#: Memory of an idle connection: 100 MiB for 10,000.
+IDLE_KIB: Final = 10.24
 #: CPU time of a request ÷ that at the point before, with a tenth or a hundredth of the keys.
 MORE_KEYS: Final = at_most(1.5)
 #: The same with a tenth of the connections. With more of them requests share round trips.

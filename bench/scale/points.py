@@ -25,6 +25,10 @@ class Sizes:
     seconds: int = 2
     #: Entries of the largest store.
     keys: int = 1_000_000
+    #: Connections that do nothing, and as many watchers.
+    idle: int = 10_000
+    #: Workers beside one.
+    workers: int = 2
 
 
 @dataclass(frozen=True)

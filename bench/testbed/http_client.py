@@ -26,6 +26,12 @@ _PARTIAL: Final = len(b"HTTP/1.1 200 ") - 1
 
 def exchange(port: int, request: bytes) -> tuple[int, bytes]:
     """Send one request on a new connection; return the status and the body. Raise OSError."""
+    status, _, body = exchange_whole(port, request)
+    return status, body
+
+
+def exchange_whole(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Do the same; return the headers too, by their names in lower case."""
     with contextlib.closing(
         socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
     ) as connection:
@@ -35,7 +41,8 @@ def exchange(port: int, request: bytes) -> tuple[int, bytes]:
         method = request.partition(b" ")[0].decode()
         with http.client.HTTPResponse(connection, method=method) as response:
             response.begin()
-            return response.status, response.read()
+            headers = {name.lower(): text for name, text in response.headers.items()}
+            return response.status, headers, response.read()
 
 
 @dataclass

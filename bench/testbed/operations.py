@@ -14,6 +14,7 @@ VALUE: Final = bytes(random.Random(1).choices(b"abcdefghijklmnopqrstuvwxyz", k=1
 BATCH: Final = 100
 #: Different batches, so that no two in a row are alike.
 BATCHES: Final = 500
+HOT: Final = "increment, one hot counter"
 OCTETS: Final = {"Content-Type": "application/octet-stream"}
 JSON: Final = {"Content-Type": "application/json"}
 
@@ -52,9 +53,9 @@ def counters() -> list[str]:
     return [f"counter-{i}" for i in range(KEYS)]
 
 
-def batch_request(operations: Iterable[dict[str, Any]]) -> bytes:
+def batch_request(operations: Iterable[dict[str, Any]], path: str = "/v1/batch") -> bytes:
     body = json.dumps({"operations": list(operations)}).encode()
-    return render_request("POST", "/v1/batch", body, JSON)
+    return render_request("POST", path, body, JSON)
 
 
 def hello_operations() -> list[Operation]:
@@ -74,7 +75,7 @@ def tallykv_operations() -> list[Operation]:
     return [
         _gets("/v1/kv/{key}"),
         _puts("/v1/kv/{key}"),
-        Operation("hot", "increment, one hot counter", (hot,), _is_counter),
+        Operation("hot", HOT, (hot,), _is_counter),
         Operation("spread", "increment, 10 000 counters", increments, _is_counter),
         _batches_of_gets(_are_entries),
         Operation("batch-add", "batch of 100 adds, each", tuple(adds), _are_successes, BATCH),
@@ -101,44 +102,45 @@ def mixed_operation() -> Operation:
     return Operation("mix", "a mix", tuple(requests), bool)
 
 
-def peer_operations() -> list[Operation]:
-    hot = render_request("POST", "/counters/hot")
-    return [
-        _gets("/kv/{key}"),
-        _puts("/kv/{key}"),
-        Operation("hot", "increment, one hot counter", (hot,), _is_counter),
-    ]
+def peer_operations(paths: Mapping[str, str]) -> list[Operation]:
+    """Return operations of another service. ``paths`` says by name "METHOD PATH" with {key}."""
+    made = []
+    for name, line in paths.items():
+        method, path = line.split()
+        if name == "get":
+            made.append(_gets(path, method))
+        elif name == "put":
+            made.append(_puts(path, method))
+        elif name == "hot":
+            hot = render_request(method, path.format(key="hot"))
+            made.append(Operation("hot", HOT, (hot,), _is_counter))
+        else:
+            made.append(_batches_of_gets(_are_successes, path))
+    return made
 
 
-def floor_operations() -> list[Operation]:
-    return [_batches_of_gets(_are_successes)]
-
-
-def webdis_operations() -> list[Operation]:
-    return [_gets("/GET/{key}.txt")]
-
-
-def _batches_of_gets(is_right: Check) -> Operation:
+def _batches_of_gets(is_right: Check, path: str = "/v1/batch") -> Operation:
     rng = random.Random(3)
     requests = tuple(
-        batch_request({"op": "get", "key": key} for key in rng.sample(keys(), BATCH))
+        batch_request(({"op": "get", "key": key} for key in rng.sample(keys(), BATCH)), path)
         for _ in range(BATCHES)
     )
     return Operation("batch-get", "batch of 100 gets, each", requests, is_right, BATCH)
 
 
-def _gets(path: str) -> Operation:
-    requests = tuple(render_request("GET", path.format(key=key)) for key in keys())
+def _gets(path: str, method: str = "GET") -> Operation:
+    requests = tuple(render_request(method, path.format(key=key)) for key in keys())
     return Operation("get", "GET, 1 KiB", requests, VALUE.__eq__)
 
 
-def _puts(path: str) -> Operation:
-    requests = tuple(render_request("PUT", path.format(key=key), VALUE, OCTETS) for key in keys())
+def _puts(path: str, method: str = "PUT") -> Operation:
+    requests = tuple(render_request(method, path.format(key=key), VALUE, OCTETS) for key in keys())
     return Operation("put", "PUT, 1 KiB", requests, lambda _: True)
 
 
 def _is_counter(body: bytes) -> bool:
-    return isinstance(json.loads(body)["value"], int)
+    found = json.loads(body)
+    return isinstance(found["value"] if isinstance(found, dict) else found, int)
 
 
 def _are_entries(body: bytes) -> bool:

@@ -46,7 +46,7 @@ class Service(Server):
         self._workers = int(settings.get("KV_WORKERS", "1"))
         environ = {
             "KV_STORE_URL": store_url,
-            "KV_HOST": "127.0.0.1",
+            "KV_HOSTS": "*",
             "KV_PORT": str(port),
             "KV_ADMIN_PORT": str(self.admin_port),
             "KV_DRAIN_SECONDS": "0",

@@ -1,39 +1,130 @@
-"""How each of the other services is started."""
+"""How each of the other services is started, and what it serves."""
 
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from bench.frame.cores import Cores
-from bench.frame.processes import Server, find_program, free_port
+from bench.frame.errors import BenchError
+from bench.frame.processes import ROOT, Server, free_port
 from bench.testbed.servers import Redis
 
-PACKAGE: Final = "bench.cost.peers"
-#: Arguments after ``python -m`` by service. All serve on one core with one process.
-COMMANDS: Final = {
-    "hello": f"{PACKAGE}.hello",
-    "floor": f"{PACKAGE}.batch_floor",
-    "aiohttp": f"{PACKAGE}.aiohttp_redis",
-    "FastAPI": f"uvicorn {PACKAGE}.fastapi_redis:app --host 127.0.0.1 --port {{port}}"
-    " --loop uvloop --http httptools --no-access-log",
+#: What a service serves unless it is said otherwise, as a method and a path for each operation.
+#: GET answers with the value alone; the increment with a number, or with one as "value" in JSON.
+CONVENTION: Final = {"get": "GET /kv/{key}", "put": "PUT /kv/{key}", "hot": "POST /counters/{key}"}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A service beside ours. It serves 127.0.0.1 with one process, or with one that has children.
+
+    ``command`` may contain {port}, {redis_port}, {redis_url}, {python} and {webdis_config}. The
+    variables PORT and REDIS_URL are set too. Every answer must be a success (2xx).
+    """
+
+    name: str
+    command: str
+    paths: Mapping[str, str] = field(default_factory=lambda: CONVENTION)
+    #: A command that fails where something is missing that the service needs.
+    needs: str = "true"
+
+    def missing(self) -> str | None:
+        """Return what is missing here to run it, or None."""
+        program = shlex.split(self.command)[0].format(python=sys.executable)
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+        checked = subprocess.run(
+            shlex.split(self.needs), cwd=ROOT, capture_output=True, check=False
+        )
+        return f"{self.needs} fails" if checked.returncode else None
+
+    def server(self, redis: Redis, cores: Cores, directory: Path) -> Server:
+        port = free_port()
+        values = {
+            "port": port,
+            "redis_port": redis.port,
+            "redis_url": redis.url,
+            "python": sys.executable,
+            "webdis_config": _write_webdis_config(directory, port, redis.port),
+        }
+        command = [word.format(**values) for word in shlex.split(self.command)]
+        environ = {"PORT": str(port), "REDIS_URL": redis.url}
+        return Server(self.name, command, port, cores, environ)
+
+
+HELLO: Final = Peer("hello", "{python} -m bench.cost.peers.hello", {})
+#: A server of 1 MiB from and into its own memory.
+MEMORY: Final = Peer("aiohttp-alone", "{python} -m bench.cost.peers.aiohttp_memory")
+AIOHTTP: Final = Peer("aiohttp", "{python} -m bench.cost.peers.aiohttp_redis")
+PEERS: Final = (
+    Peer("floor", "{python} -m bench.cost.peers.batch_floor", {"batch-get": "POST /v1/batch"}),
+    AIOHTTP,
+    Peer(
+        "FastAPI",
+        "{python} -m uvicorn bench.cost.peers.fastapi_redis:app --host 127.0.0.1 --port {port}"
+        " --loop uvloop --http httptools --no-access-log",
+    ),
     # gunicorn's control socket would be in the home directory, where another one may exist.
-    "Flask": f"gunicorn {PACKAGE}.flask_redis:app --bind 127.0.0.1:{{port}}"
-    " --worker-class gthread --workers 1 --threads 8 --no-control-socket",
-}
+    Peer(
+        "Flask",
+        "{python} -m gunicorn bench.cost.peers.flask_redis:app --bind 127.0.0.1:{port}"
+        " --worker-class gthread --workers 1 --threads 8 --no-control-socket",
+    ),
+    Peer(
+        "Fastify",
+        "node bench/cost/peers/fastify_redis.cjs",
+        needs="node -e \"require('fastify'); require('ioredis')\"",
+    ),
+    Peer("webdis", "webdis {webdis_config}", {"get": "GET /GET/{key}.txt"}),
+    Peer(
+        "podinfo",
+        "podinfo --port={port} --level=error --cache-server=tcp://127.0.0.1:{redis_port}",
+        {"get": "GET /cache/{key}", "put": "PUT /cache/{key}"},
+    ),
+)
 
 
-def peer(name: str, redis: Redis, cores: Cores, directory: Path) -> Server:
-    """Return a server: one of COMMANDS, or "webdis"."""
-    port = free_port()
-    if name == "webdis":
-        config = _write_webdis_config(directory, port, redis.port)
-        command = [find_program("webdis"), str(config)]
-    else:
-        command = [sys.executable, "-m", *COMMANDS[name].format(port=port).split()]
-    return Server(name, command, port, cores, {"PORT": str(port), "REDIS_URL": redis.url})
+def parse_peer(text: str) -> tuple[str, str]:
+    """Return the name and the command of NAME=COMMAND; raise ValueError."""
+    name, _, command = text.partition("=")
+    if not name or not shlex.split(command):
+        raise ValueError(text)
+    return name, command
+
+
+def parse_peer_path(text: str) -> tuple[str, str, str]:
+    """Return the parts of NAME.OPERATION=METHOD PATH; raise ValueError."""
+    name, _, operation = text.partition("=")[0].rpartition(".")
+    line = text.partition("=")[2]
+    if not name or operation not in CONVENTION or len(line.split()) != 2:
+        raise ValueError(text)
+    return name, operation, line
+
+
+def all_peers(
+    given: Iterable[tuple[str, str]], paths: Sequence[tuple[str, str, str]]
+) -> list[Peer]:
+    """Return PEERS and those that are given. A known name changes the command; raise BenchError."""
+    peers = {each.name: each for each in PEERS}
+    for name, command in given:
+        known = peers.get(name)
+        peers[name] = (
+            replace(known, command=command, needs="true") if known else Peer(name, command)
+        )
+    for name in {name for name, _, _ in paths}:
+        if name not in peers:
+            raise BenchError(f"--peer-path: no peer is called {name}; add --peer {name}=COMMAND")
+        own = {operation: line for whose, operation, line in paths if whose == name}
+        peers[name] = replace(peers[name], paths=own)
+    return list(peers.values())
 
 
 def _write_webdis_config(directory: Path, port: int, redis_port: int) -> Path:

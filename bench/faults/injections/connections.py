@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import resource
 import socket
 from collections.abc import Iterator
 from typing import Final
@@ -13,8 +12,8 @@ from typing import Final
 from bench.consistency.client import Client
 from bench.consistency.linearizability import Operation
 from bench.consistency.workload import TEXT, Workload
-from bench.frame.errors import Unavailable
 from bench.frame.program import Run
+from bench.testbed.crowd import allow_open_files
 from bench.testbed.http_client import exchange
 from bench.testbed.operations import render_request
 from bench.testbed.servers import Service
@@ -71,7 +70,7 @@ async def _create_until(end: float, client: Client, workload: Workload, number: 
 
 
 def setup_idle(run: Run[Sizes]) -> contextlib.AbstractAsyncContextManager[Target]:
-    _allow_open_files(run.sizes.idle_connections + 500)
+    allow_open_files(run.sizes.idle_connections + 500)
     return on_redis(open_idle)(run)
 
 
@@ -80,15 +79,6 @@ async def open_idle(system: System, _workload: Workload) -> None:
         for _ in range(0, system.sizes.idle_connections, GROUP):
             await asyncio.to_thread(_open_group, stack, system.services[0])
         await asyncio.sleep(system.sizes.fault_seconds)
-
-
-def _allow_open_files(count: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        if hard != resource.RLIM_INFINITY and hard < count:
-            raise Unavailable(f"a process may open {hard} files here, {count} are needed")
-        # The service inherits the limit, and needs as many.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def _open_group(stack: contextlib.ExitStack, service: Service) -> None:

@@ -11,6 +11,7 @@ from bench.consistency.checker import Verdict
 from bench.faults.event_loop_lag import EventLoopLag, histogram_quantile, parse_buckets
 from bench.faults.experiment import Result, recovery_seconds
 from bench.faults.injections import FAULTS
+from bench.faults.refusal_cost import Costs
 from bench.frame.rows import render_table
 from bench.testbed.scrape import Scrape
 
@@ -96,3 +97,12 @@ def test_the_table_shows_counts_and_verdicts() -> None:
     assert heads.split()[:2] == ["fault", "value"]
     assert first.split()[:2] == ["acknowledged", "1,234"]
     assert second.split() == ["lost", "5", "≤", "0", "FAIL"]
+
+
+def test_the_attempts_that_a_cost_allows_use_the_cpu_up() -> None:
+    costs = Costs(answer=1e-3, refusal=2e-5)
+
+    attempts = costs.attempts_at(0.8, 2.0)
+
+    # In the time of one answer at the peak: 0.8 answers, and all other attempts refused.
+    assert 0.8 + (2.0 * attempts - 0.8) * 0.02 == pytest.approx(1.0)

@@ -21,10 +21,20 @@ from bench.frame.program import Option, Program, Run, parse_arguments, run
 from bench.frame.rows import Row, at_least, at_most
 from bench.memory.__main__ import PROGRAM as MEMORY
 from bench.scale.__main__ import PROGRAM as SCALE
+from bench.security.__main__ import PROGRAM as SECURITY
 from bench.signals.__main__ import PROGRAM as SIGNALS
 from bench.soak.__main__ import PROGRAM as SOAK
 
-PROGRAMS: tuple[Program[Any], ...] = (COST, SCALE, SOAK, MEMORY, SIGNALS, FAULTS, EVIDENCE)
+PROGRAMS: tuple[Program[Any], ...] = (
+    COST,
+    SCALE,
+    SOAK,
+    MEMORY,
+    SIGNALS,
+    FAULTS,
+    EVIDENCE,
+    SECURITY,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,10 @@ def good(run: Run[Sizes]) -> Iterator[Row]:
 def bad(_: Run[Sizes]) -> Iterator[Row]:
     yield Row("errors", 2, "requests", at_most(1), "of 100")
     yield Row("recovery", float("inf"), "s", at_most(2))
+
+
+def noisy(_: Run[Sizes]) -> Iterator[Row]:
+    yield Row("ratio", 1.1, "times", at_most(1.05), noise=0.05)
 
 
 def failing(_: Run[Sizes]) -> Iterator[Row]:
@@ -63,6 +77,7 @@ PROGRAM = Program(
     parts={
         "good": good,
         "bad": bad,
+        "noisy": noisy,
         "failing": failing,
         "unavailable": unavailable,
         "interrupted": interrupted,
@@ -109,6 +124,7 @@ def test_all_limits_hold(bench: Bench, capsys: pytest.CaptureFixture[str]) -> No
         "limit": {"at_least": 1},
         "verdict": "PASS",
         "note": "",
+        "noise": 0.0,
     }
     assert (second["limit"], second["verdict"]) == (None, "")
     assert "rounds  ≥ 1    PASS" in capsys.readouterr().out
@@ -123,6 +139,16 @@ def test_a_broken_limit_is_exit_code_1(bench: Bench, capsys: pytest.CaptureFixtu
     output = capsys.readouterr().out
     assert "limit broken: bad: errors" in output
     assert "never" in output
+
+
+def test_a_limit_that_is_missed_by_less_than_the_noise_is_not_broken(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, results = bench("noisy")
+
+    assert code == 0
+    assert results["rows"][0]["verdict"] == "within noise"
+    assert "missed by less than the noise: noisy: ratio" in capsys.readouterr().out
 
 
 def test_a_part_that_fails_is_exit_code_2_and_does_not_end_the_run(bench: Bench) -> None:

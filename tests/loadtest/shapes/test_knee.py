@@ -90,6 +90,7 @@ async def test_the_knee_of_a_limited_service_is_found_and_printed(
         KV_STORE_TIMEOUT_MS="30000",
         KV_DRAIN_SECONDS="0",
         KV_MAX_IN_FLIGHT=str(IN_FLIGHT),
+        KV_QUEUE_MS="0",
         KV_FAULT_LATENCY_MS=str(LATENCY_MS),
     ) as service:
         outcome = await run_load(
