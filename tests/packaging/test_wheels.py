@@ -62,11 +62,12 @@ def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     environment = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=COMMAND_SECONDS)
     programs = environment / "bin"
+    # Modules are compiled when they are imported; pip would compile all of them.
     pip: list[str | Path] = [programs / "python", "-m", "pip", "--quiet"]
     locked = [f"--requirement={ROOT}/requirements/{name}.txt" for name in ("run", "rollout")]
     for arguments in (["--require-hashes", *locked], ["--no-deps", *wheels.values()]):
         subprocess.run(
-            [*pip, "--disable-pip-version-check", "install", *arguments],
+            [*pip, "--disable-pip-version-check", "install", "--no-compile", *arguments],
             check=True,
             timeout=INSTALL_SECONDS,
         )
@@ -85,7 +86,7 @@ def test_a_wheel_holds_the_files_of_its_folder_and_no_others(
 ) -> None:
     sources = {
         f"{module}/{path.relative_to(ROOT / folder)}"
-        for ending in ("*.py", "*.lua")
+        for ending in ("*.py", "*.lua", "*.html", "*.css", "*.js", "*.svg", "py.typed")
         for path in (ROOT / folder).rglob(ending)
     }
 
@@ -101,6 +102,8 @@ def test_a_distribution_depends_on_just_what_it_imports(
 ) -> None:
     told = project(folder)
     declared = {canonical(each) for each in told["dependencies"]}
+    # Imported where it is used, by those who installed the extra.
+    extra = {canonical(each) for extra in told["optional-dependencies"].values() for each in extra}
     owners = {
         top: {canonical(owner) for owner in names}
         for top, names in packages_distributions().items()
@@ -109,7 +112,7 @@ def test_a_distribution_depends_on_just_what_it_imports(
     imported = {top for path in (ROOT / folder).rglob("*.py") for top in third_party(path)}
 
     assert told["name"] == name
-    assert [top for top in imported - BROUGHT if not owners[top] & declared] == []
+    assert [top for top in imported - BROUGHT if not owners[top] & (declared | extra)] == []
     assert [
         each
         for each in declared - NOT_IMPORTED
@@ -180,8 +183,56 @@ def test_the_installed_service_serves_on_its_embedded_store(
         assert fetch(f"{service.base}/v1/kv/greeting", "PUT", b"hello").status == 201
         assert fetch(f"{service.base}/v1/kv/greeting").body == b"hello"
         assert fetch(f"{service.base}/v1/counters/visits/increments", "POST").status == 200
+        assert fetch(f"{service.base}/ui/app.js").status == 200
     finally:
         service.stop()
+
+
+def test_programs_see_the_types_of_the_client(wheels: dict[str, Path]) -> None:
+    assert "tallykv/py.typed" in zipfile.ZipFile(wheels["svc"]).namelist()
+
+
+def test_the_installed_client_needs_just_its_extra(
+    installed: Path, wheels: dict[str, Path], elsewhere: Path
+) -> None:
+    service = ServiceProcess(
+        {"KV_DATA_DIR": str(elsewhere / "data"), "KV_DRAIN_SECONDS": "0"},
+        command=(str(installed / "tallykv"), "serve"),
+        directory=elsewhere,
+    )
+    script = (
+        "from tallykv.client import Client\n"
+        f"with Client({service.base!r}, deadline=120) as kv: print(kv.increment('n').value)"
+    )
+    url = f"--url={service.base}"
+    said = output([installed / "tallykv", "get", "k", url], elsewhere, code=2)
+    assert said == ""  # what to install is said on stderr: see tests/svc/client/test_command.py
+
+    extra = elsewhere / "extra.txt"
+    extra.write_text("".join(locked(name) for name in ("httpx", "httpx-sse", "httpcore")))
+    pip: list[str | Path] = [installed / "python", "-m", "pip", "--quiet", "install"]
+    for arguments in (
+        ["--no-deps", "--require-hashes", f"--requirement={extra}"],
+        ["--no-index", f"{wheels['svc']}[client]"],  # all that the extra names is there
+    ):
+        subprocess.run([*pip, *arguments], check=True, timeout=INSTALL_SECONDS)
+    try:
+        service.start()
+
+        assert output([installed / "python", "-c", script], elsewhere) == "1\n"
+        assert output([installed / "tallykv", "incr", "n", "2", url], elsewhere) == "3\n"
+        output([installed / "tallykv", "put", "k", "v", url], elsewhere)
+        assert output([installed / "tallykv", "get", "k", url], elsewhere) == "v"
+    finally:
+        service.stop()
+
+
+def locked(name: str) -> str:
+    """Return the lines of a package in the lock."""
+    text = (ROOT / "requirements" / "bench.txt").read_text()
+    found = re.search(rf"^{name}==.*\n(?:    --hash.*\n)+", text, re.MULTILINE)
+    assert found is not None
+    return found[0]
 
 
 def test_the_installed_linter_reads_manifests(installed: Path, elsewhere: Path) -> None:
