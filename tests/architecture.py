@@ -30,8 +30,13 @@ def modules(tree: str) -> list[Path]:
     return sorted((ROOT / tree).rglob("*.py"))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def docstring(path: Path) -> str:
-    return ast.get_docstring(ast.parse(path.read_text())) or ""
+    return ast.get_docstring(tree_of(path)) or ""
 
 
 def read_package(folder: Path) -> Package:
@@ -66,7 +71,7 @@ def imported(path: Path) -> set[str]:
     if path.name != "__init__.py":
         package.pop()
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -14,6 +14,7 @@ from svc.domain import errors
 from svc.domain.errors import DomainError
 from svc.settings import FIELDS
 from svc.stores import scripts
+from tests.support.scheduling import APART, LONGEST, file_of
 
 ROOT: Final = Path(__file__).parents[1]
 SCRIPTS: Final = sorted((ROOT / "svc" / "stores" / "scripts").glob("*.lua"))
@@ -71,3 +72,9 @@ def test_a_script_says_what_it_is_for_and_which_keys_it_takes(path: Path) -> Non
 
     assert comment[0].startswith("-- ")
     assert "KEYS" in "\n".join(comment)
+
+
+def test_the_files_that_run_first_or_apart_exist() -> None:
+    named = [*APART, *map(file_of, LONGEST)]
+
+    assert [each for each in named if not (ROOT / each).exists()] == []

@@ -7,6 +7,7 @@ it; several instructions are separated by commas:
 - ``<!-- test: needs REASON -->``: it can't run here; REASON is one of ``REASONS``.
 - ``<!-- test: exits 1 -->``: it fails with that exit code.
 - ``<!-- test: in the background -->``: it goes on running while the rest of the page runs.
+- ``<!-- test: saved as build/NAME -->``: a ``python`` block that the reader saves in that file.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Block:
     needs: str | None = None
     exits: int = 0
     is_background: bool = False
+    saved_as: str | None = None
     commands: list[Command] = field(default_factory=list)
 
     @property
@@ -108,6 +110,8 @@ def _instruct(block: Block, comment: str) -> None:
             block.exits = int(instruction.removeprefix("exits "))
         elif instruction == "in the background":
             block.is_background = True
+        elif re.fullmatch(r"saved as build/\w+\.py", instruction):
+            block.saved_as = instruction.removeprefix("saved as ")
         else:
             raise BlockInvalid(f"{block.place}: no such instruction: {instruction}")
     if block.needs is not None and block.needs not in REASONS:

@@ -25,8 +25,12 @@ COMMAND_SECONDS: Final = 300.0
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 60.0
 _END: Final = "end-of-command"
+#: Commands that need the service.
+_ASKS: Final = re.compile(r"localhost:(8080|910\d)|tallykv (get|put|incr|ls|watch|rm)\b")
 #: Variables that would change what the commands do.
-_FOREIGN: Final = re.compile(r"KV_|OTEL_|ARGS|JOBS|MAKE|PYTEST|MFLAGS|GRAFANA_|COV_|PYTHON")
+_FOREIGN: Final = re.compile(
+    r"KV_|TALLYKV_|OTEL_|ARGS|JOBS|MAKE|PYTEST|MFLAGS|GRAFANA_|COV_|PYTHON"
+)
 
 
 class CommandFailed(AssertionError):
@@ -82,7 +86,7 @@ class Shell:
 
     def run(self, command: str, *, exits: int = 0) -> str:
         """Return the command's output, stderr included; raise CommandFailed."""
-        if not self._backgrounds and re.search(r"localhost:(8080|910\d)", command):
+        if not self._backgrounds and _ASKS.search(command):
             self.start("exec python -m svc serve", lambda _: False)
         assert self._shell.stdin is not None
         # The last failure of any command in it counts, not only that of the last one.
@@ -96,6 +100,12 @@ class Shell:
         if code != exits:
             raise CommandFailed(f"exit code {code}, not {exits}: {command}\n{output}")
         return output
+
+    def save(self, name: str, text: str) -> None:
+        """Save a file as the reader would."""
+        path = ROOT / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(self._translate(text))
 
     def start(self, command: str, has_started: Callable[[str], bool]) -> Background:
         """Run a command in the background, instead of earlier ones.
@@ -125,7 +135,7 @@ class Shell:
 
     def translate_back(self, output: str) -> str:
         for shown, port in self._ports.items():
-            output = output.replace(f"localhost:{port}", f"localhost:{shown}")
+            output = re.sub(rf"\b(localhost|127\.0\.0\.1):{port}\b", rf"\1:{shown}", output)
         return output
 
     def _translate(self, command: str) -> str:
@@ -172,15 +182,20 @@ class Shell:
     def _prepare(self) -> dict[str, str]:
         """Write what the commands find in their PATH and home; return their environment."""
         programs, home = self._directory / "bin", self._directory / "home"
-        for each in (programs, home):
+        modules = self._directory / "modules"
+        for each in (programs, home, modules):
             each.mkdir(parents=True)
+        # What the reader has installed under this name.
+        (modules / "tallykv").symlink_to(ROOT / "svc")
         for name, arguments in {
             "python": "",
             "tallykv": " -m svc",
             "tallykv-rollout": " -m rollout",
         }.items():
             script = programs / name
-            script.write_text(f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n')
+            # Of the files that a page has saved, the reader's Python finds tallykv installed.
+            found = f'case "$1" in build/*.py) export PYTHONPATH="{modules}";; esac\n'
+            script.write_text(f'#!/bin/sh\n{found}exec "{sys.executable}"{arguments} "$@"\n')
             script.chmod(0o755)
         # On a reader's terminal curl shows no progress either.
         (home / ".curlrc").write_text("no-progress-meter\n")
@@ -189,6 +204,7 @@ class Shell:
         return environ | {
             "PATH": f"{programs}:{beside}:{environ.get('PATH', os.defpath)}",
             "HOME": str(home),
+            "TALLYKV_URL": f"http://localhost:{self._ports['8080']}",
             "MAKEFLAGS": f"--no-print-directory -- VENV={virtual_environment(self._directory)}",
             "KV_PORT": self._ports["8080"],
             "KV_ADMIN_PORT": self._ports["9102"],

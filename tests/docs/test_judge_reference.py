@@ -108,7 +108,7 @@ def blocks() -> list[Any]:
 
 def test_the_files_that_are_shown_are_those_that_are_shipped() -> None:
     shipped = (ROOT / "istio" / "judge" / "judge.yaml").read_text()
-    file, flagger, argo, _ = blocks()
+    file, flagger, argo, kargo = blocks()
 
     assert file == yaml.safe_load(shipped)
     assert parse_judge_file(shipped, "judge.yaml").comparisons[0].name == "kv"
@@ -119,6 +119,8 @@ def test_the_files_that_are_shown_are_those_that_are_shipped() -> None:
     templates = yaml.safe_load_all(
         (ROOT / "istio/judge/argo-rollouts/analysistemplates.yaml").read_text()
     )
+    task = yaml.safe_load((ROOT / "istio/judge/kargo/promotiontask.yaml").read_text())
+    assert kargo == task["spec"]["steps"]
     assert argo["metrics"] in [each["spec"]["metrics"] for each in templates]
 
 

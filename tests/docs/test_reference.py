@@ -71,6 +71,9 @@ def test_every_metric_has_a_row_with_its_labels() -> None:
     metrics.watch_lifecycle(active=lambda: 0, ready=lambda: True, draining=lambda: False)
     metrics.watch_connections(lambda: (0, 0, 0))
     metrics.watch_budget(lambda: 0)
+    metrics.watch_watchers(lambda: 0)
+    metrics.watch_certificate(lambda: 0)
+    metrics.watch_tokens(lambda: 0, lambda: False)
     cells = first_cells(REFERENCE / "metrics.md")
 
     missing = [name for name in metrics.names if f"`{name}`" not in cells]
