@@ -1,17 +1,25 @@
-"""Operations on a Redis Cluster: find a slot's server, move the slot, stop a server."""
+"""Operations on a Redis Cluster: find a slot's server, move the slot, stop a server, add one."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from typing import Any
 
 from redis.crc import key_slot
 
 from svc.domain.model import CounterName, Key
 from svc.stores.names import counter_name, entry_name
-from tests.support.redis_servers import RedisCluster, RedisServer
+from tests.support.ports import free_port
+from tests.support.redis_servers import (
+    NODE_TIMEOUT_MS,
+    RedisCluster,
+    RedisServer,
+    running_redis,
+)
 from tests.support.waiting import PATIENT_SECONDS, until
 
 
@@ -109,3 +117,62 @@ def _sees_all(server: RedisServer) -> bool:
     answer = ask_node(server, "CLUSTER", "INFO")
     lines = bytes(answer).decode().splitlines()
     return {"cluster_state:ok", "cluster_slots_ok:16384"} <= set(lines)
+
+
+@contextlib.asynccontextmanager
+async def running_replica(
+    cluster: RedisCluster, primary: RedisServer, directory: Path
+) -> AsyncIterator[RedisServer]:
+    """Run a replica that all servers know. At the end, the primary is one again."""
+    options = (
+        *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS),
+        *("--cluster-config-file", "nodes.conf", "--cluster-port", str(free_port())),
+        *("--repl-diskless-sync-delay", "0"),
+    )
+    with running_redis(primary.binary, directory, *options) as replica:
+        await asyncio.to_thread(_follow, cluster, primary, replica)
+        try:
+            yield replica
+        finally:
+            await asyncio.to_thread(_give_back, cluster, primary, replica)
+
+
+def _follow(cluster: RedisCluster, primary: RedisServer, replica: RedisServer) -> None:
+    with contextlib.closing(primary.client()) as client:
+        bus = client.config_get("cluster-port")["cluster-port"]
+    ask_node(replica, "CLUSTER", "MEET", "127.0.0.1", primary.port, bus)
+    until(lambda: _knows(replica, primary), what="the handshake")
+    ask_node(replica, "CLUSTER", "REPLICATE", id_of(primary))
+    until(lambda: _is_linked(replica), what="the replica")
+    # The others hear of it later. One that doesn't know it can't be told to forget it.
+    until(lambda: all(_knows(each, replica) for each in cluster.servers), what="the gossip")
+
+
+def _give_back(cluster: RedisCluster, primary: RedisServer, replica: RedisServer) -> None:
+    if not is_replica(replica):
+        until(lambda: is_replica(primary), what="the demotion")
+        until(lambda: _is_linked(primary), what="the demoted one")
+        ask_node(primary, "CLUSTER", "FAILOVER", "TAKEOVER")
+        until(lambda: is_replica(replica), what="the second demotion")
+    node = id_of(replica)
+    replica.stop()
+    for server in cluster.servers:
+        ask_node(server, "CLUSTER", "FORGET", node)
+
+
+def _knows(server: RedisServer, other: RedisServer) -> bool:
+    return id_of(other).encode() in bytes(ask_node(server, "CLUSTER", "NODES"))
+
+
+def is_replica(server: RedisServer) -> bool:
+    return _replication(server)["role"] == "slave"
+
+
+def _is_linked(server: RedisServer) -> bool:
+    return _replication(server).get("master_link_status") == "up"
+
+
+def _replication(server: RedisServer) -> dict[str, object]:
+    with contextlib.closing(server.client()) as client:
+        facts: dict[str, object] = client.info("replication")
+        return facts

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 from pathlib import Path
 
 from svc.settings import Settings
-from tests.conftest import need_redis_7
 from tests.support.answers import (
     PROMPT_SECONDS,
     ask_admin,
@@ -24,15 +21,14 @@ from tests.support.answers import (
 from tests.support.clusters import (
     ask_node,
     hanging,
-    id_of,
     names_on,
     port_of_owner,
+    running_replica,
     slot_of_key,
 )
-from tests.support.ports import free_port
-from tests.support.redis_servers import NODE_TIMEOUT_MS, RedisCluster, RedisServer, running_redis
+from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.services import Service, running_service
-from tests.support.waiting import eventually, until
+from tests.support.waiting import eventually
 
 NAMES = [f"n{i}" for i in range(40)]
 
@@ -169,61 +165,11 @@ async def test_a_promoted_replica_is_found_though_the_old_primary_hangs(
     service = served_on_cluster
     lost_keys, _ = names_on(own_cluster, victim, NAMES)
     await fill(service)
-    options = (
-        *("--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS),
-        *("--cluster-config-file", "nodes.conf", "--cluster-port", str(free_port())),
-        *("--repl-diskless-sync-delay", "0"),
-    )
-    with running_redis(need_redis_7(), tmp_path / "replica", *options) as replica:
-        await asyncio.to_thread(_follow, replica, victim)
-        victim.signal(signal.SIGSTOP)
+    async with (
+        running_replica(own_cluster, victim, tmp_path / "replica") as replica,
+        hanging(victim),
+    ):
         ask_node(replica, "CLUSTER", "FAILOVER", "TAKEOVER")
         slot, witness = slot_of_key(lost_keys[0]), own_cluster.servers[1]
-        try:
-            await eventually(
-                lambda: port_of_owner(witness, slot) == replica.port, what="the promotion"
-            )
-            await eventually(lambda: _succeeds(service, lost_keys[0]), what="the new primary")
-        finally:
-            victim.signal(signal.SIGCONT)
-            await asyncio.to_thread(_give_back, own_cluster, victim, replica)
-
-
-def _follow(replica: RedisServer, primary: RedisServer) -> None:
-    node = id_of(primary)
-    with contextlib.closing(primary.client()) as client:
-        bus = client.config_get("cluster-port")["cluster-port"]
-    ask_node(replica, "CLUSTER", "MEET", "127.0.0.1", primary.port, bus)
-    until(lambda: node.encode() in bytes(_nodes(replica)), what="the handshake")
-    ask_node(replica, "CLUSTER", "REPLICATE", node)
-    until(lambda: _is_linked(replica), what="the replica")
-
-
-def _give_back(cluster: RedisCluster, primary: RedisServer, replica: RedisServer) -> None:
-    """Make the old primary the primary again, and remove the replica."""
-    until(lambda: _is_replica(primary), what="the demotion")
-    until(lambda: _is_linked(primary), what="the demoted one")
-    ask_node(primary, "CLUSTER", "FAILOVER", "TAKEOVER")
-    until(lambda: _is_replica(replica), what="the second demotion")
-    node = id_of(replica)
-    replica.stop()
-    for server in cluster.servers:
-        ask_node(server, "CLUSTER", "FORGET", node)
-
-
-def _nodes(server: RedisServer) -> bytes:
-    return bytes(ask_node(server, "CLUSTER", "NODES"))
-
-
-def _replication(server: RedisServer) -> dict[str, object]:
-    with contextlib.closing(server.client()) as client:
-        facts: dict[str, object] = client.info("replication")
-        return facts
-
-
-def _is_replica(server: RedisServer) -> bool:
-    return _replication(server)["role"] == "slave"
-
-
-def _is_linked(server: RedisServer) -> bool:
-    return _replication(server).get("master_link_status") == "up"
+        await eventually(lambda: port_of_owner(witness, slot) == replica.port, what="the promotion")
+        await eventually(lambda: _succeeds(service, lost_keys[0]), what="the new primary")

@@ -11,15 +11,20 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 from svc.domain.model import CounterName, Key
 from svc.settings import Settings
 from svc.stores.names import counter_name, entry_name
 from tests.support.answers import insist, put
-from tests.support.clusters import Migration, ask_node, slot_of_key, wait_whole
+from tests.support.clusters import (
+    Migration,
+    ask_node,
+    is_replica,
+    running_replica,
+    slot_of_key,
+    wait_whole,
+)
 from tests.support.event_streams import Watch, watching
-from tests.support.ports import free_port
 from tests.support.redis_servers import RedisCluster, RedisServer, running_redis
 from tests.support.services import Service, running_service
 from tests.support.tcp_proxy import Proxy, running_proxy
@@ -205,47 +210,14 @@ async def test_a_primary_of_a_cluster_that_hands_over_to_its_replica(
     """The old one stays, as a replica: its connection does not break."""
     own_cluster.flush()
     old = own_cluster.servers[0]
-    bus = free_port()
-    options = ("--cluster-enabled", "yes", "--cluster-port", str(bus))
-    with running_redis(own_cluster.servers[0].binary, tmp_path / "replica", *options) as replica:
-
-        async def ask(server: RedisServer, *words: Any) -> Any:
-            return await asyncio.to_thread(ask_node, server, *words)
-
-        async def handed_over(server: RedisServer) -> bool:
-            state: dict[str, Any] = await ask(server, "INFO", "replication")
-            return bool(state["role"] == "master")
-
-        old_bus = bytes((await ask(old, "CONFIG", "GET", "cluster-port"))[b"cluster-port"]).decode()
-        await ask(replica, "CLUSTER", "MEET", "127.0.0.1", old.port, old_bus)
-        old_id = bytes(await ask(old, "CLUSTER", "MYID")).decode()
-        await eventually(lambda: _replicates(replica, old_id), what="the replica")
-        await eventually(lambda: _is_linked(replica), what="its link")
+    settings = Settings(store_url=own_cluster.url, store_timeout_ms=1000)
+    async with running_replica(own_cluster, old, tmp_path / "replica") as replica:
         await asyncio.to_thread(wait_whole, own_cluster)
-        settings = Settings(store_url=own_cluster.url, store_timeout_ms=1000)
-        try:
-            async with running_service(settings) as service, watched(service) as watches:
-                await change(service, 10)
-                await ask(replica, "CLUSTER", "FAILOVER", "TAKEOVER")
-                await eventually(lambda: handed_over(replica), what="the failover")
-                await change(service, 11)
-                await know(service, watches)
-        finally:
-            await ask(old, "CLUSTER", "FAILOVER", "TAKEOVER")
-            await eventually(lambda: handed_over(old), what="the failover back")
-            name = bytes(await ask(replica, "CLUSTER", "MYID")).decode()
-            for server in own_cluster.servers:
-                await ask(server, "CLUSTER", "FORGET", name)
-
-
-def _replicates(replica: RedisServer, old_id: str) -> bool:
-    try:
-        ask_node(replica, "CLUSTER", "REPLICATE", old_id)
-    except Exception:  # noqa: BLE001 - it does not know the other yet
-        return False
-    return True
-
-
-def _is_linked(replica: RedisServer) -> bool:
-    state: dict[str, Any] = ask_node(replica, "INFO", "replication")
-    return bool(state.get("master_link_status") == "up")
+        async with running_service(settings) as service, watched(service) as watches:
+            await change(service, 10)
+            await asyncio.to_thread(ask_node, replica, "CLUSTER", "FAILOVER", "TAKEOVER")
+            await eventually(
+                lambda: asyncio.to_thread(is_replica, old), what="the old one's demotion"
+            )
+            await change(service, 11)
+            await know(service, watches)
