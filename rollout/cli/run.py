@@ -177,7 +177,7 @@ async def _run(arguments: argparse.Namespace, endings: list[Ending]) -> int:
             await _serve_metrics(stack, metrics, arguments.metrics_port)
         if grafana := Grafana.from_env(os.environ):
             annotations = await stack.enter_async_context(open_annotations(grafana, _tags(loaded)))
-            listeners.append(annotations.post_event)
+            listeners.append(annotations)
         notifier = await stack.enter_async_context(open_notifications(plan))
         about = summarize_plan(plan, f"Prometheus at {arguments.prometheus}")
         if arguments.serve is not None:

@@ -19,6 +19,7 @@ from ..runner.state_store import (
     check_may_replace,
     read_command,
     read_state,
+    repeats_verdict,
     write_command,
     write_event,
     write_state,
@@ -61,7 +62,7 @@ class ConfigMapStateStore:
         self._config_map = SharedConfigMap(api, name, retry_seconds=retry_seconds)
         self._writer: str | None = None
         self._has_written = False
-        self._unwritten: list[str] = []
+        self._unwritten: list[Mapping[str, Any]] = []
 
     async def load(self) -> dict[str, Any] | None:
         """Return the state saved last, None if there never was one."""
@@ -93,8 +94,11 @@ class ConfigMapStateStore:
         self._unwritten.clear()
 
     async def record(self, event: Mapping[str, Any]) -> None:
-        """Append an event to the history, which keeps the last 200."""
-        self._unwritten = [*self._unwritten, write_event(event)][-_EVENTS_KEPT:]
+        """Append an event to the history, unless it is the verdict that the history ends with.
+
+        The history keeps the last 200.
+        """
+        self._unwritten = [*self._unwritten, event][-_EVENTS_KEPT:]
         if event.get("kind") in _WITH_THE_NEXT_STATE and self._writer:
             return
 
@@ -154,9 +158,14 @@ class ConfigMapStateStore:
     def _history(self, found: Json | None) -> Json:
         """Return the history with the events that are not in it."""
         before = (data_of(found, _EVENTS) or "").splitlines(keepends=True)
-        # If only the response was lost, they are there already.
-        new = [line for line in self._unwritten if line not in before[-len(self._unwritten) :]]
-        return {_EVENTS: "".join([*before, *new][-_EVENTS_KEPT:])} if new else {}
+        lines = before.copy()
+        for event in self._unwritten:
+            line = write_event(event)
+            # If only the response was lost, they are there already.
+            is_there = line in before[-len(self._unwritten) :]
+            if not is_there and not (lines and repeats_verdict(lines[-1], event)):
+                lines.append(line)
+        return {_EVENTS: "".join(lines[-_EVENTS_KEPT:])} if len(lines) > len(before) else {}
 
     def _pending(self, found: Json | None) -> PendingCommand | None:
         text = data_of(found, _ORDER)

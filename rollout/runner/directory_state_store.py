@@ -22,6 +22,7 @@ from .state_store import (
     check_may_replace,
     read_command,
     read_state,
+    repeats_verdict,
     write_command,
     write_event,
     write_state,
@@ -56,8 +57,8 @@ class DirectoryStateStore:
         await asyncio.to_thread(_replace, self._state, write_state(state))
 
     async def record(self, event: Mapping[str, Any]) -> None:
-        """Append an event to the log."""
-        await asyncio.to_thread(_append, self._events, write_event(event))
+        """Append an event to the log, unless it is the verdict that the log ends with."""
+        await asyncio.to_thread(_append, self._events, event)
 
     async def pending_command(self) -> PendingCommand | None:
         """Return the command that no runner has acknowledged yet."""
@@ -162,31 +163,41 @@ def _replace(path: Path, text: str) -> None:
         _sync_directory(path.parent)
 
 
-def _append(path: Path, line: str) -> None:
+def _append(path: Path, event: Mapping[str, Any]) -> None:
     with _raising_state_failed(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            _cut_incomplete_line(file)
-            file.write(line.encode())
-            file.flush()
+            if not repeats_verdict(_cut_incomplete_line(file), event):
+                file.write(write_event(event).encode())
+                file.flush()
+            # Also what a killed writer has left: the state may soon rely on it.
             os.fsync(file.fileno())
 
 
-def _cut_incomplete_line(file: BufferedRandom) -> None:
-    """Remove a last line without newline, which a killed writer has left incomplete."""
-    end = file.seek(0, os.SEEK_END)
+def _cut_incomplete_line(file: BufferedRandom) -> str:
+    """Remove a last line without newline, which a killed writer has left incomplete.
+
+    Return the line before it. The file is then at its end.
+    """
+    end = _line_start(file, file.seek(0, os.SEEK_END))
+    file.truncate(end)
+    start = _line_start(file, max(0, end - 1))
+    file.seek(start)
+    return file.read(end - start).decode(errors="replace")
+
+
+def _line_start(file: BufferedRandom, end: int) -> int:
+    """Return where the line begins that goes up to ``end``."""
     while end:
         size = min(end, 4096)
         file.seek(end - size)
         newline = file.read(size).rfind(b"\n")
         if newline >= 0:
-            end += newline + 1 - size
-            break
+            return end - size + newline + 1
         end -= size
-    file.truncate(end)
-    file.seek(end)
+    return 0
 
 
 def _sync_directory(directory: Path) -> None:

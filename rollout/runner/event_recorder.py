@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from ..evidence import Evidence
 from ..evidence.counts import Window
@@ -25,7 +26,19 @@ _DIGITS: Final = re.compile(r"\d+")
 #: How many events the state remembers as told.
 _MAX_TOLD: Final = 200
 
-Listener = Callable[[Event], None]
+#: Shows an event.
+Viewer = Callable[[Event], None]
+
+
+class Listener(Protocol):
+    """Tells others what is new, in the background."""
+
+    def post_event(self, event: Event, key: str) -> None:
+        """Post an event. It may come again after a kill, with the same key."""
+
+    async def finish(self) -> None:
+        """Wait until all that was posted has arrived, for a few seconds."""
+
 
 _KINDS = {
     Verdict.PROMOTED: EventKind.PROMOTED,
@@ -38,7 +51,9 @@ class EventRecorder:
     """A Recorder. It saves each event before it calls the listeners.
 
     A runner may find that the rollout ended before it came. What it then tells is not new: the
-    ``viewers`` show it, and neither the journal nor the ``listeners`` get it again.
+    ``viewers`` show it, and nobody else gets it again. If the runner before was killed while it
+    recorded the verdict, this one does so again: the journal has it once, and people may get it
+    twice, with one key.
     """
 
     def __init__(
@@ -46,7 +61,7 @@ class EventRecorder:
         plan: Plan,
         store: StateStore,
         clock: Callable[[], float],
-        viewers: Sequence[Listener],
+        viewers: Sequence[Viewer],
         notifier: Notifier | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
@@ -128,7 +143,7 @@ class EventRecorder:
         )
 
     async def record_verdict(self, state: RolloutState, verdict: Verdict, reason: str) -> None:
-        """Record how the rollout ended."""
+        """Record how the rollout ended, and wait a few seconds until all have been told."""
         is_saved = await self._record(
             _KINDS[verdict],
             state,
@@ -136,6 +151,9 @@ class EventRecorder:
             detail=explain_verdict(reason, self._plan, self._last_detail),
             evidence=e_values_of(state.evidence),
         )
+        others = self._listeners if self._notifier is None else [*self._listeners, self._notifier]
+        await asyncio.gather(*(each.finish() for each in others))
+        self._note_told(state)
         state.end_recorded = state.end_recorded or is_saved
 
     async def _record(self, kind: EventKind, state: RolloutState, **more: object) -> bool:
@@ -150,28 +168,29 @@ class EventRecorder:
             **more,
         }
         event = Event(time=self._clock(), rollout=self._plan.name, kind=kind, **fields)  # type: ignore[arg-type]
-        is_saved = state.end_recorded
-        if not state.end_recorded:
+        # Nothing is resumed of a rollout that has ended: its journal ends with the verdict.
+        is_news = not state.end_recorded and not (state.ended and kind is EventKind.RESUMED)
+        is_saved = not is_news
+        if is_news:
             # A history that can't be written stops no rollout; the listeners show the event.
             with contextlib.suppress(StateFailed):
                 await self._store.record(json.loads(render_event(event)))
                 is_saved = True
-        for listener in self._viewers:
-            listener(event)
-        if not state.end_recorded:
+        for viewer in self._viewers:
+            viewer(event)
+        if is_news:
+            key = key_of(event, f"{state.since} {state.stepped_back}")
             for listener in self._listeners:
-                listener(event)
-        self._notify(event, state)
+                listener.post_event(event, key)
+            if self._notifier is not None and key not in state.told:
+                self._notifier.post_event(event, key)
+        self._note_told(state)
         return is_saved
 
-    def _notify(self, event: Event, state: RolloutState) -> None:
-        """Tell people of an event once; the state keeps what was told, over restarts too."""
-        if self._notifier is None or not self._notifier.wants(event):
-            return
-        key = key_of(event, f"{state.since} {state.stepped_back}")
-        if key not in state.told:
-            state.told = [*state.told, key][-_MAX_TOLD:]
-            self._notifier.send(event, key)
+    def _note_told(self, state: RolloutState) -> None:
+        """Keep in the state what has arrived, so that no later runner tells it again."""
+        if self._notifier is not None and (arrived := self._notifier.take_arrived()):
+            state.told = [*state.told, *arrived][-_MAX_TOLD:]
 
     def _requests_needed(self, state: RolloutState) -> int | None:
         return None if self._plan.strategy is Strategy.WALK else state.evidence.requests_needed

@@ -1,4 +1,8 @@
-"""Posts a rollout's steps and verdict to Grafana as annotations."""
+"""Posts a rollout's steps and verdict to Grafana as annotations.
+
+A verdict may come again, from a runner that goes on after a kill, and Grafana keeps all that it
+gets. So a verdict has its key as a tag, and is posted only if no annotation has that tag.
+"""
 
 from __future__ import annotations
 
@@ -49,22 +53,36 @@ class Annotations:
         self._pending: set[asyncio.Task[None]] = set()
         self._warned = False
 
-    def post_event(self, event: Event) -> None:
+    def post_event(self, event: Event, key: str) -> None:
         """Post an annotation if the event is a start, a step or a verdict."""
         if event.kind not in _ANNOTATED:
             return
         if len(self._pending) >= _MAX_PENDING:
             self._warn("too many requests to Grafana are pending")
             return
-        task = asyncio.get_running_loop().create_task(
-            self._post(build_annotation(event, self._tags))
-        )
+        task = asyncio.get_running_loop().create_task(self._post_once(event, key))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
     async def finish(self) -> None:
         """Wait for all pending requests; each ends at its timeout."""
         await asyncio.gather(*self._pending)
+
+    async def _post_once(self, event: Event, key: str) -> None:
+        if event.kind not in VERDICTS:
+            await self._post(build_annotation(event, self._tags))
+        elif not await self._has(tag := f"id:{key}"):
+            await self._post(build_annotation(event, [*self._tags, tag]))
+
+    async def _has(self, tag: str) -> bool:
+        """Return True if Grafana has an annotation with a tag; False also if it can't be asked."""
+        question = [("tags", TAG), ("tags", tag), ("limit", "1")]
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            async with self._session.get(
+                self._url, params=question, allow_redirects=False
+            ) as response:
+                return response.status == 200 and bool(await response.json())
+        return False
 
     async def _post(self, body: Mapping[str, Any]) -> None:
         try:

@@ -1,6 +1,7 @@
 """Tells people about a rollout, in the background: the rollout never waits for it.
 
-Each event is told once, also over restarts: the rollout's state keeps what was told.
+Each event is told once, also over restarts: the rollout's state keeps what has arrived. A runner
+that is killed in between is followed by one that tells it again, with the same id.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 import aiohttp
 
 from ..plan.notify_spec import NotifySpec
-from .events import Event
+from .events import VERDICTS, Event
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ _DIGITS: Final = re.compile(r"\d+")
 def key_of(event: Event, rollout: str) -> str:
     """Return what names an event; ``rollout`` tells two rollouts of a plan apart."""
     # Digits change while the same thing goes on, as in the age of a sample.
-    words = _DIGITS.sub("", f"{event.reason} {event.detail}")
+    # The next runner may word the same verdict otherwise.
+    detail = "" if event.kind in VERDICTS else event.detail
+    words = _DIGITS.sub("", f"{event.reason} {detail}")
     text = f"{rollout} {event.kind.value} {event.number} {words}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -45,32 +48,48 @@ class Notifier:
     def __init__(self, namespace: str, receivers: Sequence[tuple[NotifySpec, Send]]) -> None:
         self._namespace = namespace
         self._receivers = receivers
+        #: How many receivers have not got an event yet, by its key.
+        self._missing: dict[str, int] = {}
+        self._arrived: list[str] = []
+        self._has_given_up = False
         self._queues = [asyncio.Queue[tuple[Event, str]](_MAX_PENDING) for _ in receivers]
         self._workers = [
             asyncio.ensure_future(self._deliver(spec, send, queue))
             for (spec, send), queue in zip(receivers, self._queues, strict=True)
         ]
 
-    def wants(self, event: Event) -> bool:
-        """Return True if somebody is to be told of the event."""
-        return any(event.kind.value in spec.events for spec, _ in self._receivers)
-
-    def send(self, event: Event, key: str) -> None:
-        """Tell whoever is to be told, soon."""
+    def post_event(self, event: Event, key: str) -> None:
+        """Tell whoever is to be told, soon, and of each key once."""
+        if key in self._missing:
+            return
         for (spec, _), queue in zip(self._receivers, self._queues, strict=True):
             if event.kind.value in spec.events:
                 try:
                     queue.put_nowait((event, key))
                 except asyncio.QueueFull:
                     log.warning("a notification is lost: too many are pending")
+                else:
+                    self._missing[key] = self._missing.get(key, 0) + 1
 
-    async def close(self) -> None:
+    def take_arrived(self) -> list[str]:
+        """Return the keys that all receivers have got, or were tried in vain, since last time."""
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    async def finish(self) -> None:
         """Send what is pending, for a few seconds."""
+        if self._has_given_up:
+            return
         pending = asyncio.gather(*(queue.join() for queue in self._queues))
         try:
             await asyncio.wait_for(pending, _TIMEOUT_SECONDS)
         except TimeoutError:
+            self._has_given_up = True
             log.warning("notifications are lost: their receivers did not answer in time")
+
+    async def close(self) -> None:
+        """Send what is pending, for a few seconds, and stop."""
+        await self.finish()
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -84,6 +103,9 @@ class Notifier:
             title, body = spec.title.format_map(fields), spec.body.format_map(fields)
             document = {"id": key, "title": title, "text": body, "time": event.time, **fields}
             await _try(lambda: send(title, body, document))  # noqa: B023 - it is awaited here
+            self._missing[key] -= 1
+            if not self._missing[key]:
+                self._arrived.append(key)
             queue.task_done()
 
     def _fields(self, event: Event) -> dict[str, str]:

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from .events import VERDICTS
+
 #: Version of the envelope around the state. The fields inside are defined by ``rollout_state``.
 SCHEMA: Final = 1
+#: Fields that are equal in two records of one verdict.
+_SAME_VERDICT: Final = ("rollout", "kind", "number", "reason")
 
 
 class StateFailed(Exception):
@@ -70,7 +74,10 @@ class StateStore(Protocol):
         """
 
     async def record(self, event: Mapping[str, Any]) -> None:
-        """Append an event to the log."""
+        """Append an event to the log.
+
+        A verdict that the log ends with already is not appended again: see ``repeats_verdict``.
+        """
 
     async def pending_command(self) -> PendingCommand | None:
         """Return the command that no runner has acknowledged yet."""
@@ -146,6 +153,18 @@ def check_may_replace(pending: PendingCommand | None, command: ControlCommand) -
 def write_event(event: Mapping[str, Any]) -> str:
     """Return an event as one line with its newline."""
     return json.dumps(event, allow_nan=False) + "\n"
+
+
+def repeats_verdict(last_line: str, event: Mapping[str, Any]) -> bool:
+    """Return True if a log that ends with ``last_line`` has this verdict already.
+
+    A runner that is killed before it notes in the state that it recorded the verdict is followed by
+    one that records it again: at another time, and maybe in other words for the same reason.
+    """
+    if event.get("kind") not in VERDICTS:
+        return False
+    last = _object(last_line) or {}
+    return all(last.get(each) == event.get(each) for each in _SAME_VERDICT)
 
 
 def _object(text: str) -> dict[str, Any] | None:

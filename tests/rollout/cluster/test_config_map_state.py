@@ -77,6 +77,19 @@ async def test_an_event_whose_response_was_lost_is_kept_once(
     assert events_of(server) == [{"number": 1}, {"number": 2}]
 
 
+async def test_a_runner_that_was_frozen_does_not_repeat_the_verdict(
+    server: ApiServer, client: AsyncClient
+) -> None:
+    frozen, mine = store(client), store(client)
+    verdict = {"kind": "promoted", "rollout": "kv", "time": 1.0}
+    await frozen.record({"kind": "started", "rollout": "kv"})
+
+    await mine.record(verdict)
+    await frozen.record(verdict | {"time": 2.0})
+
+    assert events_of(server) == [{"kind": "started", "rollout": "kv"}, verdict]
+
+
 async def test_of_the_history_the_last_two_hundred_stay(
     server: ApiServer, client: AsyncClient
 ) -> None:

@@ -189,6 +189,24 @@ async def test_events_are_kept_in_their_order(open_store: OpenStore, storage: St
     assert [json.loads(line)["number"] for line in recorded] == [0, 1, 2, 3, 4]
 
 
+async def test_a_verdict_is_recorded_once_for_each_rollout(
+    open_store: OpenStore, storage: Storage
+) -> None:
+    started = {"rollout": "kv", "kind": "started", "time": 1.0}
+    verdict = {"rollout": "kv", "kind": "rolled_back", "number": 0, "reason": "aborted"}
+    worded = [verdict | {"time": 2.0 + each, "detail": "x" * 5000 * each} for each in range(3)]
+    other = verdict | {"reason": "silent"}
+
+    again = started | {"time": 9.0}
+
+    for event in (started, worded[1], worded[2], worded[0], other, again, worded[0]):
+        # Each by a runner that knows nothing of the one before.
+        await open_store().record(event)
+
+    recorded = [json.loads(line) for line in storage.read("events.jsonl").splitlines()]
+    assert recorded == [started, worded[1], other, again, worded[0]]
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", '{"state": {}}', '{"schema": 1}', '{"schema": 1, "state": []}', "\x00"],

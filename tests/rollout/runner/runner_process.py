@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from rollout.runner.controller import Controller
 from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.event_recorder import EventRecorder
 from tests.rollout.runner.simulated_service import Killer, SimulatedService, plan_of
 
 SHARES: Final = (0.0, 0.1, 0.5, 1.0)
@@ -23,8 +25,9 @@ def run_rollout(directory: Path, errors: float, kill_at: int | None) -> None:
     service = SimulatedService(directory / "service.json", errors={"canary": errors}, killer=killer)
     plan = plan_of(*SHARES, step_seconds=20)
     ports = service.ports(DirectoryStateStore(directory / "state"))
+    ports = replace(ports, recorder=EventRecorder(plan, ports.store, ports.clock, []))
     verdict = asyncio.run(Controller(plan, ports).run())
-    result = {"verdict": verdict.value, "changes": killer.changes}
+    result = {"verdict": verdict.value, "changes": killer.changes, "moments": killer.passed}
     (directory / "result.json").write_text(json.dumps(result))
 
 

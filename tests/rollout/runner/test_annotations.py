@@ -28,6 +28,7 @@ class FakeGrafana:
     url: str = ""
     status: int = 200
     hangs: bool = False
+    may_read: bool = True
     annotations: list[dict[str, Any]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
 
@@ -38,12 +39,20 @@ class FakeGrafana:
             await asyncio.Event().wait()
         return web.json_response({"message": "Annotation added", "id": 1}, status=self.status)
 
+    async def find(self, request: web.Request) -> web.Response:
+        if not self.may_read:
+            return web.json_response({"message": "Access denied"}, status=403)
+        tags = set(request.query.getall("tags"))
+        found = [each for each in self.annotations if tags <= set(each["tags"])]
+        return web.json_response(found[: int(request.query["limit"])])
+
 
 @pytest.fixture
 async def grafana() -> AsyncIterator[FakeGrafana]:
     grafana = FakeGrafana()
     app = web.Application()
     app.router.add_post("/grafana/api/annotations", grafana.answer)
+    app.router.add_get("/grafana/api/annotations", grafana.find)
     runner = web.AppRunner(app, shutdown_timeout=0.01)
     await runner.setup()
     try:
@@ -57,7 +66,7 @@ async def grafana() -> AsyncIterator[FakeGrafana]:
 async def test_starts_steps_and_verdicts_are_posted_with_their_tags(grafana: FakeGrafana) -> None:
     async with open_annotations(Grafana(grafana.url, "secret"), ["version:1.5.0"]) as annotations:
         for event in simulate_rollout(failing=0.08).events:
-            annotations.post_event(event)
+            annotations.post_event(event, "key")
 
     kinds = [each["tags"][-1] for each in grafana.annotations]
     assert sorted(kinds) == ["rolled_back", "started", "step", "step"]
@@ -65,9 +74,25 @@ async def test_starts_steps_and_verdicts_are_posted_with_their_tags(grafana: Fak
     assert grafana.tokens == {"Bearer secret"}
 
 
+@pytest.mark.parametrize("may_read", [True, False])
+async def test_a_verdict_that_another_runner_has_posted_is_not_posted_again(
+    grafana: FakeGrafana, may_read: bool
+) -> None:
+    """Of Grafana's roles, all that may write may read; without that, rather twice than never."""
+    grafana.may_read = may_read
+    verdict = Event(time=1.25, rollout="kv", kind=EventKind.PROMOTED)
+
+    for key in ("one", "one", "two"):
+        async with open_annotations(Grafana(grafana.url, "secret")) as annotations:
+            annotations.post_event(verdict, key)
+
+    keys = [each["tags"][1] for each in grafana.annotations]
+    assert keys == (["id:one", "id:two"] if may_read else ["id:one", "id:one", "id:two"])
+
+
 async def test_time_is_in_milliseconds_and_text_is_no_markup(grafana: FakeGrafana) -> None:
     async with open_annotations(Grafana(grafana.url, "secret")) as annotations:
-        annotations.post_event(STEP)
+        annotations.post_event(STEP, "key")
 
     (body,) = grafana.annotations
     assert body["time"] == 1250
@@ -85,7 +110,7 @@ async def test_a_grafana_that_is_unreachable_is_logged_once(
     with caplog.at_level(logging.WARNING):
         async with open_annotations(Grafana(where, "secret")) as annotations:
             for _ in range(3):
-                annotations.post_event(STEP)
+                annotations.post_event(STEP, "key")
 
     assert [each.message for each in caplog.records] == ["annotations are lost"]
 
@@ -96,8 +121,8 @@ async def test_a_refusal_is_logged_once(
     grafana.status = 403
 
     async with open_annotations(Grafana(grafana.url, "secret")) as annotations:
-        annotations.post_event(STEP)
-        annotations.post_event(STEP)
+        annotations.post_event(STEP, "key")
+        annotations.post_event(STEP, "key")
 
     assert [vars(each)["why"] for each in caplog.records] == ["HTTP 403"]
     assert "secret" not in caplog.text
@@ -112,7 +137,7 @@ async def test_a_grafana_that_hangs_delays_nothing_and_requests_are_bounded(
     async with asyncio.timeout(60):
         async with open_annotations(Grafana(grafana.url, "secret")) as annotations:
             for _ in range(100):
-                annotations.post_event(STEP)
+                annotations.post_event(STEP, "key")
 
     assert len(grafana.annotations) <= 8
 

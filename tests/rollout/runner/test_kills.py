@@ -15,6 +15,7 @@ from typing import Any, Final
 import pytest
 
 from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.events import VERDICTS, parse_event
 from tests.support.manifests import ROOT
 
 NURSERIES: Final = 2
@@ -61,6 +62,12 @@ def service_of(directory: Path) -> dict[str, Any]:
     return found
 
 
+def verdicts_of(directory: Path) -> list[str]:
+    """Return the verdicts in the journal."""
+    lines = (directory / "state" / "events.jsonl").read_text().splitlines()
+    return [event.kind.value for event in map(parse_event, lines) if event.kind in VERDICTS]
+
+
 @pytest.mark.parametrize("errors", [0.0, 0.2], ids=["good", "bad"])
 def test_a_kill_at_any_moment_around_a_change_changes_no_decision(
     tmp_path: Path, nurseries: list[Nursery], errors: float
@@ -86,11 +93,15 @@ def test_a_kill_at_any_moment_around_a_change_changes_no_decision(
         assert again is not None
         assert again["verdict"] == result["verdict"], moment
         assert service_of(directory)["history"] == history, moment
+        assert verdicts_of(directory) == verdicts_of(whole), moment
 
     # Before and after each of three writes: the decision, the routes, and the state after that.
     moments = {
         moment for change in result["changes"] for moment in range(max(1, change - 1), change + 3)
     }
+    # Between the verdict in the journal and the state that says it is there, and after that.
+    moments |= {result["moments"] - 1, result["moments"]}
+    assert len(verdicts_of(whole)) == 1
 
     def kill_some(number: int) -> None:
         for moment in sorted(moments)[number::NURSERIES]:
