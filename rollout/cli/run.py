@@ -21,14 +21,12 @@ from ..plan.model import Plan
 from ..prometheus.release_label import version_of
 from ..prometheus.source import open_source
 from ..prometheus.unattributed_requests import UnattributedRequests
-from ..report.live_page import LivePage, serve_page
-from ..report.plan_summary import summarize_plan
+from ..report.plan_summary import PlanSummary, summarize_plan
 from ..report.terminal import open_progress
 from ..runner.controller import Controller
 from ..runner.decisions import Verdict
-from ..runner.event_recorder import EventRecorder, Listener
+from ..runner.event_recorder import EventRecorder, Listener, Viewer
 from ..runner.grafana_annotations import Grafana, open_annotations
-from ..runner.metrics import RolloutMetrics, serve_metrics
 from ..runner.ports import ManagedByOther, Ports, RunSmokeTest, TargetFailed
 from ..runner.reasons import describe_canary_traffic
 from ..runner.rollout_state import PlanChanged
@@ -171,19 +169,16 @@ async def _run(arguments: argparse.Namespace, endings: list[Ending]) -> int:
             run_smoke_test = await stack.enter_async_context(
                 open_smoke_tester(arguments.url, arguments.host)
             )
-        metrics = RolloutMetrics(plan.namespace, plan.name)
-        viewers, listeners = [metrics.observe_event], list[Listener]()
+        viewers, listeners = list[Viewer](), list[Listener]()
         if arguments.metrics_port is not None:
-            await _serve_metrics(stack, metrics, arguments.metrics_port)
+            viewers.append(await _serve_metrics(stack, plan, arguments.metrics_port))
         if grafana := Grafana.from_env(os.environ):
             annotations = await stack.enter_async_context(open_annotations(grafana, _tags(loaded)))
             listeners.append(annotations)
         notifier = await stack.enter_async_context(open_notifications(plan))
         about = summarize_plan(plan, f"Prometheus at {arguments.prometheus}")
         if arguments.serve is not None:
-            page = LivePage(about)
-            await _serve_page(stack, page, *arguments.serve)
-            viewers.append(page.show_event)
+            viewers.append(await _serve_page(stack, about, *arguments.serve))
         progress = stack.enter_context(open_progress(about))
         viewers.append(progress.show_event)
         ports = Ports(
@@ -265,23 +260,30 @@ def _tags(loaded: LoadedPlan) -> list[str]:
     return [f"track:{loaded.plan.canary}", *([f"version:{version}"] if version else [])]
 
 
-async def _serve_metrics(
-    stack: contextlib.AsyncExitStack, metrics: RolloutMetrics, number: int
-) -> None:
+async def _serve_metrics(stack: contextlib.AsyncExitStack, plan: Plan, number: int) -> Viewer:
+    # Few ask for it, and it takes long to import, as the page does.
+    from ..runner.metrics import RolloutMetrics, serve_metrics  # noqa: PLC0415
+
+    metrics = RolloutMetrics(plan.namespace, plan.name)
     try:
         await stack.enter_async_context(serve_metrics(metrics, "0.0.0.0", number))  # noqa: S104 - Prometheus scrapes from another host
     except OSError as error:
         raise UsageError(
             f"--metrics-port {number}: {error.strerror}; choose another port"
         ) from None
+    return metrics.observe_event
 
 
 async def _serve_page(
-    stack: contextlib.AsyncExitStack, page: LivePage, host: str, port: int
-) -> None:
+    stack: contextlib.AsyncExitStack, about: PlanSummary, host: str, port: int
+) -> Viewer:
+    from ..report.live_page import LivePage, serve_page  # noqa: PLC0415
+
+    page = LivePage(about)
     try:
         number = await stack.enter_async_context(serve_page(page, host, port))
     except OSError as error:
         raise UsageError(f"--serve {host}:{port}: {error.strerror}; choose another") from None
     shown = f"[{host}]" if ":" in host else host
     sys.stderr.write(f"live page: http://{shown}:{number}/\n")
+    return page.show_event

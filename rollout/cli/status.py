@@ -24,7 +24,7 @@ from ..evidence import Evidence
 from ..evidence.objective import Objective
 from ..plan.releases import Releases
 from ..report.formats import duration, percent
-from ..runner.event_recorder import e_values_of, thresholds_of
+from ..runner.evidence_values import e_values_of, thresholds_of
 from ..runner.ports import TargetFailed
 from ..runner.reasons import describe_missing_requests
 from ..runner.state_store import ControlCommand, PendingCommand, StateCorrupt, StateStore

@@ -11,7 +11,7 @@ from ..evidence.counts import CounterSnapshot, Counts, Window
 from ..evidence.objective import Objective
 from ..evidence.windows import WindowBuilder, sum_windows
 from ..runner.decisions import Reason
-from ..runner.event_recorder import e_values_of, thresholds_of
+from ..runner.evidence_values import e_values_of, thresholds_of
 
 #: A longer window, after an outage of Prometheus for example, is not used: the other controller may
 #: have changed the weights within it.

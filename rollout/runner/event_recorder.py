@@ -9,14 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from ..evidence import Evidence
 from ..evidence.counts import Window
-from ..evidence.evidence import BREACH_WEIGHT
-from ..evidence.objective import Objective
-from ..evidence.split import FALSE_MISMATCH
 from ..plan.model import Plan, Strategy
 from .decisions import Action, Decision, Reason, Verdict
-from .events import Event, EventKind, EvidenceValues, render_event
+from .events import Event, EventKind, render_event
+from .evidence_values import e_values_of, thresholds_of
 from .notifications import Notifier, key_of
 from .reasons import explain_hold, explain_verdict
 from .rollout_state import RolloutState
@@ -197,25 +194,3 @@ class EventRecorder:
 
     def _baseline_share(self, number: int) -> float | None:
         return self._plan.steps[number].baseline_share if self._plan.baseline else None
-
-
-def e_values_of(evidence: Evidence) -> EvidenceValues:
-    """Return the e-values in the form that events have."""
-    return EvidenceValues(
-        harm=evidence.harm,
-        harm_errors=evidence.harm_errors,
-        harm_slow=tuple(evidence.harm_slow.values()),
-        merit=evidence.merit,
-        breach=evidence.breach,
-        mismatch=evidence.mismatch,
-    )
-
-
-def thresholds_of(objective: Objective) -> EvidenceValues:
-    """Return the value that each e-value must reach to reject its null hypothesis."""
-    return EvidenceValues(
-        harm=1 / objective.false_rollback,
-        merit=1 / objective.false_promotion,
-        breach=1 / (BREACH_WEIGHT * objective.false_rollback),
-        mismatch=1 / FALSE_MISMATCH,
-    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
+import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ from tests.rollout.cli.example_service import (
 from tests.rollout.cluster.virtual_services import COLLECTION, unmanaged
 from tests.support.field_managers import ApplyConflict, applied
 from tests.support.manifests import ROOT
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 CANARY: Final = {
@@ -62,6 +65,27 @@ def test_a_good_canary_is_promoted_and_nothing_but_weights_changed(
     assert again.code == 0
     assert "promoted" in again.out
     assert service.history == [0, 50, 100]
+
+
+def test_metrics_are_served_while_it_runs(
+    cluster: Cluster, service: ExampleService, plan: Path, tmp_path: Path, state: Path
+) -> None:
+    port = free_port()
+
+    def read_metrics() -> str:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response,
+        ):
+            return str(response.read().decode())
+        return ""
+
+    cluster.server.freeze_when(lambda: service.share == 50)
+    with started(tmp_path, *cluster.run(plan, state, "--metrics-port", str(port))) as run:
+        with cluster.server.frozen():
+            label = f'namespace="{service.namespace}"'
+            until(lambda: label in read_metrics(), seconds=SECONDS, what="the metrics")
+        assert run.process.wait(SECONDS) == 0, run.err
 
 
 def test_a_canary_that_turns_bad_is_rolled_back_and_may_be_tried_again(
