@@ -98,14 +98,13 @@ async def test_no_text_shows_the_token(folder: Path) -> None:
     shown = []
     for url in ("http://localhost:1", "https://localhost:1"):
         async with AsyncClient(url, token=TOKEN, deadline=0.1) as kv:
-            try:
+            with pytest.raises(Error, match="localhost:1 ") as caught:
                 await kv.increment("n")
-            except Error as error:
-                lines = traceback.TracebackException.from_exception(error, capture_locals=True)
-                shown += [*lines.format(), repr(error), str(error), repr(vars(error))]
+            error = caught.value
+            lines = traceback.TracebackException.from_exception(error, capture_locals=True)
+            shown += [*lines.format(), repr(error), str(error), repr(vars(error))]
             shown += [repr(kv), repr(vars(kv)), repr(kv.within(1))]
 
-    assert any("can't be reached" in text for text in shown)
     assert not any(TOKEN in text for text in shown)
 
 
