@@ -1,4 +1,4 @@
-"""``python -m bench.cost.readme [FILE]``: writes the figures of the documents."""
+"""``python -m bench.cost.readme [FILE…]``: writes the figures of the documents."""
 
 from __future__ import annotations
 

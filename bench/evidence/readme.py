@@ -1,4 +1,4 @@
-"""``python -m bench.evidence.readme [FILE]``: writes the tables of the documents."""
+"""``python -m bench.evidence.readme [FILE…]``: writes the tables of the documents."""
 
 from __future__ import annotations
 

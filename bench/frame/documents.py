@@ -46,13 +46,15 @@ def render_limit(row: Mapping[str, Any]) -> str:
 
 
 def write_documents(program: str, render: Render, arguments: Sequence[str]) -> int:
-    """Write the passages from a file of results, ``build/<program>.json`` unless it is said.
+    """Write the passages from files of results, ``build/<program>.json`` unless they are named.
 
     Return the exit code.
     """
-    file = Path(arguments[0]) if arguments else BUILD / f"{program}.json"
+    files = [Path(each) for each in arguments] or [BUILD / f"{program}.json"]
     try:
-        for page, passage in render(json.loads(file.read_text())).items():
+        results = [json.loads(file.read_text()) for file in files]
+        together = {**results[0], "rows": [row for each in results for row in each["rows"]]}
+        for page, passage in render(together).items():
             write_passage(page, program, passage)
     except (OSError, ValueError) as error:
         print(f"bench.{program}.readme: {error}", file=sys.stderr)
