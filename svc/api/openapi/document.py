@@ -38,7 +38,7 @@ A key-value and counter service over Redis.
 
 - Every `GET` also answers `HEAD`, and every route answers `OPTIONS` with 204 and `Allow`.
 - A listing's path may end in a slash.
-- Each query parameter may be given once; an unknown one is refused where any is understood.
+- Each query parameter may be given once; an unknown one is refused below `/v1/`.
 - An error is a problem (RFC 9457). `code` names it, `applied` says whether the change was made, \
 `retryable` whether the same request can succeed later.
 - `{key}` and `{path}` may hold slashes.
