@@ -27,7 +27,7 @@ tests: $(VENV)/dev.stamp system-packages
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 long: $(VENV)/dev.stamp system-packages ## the tests that make test runs in a short form, at full length
-	TESTS_LONG=1 $(BIN)/python -m pytest $$(grep -rl --include='test_*.py' 'support.sizes import' tests) $(ARGS)
+	TESTS_LONG=1 $(BIN)/python -m pytest $$(grep -rlE --include='test_*.py' 'support.sizes import|(import|from) hypothesis' tests) $(ARGS)
 
 check: test ## the same
 

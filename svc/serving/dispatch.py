@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial, update_wrapper
+from functools import update_wrapper
 from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from ..api.routes import BUSY
@@ -111,5 +111,14 @@ async def _refuse_expectation(_: web.Request) -> web.StreamResponse:
 
 def _wrapped(app: web.Application, handler: Handler) -> Handler:
     for middleware in reversed(app.middlewares):
-        handler = update_wrapper(partial(middleware, handler=handler), handler)
+        handler = _inside(middleware, handler)
     return handler
+
+
+def _inside(middleware: Middleware, handler: Handler) -> Handler:
+    """Return the handler inside of the middleware. A partial takes twice as long."""
+
+    def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
+        return middleware(request, handler)
+
+    return update_wrapper(handle, handler)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-_IS_LONG: Final = bool(os.environ.get("TESTS_LONG"))
+IS_LONG: Final = bool(os.environ.get("TESTS_LONG"))
 
 
 def size(short: int, *, long: int) -> int:
     """Return ``long`` if the environment variable TESTS_LONG is set, else ``short``."""
-    return long if _IS_LONG else short
+    return long if IS_LONG else short

@@ -73,6 +73,8 @@ spec:
 STABLE: Final = "outbound|8080|stable|kv.shop.svc.cluster.local"
 CANARY: Final = "outbound|8080|canary|kv.shop.svc.cluster.local"
 WHOLE: Final = "outbound|8080||kv.shop.svc.cluster.local"
+#: A rule with one destination.
+ONE: Final = "- route: [{destination: {host: kv, subset: stable}}]\n"
 #: A Gateway for any host.
 EDGE_GATEWAY: Final = """
 apiVersion: networking.istio.io/v1
