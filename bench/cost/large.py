@@ -1,8 +1,9 @@
 """Values of 1 MiB, beside an aiohttp server that keeps them in its own memory.
 
 That server is the most that aiohttp can move: it receives and sends the same bytes, and does
-nothing else. tallykv has to send them to Redis too, or to get them from there, as aiohttp with
-redis-py has, which is shown without a limit.
+nothing else. tallykv has to send them to Redis too, or to get them from there. The floor shows what
+that takes at least: a server that does nothing but pass the bytes on. aiohttp with redis-py is
+shown without a limit.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from bench.testbed.turns import Turns
 from bench.testbed.wrk import Load
 
 from . import limits
-from .peers.commands import AIOHTTP, MEMORY
+from .peers.commands import AIOHTTP, LARGE_FLOOR, MEMORY
 from .run_sizes import Sizes
 
 #: Without NUL, which separates requests for wrk.
@@ -32,6 +33,7 @@ CONNECTIONS: Final = 8
 ALONE: Final = "aiohttp alone"
 TWIN: Final = "aiohttp alone, again"
 OURS: Final = "tallykv"
+FLOOR: Final = "floor"
 WITH_REDIS: Final = "aiohttp and redis-py"
 
 
@@ -43,7 +45,12 @@ def measure_large(run: Run[Sizes]) -> Iterator[Row]:
         with running_stack(run.server_cores, run.load_cores) as stack:
             started = {
                 name: peer.server(stack.redis, run.server_cores, run.directory)
-                for name, peer in ((ALONE, MEMORY), (TWIN, MEMORY), (WITH_REDIS, AIOHTTP))
+                for name, peer in (
+                    (ALONE, MEMORY),
+                    (TWIN, MEMORY),
+                    (FLOOR, LARGE_FLOOR),
+                    (WITH_REDIS, AIOHTTP),
+                )
             }
             with running_all(list(started.values())):
                 servers = {OURS: stack.tallykv, **started}
@@ -61,9 +68,10 @@ def measure_large(run: Run[Sizes]) -> Iterator[Row]:
                     ratio = turns.ratios_by_round(ALONE, OURS)[-1]
                     say(f"round {number} of {run.sizes.rounds}: {method}, 1 MiB: {ratio:.2f}")
     for method, turns in methods.items():
-        for name, limit in ((ALONE, limits.LARGE_RATIO), (WITH_REDIS, None)):
+        for name, limit in ((ALONE, limits.LARGE_RATIO), (FLOOR, None), (WITH_REDIS, None)):
             title = f"{method}, 1 MiB: {name} ÷ tallykv"
             yield turns.ratio_row(title, name, OURS, limit)
+        yield turns.ratio_row(f"{method}, 1 MiB: {ALONE} ÷ floor", ALONE, FLOOR, None)
         yield turns.noise_row(f"{method}, 1 MiB, {ALONE}")
 
 

@@ -26,8 +26,10 @@ from .tls import ServerTls, wants_tls
 from .worker_channel import WorkerChannel
 
 BACKLOG: Final = 1024
-#: mallopt's parameter, from glibc's malloc.h.
+#: mallopt's parameters, from glibc's malloc.h.
+M_TRIM_THRESHOLD: Final = -1
 M_MMAP_THRESHOLD: Final = -3
+KEPT_BYTES: Final = 33_554_432
 MAPPED_BYTES: Final = 8_388_608
 
 DRAINING: Final = f"draining; a signal after {SAME_ORDER_SECONDS:g} s ends the process at once"
@@ -133,7 +135,9 @@ def _tune_memory() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def explain_bind_error(setting: str, host: str, port: int, error: OSError) -> str:

@@ -11,6 +11,7 @@ from . import entry_codec, scripts
 from .access import RedisAccess, ttl_argument
 from .link import Link
 from .names import entry_name
+from .packing import word_of
 from .redis_errors import domain_error_of
 from .wire import Reply
 
@@ -109,13 +110,14 @@ class RedisBulkEntries(RedisAccess):
         self, drafts: Sequence[tuple[Key, Draft]], deadline: float
     ) -> list[Written | DomainError]:
         names: list[bytes] = []
-        packed: list[tuple[bytes, bytes, bytes]] = []
+        packed: list[tuple[Any, ...]] = []
         etags: list[bytes] = []
         for key, draft in drafts:
             version = self.versions.next()
             names.append(entry_name(key))
             etags.append(version)
-            packed.append((*entry_codec.encode(draft, version), ttl_argument(draft.ttl)))
+            head, tail = entry_codec.encode(draft, version)
+            packed.append((head, word_of(tail), ttl_argument(draft.ttl)))
         replies = await self.execute_groups(
             names,
             lambda group: (

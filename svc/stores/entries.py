@@ -21,6 +21,7 @@ from . import entry_codec, listing, scripts
 from .access import idempotency_mismatch, ttl_argument
 from .bulk_entries import RedisBulkEntries
 from .names import claim_name, entry_name, member_beside_claim, operation_name
+from .packing import word_of
 
 _REFUSALS: Final[dict[type[DomainError], str]] = {
     PreconditionFailed: "refused",
@@ -65,7 +66,7 @@ class RedisEntries(RedisBulkEntries):
                 entry_name(key),
                 self.operation_keys(key.text, operation),
                 head,
-                tail,
+                word_of(tail),
                 ttl_argument(draft.ttl),
                 ttl_argument(draft.default_ttl_seconds or None),
                 *_precondition_arguments(precondition),

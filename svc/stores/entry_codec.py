@@ -63,11 +63,11 @@ def version_of(etag: str) -> bytes | None:
     return version if len(version) == 16 and etag == etag_of(version) else None
 
 
-def encode(draft: Draft, version: bytes) -> tuple[bytes, bytes]:
-    """Return the draft's head and tail, as in the format above."""
+def encode(draft: Draft, version: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """Return the draft's head, and the parts of its tail, as in the format above."""
     content_type = draft.content_type.encode("ascii")
     lengths = _LENGTHS.pack(len(draft.body), len(content_type))
-    return _HEADS[draft.is_json], b"".join((version, lengths, content_type, draft.body))
+    return _HEADS[draft.is_json], (version, lengths, content_type, draft.body)
 
 
 def decode(raw: bytes, now_ms: int) -> Entry:

@@ -12,12 +12,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
-import hiredis
-
 from ..telemetry.loop_clock import loop_clock
 from ..telemetry.store_meter import StoreMeter
 from .clock import ServerClock
 from .failures import Failures
+from .packing import pack
 from .reasons import reason_of, reason_of_reply
 from .scripts import Script
 from .wire import Reply, ReplyError, Wire, most_bytes
@@ -92,14 +91,13 @@ LATE: Final = "LATE"
 MAX_RESENDS: Final = 2
 
 
-def encode(command: Command, until_ms: int) -> bytes:
+def encode(command: Command, until_ms: int) -> list[bytes]:
     """Encode the command in RESP. A script runs only until ``until_ms`` by the server's clock."""
     head = command[0]
     if isinstance(head, Script):
         last = (until_ms,) if head.changes else ()
         command = (*head.words, *command[1:], *last)
-    packed: bytes = hiredis.pack_command(command)
-    return packed
+    return pack(command)
 
 
 def by_source(command: Command) -> Command:
@@ -193,7 +191,7 @@ class NodeLink:
                     if self._meter is not None:
                         self._meter.connection_waits.observe(time.perf_counter() - asked)
                     until_ms = wire.clock.at(clock.loop_time(deadline))
-                    packed = b"".join([encode(command, until_ms) for command in commands])
+                    packed = [piece for each in commands for piece in encode(each, until_ms)]
                     replies = await wire.round_trip(packed, len(commands), most_bytes(commands))
                 finally:
                     self._used -= 1

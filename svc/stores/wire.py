@@ -103,9 +103,9 @@ class Wire(asyncio.Protocol):
         return self._transport is not None
 
     async def round_trip(
-        self, packed: bytes, replies: int, most_bytes: float = math.inf
+        self, packed: Sequence[bytes], replies: int, most_bytes: float = math.inf
     ) -> list[Reply]:
-        """Send ``packed`` and wait for ``replies`` replies. An error reply is a ReplyError.
+        """Send the pieces and wait for ``replies`` replies. An error reply is a ReplyError.
 
         Raises ReplyTooLarge beyond ``most_bytes``, and WireBroken; ``self.replies`` then has the
         replies that arrived before. After a cancellation the connection is out of step and must be
@@ -117,7 +117,10 @@ class Wire(asyncio.Protocol):
         self._missing = replies
         self._room = most_bytes
         self._waiter = asyncio.get_running_loop().create_future()
-        self._transport.write(packed)
+        if len(packed) == 1:
+            self._transport.write(packed[0])
+        else:
+            self._transport.writelines(packed)
         try:
             await self._waiter
         finally:
@@ -131,7 +134,7 @@ class Wire(asyncio.Protocol):
 
         Raises OSError; ReplyError if a reply is an error, or if the server is a replica.
         """
-        packed = b"".join(map(hiredis.pack_command, (*commands, *_CHECK)))
+        packed = [hiredis.pack_command(each) for each in (*commands, *_CHECK)]
         *replies, info, now = await self.round_trip(packed, len(commands) + len(_CHECK))
         for reply in (*replies, now):
             if isinstance(reply, ReplyError):

@@ -47,7 +47,7 @@ async def read_batch(request: web.Request) -> web.Response:
     wire = free.pop() if free else await open_wire(TARGET)
     words: tuple[Any, ...] = ("MGET", *[each.key for each in operations])
     command = hiredis.pack_command(words)
-    (values,) = await wire.round_trip(command, 1)
+    (values,) = await wire.round_trip([command], 1)
     free.append(wire)
     pairs = zip(operations, values, strict=True)
     results = [Got(200, each.key, value) for each, value in pairs]

@@ -63,6 +63,7 @@ class Peer:
 HELLO: Final = Peer("hello", "{python} -m bench.cost.peers.hello", {})
 #: A server of 1 MiB from and into its own memory.
 MEMORY: Final = Peer("aiohttp-alone", "{python} -m bench.cost.peers.aiohttp_memory")
+LARGE_FLOOR: Final = Peer("floor", "{python} -m bench.cost.peers.large_floor")
 AIOHTTP: Final = Peer("aiohttp", "{python} -m bench.cost.peers.aiohttp_redis")
 PEERS: Final = (
     Peer("floor", "{python} -m bench.cost.peers.batch_floor", {"batch-get": "POST /v1/batch"}),

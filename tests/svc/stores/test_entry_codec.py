@@ -29,7 +29,7 @@ def insert_times(
 ) -> bytes:
     """Insert the two times between head and tail, as the scripts do."""
     head, tail = entry_codec.encode(draft, version)
-    return head + struct.pack(">QQ", written_ms, expires_ms) + tail
+    return b"".join((head, struct.pack(">QQ", written_ms, expires_ms), *tail))
 
 
 @given(drafts, st.binary(min_size=16, max_size=16), st.integers(1, 10**12))
