@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -9,8 +10,10 @@ from typing import Any, Final
 from .counts import Arm, CounterSnapshot, Counts, Series, Window
 from .increases import Increase, Sample, SampleLog
 
-#: A series without a new sample for so many of the usual times between two is gone.
+#: A series without a new sample for so many of the usual times between two is gone. A pod may
+#: return: what it counted meanwhile shows that it was not silent.
 _GONE_INTERVALS: Final = 2.5
+_GONE_INTERVALS_OF_PODS: Final = 6.0
 #: A window of pods waits for one of them no longer than this; what it counts comes later.
 _WAIT_INTERVALS: Final = 1.6
 #: The time between two samples, in seconds, of which no series is expected to have less.
@@ -80,6 +83,8 @@ class WindowBuilder:
         #: How long, in seconds: for proxies the mean of what their samples cover, which is 0 if
         #: none has a new one; for pods the time since the last snapshot.
         self.latest_seconds = 0.0
+        #: When the first of it may have been counted; infinite if nothing was.
+        self.latest_since = math.inf
 
     @property
     def interval(self) -> float:
@@ -106,12 +111,12 @@ class WindowBuilder:
         latest = _new_part()
         for each in increases:
             latest.add(each)
-        self.latest = latest.counts
+        self.latest, self.latest_since = latest.counts, latest.since
         self.latest_seconds = 0.0 if before is None else max(0.0, snapshot.at - before)
         if snapshot.paired:
             covered = {each.series.instance: each.until - each.since for each in increases}
             self.latest_seconds = sum(covered.values()) / max(1, self._log.instances)
-        self._forget_gone()
+        self._forget_gone(_GONE_INTERVALS if snapshot.paired else _GONE_INTERVALS_OF_PODS)
         if snapshot.paired:
             return self._of_proxies(increases)
         return self._of_pods(increases)
@@ -158,6 +163,15 @@ class WindowBuilder:
             if series.arm is arm
         )
 
+    def is_sampled(self, arm: Arm) -> bool:
+        """Return True if a pod of a release was sampled not long ago. Samples may be missed."""
+        newest = self._newest()
+        return any(
+            newest - sample.seen_at <= _WAIT_INTERVALS * self._interval_of(series)
+            for series, sample in self._log.samples.items()
+            if series.arm is arm
+        )
+
     def _newest(self) -> float:
         return max((each.seen_at for each in self._log.samples.values()), default=0.0)
 
@@ -165,11 +179,11 @@ class WindowBuilder:
         known = self._log.intervals.get(series.instance)
         return self.interval if known is None else max(known, _LEAST_INTERVAL)
 
-    def _forget_gone(self) -> None:
+    def _forget_gone(self, intervals: float) -> None:
         newest = self._newest()
         # If no series at all is sampled, none is gone: then the source itself sees nothing.
         for series, sample in list(self._log.samples.items()):
-            if newest - sample.seen_at > _GONE_INTERVALS * self._interval_of(series):
+            if newest - sample.seen_at > intervals * self._interval_of(series):
                 self._log.forget(series)
                 self._advanced.discard(series)
 

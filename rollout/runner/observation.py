@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from ..evidence.counts import Arm, Window
@@ -13,6 +14,8 @@ from .rollout_state import RolloutState
 
 #: So many requests the canary must have answered before its latencies count without a baseline.
 _WARM_REQUESTS: Final = 150
+#: So long after three samples of all its pods are missing, in seconds, a canary is silent.
+_MISSED_SECONDS: Final = 6.0
 #: From this difference on, in seconds, the source's clock is shown to be another one.
 _SKEW_SECONDS: Final = 5.0
 
@@ -60,7 +63,7 @@ class Observation:
         whole: list[Window] = []
         cut: list[Window] = []
         for window in state.windows.add(snapshot):
-            (cut if self._may_contain_change(state, window) else whole).append(window)
+            (cut if self._is_older(state, window.since) else whole).append(window)
         self._listen(state, paired=snapshot.paired)
         for windows in (cut, whole):
             if windows:
@@ -104,9 +107,15 @@ class Observation:
         step = self._plan.steps[state.step]
         interval = state.windows.interval
         settled = self.now() - state.step_since >= interval
-        known = settled and state.step == state.intended and not self._drift
-        # Pods are sampled at different times. If nothing else answers, each proxy is asked once.
-        least_seconds = 2 * interval if not paired else interval if step.share == 1 else 0.0
+        older = self._is_older(state, state.windows.latest_since)
+        known = settled and not older and state.step == state.intended and not self._drift
+        # If nothing else answers, each proxy is asked once.
+        least_seconds = interval if step.share == 1 else 0.0
+        if not paired:
+            # Pods are sampled at different times. Those that are gone look like those whose samples
+            # are missed.
+            is_sampled = state.windows.is_sampled(Arm.CANARY)
+            least_seconds = 2 * interval if is_sampled else 3 * interval + _MISSED_SECONDS
         state.evidence.listen(
             state.windows.latest,
             step.share if known else None,
@@ -178,9 +187,10 @@ class Observation:
             " the rollout are by the source's clock"
         )
 
-    def _may_contain_change(self, state: RolloutState, window: Window) -> bool:
-        """Return True if the weights may have changed within the window."""
-        changes = [self._uncertain]
-        if state.step == state.intended:
-            changes.append((state.change_since, state.step_since))
-        return any(window.since < end and window.until > start for start, end in changes)
+    def _is_older(self, state: RolloutState, since: float) -> bool:
+        """Return True if the weights may have been others at this time, by the source's clock.
+
+        Samples may be late by more than a step takes to be settled.
+        """
+        settled = state.step_since if state.step == state.intended else -math.inf
+        return since < max(settled, self._uncertain[1])

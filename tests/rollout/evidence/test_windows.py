@@ -243,6 +243,22 @@ def test_a_canary_whose_sample_is_still_to_come_is_awaited() -> None:
     assert not builder.is_awaited(Arm.CANARY)
 
 
+def test_a_pod_that_was_not_sampled_for_a_while_has_still_answered() -> None:
+    builder = WindowBuilder(edges=1)
+    builder.add(pods(5, {POD: counts(0), YOUNG_POD: counts(0)}))
+    builder.add(pods(10, {POD: counts(9), YOUNG_POD: counts(1)}))
+    assert builder.is_sampled(Arm.CANARY)
+    for at in (15, 20, 25):
+        builder.add(pods(at, {POD: counts(at)}))
+    assert not builder.is_sampled(Arm.CANARY)
+
+    builder.add(pods(30, {POD: counts(30), YOUNG_POD: counts(5)}))
+
+    assert builder.is_sampled(Arm.CANARY)
+    assert builder.latest[Arm.CANARY].requests == 4
+    assert builder.latest_since == 10
+
+
 def test_the_time_between_samples_is_found() -> None:
     builder = WindowBuilder(edges=1)
     unknown = builder.interval
