@@ -86,13 +86,13 @@ class Evidence:
         share: float | None,
         seconds: float,
         *,
-        awaited: bool = False,
+        awaited_seconds: float = 0.0,
         least_seconds: float = 0.0,
     ) -> None:
         """Add what was counted in the last ``seconds``, by arm, to find a canary that is silent.
 
         The counts need not cover exactly the same time, so they are there sooner than a window.
-        ``awaited`` is True if those of the canary are still to come. A silence of less than
+        Those of the canary's last ``awaited_seconds`` are still to come. A silence of less than
         ``least_seconds`` counts only later: an outage of both may not be seen yet in the old
         release's counters. ``share`` is as in ``observe``.
         """
@@ -111,7 +111,7 @@ class Evidence:
             share,
             seconds,
             unreached=0 if neither is None else neither.failures,
-            awaited=awaited,
+            awaited_seconds=awaited_seconds,
             least_seconds=least_seconds,
         )
 

@@ -24,8 +24,8 @@ class Silence:
     """Counts what the canary should have answered since its last successful answer.
 
     ``expected`` is how many successful answers are missing, ``unreached`` how many requests that
-    reached no release failed meanwhile. ``awaited`` is the part of ``expected`` for which the
-    canary's own counters are still to come. ``rate`` is the mean number of all successful answers
+    reached no release failed meanwhile. Of the last ``awaited`` seconds, some of the canary's own
+    counters are still to come. ``rate`` is the mean number of all successful answers
     per second; it is what the canary should have if it gets all requests. ``known`` holds, at the
     present share, the canary's successful answers up to its last one, and how many there should
     have been.
@@ -58,7 +58,7 @@ class Silence:
         """True if the canary is silent."""
         if self.seconds < self.least_seconds:
             return False
-        missing = self.expected - self.awaited
+        missing = self.expected * max(0.0, 1 - self.awaited / self.seconds if self.seconds else 1)
         return self._unlikely(missing) or (
             missing >= MISSING_IF_UNREACHED and self.unreached >= UNREACHED_FAILURES
         )
@@ -83,15 +83,15 @@ class Silence:
         seconds: float,
         *,
         unreached: int = 0,
-        awaited: bool = False,
+        awaited_seconds: float = 0.0,
         least_seconds: float = 0.0,
     ) -> None:
         """Add a reading: the successful answers of both, and the canary's share if it is known.
 
         ``seconds`` is the time that the reading covers: 0 if no counter has a new sample.
-        ``awaited`` is True if the canary's counters of this time are still to come.
+        Some of the canary's counters of the last ``awaited_seconds`` are still to come.
         """
-        if seconds > 0 and not awaited and (answered or share == 0):
+        if seconds > 0 and not awaited_seconds and (answered or share == 0):
             rate = (answered + old_answered) / seconds
             self.rate = rate if not self.rate else self.rate + self.SMOOTHING * (rate - self.rate)
         self.least_seconds = least_seconds
@@ -105,9 +105,8 @@ class Silence:
         if share == 0 or answered:
             self.expected, self.awaited, self.unreached = 0.0, 0.0, 0
         elif share is not None:
-            missing = due / self._mean(1.0)
-            self.expected += missing
-            self.awaited = self.awaited + missing if awaited else 0.0
+            self.expected += due / self._mean(1.0)
+            self.awaited = awaited_seconds
             self.unreached += unreached
 
     def forgive(self) -> None:

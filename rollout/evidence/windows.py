@@ -153,15 +153,19 @@ class WindowBuilder:
             if series not in self._advanced and series.instance not in repeated
         )
 
-    def is_awaited(self, arm: Arm) -> bool:
-        """Return True if a pod of a release has no sample as new as the last snapshot, but will."""
+    def awaited_seconds(self, arm: Arm) -> float:
+        """Return for how long a pod of a release was not sampled that still will be; 0 for none."""
         newest = self._newest()
-        return any(
-            newest > sample.seen_at
-            and newest - sample.seen_at <= _WAIT_INTERVALS * self._interval_of(series)
-            for series, sample in self._log.samples.items()
-            if series.arm is arm
+        oldest = min(
+            (
+                sample.seen_at
+                for series, sample in self._log.samples.items()
+                if series.arm is arm
+                and newest - sample.seen_at <= _WAIT_INTERVALS * self._interval_of(series)
+            ),
+            default=newest,
         )
+        return 0.0 if oldest == newest else (self._log.at or newest) - oldest
 
     def is_sampled(self, arm: Arm) -> bool:
         """Return True if a pod of a release was sampled not long ago. Samples may be missed."""

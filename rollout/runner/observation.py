@@ -120,7 +120,7 @@ class Observation:
             state.windows.latest,
             step.share if known else None,
             state.windows.latest_seconds,
-            awaited=not paired and state.windows.is_awaited(Arm.CANARY),
+            awaited_seconds=0.0 if paired else state.windows.awaited_seconds(Arm.CANARY),
             least_seconds=least_seconds,
         )
 

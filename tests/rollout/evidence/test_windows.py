@@ -236,11 +236,11 @@ def test_a_canary_whose_sample_is_still_to_come_is_awaited() -> None:
     builder.add(pods(10, old | new, {POD: 10.0, YOUNG_POD: 9.0}))
     builder.add(pods(15, old | new, {POD: 15.0, YOUNG_POD: 14.0}))
     builder.add(pods(17, old | new, {POD: 17.0, YOUNG_POD: 14.0}))
-    awaited = builder.is_awaited(Arm.CANARY)
+    awaited = builder.awaited_seconds(Arm.CANARY)
     builder.add(pods(19, old | new, {POD: 17.0, YOUNG_POD: 19.0}))
 
-    assert awaited
-    assert not builder.is_awaited(Arm.CANARY)
+    assert awaited == 2
+    assert builder.awaited_seconds(Arm.CANARY) == 0
 
 
 def test_a_pod_that_was_not_sampled_for_a_while_has_still_answered() -> None:
