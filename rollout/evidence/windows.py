@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -78,13 +77,10 @@ class WindowBuilder:
         self._open = _new_part()
         self._advanced: set[Series] = set()
         self._ended: list[_Part] = []
-        #: What was counted since the last snapshot, by arm; not yet over the same time.
-        self.latest: dict[Arm, Counts] = {}
-        #: How long, in seconds: for proxies the mean of what their samples cover, which is 0 if
-        #: none has a new one; for pods the time since the last snapshot.
-        self.latest_seconds = 0.0
-        #: When the first of it may have been counted; infinite if nothing was.
-        self.latest_since = math.inf
+        #: What the last snapshot added, and the time between it and the one before, in seconds.
+        self._latest: list[Increase] = []
+        self._latest_seconds = 0.0
+        self._is_paired = True
 
     @property
     def interval(self) -> float:
@@ -95,6 +91,22 @@ class WindowBuilder:
     def at(self) -> float | None:
         """Return the time of the last snapshot."""
         return self._log.at
+
+    def latest(self, since: float) -> tuple[dict[Arm, Counts], float] | None:
+        """Return what the last snapshot added, by arm, not yet over the same time; and how long.
+
+        That is, in seconds, for proxies the mean of what their samples cover, 0 if none has a new
+        one; for pods the time since the snapshot before. What a proxy counted from before ``since``
+        on is left out. What pods counted can't be told apart so: then return None.
+        """
+        taken = [each for each in self._latest if each.since >= since]
+        part = _new_part()
+        for each in taken:
+            part.add(each)
+        if not self._is_paired:
+            return (part.counts, self._latest_seconds) if len(taken) == len(self._latest) else None
+        covered = {each.series.instance: each.until - each.since for each in taken}
+        return part.counts, sum(covered.values()) / max(1, self._log.instances)
 
     def add(self, snapshot: CounterSnapshot) -> tuple[Window, ...]:
         """Return the windows that a snapshot completes, which may be none.
@@ -108,14 +120,8 @@ class WindowBuilder:
                 )
         before = self._log.at
         increases = list(self._log.add(snapshot))
-        latest = _new_part()
-        for each in increases:
-            latest.add(each)
-        self.latest, self.latest_since = latest.counts, latest.since
-        self.latest_seconds = 0.0 if before is None else max(0.0, snapshot.at - before)
-        if snapshot.paired:
-            covered = {each.series.instance: each.until - each.since for each in increases}
-            self.latest_seconds = sum(covered.values()) / max(1, self._log.instances)
+        self._latest, self._is_paired = increases, snapshot.paired
+        self._latest_seconds = 0.0 if before is None else max(0.0, snapshot.at - before)
         self._forget_gone(_GONE_INTERVALS if snapshot.paired else _GONE_INTERVALS_OF_PODS)
         if snapshot.paired:
             return self._of_proxies(increases)

@@ -63,7 +63,7 @@ class Observation:
         whole: list[Window] = []
         cut: list[Window] = []
         for window in state.windows.add(snapshot):
-            (cut if self._is_older(state, window.since) else whole).append(window)
+            (cut if window.since < self._settled_since(state) else whole).append(window)
         self._listen(state, paired=snapshot.paired)
         for windows in (cut, whole):
             if windows:
@@ -107,8 +107,8 @@ class Observation:
         step = self._plan.steps[state.step]
         interval = state.windows.interval
         settled = self.now() - state.step_since >= interval
-        older = self._is_older(state, state.windows.latest_since)
-        known = settled and not older and state.step == state.intended and not self._drift
+        latest = state.windows.latest(self._settled_since(state))
+        known = settled and state.step == state.intended and not self._drift
         # If nothing else answers, each proxy is asked once.
         least_seconds = interval if step.share == 1 else 0.0
         if not paired:
@@ -116,10 +116,11 @@ class Observation:
             # are missed.
             is_sampled = state.windows.is_sampled(Arm.CANARY)
             least_seconds = 2 * interval if is_sampled else 3 * interval + _MISSED_SECONDS
+        counts, seconds = latest or ({}, 0.0)
         state.evidence.listen(
-            state.windows.latest,
-            step.share if known else None,
-            state.windows.latest_seconds,
+            counts,
+            step.share if known and latest else None,
+            seconds,
             awaited_seconds=0.0 if paired else state.windows.awaited_seconds(Arm.CANARY),
             least_seconds=least_seconds,
         )
@@ -187,10 +188,10 @@ class Observation:
             " the rollout are by the source's clock"
         )
 
-    def _is_older(self, state: RolloutState, since: float) -> bool:
-        """Return True if the weights may have been others at this time, by the source's clock.
+    def _settled_since(self, state: RolloutState) -> float:
+        """Return since when the weights are surely those of the step, by the source's clock.
 
-        Samples may be late by more than a step takes to be settled.
+        Samples may come later than the step was settled.
         """
         settled = state.step_since if state.step == state.intended else -math.inf
-        return since < max(settled, self._uncertain[1])
+        return max(settled, self._uncertain[1])

@@ -255,8 +255,10 @@ def test_a_pod_that_was_not_sampled_for_a_while_has_still_answered() -> None:
     builder.add(pods(30, {POD: counts(30), YOUNG_POD: counts(5)}))
 
     assert builder.is_sampled(Arm.CANARY)
-    assert builder.latest[Arm.CANARY].requests == 4
-    assert builder.latest_since == 10
+    assert builder.latest(11.0) is None
+    added, seconds = builder.latest(10.0) or ({}, 0.0)
+    assert added[Arm.CANARY].requests == 4
+    assert seconds == 5
 
 
 def test_the_time_between_samples_is_found() -> None:
