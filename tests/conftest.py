@@ -67,6 +67,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Restore the handler of SIGINT: a loop of uvloop that has one leaves it when it is closed.
+
+    A later test would wait forever for the end of what it interrupts.
+    """
+    yield
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the tests themselves: all of them live until the end."""
     gc.freeze()

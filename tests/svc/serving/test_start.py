@@ -75,6 +75,7 @@ def say(
     """Return a function that runs main() where it can't serve, and returns its code and output."""
 
     def run_here(*arguments: str, **environ: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["tallykv", *arguments])
         for name in [name for name in os.environ if name.startswith("KV_")]:
             monkeypatch.delenv(name)
         for name, value in environ.items():
