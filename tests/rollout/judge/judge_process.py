@@ -49,11 +49,16 @@ class Service:
         self.serve("canary", 10, 2)
 
     def wait_scraped(self) -> None:
-        """Wait until Prometheus has all that was counted."""
+        """Wait until Prometheus has all that was counted, and all pods."""
         counter = f'{APP.counter}{{namespace="{self.namespace}"}}'
+        started = f'process_start_time_seconds{{namespace="{self.namespace}"}}'
         all_requests = sum(requests for requests, _ in self._counts.values())
+        value = self.scraped.prometheus.value
         until(
-            lambda: self.scraped.prometheus.value(f"sum({counter})") == all_requests,
+            lambda: (
+                value(f"sum({counter})") == all_requests
+                and value(f"count({started})") == len(self._pods)
+            ),
             what="a scrape of all pods",
         )
 
@@ -69,9 +74,11 @@ class Service:
         counts[0] += requests
         counts[1] += failures
         served = counts[0] - counts[1]
-        self._pods[track].text = f"process_start_time_seconds {self._started[track]}\n"
-        self._pods[track].text += histogram(APP, 200, (served,) * 4, served) + histogram(
-            APP, 503, (counts[1],) * 4, counts[1]
+        # At once: a scrape may come between two assignments.
+        self._pods[track].text = (
+            f"process_start_time_seconds {self._started[track]}\n"
+            + histogram(APP, 200, (served,) * 4, served)
+            + histogram(APP, 503, (counts[1],) * 4, counts[1])
         )
 
 

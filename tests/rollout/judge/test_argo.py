@@ -52,6 +52,9 @@ def is_met(condition: str, result: Any) -> bool:
 
 def begin(judge: Judge, service: Service) -> None:
     service.serve("stable", 1000)
+    # What a pod has counted before it is first seen may be from long ago.
+    service.serve("canary", 0)
+    service.wait_scraped()
     assert measure(judge, "kv-worse") == "Successful"
     judge.until_read("kv")
 

@@ -54,6 +54,9 @@ def call(judge: Judge, kind: str, checksum: str = "85d557f47b") -> bool:
 def begin(judge: Judge, service: Service) -> None:
     """Let Flagger start its analysis: stable serves, and the canary has no requests yet."""
     service.serve("stable", 1000)
+    # What a pod has counted before it is first seen may be from long ago.
+    service.serve("canary", 0)
+    service.wait_scraped()
     assert not call(judge, ROLLBACK)
     judge.until_read("kv")
     service.serve("stable", 1000, 1)
