@@ -14,7 +14,7 @@ from .rollout_state import RolloutState
 
 #: So many requests the canary must have answered before its latencies count without a baseline.
 _WARM_REQUESTS: Final = 150
-#: So long after three samples of all its pods are missing, in seconds, a canary is silent.
+#: A canary is silent so long, in seconds, after three samples of all its pods are missing.
 _MISSED_SECONDS: Final = 6.0
 #: From this difference on, in seconds, the source's clock is shown to be another one.
 _SKEW_SECONDS: Final = 5.0

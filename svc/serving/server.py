@@ -129,7 +129,9 @@ def _tune_memory() -> None:
     By default, glibc keeps the memory of freed bodies, and fragments it. From MAPPED_BYTES on, a
     block is mapped on its own, and goes back to the system once it is freed. That is more than the
     usual value: the system gives the pages of a new mapping one by one, which took more than a
-    third of a PUT of 1 MiB. What smaller blocks leave, ``ByteBudget.return_memory`` gives back.
+    third of a PUT of 1 MiB. What smaller blocks leave, ``ByteBudget.return_memory`` gives back,
+    twice a second. Up to KEPT_BYTES at the end of the heap stay until then: by default glibc gives
+    them back, and takes them again, with each large value.
     """
     gc.collect()
     gc.freeze()
