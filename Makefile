@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tests long check lint types bench instructions scale soak memory signals faults rollout-faults security watch contract ui evidence lint-speed istio routing load load-web rehearse manifests generated docs wheels sbom lock floors clean system-packages
+.PHONY: help run test tests long check lint types bench instructions scale soak memory signals faults rollout-faults security watch contract suite ui evidence lint-speed istio routing load load-web rehearse manifests generated docs wheels sbom lock floors clean system-packages
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ ui: $(VENV)/dev.stamp system-packages ## the tests of the page at full length, w
 
 evidence: $(VENV)/dev.stamp ## simulated rollouts: how often the verdicts are wrong, and how soon they come
 	$(BIN)/python -m bench.evidence $(ARGS)
+
+suite: $(VENV)/bench.stamp system-packages ## make test ten times, two at once, in clean checkouts of the last commit (ARGS='--times 4')
+	$(BIN)/python -m bench.suite $(ARGS)
 
 lint-speed: $(VENV)/dev.stamp ## CPU time and memory of lint, by the number of objects
 	$(BIN)/python -m bench.lint $(ARGS)

@@ -24,6 +24,7 @@ from bench.scale.__main__ import PROGRAM as SCALE
 from bench.security.__main__ import PROGRAM as SECURITY
 from bench.signals.__main__ import PROGRAM as SIGNALS
 from bench.soak.__main__ import PROGRAM as SOAK
+from bench.suite.__main__ import PROGRAM as SUITE
 
 PROGRAMS: tuple[Program[Any], ...] = (
     COST,
@@ -34,6 +35,7 @@ PROGRAMS: tuple[Program[Any], ...] = (
     FAULTS,
     EVIDENCE,
     SECURITY,
+    SUITE,
 )
 
 

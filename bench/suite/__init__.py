@@ -1,0 +1,4 @@
+"""Whether ``make test`` passes every time, on a machine whose cores are busy.
+
+May import: frame.
+"""
