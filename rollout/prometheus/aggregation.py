@@ -2,26 +2,29 @@
 
 A failed request counts as slow, even if it failed fast. Of N requests, F failed, W took at most
 the edge, and V of those W failed. Then N - W + V are slow. This is exact, because the buckets have
-the status label too.
+the status label too. Of a native histogram, W are those up to the end of the edge's bucket.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..evidence.objective import Objective
 from ..runner.ports import SourceFailed
+from .native_histogram import NativeHistogram
 from .promql import PART, TARGET_LABELS, Part
 from .query import Query
 from .response import Response, VectorSample
 
 #: An exporter may round a bucket bound differently than we do.
 _RELATIVE_TOLERANCE: Final = 1e-9
+
+_CLASSIC: Final = (Part.REQUESTS, Part.FAILED, Part.WITHIN, Part.FAILED_WITHIN)
 
 _Target = tuple[str, ...]
 
@@ -58,6 +61,9 @@ def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggrega
         )
     _refuse_double_scrapes(fresh)
     sums = _sums(response.vector, query, fresh)
+    for series, native in _native_sums(response.vector, query, fresh).items():
+        # Prometheus may store a histogram in both forms.
+        sums.setdefault(series, native)
     counts = {series: _counts(each, query, series) for series, each in sums.items()}
     if not any(series.arm is not Arm.NEITHER for series in counts):
         label = query.release_label
@@ -118,25 +124,22 @@ def _refuse_double_scrapes(targets: Iterable[_Target]) -> None:
             )
 
 
-def _sums(
-    vector: Iterable[VectorSample], query: Query, fresh: set[_Target]
-) -> Mapping[Series, _Sums]:
+def _sums(vector: Iterable[VectorSample], query: Query, fresh: set[_Target]) -> dict[Series, _Sums]:
     sums: dict[Series, _Sums] = {}
     # REQUESTS first: they create the entries that the other parts complete.
     for sample in sorted(vector, key=lambda each: each.labels.get(PART) != Part.REQUESTS):
         part, target = sample.labels.get(PART), _target(sample)
-        if target not in fresh or part in {Part.SAMPLED, Part.STARTED}:
+        if target not in fresh or part not in _CLASSIC:
             continue
         number = _whole(sample)
-        arm = query.release_label.arm_of(sample.labels.get(query.release_label.name, ""))
-        series = Series(arm, _instance(target))
+        series = _series(sample, query)
         if part == Part.REQUESTS:
             # Neither release has several labels.
             sums.setdefault(series, _Sums(0)).requests += number
             continue
         try:
             found = sums[series]
-            if arm is Arm.NEITHER:
+            if series.arm is Arm.NEITHER:
                 found.failed += number if part == Part.FAILED else 0
             elif part == Part.FAILED:
                 found.failed = number
@@ -149,6 +152,44 @@ def _sums(
                 f" ({dict(sample.labels)}): scrape its _count and its _bucket with le"
             ) from error
     return sums
+
+
+def _native_sums(
+    vector: Iterable[VectorSample], query: Query, fresh: set[_Target]
+) -> dict[Series, _Sums]:
+    sums: dict[Series, _Sums] = {}
+    for sample in vector:
+        histogram = sample.histogram
+        if histogram is None or _target(sample) not in fresh:
+            continue
+        number = _whole(sample)
+        found = sums.setdefault(_series(sample, query), _Sums())
+        has_failed = query.metrics.has_failed(sample.labels)
+        found.requests += number
+        found.failed += number * has_failed
+        for edge in query.edges:
+            _refuse_coarse(histogram, edge, query)
+            within = int(histogram.within(edge / query.metrics.unit_seconds))
+            found.within[edge] = found.within.get(edge, 0) + within
+            failed_within = found.failed_within.get(edge, 0)
+            found.failed_within[edge] = failed_within + within * has_failed
+    return sums
+
+
+def _refuse_coarse(histogram: NativeHistogram, edge: float, query: Query) -> None:
+    """Raise SourceFailed for a threshold that somebody chose and the histogram can't tell."""
+    if query.edges != Objective().slow_seconds and histogram.is_coarse_at(
+        edge / query.metrics.unit_seconds
+    ):
+        raise SourceFailed(
+            f"the buckets of {query.native} around {edge:g} s are too wide: choose another latency"
+            " edge, or let it have more buckets"
+        )
+
+
+def _series(sample: VectorSample, query: Query) -> Series:
+    arm = query.release_label.arm_of(sample.labels.get(query.release_label.name, ""))
+    return Series(arm, _instance(_target(sample)))
 
 
 def _whole(sample: VectorSample) -> int:

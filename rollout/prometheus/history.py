@@ -71,9 +71,10 @@ def _by_moment(status: int, body: bytes) -> dict[int, list[dict[str, Any]]]:
             raise SourceFailed(f"the query returned a {data['resultType']}, not a matrix")
         found = defaultdict(list)
         for series in data["result"]:
-            for at, value in series["values"]:
-                element = {"metric": series["metric"], "value": [at, value]}
-                found[round(float(at) * 1000)].append(element)
+            for kind, points in (("value", "values"), ("histogram", "histograms")):
+                for point in series.get(points, ()):
+                    element = {"metric": series["metric"], kind: point}
+                    found[round(float(point[0]) * 1000)].append(element)
     except (KeyError, TypeError, ValueError) as error:
         raise SourceFailed(
             f"the response does not have the shape of Prometheus' API ({error!r});"

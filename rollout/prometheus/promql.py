@@ -21,7 +21,10 @@ _LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Part(StrEnum):
-    """What a series of the result holds; WITHIN and FAILED_WITHIN have one per bound ``le``."""
+    """What a series of the result holds; WITHIN and FAILED_WITHIN have one per bound ``le``.
+
+    Native histograms have none of these: the sum of each status is an element without ``PART``.
+    """
 
     REQUESTS = "requests"
     FAILED = "failed"
@@ -36,14 +39,23 @@ def build_promql(query: Query) -> str:
     metrics = query.metrics
     every = _selector(query.counter, query)
     failed = _failed(query.counter, query)
-    by_release = (*TARGET_LABELS, query.release_label.name)
+    by_target = _label_names(TARGET_LABELS)
+    by_release = _label_names((*TARGET_LABELS, query.release_label.name))
     parts = [
-        (Part.REQUESTS, f"sum by ({_label_names(by_release)}) ({every})"),
-        (Part.FAILED, f"sum by ({_label_names(by_release)}) ({failed})"),
-        (Part.SAMPLED, f"max by ({_label_names(TARGET_LABELS)}) (timestamp({every}))"),
+        (Part.REQUESTS, f"sum by ({by_release}) ({every})"),
+        (Part.FAILED, f"sum by ({by_release}) ({failed})"),
+        (Part.SAMPLED, f"max by ({by_target}) (timestamp({every}))"),
     ]
+    natives = []
+    if query.native:
+        # Without label_replace, which loses histograms in Prometheus 2.42, and without functions
+        # for native histograms, which not every database of metrics knows.
+        native = _selector(query.native, query)
+        statuses = _label_names(label for label, _ in metrics.failed)
+        natives = [f"sum by ({by_release}, {statuses}) ({native})"]
+        parts.append((Part.SAMPLED, f"max by ({by_target}) (timestamp({native}))"))
     if query.edges:
-        bucket, by_bound = f"{metrics.histogram}_bucket", _label_names((*by_release, "le"))
+        bucket, by_bound = f"{metrics.histogram}_bucket", f"{by_release}, le"
         all_within = _selector(bucket, query)
         failed_within = _failed(bucket, query)
         parts += [
@@ -52,15 +64,17 @@ def build_promql(query: Query) -> str:
         ]
     if metrics.started:
         started = _selector(metrics.started, query)
-        parts.append((Part.STARTED, f"max by ({_label_names(TARGET_LABELS)}) ({started})"))
-    return "\nor\n".join(
+        parts.append((Part.STARTED, f"max by ({by_target}) ({started})"))
+    replaced = (
         f'label_replace({expression}, "{PART}", "{part}", "", "")' for part, expression in parts
     )
+    return "\nor\n".join((*replaced, *natives))
 
 
 def build_selector(query: Query) -> str:
-    """Return the selector of the series that count the requests of all releases."""
-    return _selector(query.counter, query)
+    """Return an expression with the series that count the requests of all releases."""
+    counter = _selector(query.counter, query)
+    return f"{counter} or {_selector(query.native, query)}" if query.native else counter
 
 
 def _failed(metric: str, query: Query) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,10 @@ class MetricNames:
     unit_seconds: float
     started: str | None
     paired: bool
+
+    def has_failed(self, labels: Mapping[str, str]) -> bool:
+        """Return True if a series with these labels counts failed requests."""
+        return any(re.fullmatch(each, labels.get(label, "")) for label, each in self.failed)
 
 
 #: Istio's standard metrics, from the caller's proxy: they include requests that reached no pod.
@@ -97,6 +102,15 @@ class Query:
         requests since the last flush would all look slow.
         """
         return f"{self.metrics.histogram}_count" if self.edges else self.metrics.counter
+
+    @property
+    def native(self) -> str | None:
+        """Return the name that the histogram has where Prometheus stores it as a native one.
+
+        Then it has neither ``_count`` nor ``_bucket``. None if no histogram is counted.
+        """
+        histogram = self.metrics.histogram
+        return histogram if self.counter == f"{histogram}_count" else None
 
 
 def istio_query(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..runner.ports import SourceFailed
+from .native_histogram import NativeHistogram, parse_histogram
 
 #: What to do about an HTTP status. The other statuses below 500 need no more than their message.
 _REMEDIES: Final = {
@@ -25,10 +26,11 @@ _REMEDIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class VectorSample:
-    """One element of an instant vector."""
+    """One element of an instant vector; of a native histogram, ``value`` is the count."""
 
     labels: Mapping[str, str]
     value: float
+    histogram: NativeHistogram | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def parse_response(status: int, body: bytes) -> Response:
                 " is Prometheus"
             )
         vector = tuple(_sample(each) for each in data["result"])
-        times = {float(each["value"][0]) for each in data["result"]}
+        times = {float(_point(each)[0]) for each in data["result"]}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise SourceFailed(
             f"the response does not have the shape of Prometheus' API ({error!r});"
@@ -85,8 +87,16 @@ def _remedy(status: int) -> str:
     return "; see its log" if status >= 500 else ""
 
 
+def _point(element: Mapping[str, Any]) -> Any:
+    """Return the time of a sample, and its value or its native histogram."""
+    return element["histogram"] if "histogram" in element else element["value"]
+
+
 def _sample(element: Mapping[str, Any]) -> VectorSample:
     labels = {str(name): str(value) for name, value in element["metric"].items()}
+    if "histogram" in element:
+        histogram = parse_histogram(element["histogram"][1])
+        return VectorSample(labels, histogram.count, histogram)
     value = float(element["value"][1])
     if not math.isfinite(value):
         raise SourceFailed(
