@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
-
-from rollout.plan.model import Strategy
 
 from .failures import Errors
 from .harm import CanaryErrors, CanaryLatency, CanarySlower, Flapping, Lost
 from .latencies import Latency, Tail
 from .operations import ReplacedProxies
-from .plans import HELD_BACK, SHARES, canary_plan
+from .plans import FLIP, HELD_BACK, SHARES, canary_plan
 from .scenarios import DEFAULT_PLAN, Scenario
 from .scrapes import Scraping
 from .world import Shape
@@ -25,7 +22,6 @@ LONG: Final = canary_plan((0.0, 0.1, 1.0), step_seconds=5400.0, deadline_seconds
 AFTER_AN_HOUR: Final = 5400.0 + 3600.0
 #: Ten minutes at each step.
 SLOW_STEPS: Final = canary_plan(HELD_BACK, step_seconds=600.0, deadline_seconds=4 * 3600.0)
-FLIP: Final = replace(canary_plan((0.0, 1.0)), strategy=Strategy.BLUE_GREEN)
 
 APP: Final = Shape(is_app=True)
 

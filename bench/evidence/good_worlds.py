@@ -7,7 +7,7 @@ from typing import Final
 from rollout.evidence.objective import Objective
 
 from .failures import Bursts, Errors, PodOutages, SharedOutage, StickyUsers
-from .latencies import ColdPods, PodSpeeds
+from .latencies import ColdPods, PodSpeeds, SharedSlowness
 from .operations import (
     Autoscaler,
     ChangedByHand,
@@ -16,7 +16,7 @@ from .operations import (
     Restarts,
     RunnersClock,
 )
-from .plans import HELD_BACK, SHARES, canary_plan
+from .plans import FLIP, HELD_BACK, SHARES, canary_plan
 from .scenarios import Scenario
 from .scrapes import Scraping
 from .world import Shape
@@ -59,6 +59,7 @@ GOOD_WORLDS: Final[dict[str, tuple[Scenario, ...]]] = {
         Scenario("new pods 2x slower for 60 s", (FEW, ColdPods(2.0, 60.0))),
         Scenario("new pods 3x slower for 60 s", (FEW, ColdPods(3.0, 60.0))),
         Scenario("new pods 5x slower for 100 requests", (FEW, ColdPods(5.0, requests=100))),
+        Scenario("new pods 3x slower for 60 s, blue/green", (FEW, ColdPods(3.0, 60.0)), plan=FLIP),
     ),
     "autoscaler": (
         Scenario("autoscaled pods 4x slower for 30 s", (FEW, Autoscaler(), ColdPods(4.0, 30.0))),
@@ -72,6 +73,9 @@ GOOD_WORLDS: Final[dict[str, tuple[Scenario, ...]]] = {
             (FEW, SharedOutage(from_share=1.0)),
             plan=canary_plan(SHARES),
         ),
+        Scenario(
+            "outage after the flip, blue/green", (FEW, SharedOutage(from_share=1.0)), plan=FLIP
+        ),
         *(
             Scenario(
                 f"outage of both at any time, app, {seconds:g} s scrapes",
@@ -80,6 +84,15 @@ GOOD_WORLDS: Final[dict[str, tuple[Scenario, ...]]] = {
             )
             for seconds in (5.0, 15.0, 60.0)
         ),
+    ),
+    "slowness": tuple(
+        Scenario(
+            f"what both share {factor:g}x slower for up to 20 s, {title}",
+            (FEW, SharedSlowness(factor)),
+            plan=plan,
+        )
+        for factor in (5.0, 20.0)
+        for title, plan in (("100 %, no holdback", canary_plan(SHARES)), ("blue/green", FLIP))
     ),
     "duplicates": tuple(
         Scenario(f"each series scraped {times} times", (FEW,), Shape(jobs=times))

@@ -66,6 +66,36 @@ class PodSpeeds:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedSlowness:
+    """What both releases share is slow by a factor once, for one of ``seconds``.
+
+    It begins soon after the canary's share has reached ``from_share``.
+    """
+
+    factor: float
+    seconds: tuple[float, ...] = (2.0, 5.0, 20.0)
+    from_share: float = 1.0
+
+    def __call__(self, world: World) -> Effect:
+        rng = world.rng
+        slow: list[tuple[float, float]] = []
+
+        def start(share: float) -> None:
+            if share >= self.from_share and not slow:
+                begin = world.now + rng.uniform(0, 45)
+                slow.append((begin, begin + float(rng.choice(self.seconds))))
+
+        world.on_share.append(start)
+
+        def slow_down(requests: Requests) -> None:
+            for since, until in slow:
+                within = (requests.start >= since) & (requests.start < until)
+                requests.seconds = np.where(within, self.factor, 1.0) * requests.seconds
+
+        return slow_down
+
+
+@dataclass(frozen=True, slots=True)
 class ColdPods:
     """New pods are slower by a factor, for some seconds from their first request, or some requests.
 

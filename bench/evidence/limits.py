@@ -28,6 +28,8 @@ NOT_COVERED: Final[Mapping[str, str]] = {
     "gone, app, at 1 %": "ten requests in 20 s, and pods are read late",
     "hanging, istio, at 1 %": "ten requests in 20 s are few: a good canary may have none",
     "hanging, app, at 1 %": "ten requests in 20 s, and pods are read late",
+    "outage after the flip, blue/green": "nothing is left to compare: let a step keep 2 %",
+    "outage after the flip, blue/green, baseline": "nothing is left to compare, as without",
     "25 % slower": "a pod that is a quarter slower by chance looks the same",
 }
 #: Worlds that may end without a verdict: what the routes say is not what happens.

@@ -68,3 +68,7 @@ def _step(share: float) -> Step:
     if not isinstance(parsed.manifest, VirtualService):
         raise TypeError(f"no VirtualService: {parsed.errors}")
     return Step(f"canary-{canary:02}", share, parsed.manifest, document)
+
+
+#: Blue/green: all requests at once.
+FLIP: Final = replace(canary_plan((0.0, 1.0)), strategy=Strategy.BLUE_GREEN)

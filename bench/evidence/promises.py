@@ -16,6 +16,7 @@ GOOD: Final[Mapping[str, str]] = {
     "cold": "new pods are two to five times slower at first",
     "autoscaler": "new pods appear as the share rises, and are slow at first",
     "outages": "what both releases share is down, at any step, with and without a holdback",
+    "slowness": "what both releases share is slow for up to 20 s, once all is on the new one",
     "duplicates": "each series is scraped twice or three times",
     "replicas": "two Prometheus servers answer in turn",
     "clocks": "the runner's clock is wrong, or jumps",

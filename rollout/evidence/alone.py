@@ -20,13 +20,46 @@ _ALONE_REQUESTS: Final = 200
 #: of fewer are not known well enough for the margin.
 _ALONE_QUICK: Final = 20
 
+#: The canary must have been slow for so many seconds before that counts: what both releases share
+#: may be slow for a while, and nothing else answers that could show it.
+SPELL_SECONDS: Final = 30.0
+#: So many slow answers more than usual are a spell; more are not remembered.
+_SPELL_HITS: Final = 10.0
+
 _WORSE: Final = Alternatives(1.3 * 1.7**power for power in range(8))
+
+
+class Spell:
+    """Since when more answers were slow than usual: a one-sided cumulative sum (Page 1954).
+
+    ``excess`` is the number of slow answers beyond the usual one since the spell began.
+    """
+
+    __slots__ = ("excess", "since")
+
+    def __init__(self, excess: float = 0.0, since: float | None = None) -> None:
+        self.excess, self.since = excess, since
+
+    @property
+    def is_evident(self) -> bool:
+        return self.excess >= _SPELL_HITS
+
+    def has_lasted(self, at: float) -> bool:
+        return self.since is not None and at - self.since >= SPELL_SECONDS
+
+    def add(self, slow: int, usual: float, since: float) -> None:
+        """Add a window that began at ``since``; ``usual`` is how many may have been slow."""
+        self.excess = min(_SPELL_HITS, max(0.0, self.excess + slow - usual))
+        if not self.excess:
+            self.since = None
+        elif self.since is None:
+            self.since = since
 
 
 class Alone:
     """The e-processes "it fails more than its objective allows" and "it is slower"."""
 
-    __slots__ = ("_breach", "_breach_span", "_slow", "_slow_spans")
+    __slots__ = ("_breach", "_breach_span", "_slow", "_slow_spans", "_spells")
 
     def __init__(self, edges: int) -> None:
         """``edges`` is the number of latency thresholds."""
@@ -34,6 +67,12 @@ class Alone:
         self._breach_span = Span()
         self._slow = [Mixture(_WORSE) for _ in range(edges)]
         self._slow_spans = [Span() for _ in range(edges)]
+        self._spells = [Spell() for _ in range(edges)]
+
+    @property
+    def suspect(self) -> bool:
+        """Return True while it is slower than the old release was before."""
+        return any(spell.is_evident for spell in self._spells)
 
     @property
     def breach_log(self) -> float:
@@ -48,9 +87,18 @@ class Alone:
         return log_sum([test.log for test in self._slow]) - math.log(len(self._slow))
 
     def add(
-        self, canary: Counts, old_before: Counts, times: tuple[float, float], error_ratio: float
+        self,
+        canary: Counts,
+        old_before: Counts,
+        times: tuple[float, float],
+        error_ratio: float,
+        *,
+        warm: bool = True,
     ) -> None:
-        """Add a window; ``old_before`` is all that the old release ever had."""
+        """Add a window; ``old_before`` is all that the old release ever had.
+
+        Slow answers count if the pods are ``warm``, and have been slow for SPELL_SECONDS before.
+        """
         if not canary.requests:
             return
         failures = self._breach_span.add(canary.failures, canary.requests, times, error_ratio)
@@ -58,14 +106,18 @@ class Alone:
         requests = old_before.requests
         if requests < _ALONE_REQUESTS:
             return
-        for index, (test, span) in enumerate(zip(self._slow, self._slow_spans, strict=True)):
+        for index, spell in enumerate(self._spells):
             if requests - old_before.slow[index] < _ALONE_QUICK:
                 continue
             ratio = (old_before.slow[index] + 1) / (requests + 2)
             odds = ALONE_MARGIN * ratio / (1 - ratio)
             usual = max(ALONE_LEAST, odds / (1 + odds))
-            slow = span.add(canary.slow[index], canary.requests, times, usual, 1.0)
-            test.add(slow, canary.requests, usual)
+            # By what was known before this window, so that the choice of windows proves nothing.
+            if warm and spell.has_lasted(times[0]):
+                span = self._slow_spans[index]
+                slow = span.add(canary.slow[index], canary.requests, times, usual, 1.0)
+                self._slow[index].add(slow, canary.requests, usual)
+            spell.add(canary.slow[index], canary.requests * usual, times[0])
 
     def dump(self) -> dict[str, Any]:
         """Return the complete state for JSON."""
@@ -74,6 +126,7 @@ class Alone:
             "breach_span": self._breach_span.dump(),
             "alone": [test.logs for test in self._slow],
             "alone_spans": [span.dump() for span in self._slow_spans],
+            "alone_spells": [[spell.excess, spell.since] for spell in self._spells],
         }
 
     @classmethod
@@ -84,6 +137,9 @@ class Alone:
         alone._breach_span = Span.load(dumped["breach_span"])
         alone._slow = [Mixture(_WORSE, logs) for logs in dumped["alone"]]
         alone._slow_spans = [Span.load(span) for span in dumped["alone_spans"]]
-        if {len(alone._slow), len(alone._slow_spans)} != {edges}:
+        # The last version had no spells.
+        spells = dumped.get("alone_spells", [[0.0, None]] * edges)
+        alone._spells = [Spell(float(excess), since) for excess, since in spells]
+        if {len(alone._slow), len(alone._slow_spans), len(alone._spells)} != {edges}:
             raise ValueError(f"alone: must have {edges} parts, one for each latency threshold")
         return alone

@@ -76,7 +76,7 @@ class Evidence:
             # Only if stable gets no requests. While it does, the canary is compared with it, so
             # that an outage of both releases is not held against the canary.
             times = (window.since, window.until)
-            self._alone.add(canary, self._stable, times, objective.error_ratio)
+            self._alone.add(canary, self._stable, times, objective.error_ratio, warm=warm)
         if share is not None and split:
             self._split.add(window.old.requests, canary.requests, share, window.until)
 
@@ -198,7 +198,7 @@ class Evidence:
     @property
     def suspect(self) -> bool:
         """Return True if the canary looks worse of late, though not enough to roll it back."""
-        return self._comparison.suspect
+        return self._comparison.suspect or self._alone.suspect
 
     @property
     def breached(self) -> bool:

@@ -2,7 +2,8 @@
 
 The decision to roll back is made here: ``decide`` asks ``_rollback_reason`` first. An abort, harm
 (the canary is worse than stable) or a breach (it violates the objective) rolls the release back.
-The first breach of a canary that is alone gives most requests back to stable, to compare with it.
+The first time that a canary which is alone fails, or is slower than stable was, gives most requests
+back to stable, to compare with it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FRESH_POLLS: Final = 3
 #: From this share on, a step leaves the old release a few requests only to compare with: a
 #: holdback.
 HOLDBACK_SHARE: Final = 0.9
-#: The largest share of a step at which a canary that failed alone is compared with stable.
+#: The largest share of a step at which a canary that was bad alone is compared with stable.
 COMPARED_SHARE: Final = 0.1
 
 
@@ -42,7 +43,7 @@ class Action(StrEnum):
     HOLD = "hold"
     ADVANCE = "advance"
     PROMOTE = "promote"
-    #: Give the old release its requests back, to compare with it: the canary failed while alone.
+    #: Give the old release its requests back, to compare with it: the canary was bad while alone.
     STEP_BACK = "step-back"
     ROLL_BACK = "roll-back"
     INCONCLUSIVE = "inconclusive"
@@ -88,6 +89,10 @@ class Reason(StrEnum):
     GATE = "gate"
     #: The requests return to the stable pods, which run the new release; or to the old one.
     RETURNING = "returning"
+
+
+#: What is held against a canary that has all requests, as nothing is left to compare it with.
+_ALONE: Final = (Reason.BREACH, Reason.SLOWER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +164,7 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: float) -> De
     because a person is at work, and the evidence is still watched.
     """
     if (why := _rollback_reason(progress, evidence)) is not None:
-        if why is Reason.BREACH and (step := _compared_step(plan, progress)) is not None:
+        if why in _ALONE and (step := _compared_step(plan, progress)) is not None:
             return Decision(Action.STEP_BACK, why, step)
         return Decision(Action.ROLL_BACK, why, 0)
     if progress.paused:
@@ -200,7 +205,7 @@ def _rollback_reason(progress: Progress, evidence: Evidence) -> Reason | None:
 
 
 def _compared_step(plan: Plan, progress: Progress) -> int | None:
-    """Return the step at which a canary that fails alone is compared, None if it is rolled back.
+    """Return the step at which a canary that is bad alone is compared, None if it is rolled back.
 
     An outage of what both releases share looks the same, until the old release gets requests. At
     the second time there is no doubt.

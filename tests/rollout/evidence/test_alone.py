@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,58 @@ def test_a_threshold_that_nearly_all_answers_exceed_tells_nothing(old_slow: int)
 
 
 def test_a_canary_that_has_become_slower_is_found() -> None:
-    assert seen(10, 400, windows=2).slow_alone
+    assert seen(10, 400, windows=8).slow_alone
     assert seen(60, 495, windows=20).slow_alone
     assert not seen(60, 350, windows=400).slow_alone
+
+
+def test_a_canary_that_was_slow_for_less_than_a_spell_is_only_suspect() -> None:
+    """What both releases share may have been slow: six windows are half a minute."""
+    evidence = seen(10, 400, windows=6)
+
+    assert evidence.suspect
+    assert evidence.slower_alone == 1
+
+
+def test_a_spell_ends_with_quick_answers() -> None:
+    """Twenty slow times of 25 s each: each is an incident of its own."""
+    evidence = Evidence(OBJECTIVE)
+    observe_old(evidence)
+    for number in range(160):
+        slow = 400 if number % 8 < 5 else 0
+        since = 20.0 + 5.0 * number
+        canary = counts(500, slow=(slow, 0))
+        evidence.observe(Window(since, since + 5, counts(0, slow=(0, 0)), canary), 1.0)
+
+    assert not evidence.suspect
+    assert not evidence.slow_alone
+
+
+def test_slow_answers_of_young_pods_do_not_count() -> None:
+    evidence = Evidence(OBJECTIVE)
+    observe_old(evidence)
+    for number in range(40):
+        since = 20.0 + 5.0 * number
+        canary = counts(500, slow=(400, 0))
+        nothing = counts(0, slow=(0, 0))
+        evidence.observe(Window(since, since + 5, nothing, canary), 1.0, warm=number >= 38)
+
+        assert evidence.slow_alone == (number >= 38), number
+
+
+def test_a_spell_is_saved() -> None:
+    evidence = seen(10, 400, windows=6)
+
+    restored = Evidence.load(OBJECTIVE, json.loads(json.dumps(evidence.dump())))
+
+    assert restored.suspect
+    assert restored.dump() == evidence.dump()
+    earlier = {name: part for name, part in evidence.dump().items() if name != "alone_spells"}
+    assert not Evidence.load(OBJECTIVE, earlier).suspect
+
+
+def observe_old(evidence: Evidence) -> None:
+    for number in range(4):
+        since = 5.0 * number
+        old = counts(100, slow=(10, 0))
+        evidence.observe(Window(since, since + 5, old, counts(0, slow=(0, 0))), 0.0)

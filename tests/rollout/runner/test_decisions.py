@@ -43,10 +43,23 @@ def evidence(
     return known
 
 
+def slow_alone() -> Evidence:
+    """Return the evidence of a canary that gets slow when it has all requests."""
+    known = Evidence(Objective(slow_seconds=(0.1,)))
+    for number in range(12):
+        slow = 0 if number < 4 else 400
+        arms = Counts(500, 0, (slow,)), Counts(0, 0, (0,))
+        stable, canary = arms if number < 4 else reversed(arms)
+        window = Window(5.0 * number, 5.0 * number + 5, stable, canary)
+        known.observe(window, 0.0 if number < 4 else 1.0)
+    return known
+
+
 NOTHING = evidence()
 PROVEN = evidence((4_500, 5), (500, 0), 0.1)
 HARMFUL = evidence((900, 0), (100, 50), 0.1)
 BREACHED = evidence((0, 0), (500, 50), 1.0)
+SLOW_ALONE = slow_alone()
 MISMATCHED = evidence((500, 0), (500, 0), 0.1)
 
 
@@ -61,7 +74,7 @@ def hold(step: int, reason: Reason) -> Decision:
 
 ROLL_BACK = {
     reason: Decision(Action.ROLL_BACK, reason, 0)
-    for reason in (Reason.ABORTED, Reason.HARM, Reason.BREACH)
+    for reason in (Reason.ABORTED, Reason.HARM, Reason.BREACH, Reason.SLOWER)
 }
 INCONCLUSIVE = Decision(Action.INCONCLUSIVE, Reason.DEADLINE, 0)
 
@@ -73,6 +86,8 @@ def test_the_evidence_here_is_what_it_is_called() -> None:
     assert not HARMFUL.breached
     assert BREACHED.breached
     assert not BREACHED.harmful
+    assert SLOW_ALONE.slow_alone
+    assert not SLOW_ALONE.harmful
     assert MISMATCHED.mismatched
     assert MISMATCHED.proven
 
@@ -109,10 +124,15 @@ def test_harm_and_breach_roll_back_in_every_state(
         assert decide(plan, compared, known, NOW) == ROLL_BACK[reason]
 
 
-def test_a_canary_that_fails_alone_is_first_compared_with_the_old_release() -> None:
+def test_a_canary_that_is_bad_alone_is_first_compared_with_the_old_release() -> None:
     for state in (progress(LAST), replace(progress(LAST), paused=True)):
         assert decide(CANARY, state, BREACHED, NOW) == Decision(Action.STEP_BACK, Reason.BREACH, 1)
+        slow = Decision(Action.STEP_BACK, Reason.SLOWER, 1)
+        assert decide(CANARY, state, SLOW_ALONE, NOW) == slow
+        again = replace(state, stepped_back=True)
+        assert decide(CANARY, again, SLOW_ALONE, NOW) == ROLL_BACK[Reason.SLOWER]
     # There is no step at which both get requests, or it is known that the canary is worse.
+    assert decide(BLUE_GREEN, progress(1), SLOW_ALONE, NOW) == ROLL_BACK[Reason.SLOWER]
     assert decide(BLUE_GREEN, progress(1), BREACHED, NOW) == ROLL_BACK[Reason.BREACH]
     assert decide(CANARY, progress(1), BREACHED, NOW) == ROLL_BACK[Reason.BREACH]
     assert decide(CANARY, progress(LAST), HARMFUL, NOW) == ROLL_BACK[Reason.HARM]
