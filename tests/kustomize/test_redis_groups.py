@@ -27,6 +27,11 @@ from tests.support.waiting import until
 FORM_SECONDS: Final = 120.0
 
 
+def has_role(config: str, primary: str) -> bool:
+    """Return True if the server replicates from this primary, or is it."""
+    return f"replicaof {primary} " in config or f"replica-announce-ip {primary}\n" in config
+
+
 async def test_the_service_follows_the_primary_that_sentinels_choose(make_node: MakeNode) -> None:
     objects = [*render("kustomize/overlays/prod"), make_secret("sentinel")]
     config = the(objects, "ConfigMap", config_of(objects, "sentinel"))["data"]
@@ -51,8 +56,12 @@ async def test_the_service_follows_the_primary_that_sentinels_choose(make_node: 
         )
         assert read.body == b"v"
         until(servers[0].is_ready, seconds=START_SECONDS, what="redis-0")
-        chosen = primary_of(sentinels[1])
-        assert f"replicaof {chosen} " in config_at(servers[0])
+        # On a busy machine the Sentinels may choose once more, even redis-0.
+        until(
+            lambda: has_role(config_at(servers[0]), primary_of(sentinels[1])),
+            seconds=START_SECONDS,
+            what="the primary in the configuration of redis-0",
+        )
         await succeeds(lambda: put(service, "k", b"w"), seconds=START_SECONDS, what="a replica")
         await use_everything(service)
         # Any of them may be the primary next.
