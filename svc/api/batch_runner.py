@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from functools import partial
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
 from ..domain.errors import (
@@ -18,7 +17,6 @@ from ..domain.errors import (
     StoreUnavailable,
 )
 from ..domain.model import (
-    Added,
     CounterName,
     Draft,
     Entry,
@@ -26,12 +24,12 @@ from ..domain.model import (
     Key,
     Operation,
     Precondition,
-    Written,
 )
 from ..domain.store import Store
 from .batch_groups import Group, Kind, Pending, group_operations
 from .batch_operations import identify, parse_draft, parse_precondition
 from .batch_reads import read_entries
+from .batch_results import add_result, got_result, put_result
 from .bodies import (
     AddOperation,
     BatchAdded,
@@ -155,15 +153,14 @@ class Batch:
     async def _run_group(self, group: Group) -> None:
         """Run independent operations concurrently, with one bulk operation for each kind."""
         jobs: list[Awaitable[None]] = []
-        store = self._store
         if gets := group.get("get"):
             jobs.append(self._get(gets))
         if puts := group.get("put"):
             drafts = [draft for _, draft in puts]
-            jobs.append(self._collect(puts, store.write_many(drafts), _put_result))
+            jobs.append(self._collect(puts, self._store.write_many(drafts), put_result))
         if adds := group.get("add"):
             increments = [increment for _, increment in adds]
-            jobs.append(self._collect(adds, store.add_many(increments), _add_result))
+            jobs.append(self._collect(adds, self._store.add_many(increments), add_result))
         jobs += [self._run_single(i, call) for i, call in group.get("single", ())]
         if len(jobs) == 1:
             await jobs[0]
@@ -173,7 +170,11 @@ class Batch:
     async def _get(self, gets: list[Pending]) -> None:
         """Read each entry once, until the response is full."""
         keys = [key for _, key in gets]
-        found = await read_entries(self._store, keys, self._bytes_left, self._take)
+        found: Any = await read_entries(self._store, keys, self._bytes_left, self._take)
+        if self._have_room(gets, found):
+            for i, key in gets:
+                self._results[i] = got_result(key.text, found[key.text])
+            return
         for error in found.values():
             if isinstance(error, DomainError):
                 self._failed(error)
@@ -189,6 +190,24 @@ class Batch:
                 self._refuse([(i, key)])
             else:
                 self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
+
+    def _have_room(self, gets: list[Pending], found: Mapping[str, Entry | DomainError]) -> bool:
+        """Take the bytes of a batch that reads different entries, all found, in one go.
+
+        Return False, and take nothing, for any other batch, or if there is no room for all.
+        """
+        entries: Any = found.values()
+        if self._conditions or len(found) != len(gets) or set(map(type, entries)) != {Entry}:
+            return False
+        size = sum([len(entry.body) for entry in entries])
+        if size > self._bytes_left:
+            return False
+        try:
+            self._take(size)
+        except Overloaded:
+            return False
+        self._bytes_left -= size
+        return True
 
     def _is_settled(self, i: int, key: Key, found: Mapping[str, Entry | DomainError]) -> bool:
         """Return True if a read's condition decides its result, which is not the entry then."""
@@ -262,7 +281,7 @@ class Batch:
     async def _put(
         self, key: Key, draft: Draft, precondition: Precondition | None, once: Operation | None
     ) -> BatchPut:
-        return _put_result((key, draft), await self._store.write(key, draft, precondition, once))
+        return put_result((key, draft), await self._store.write(key, draft, precondition, once))
 
     async def _delete(
         self, key: Key, precondition: Precondition | None, once: Operation | None
@@ -273,24 +292,10 @@ class Batch:
         self, name: CounterName, by: int, once: Operation | None, precondition: Precondition | None
     ) -> BatchAdded:
         added = await self._store.add(name, Increment(by=by), once, precondition)
-        return _add_result((name, by), added)
+        return add_result((name, by), added)
 
     def _got(self, key: Key, entry: Entry) -> BatchGot | Problem:
-        body = entry.body
-        self._bytes_left -= len(body)
+        self._bytes_left -= len(entry.body)
         if self._bytes_left < 0:
             return problem_of(BodyTooLarge(ANSWER_FULL))
-        etag, ttl, content_type = entry.etag, entry.ttl_seconds, entry.content_type
-        if entry.is_json:
-            return BatchGot(200, key.text, etag, ttl, content_type, msgspec.Raw(body))
-        return BatchGot(200, key.text, etag, ttl, content_type, msgspec.UNSET, body)
-
-
-def _put_result(put: tuple[Key, Draft], written: Written) -> BatchPut:
-    status = 201 if written.created else 200
-    return BatchPut(status, put[0].text, written.etag, written.ttl_seconds, written.replayed)
-
-
-def _add_result(add: tuple[CounterName, int], added: Added) -> BatchAdded:
-    value = added.value
-    return BatchAdded(200, add[0].text, value, str(value), added.applied_by, added.replayed)
+        return got_result(key.text, entry)

@@ -24,6 +24,9 @@ from .wire import Reply, ReplyError, Wire, most_bytes
 #: The words of one command. A Script as the first word means EVALSHA.
 Command = tuple[Any, ...]
 
+#: The types of data in replies: what is none of these may be a failure.
+_DATA: Final = frozenset({bytes, int, type(None)})
+
 
 class Unsent(Exception):
     """The command was certainly not executed.
@@ -299,6 +302,8 @@ def _error_of(replies: list[Reply]) -> str:
     for reply in replies:
         # A script's reply is a list that may hold errors; MGET's is a list of bytes.
         parts = reply if type(reply) is list else (reply,)
+        if _DATA.issuperset(map(type, parts)):
+            continue
         for part in parts:
             if isinstance(part, ReplyError):
                 return part.word

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -166,11 +167,11 @@ class MeasuredStore:
             raise
         finally:
             trace.store_seconds += time.perf_counter() - started
-        failures = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
-        for failure in failures:
-            self._count[operation, RESULTS.get(type(failure), "error")] += 1
-        unread = list(map(type, outcomes)).count(Unread)
-        self._count[operation, good] += len(outcomes) - len(failures) - unread
+        for kind, number in Tally(map(type, outcomes)).items():
+            if issubclass(kind, DomainError):
+                self._count[operation, RESULTS.get(kind, "error")] += number
+            elif kind is not Unread:
+                self._count[operation, good] += number
         return outcomes
 
     def read_to_swap(self, key: Key) -> Awaitable[Entry]:
