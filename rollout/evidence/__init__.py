@@ -32,7 +32,8 @@ request fails depends on its arm only through the release that answers it, up to
 Failure rates, weights and load may change from window to window, so an outage that hits both
 releases is not evidence of harm. Both arms are counted over the same time, see ``windows``. For
 merit and breach, given all that was counted before, each request fails with a probability that
-the null hypothesis allows.
+the null hypothesis allows. For slower, what both releases share is slow for no longer than
+``alone.SPELL_SECONDS``.
 """
 
 from .evidence import Evidence
