@@ -93,6 +93,16 @@ GOOD_WORLDS: Final[dict[str, tuple[Scenario, ...]]] = {
         )
         for factor in (5.0, 20.0)
         for title, plan in (("100 %, no holdback", canary_plan(SHARES)), ("blue/green", FLIP))
+    )
+    + tuple(
+        Scenario(
+            f"what both share 20x slower, blue/green, {source}, {seconds:g} s scrapes",
+            (FEW, SharedSlowness(20.0)),
+            Shape(is_app=source == "app", scraping=Scraping(seconds)),
+            plan=FLIP,
+        )
+        for source in ("istio", "app")
+        for seconds in (15.0, 30.0)
     ),
     "duplicates": tuple(
         Scenario(f"each series scraped {times} times", (FEW,), Shape(jobs=times))

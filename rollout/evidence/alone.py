@@ -24,7 +24,7 @@ _ALONE_QUICK: Final = 20
 #: may be slow for a while, and nothing else answers that could show it.
 SPELL_SECONDS: Final = 30.0
 #: So many slow answers more than usual are a spell; more are not remembered.
-_SPELL_HITS: Final = 10.0
+_SPELL_HITS: Final = 5.0
 
 _WORSE: Final = Alternatives(1.3 * 1.7**power for power in range(8))
 
@@ -32,7 +32,8 @@ _WORSE: Final = Alternatives(1.3 * 1.7**power for power in range(8))
 class Spell:
     """Since when more answers were slow than usual: a one-sided cumulative sum (Page 1954).
 
-    ``excess`` is the number of slow answers beyond the usual one since the spell began.
+    ``excess`` is the number of slow answers beyond the usual one since the spell began. ``since``
+    is the end of its first window: within that, it may have begun late.
     """
 
     __slots__ = ("excess", "since")
@@ -47,22 +48,26 @@ class Spell:
     def has_lasted(self, at: float) -> bool:
         return self.since is not None and at - self.since >= SPELL_SECONDS
 
-    def add(self, slow: int, usual: float, since: float) -> None:
-        """Add a window that began at ``since``; ``usual`` is how many may have been slow."""
+    def add(self, slow: int, usual: float, until: float) -> None:
+        """Add a window that ended at ``until``; ``usual`` is how many may have been slow."""
         self.excess = min(_SPELL_HITS, max(0.0, self.excess + slow - usual))
         if not self.excess:
             self.since = None
         elif self.since is None:
-            self.since = since
+            self.since = until
 
 
 class Alone:
     """The e-processes "it fails more than its objective allows" and "it is slower"."""
 
-    __slots__ = ("_breach", "_breach_span", "_slow", "_slow_spans", "_spells")
+    __slots__ = ("_breach", "_breach_span", "_past", "_slow", "_slow_spans", "_spells")
 
-    def __init__(self, edges: int) -> None:
-        """``edges`` is the number of latency thresholds."""
+    def __init__(self, edges: int, past: Counts | None = None) -> None:
+        """``edges`` is the number of latency thresholds.
+
+        Once it is known what the old release had after ``past``, only that is compared.
+        """
+        self._past = past or Counts(0, 0, (0,) * edges)
         self._breach = Mixture(_WORSE)
         self._breach_span = Span()
         self._slow = [Mixture(_WORSE) for _ in range(edges)]
@@ -103,13 +108,13 @@ class Alone:
             return
         failures = self._breach_span.add(canary.failures, canary.requests, times, error_ratio)
         self._breach.add(failures, canary.requests, error_ratio)
-        requests = old_before.requests
-        if requests < _ALONE_REQUESTS:
+        old = self._lately(old_before)
+        if old.requests < _ALONE_REQUESTS:
             return
         for index, spell in enumerate(self._spells):
-            if requests - old_before.slow[index] < _ALONE_QUICK:
+            if old.requests - old.slow[index] < _ALONE_QUICK:
                 continue
-            ratio = (old_before.slow[index] + 1) / (requests + 2)
+            ratio = (old.slow[index] + 1) / (old.requests + 2)
             odds = ALONE_MARGIN * ratio / (1 - ratio)
             usual = max(ALONE_LEAST, odds / (1 + odds))
             # By what was known before this window, so that the choice of windows proves nothing.
@@ -117,11 +122,20 @@ class Alone:
                 span = self._slow_spans[index]
                 slow = span.add(canary.slow[index], canary.requests, times, usual, 1.0)
                 self._slow[index].add(slow, canary.requests, usual)
-            spell.add(canary.slow[index], canary.requests * usual, times[0])
+            spell.add(canary.slow[index], canary.requests * usual, times[1])
+
+    def _lately(self, old: Counts) -> Counts:
+        past = self._past
+        if old.requests - past.requests < _ALONE_REQUESTS:
+            return old
+        slow = tuple(now - then for now, then in zip(old.slow, past.slow, strict=True))
+        return Counts(old.requests - past.requests, old.failures - past.failures, slow)
 
     def dump(self) -> dict[str, Any]:
         """Return the complete state for JSON."""
+        past = self._past
         return {
+            "alone_past": [past.requests, past.failures, list(past.slow)],
             "breach": self._breach.logs,
             "breach_span": self._breach_span.dump(),
             "alone": [test.logs for test in self._slow],
@@ -137,9 +151,12 @@ class Alone:
         alone._breach_span = Span.load(dumped["breach_span"])
         alone._slow = [Mixture(_WORSE, logs) for logs in dumped["alone"]]
         alone._slow_spans = [Span.load(span) for span in dumped["alone_spans"]]
-        # The last version had no spells.
+        # The last version had no spells, and no past.
+        requests, failures, slow = dumped.get("alone_past", [0, 0, [0] * edges])
+        alone._past = Counts(requests, failures, tuple(slow))
         spells = dumped.get("alone_spells", [[0.0, None]] * edges)
         alone._spells = [Spell(float(excess), since) for excess, since in spells]
-        if {len(alone._slow), len(alone._slow_spans), len(alone._spells)} != {edges}:
+        parts = (alone._slow, alone._slow_spans, alone._spells, alone._past.slow)
+        if {len(part) for part in parts} != {edges}:
             raise ValueError(f"alone: must have {edges} parts, one for each latency threshold")
         return alone

@@ -118,9 +118,10 @@ class Evidence:
     def forget_alone(self) -> None:
         """Forget what the canary did with all requests: it will be compared with the old release.
 
-        Whether it or something shared failed is unknown, so this is not held against its merit.
+        Whether it or something shared failed is unknown, so this is not held against its merit. If
+        something shared is slow, the old release will be too: only how it is from now on counts.
         """
-        self._alone = Alone(len(self.objective.slow_seconds))
+        self._alone = Alone(len(self.objective.slow_seconds), self._stable)
         self._merit.forget_open()
 
     @property

@@ -107,10 +107,12 @@ class SampleLog:
 
 def _was_reset(counts: Counts, started: float | None, last: Sample) -> bool:
     before = last.counts
+    known = started is not None and last.started is not None
     fell = (
         counts.requests < before.requests
         or counts.failures < before.failures
-        or any(new < old for new, old in zip(counts.slow, before.slow, strict=True))
+        # A native histogram that gets fewer buckets counts some slow requests as quick.
+        or (not known and any(new < old for new, old in zip(counts.slow, before.slow, strict=True)))
     )
     # A counter that has already grown past its old value hides a restart. The start time shows it.
     # Both start times must be known: the clocks of instances may differ from ours, and one that is
@@ -121,8 +123,12 @@ def _was_reset(counts: Counts, started: float | None, last: Sample) -> bool:
 
 
 def _minus(now: Counts, before: Counts) -> Counts:
+    requests = now.requests - before.requests
     return Counts(
-        now.requests - before.requests,
+        requests,
         now.failures - before.failures,
-        tuple(new - old for new, old in zip(now.slow, before.slow, strict=True)),
+        # Where the buckets change, the requests of before must not count again.
+        tuple(
+            min(max(0, new - old), requests) for new, old in zip(now.slow, before.slow, strict=True)
+        ),
     )

@@ -2,7 +2,7 @@
 
 A failed request counts as slow, even if it failed fast. Of N requests, F failed, W took at most
 the edge, and V of those W failed. Then N - W + V are slow. This is exact, because the buckets have
-the status label too. Of a native histogram, W are those up to the end of the edge's bucket.
+the status label too. Of a native histogram, W are those up to the next boundary.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Final
 from ..evidence.counts import Arm, CounterSnapshot, Counts, Series
 from ..evidence.objective import Objective
 from ..runner.ports import SourceFailed
-from .native_histogram import NativeHistogram
 from .promql import PART, TARGET_LABELS, Part
 from .query import Query
 from .response import Response, VectorSample
@@ -62,7 +61,6 @@ def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggrega
     _refuse_double_scrapes(fresh)
     sums = _sums(response.vector, query, fresh)
     for series, native in _native_sums(response.vector, query, fresh).items():
-        # Prometheus may store a histogram in both forms.
         sums.setdefault(series, native)
     counts = {series: _counts(each, query, series) for series, each in sums.items()}
     if not any(series.arm is not Arm.NEITHER for series in counts):
@@ -168,23 +166,11 @@ def _native_sums(
         found.requests += number
         found.failed += number * has_failed
         for edge in query.edges:
-            _refuse_coarse(histogram, edge, query)
             within = int(histogram.within(edge / query.metrics.unit_seconds))
             found.within[edge] = found.within.get(edge, 0) + within
             failed_within = found.failed_within.get(edge, 0)
             found.failed_within[edge] = failed_within + within * has_failed
     return sums
-
-
-def _refuse_coarse(histogram: NativeHistogram, edge: float, query: Query) -> None:
-    """Raise SourceFailed for a threshold that somebody chose and the histogram can't tell."""
-    if query.edges != Objective().slow_seconds and histogram.is_coarse_at(
-        edge / query.metrics.unit_seconds
-    ):
-        raise SourceFailed(
-            f"the buckets of {query.native} around {edge:g} s are too wide: choose another latency"
-            " edge, or let it have more buckets"
-        )
 
 
 def _series(sample: VectorSample, query: Query) -> Series:

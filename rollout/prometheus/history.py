@@ -15,8 +15,9 @@ from .query import Query
 from .response import Response, parse_response
 from .source import PrometheusSource
 
-#: Moments in one request: a response for a few hundred pods then stays within its bound.
-_MOMENTS: Final = 100
+#: Moments in one request: a response for a few hundred pods, or for seventy with native histograms,
+#: then stays within its bound.
+_MOMENTS: Final = 25
 
 
 async def read_history(
@@ -75,7 +76,7 @@ def _by_moment(status: int, body: bytes) -> dict[int, list[dict[str, Any]]]:
                 for point in series.get(points, ()):
                     element = {"metric": series["metric"], kind: point}
                     found[round(float(point[0]) * 1000)].append(element)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceFailed(
             f"the response does not have the shape of Prometheus' API ({error!r});"
             " check that the address is Prometheus"

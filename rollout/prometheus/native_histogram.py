@@ -2,8 +2,8 @@
 
 Source: prometheus.io/docs/prometheus/latest/querying/api ("native histograms"): a bucket is the
 kind of its boundaries, both boundaries, and the number of values in between; empty buckets are left
-out. Exponential buckets have no value of a rule of ours as boundary, save by chance; those with
-custom boundaries are a classic histogram's.
+out. Boundaries are powers of 2^(1/2^n), where n becomes smaller when there are too many buckets. Or
+they are custom ones: those of a classic histogram.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-#: A bucket whose boundaries differ by more can't tell requests around a threshold apart.
-_COARSE: Final = 1.2
+#: Thresholds are moved up to a power of 2^(1/4), by 19 % at most. All histograms with so many
+#: buckets or more have that boundary, so what is within it only grows.
+_PER_DOUBLING: Final = 4
+#: The most buckets that exponential ones have for a doubling.
+_MOST_PER_DOUBLING: Final = 256
 #: An exporter may round a boundary differently than we do.
 _TOLERANCE: Final = 1e-9
 
@@ -36,17 +39,22 @@ class NativeHistogram:
     buckets: tuple[Bucket, ...]
 
     def within(self, bound: float) -> float:
-        """Return how many values are at most ``bound``, or in the bucket that it lies in."""
+        """Return how many values are at most ``bound``, or not beyond the next boundary."""
+        if self._is_exponential:
+            steps = math.ceil(math.log2(bound) * _PER_DOUBLING - _TOLERANCE)
+            bound = 2 ** (steps / _PER_DOUBLING)
         limit = bound * (1 - _TOLERANCE)
         return sum(each.count for each in self.buckets if each.left < limit)
 
-    def is_coarse_at(self, bound: float) -> bool:
-        """Return True if the bucket around ``bound`` is too wide to tell what is beyond it."""
-        return any(
-            each.left < bound * (1 - _TOLERANCE)
-            and each.right > max(bound * (1 + _TOLERANCE), _COARSE * each.left)
-            for each in self.buckets
-        )
+    @property
+    def _is_exponential(self) -> bool:
+        positive = (each.right for each in self.buckets if each.left > 0)
+        return all(_is_power(right) for right in positive if math.isfinite(right))
+
+
+def _is_power(boundary: float) -> bool:
+    steps = math.log2(boundary) * _MOST_PER_DOUBLING
+    return abs(steps - round(steps)) < _TOLERANCE * _MOST_PER_DOUBLING
 
 
 def parse_histogram(shown: Mapping[str, Any]) -> NativeHistogram:

@@ -49,10 +49,11 @@ def build_promql(query: Query) -> str:
     natives = []
     if query.native:
         # Without label_replace, which loses histograms in Prometheus 2.42, and without functions
-        # for native histograms, which not every database of metrics knows.
+        # for native histograms, which not every database of metrics knows. A target may have both
+        # forms: the classic one is far smaller, and exact.
         native = _selector(query.native, query)
         statuses = _label_names(label for label, _ in metrics.failed)
-        natives = [f"sum by ({by_release}, {statuses}) ({native})"]
+        natives = [f"sum by ({by_release}, {statuses}) ({native} unless on ({by_target}) {every})"]
         parts.append((Part.SAMPLED, f"max by ({by_target}) (timestamp({native}))"))
     if query.edges:
         bucket, by_bound = f"{metrics.histogram}_bucket", f"{by_release}, le"

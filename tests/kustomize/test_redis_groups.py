@@ -29,7 +29,8 @@ FORM_SECONDS: Final = 120.0
 
 def has_role(config: str, primary: str) -> bool:
     """Return True if the server replicates from this primary, or is it."""
-    return f"replicaof {primary} " in config or f"replica-announce-ip {primary}\n" in config
+    is_primary = f"replica-announce-ip {primary}\n" in config and "\nreplicaof " not in config
+    return is_primary or f"replicaof {primary} " in config
 
 
 async def test_the_service_follows_the_primary_that_sentinels_choose(make_node: MakeNode) -> None:

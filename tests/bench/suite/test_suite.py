@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.frame.errors import BenchError
-from bench.frame.processes import ROOT
+from bench.frame.processes import ROOT, descendants
 from bench.suite.checkouts import suite_run
 from bench.suite.reports import Report, read_report
 from tests.support.waiting import until
@@ -54,6 +54,7 @@ def test_a_run_without_tests_fails_with_the_end_of_its_output(tmp_path: Path) ->
 @needs_repository
 def test_a_run_that_is_left_ends_with_its_processes(tmp_path: Path) -> None:
     with suite_run(tmp_path, target="types") as run:
-        pass
+        children = until(lambda: descendants(run.pid), what="mypy")
 
     assert run.has_ended()
+    until(lambda: not any(Path(f"/proc/{each}").exists() for each in children), what="its end")

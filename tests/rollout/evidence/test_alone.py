@@ -48,6 +48,45 @@ def test_a_canary_that_was_slow_for_less_than_a_spell_is_only_suspect() -> None:
     assert evidence.slower_alone == 1
 
 
+@pytest.mark.parametrize("seconds", [5.0, 15.0, 30.0, 60.0])
+@pytest.mark.parametrize("offset", [0.0, 0.3, 0.6, 0.9])
+def test_a_spell_of_25_s_proves_nothing_however_long_windows_are(
+    seconds: float, offset: float
+) -> None:
+    """They begin and end within it, before and after it."""
+    evidence = Evidence(OBJECTIVE)
+    observe_old(evidence)
+    begin = 140.0 + offset * seconds
+    for number in range(int(600 / seconds)):
+        since = 20.0 + seconds * number
+        until = since + seconds
+        slow = max(0.0, min(until, begin + 25) - max(since, begin)) * 90
+        canary = counts(int(100 * seconds), slow=(int(slow), 0))
+        evidence.observe(Window(since, until, counts(0, slow=(0, 0)), canary), 1.0)
+
+        assert not evidence.slow_alone, until
+
+
+def test_the_second_time_the_old_release_is_taken_as_it_was_since_the_first() -> None:
+    """What both share stays slow: the canary is as slow as the old release is now."""
+    evidence = seen(10, 400, windows=8)
+    was_slow = evidence.slow_alone
+
+    evidence.forget_alone()
+    for number in range(12):
+        old, canary = counts(400, slow=(300, 0)), counts(100, slow=(75, 0))
+        evidence.observe(Window(100 + 5.0 * number, 105 + 5.0 * number, old, canary), 0.2)
+    nothing = counts(0, slow=(0, 0))
+    for number in range(20):
+        since = 200 + 5.0 * number
+        evidence.observe(Window(since, since + 5, nothing, counts(500, slow=(400, 0))), 1.0)
+
+    assert was_slow
+    assert not evidence.slow_alone
+    assert not evidence.suspect
+    assert not evidence.harmful
+
+
 def test_a_spell_ends_with_quick_answers() -> None:
     """Twenty slow times of 25 s each: each is an incident of its own."""
     evidence = Evidence(OBJECTIVE)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from rollout.evidence.counts import Arm, CounterSnapshot, Counts
+from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
 from rollout.evidence.objective import Objective
+from rollout.evidence.windows import WindowBuilder
 from rollout.prometheus.aggregation import aggregate
 from rollout.prometheus.history import read_history
 from rollout.prometheus.native_histogram import Bucket, NativeHistogram
@@ -129,7 +130,7 @@ async def test_pods_with_native_and_with_classic_histograms_are_read(
 ) -> None:
     reading = await read_all(prometheus, app_query("shop", TRACKS, EDGES))
 
-    # 0.102 s is in the bucket around 0.1 s, whose end is at 0.105 s.
+    # 0.102 s is within 2^(-13/4) s, the next boundary above 0.1 s.
     assert by_pod(reading) == {
         "native": (Arm.STABLE, Counts(50, 4, (10, 4))),
         "canary": (Arm.CANARY, Counts(5, 1, (3, 2))),
@@ -201,23 +202,69 @@ def test_of_the_default_thresholds_the_next_boundary_is_taken() -> None:
     assert (slow[0.005], slow[0.1], slow[0.25], slow[5.0]) == (5, 5, 1, 1)
 
 
-def test_a_threshold_inside_a_wide_bucket_is_refused() -> None:
-    with pytest.raises(SourceFailed, match=r"around 0\.2 s are too wide: choose another latency"):
-        istio_counts((0.1, 0.2))
+def test_of_a_native_histogram_the_next_boundary_is_taken() -> None:
+    assert istio_counts((0.02, 0.2)) == Counts(7, 1, (5, 1))
 
 
 @pytest.mark.parametrize(
-    ("bound", "within", "is_coarse"),
-    [(0.09, 0, False), (0.1, 0, False), (0.101, 3, False), (0.11, 3, False), (0.3, 3, True)],
+    ("bound", "within"),
+    [
+        (0.088, 0),
+        (0.09, 1),
+        (0.1, 1),
+        (0.105, 1),
+        (0.1052, 3),
+        (0.125, 3),
+        (0.2, 3),
+        (0.3, 5),
+        (1.0, 5),
+    ],
 )
-def test_a_threshold_counts_the_bucket_that_it_lies_in(
-    bound: float, within: int, is_coarse: bool
-) -> None:
-    histogram = NativeHistogram(5, (Bucket(0.1, 0.11, 3), Bucket(0.31, 9.0, 2)))
-    wide = NativeHistogram(5, (Bucket(0.1, 0.11, 3), Bucket(0.25, 9.0, 2)))
+def test_a_threshold_of_an_exponential_histogram_is_moved_up(bound: float, within: int) -> None:
+    """Its boundaries are powers of 2^(1/8); those of the thresholds are powers of 2^(1/4)."""
+    histogram = NativeHistogram(
+        5,
+        (
+            Bucket(2**-3.5, 2**-3.25, 1),  # 0.088 to 0.105
+            Bucket(2**-3.125, 2**-3, 2),  # 0.115 to 0.125
+            Bucket(2**-1.875, 2**-1.75, 2),  # 0.273 to 0.297
+        ),
+    )
 
     assert histogram.within(bound) == within
-    assert wide.is_coarse_at(bound) == is_coarse
+
+
+def test_what_is_slow_stays_slow_when_the_histogram_gets_fewer_buckets() -> None:
+    """From eight buckets for a doubling to four: each pair of buckets becomes one."""
+    fine = [Bucket(2 ** (n / 8), 2 ** ((n + 1) / 8), n + 1) for n in range(-40, 8) if n % 3]
+    coarse: dict[int, float] = {}
+    for n in range(-40, 8):
+        if n % 3:
+            coarse[n // 2] = coarse.get(n // 2, 0) + n + 1
+    pairs = tuple(Bucket(2 ** (n / 4), 2 ** ((n + 1) / 4), of) for n, of in coarse.items())
+
+    for edge in Objective().slow_seconds:
+        before = NativeHistogram(0, tuple(fine)).within(edge)
+        assert NativeHistogram(0, pairs).within(edge) == before, edge
+
+
+def test_a_change_of_the_buckets_counts_no_request_again() -> None:
+    """Of a pod, whose start is known; and from native to classic, where more become slow."""
+    series = Series(Arm.CANARY, "pod")
+    builder = WindowBuilder(1)
+    windows: list[Window] = []
+    for number, (requests, slow) in enumerate([(5000, 900), (5100, 800), (5200, 850), (5230, 990)]):
+        at = 1000.0 + 5 * number
+        snapshot = CounterSnapshot(
+            at, {series: Counts(requests, 40, (slow,))}, {series: 10.0}, {series: at}, paired=True
+        )
+        windows += builder.add(snapshot)
+
+    assert [each.canary for each in windows] == [
+        Counts(100, 0, (0,)),
+        Counts(100, 0, (50,)),
+        Counts(30, 0, (30,)),
+    ]
 
 
 @pytest.mark.parametrize(
