@@ -96,6 +96,9 @@ def test_a_pair_of_counters_is_judged_as_well(open_judge: Judge, service: Servic
     count("canary", 50, 5)
     selector = f'namespace="{service.namespace}"'
     total = f"orders_total{{{selector}}}"
+    # A pod that is scraped later than the other one would count from later on.
+    scraped = service.scraped.prometheus.value
+    until(lambda: scraped(f"sum({total})") == 100, what="a scrape of both pods")
     for name, part in (
         ("bad", {"bad": f'orders_total{{{selector},result="failed"}}'}),
         ("good", {"good": f'orders_total{{{selector},result!="failed"}}'}),
@@ -232,6 +235,7 @@ def test_a_restart_continues_the_evidence(
     arguments = ("--config", config(tmp_path, service))
     service.serve("stable", 10)
     service.serve("canary", 10)
+    service.wait_scraped()
     first = start(*arguments)
     first.show("kv", "1.5.0")
     first.until_read("kv")
