@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Final
 
 from bench.frame.cores import busy_ratio
+from bench.frame.errors import BenchError
 from bench.frame.program import Option, Program, Run, run, say
 from bench.frame.rows import Row, at_least, at_most
 
@@ -60,7 +61,10 @@ def measure_suite(part: Run[Sizes]) -> Iterator[Row]:
 
 
 def _row_of(number: int, suite: SuiteRun) -> Row:
-    report = suite.report()
+    try:
+        report = suite.report()
+    except BenchError as error:  # the other runs go on
+        return Row(f"run {number}: failed", 1, "run", FAILED, str(error))
     note = f"{report.tests:,} tests, {report.skipped} skipped, {suite.minutes:.0f} min"
     return Row(
         f"run {number}: failed",
