@@ -170,14 +170,12 @@ class Batch:
     async def _get(self, gets: list[Pending]) -> None:
         """Read each entry once, until the response is full."""
         keys = [key for _, key in gets]
-        found: Any = await read_entries(self._store, keys, self._bytes_left, self._take)
-        if self._have_room(gets, found):
-            for i, key in gets:
-                self._results[i] = got_result(key.text, found[key.text])
-            return
-        for error in found.values():
-            if isinstance(error, DomainError):
-                self._failed(error)
+        found = await read_entries(self._store, keys, self._bytes_left, self._take)
+        # One look at all, because most batches have nothing else.
+        if set(map(type, found.values())) != {Entry}:
+            for error in found.values():
+                if isinstance(error, DomainError):
+                    self._failed(error)
         if self._conditions:
             gets = [each for each in gets if not self._is_settled(*each, found)]
         for i, key in self._take_copies(gets, found):
@@ -190,24 +188,6 @@ class Batch:
                 self._refuse([(i, key)])
             else:
                 self._results[i] = problem_of(BodyTooLarge(ANSWER_FULL))
-
-    def _have_room(self, gets: list[Pending], found: Mapping[str, Entry | DomainError]) -> bool:
-        """Take the bytes of a batch that reads different entries, all found, in one go.
-
-        Return False, and take nothing, for any other batch, or if there is no room for all.
-        """
-        entries: Any = found.values()
-        if self._conditions or len(found) != len(gets) or set(map(type, entries)) != {Entry}:
-            return False
-        size = sum([len(entry.body) for entry in entries])
-        if size > self._bytes_left:
-            return False
-        try:
-            self._take(size)
-        except Overloaded:
-            return False
-        self._bytes_left -= size
-        return True
 
     def _is_settled(self, i: int, key: Key, found: Mapping[str, Entry | DomainError]) -> bool:
         """Return True if a read's condition decides its result, which is not the entry then."""
