@@ -59,9 +59,8 @@ def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggrega
             f" {stale_seconds:.0f} s: see whether Prometheus still scrapes it"
         )
     _refuse_double_scrapes(fresh)
-    sums = _sums(response.vector, query, fresh)
-    for series, native in _native_sums(response.vector, query, fresh).items():
-        sums.setdefault(series, native)
+    classic, native = (each(response.vector, query, fresh) for each in (_sums, _native_sums))
+    sums = {**native, **classic}
     counts = {series: _counts(each, query, series) for series, each in sums.items()}
     if not any(series.arm is not Arm.NEITHER for series in counts):
         label = query.release_label
@@ -165,8 +164,8 @@ def _native_sums(
         has_failed = query.metrics.has_failed(sample.labels)
         found.requests += number
         found.failed += number * has_failed
-        for edge in query.edges:
-            within = int(histogram.within(edge / query.metrics.unit_seconds))
+        bounds = [edge / query.metrics.unit_seconds for edge in query.edges]
+        for edge, within in zip(query.edges, map(int, histogram.within(bounds)), strict=True):
             found.within[edge] = found.within.get(edge, 0) + within
             failed_within = found.failed_within.get(edge, 0)
             found.failed_within[edge] = failed_within + within * has_failed

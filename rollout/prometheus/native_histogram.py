@@ -9,7 +9,7 @@ they are custom ones: those of a classic histogram.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,18 +38,22 @@ class NativeHistogram:
     count: float
     buckets: tuple[Bucket, ...]
 
-    def within(self, bound: float) -> float:
-        """Return how many values are at most ``bound``, or not beyond the next boundary."""
+    def within(self, bounds: Sequence[float]) -> list[float]:
+        """Return, for each bound, how many values are not beyond the next boundary from it on."""
         if self._is_exponential:
-            steps = math.ceil(math.log2(bound) * _PER_DOUBLING - _TOLERANCE)
-            bound = 2 ** (steps / _PER_DOUBLING)
-        limit = bound * (1 - _TOLERANCE)
-        return sum(each.count for each in self.buckets if each.left < limit)
+            bounds = [_next_power(bound) for bound in bounds]
+        limits = [bound * (1 - _TOLERANCE) for bound in bounds]
+        return [sum(each.count for each in self.buckets if each.left < limit) for limit in limits]
 
     @property
     def _is_exponential(self) -> bool:
         positive = (each.right for each in self.buckets if each.left > 0)
         return all(_is_power(right) for right in positive if math.isfinite(right))
+
+
+def _next_power(bound: float) -> float:
+    steps = math.ceil(math.log2(bound) * _PER_DOUBLING - _TOLERANCE)
+    return float(2 ** (steps / _PER_DOUBLING))
 
 
 def _is_power(boundary: float) -> bool:
