@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from ..envoy.configuration import Resource
 from ..routing.assertions import Assertion, RetriesSpec
@@ -24,7 +24,7 @@ from ..routing.judgement import (
 from ..routing.origins import Origin
 from ..routing.replies import Reply
 from ..routing.requests import Request
-from ..routing.sample_sizes import bounds_for
+from ..routing.sample_sizes import IN_DOUBT, bounds_for
 from ..routing.view import View
 from .mesh import Mesh, NotModelled
 from .probe import Probe, Sent, probing
@@ -36,6 +36,7 @@ _AT_ONCE: Final = 16
 #: How long copies may take to arrive, and how often the echo is asked.
 _COPY_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +149,22 @@ class _Tester:
         view = self._views[at]
         self.reached.update(view.origins.find(reply.route)[:1])
         if assertion.to is not None and reply.seen:
-            destinations = len(_clusters(route))
+            destinations = len(_destinations(route))
             needed = requests_needed(assertion, destinations)
-            counts: Mapping[str, int] = {reply.seen.cluster: 1}
             if needed > 1:
-                self.requests += needed
-                counts = await self._probe.count_clusters(at, request, needed)
-            failures += judge_shares(assertion, counts, view.target)
+                failures += await judge_sample(
+                    needed,
+                    lambda count: self._clusters(at, request, count),
+                    lambda _, counts: judge_shares(assertion, counts, view.target),
+                )
+            else:
+                failures += judge_shares(assertion, {reply.seen.cluster: 1}, view.target)
         if isinstance(assertion.status, dict):
-            needed = max(bounds_for(each).requests for each in assertion.status.values())
-            replies = await self._send(at, [Sent(request)] * needed)
-            statuses = collections.Counter(each.status for each in replies)
-            failures += judge_statuses(assertion, statuses)
+            failures += await judge_sample(
+                max(bounds_for(each).requests for each in assertion.status.values()),
+                lambda count: self._statuses(at, request, count),
+                lambda _, counts: judge_statuses(assertion, counts),
+            )
         if assertion.retries is not None:
             spec = assertion.retries
             after = spec.after if isinstance(spec, RetriesSpec) else 503
@@ -195,6 +200,25 @@ class _Tester:
         policies = (route or {}).get("route", {}).get("request_mirror_policies", ())
         if policies and not percents:
             total = bounds_for(0).requests
+        return await judge_sample(
+            total,
+            lambda count: self._copies(at, request, policies, count),
+            lambda sent, counts: judge_copies(assertion, sent, counts, self._views[at].target),
+        )
+
+    async def _clusters(self, at: int, request: Request, count: int) -> collections.Counter[str]:
+        self.requests += count
+        return await self._probe.count_clusters(at, request, count)
+
+    async def _statuses(self, at: int, request: Request, count: int) -> collections.Counter[int]:
+        return collections.Counter(
+            each.status for each in await self._send(at, [Sent(request)] * count)
+        )
+
+    async def _copies(
+        self, at: int, request: Request, policies: Sequence[Resource], total: int
+    ) -> collections.Counter[str]:
+        """Return how many copies each cluster got beside the requests themselves."""
         mark = self._probe.new_mark()
         replies = await self._send(at, [replace(Sent(request), mark=mark)] * total)
         originals = collections.Counter(each.seen.cluster for each in replies if each.seen)
@@ -212,10 +236,29 @@ class _Tester:
             if time.monotonic() >= deadline or (complete and quiet > len(policies)):
                 break
             await asyncio.sleep(_POLL_SECONDS)
-        return [*judge_copies(assertion, total, copies - originals, self._views[at].target)]
+        return copies - originals
 
 
-def _clusters(route: Resource | None) -> tuple[str, ...]:
+async def judge_sample(
+    needed: int,
+    sample: Callable[[int], Awaitable[collections.Counter[_Key]]],
+    judge: Callable[[int, collections.Counter[_Key]], Iterable[str]],
+) -> list[str]:
+    """Return what is otherwise than expected of the counts of ``needed`` requests.
+
+    If something is, the counts of that and ``IN_DOUBT`` times as many requests decide: a right
+    share is refused by chance, a wrong one is not accepted by more requests.
+    """
+    counts = await sample(needed)
+    failures = [*judge(needed, counts)]
+    if failures and needed > 1:
+        more = needed * IN_DOUBT
+        counts += await sample(more)
+        failures = [*judge(needed + more, counts)]
+    return failures
+
+
+def _destinations(route: Resource | None) -> tuple[str, ...]:
     """Return the destinations that a route chooses from."""
     action = (route or {}).get("route", {})
     if "cluster" in action:

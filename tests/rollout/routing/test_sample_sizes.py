@@ -6,7 +6,14 @@ from random import Random
 
 import pytest
 
-from rollout.routing.sample_sizes import accepted, bounds_for, distance_of
+from rollout.routing.sample_sizes import (
+    IN_DOUBT,
+    Bounds,
+    accepted,
+    bounds_for,
+    bounds_of,
+    distance_of,
+)
 
 
 @pytest.mark.parametrize("percent", [0.0, 1.0, 5.0, 10.0, 33.3, 50.0, 90.0, 99.0, 100.0])
@@ -18,6 +25,26 @@ def test_a_right_share_passes_and_a_wrong_one_fails_999_times_of_1000(percent: f
     for other in (percent - apart, percent + apart):
         if 0 <= other <= 100:
             assert accepted(bounds, other / 100) <= 0.001
+
+
+@pytest.mark.parametrize("percent", [1.0, 5.0, 10.0, 33.3, 50.0, 90.0, 99.0])
+def test_a_right_share_that_is_counted_again_is_refused_once_in_60_000(percent: float) -> None:
+    share, first = percent / 100, bounds_for(percent)
+    more = first.requests * IN_DOUBT
+    both = bounds_of(first.requests + more, percent)
+
+    refused = 0.0
+    for count in range(first.requests + 1):
+        if not first.allow(count):
+            rest = Bounds(more, max(0, both.least - count), min(more, both.most - count))
+            passes = accepted(rest, share) if rest.least <= rest.most else 0.0
+            refused += _probability(first.requests, count, share) * (1 - passes)
+
+    assert 0 < refused <= 1 / 60_000
+
+
+def _probability(requests: int, count: int, share: float) -> float:
+    return accepted(Bounds(requests, count, count), share)
 
 
 def test_90_of_100_is_told_from_80_by_counting() -> None:
