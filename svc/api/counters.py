@@ -6,9 +6,11 @@ from typing import Final
 
 import msgspec
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from ..domain.errors import BodyInvalid
 from ..domain.model import Increment, counter_etag
+from .answer import Answer
 from .bodies import (
     CounterBody,
     CounterPage,
@@ -44,7 +46,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     etag = _etag(counter.value, counter.ttl_seconds)
     check_read(request, etag)
     if is_unchanged(request, etag):
-        response = web.Response(status=304)
+        response = Answer(None, CIMultiDict(), 304)
     else:
         response = render_json(
             CounterRead(name.text, counter.value, str(counter.value), counter.ttl_seconds)
@@ -121,8 +123,8 @@ async def delete(request: web.Request) -> web.Response:
     replayed = await request.app[STORE].delete_counter(
         name, operation_of(request, f"ct:{name.text}", b""), precondition_of(request)
     )
-    headers = {"Idempotency-Replayed": "true"} if replayed else None
-    return web.Response(status=204, headers=headers)
+    headers = CIMultiDict({"Idempotency-Replayed": "true"} if replayed else ())
+    return Answer(None, headers, 204)
 
 
 async def list_page(request: web.Request) -> web.StreamResponse:

@@ -38,6 +38,7 @@ from ..domain.model import (
     is_json_type,
 )
 from ..telemetry.loop_clock import loop_clock
+from .answer import Answer, CommonHeaders
 from .bodies import EntryWritten, ListEntriesQuery, NoQuery, WriteQuery, parse_ttl
 from .budget import SMALL_BYTES, take_bytes
 from .context import STORE
@@ -73,7 +74,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 OCTETS: Final = "application/octet-stream"
 #: Headers of stored bytes, which may come from anyone: a browser must not run scripts in them, nor
 #: guess another content type.
-_READ_HEADERS: Final = CIMultiDict(
+_READ: Final = CommonHeaders(
     {
         "Accept-Ranges": "bytes",
         "Cache-Control": "no-cache",
@@ -89,7 +90,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     if "?" in request.raw_path and (seconds := wait_of(request)) is not None:
         return await poll(request, read, entry_subject(request), seconds)
     entry = await request.app[STORE].read(key_of(request))
-    headers = CIMultiDict(_READ_HEADERS)
+    headers = CIMultiDict[str]()
     headers["ETag"] = entry.etag
     # RFC 9110 §8.8.2.1: never later than Date.
     modified = min(modified_seconds(entry.written_seconds), int(time.time()))
@@ -102,13 +103,13 @@ async def read(request: web.Request) -> web.StreamResponse:
     if (hdrs.IF_NONE_MATCH in sent or hdrs.IF_MODIFIED_SINCE in sent) and is_unchanged(
         request, entry.etag, entry.written_seconds
     ):
-        return web.Response(status=304, headers=headers)
+        return Answer(None, headers, 304, _READ)
     headers["Content-Type"] = entry.content_type
     if len(entry.body) > SMALL_BYTES:
         take_bytes(request, len(entry.body))
     if hdrs.RANGE in sent and request.method == hdrs.METH_GET:
         return _part(request, entry, headers)
-    return web.Response(body=entry.body, headers=headers)
+    return Answer(entry.body, headers, 200, _READ)
 
 
 def _part(request: web.Request, entry: Entry, headers: CIMultiDict[str]) -> web.Response:
@@ -118,10 +119,10 @@ def _part(request: web.Request, entry: Entry, headers: CIMultiDict[str]) -> web.
     if is_same_version(request, entry.etag, entry.written_seconds):
         found = parse_range(",".join(request.headers.getall(hdrs.RANGE)), size)
     if found is None:
-        return web.Response(body=entry.body, headers=headers)
+        return Answer(entry.body, headers, 200, _READ)
     first, end = found
     headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
-    return web.Response(status=206, body=entry.body[first:end], headers=headers)
+    return Answer(entry.body[first:end], headers, 206, _READ)
 
 
 async def write(request: web.Request) -> web.Response:
@@ -148,10 +149,8 @@ async def _draft(request: web.Request, body: bytes, default: int) -> Draft:
 
 def _render_written(request: web.Request, key: Key, written: Written) -> web.Response:
     if wants_minimal(request):
-        response = web.Response(
-            status=201 if written.created else 204,
-            headers={"Preference-Applied": "return=minimal"},
-        )
+        headers = CIMultiDict({"Preference-Applied": "return=minimal"})
+        response = Answer(None, headers, 201 if written.created else 204)
     else:
         body = EntryWritten(key.text, written.etag, written.ttl_seconds)
         response = render_json(body, 201 if written.created else 200)
@@ -234,8 +233,8 @@ async def delete(request: web.Request) -> web.Response:
     replayed = await request.app[STORE].delete(
         key, precondition_of(request), operation_of(request, f"kv:{key.text}", b"")
     )
-    headers = {"Idempotency-Replayed": "true"} if replayed else None
-    return web.Response(status=204, headers=headers)
+    headers = CIMultiDict({"Idempotency-Replayed": "true"} if replayed else ())
+    return Answer(None, headers, 204)
 
 
 async def create(request: web.Request) -> web.Response:

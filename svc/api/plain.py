@@ -6,9 +6,11 @@ from typing import Final
 
 import msgspec
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from ..domain.errors import BodyInvalid, NotJson
 from ..domain.model import CounterName, Draft, Entry, Increment, Key, Operation
+from .answer import Answer
 from .bodies import Hits, NoQuery
 from .budget import SMALL_BYTES, take_bytes
 from .context import IDENTITY, STORE
@@ -29,6 +31,7 @@ from .strict_json import read_members, write_members
 #: The hit counter is the counter ``/v1/counters/hits``.
 HITS: Final = CounterName("hits")
 ONE: Final = Increment()
+TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def read_operation(request: web.Request) -> Operation | None:
@@ -39,15 +42,15 @@ def read_operation(request: web.Request) -> Operation | None:
 async def hit(request: web.Request) -> web.Response:
     """Count a visit, and return the number of visits."""
     if request.method == hdrs.METH_HEAD:  # a probe does not count
-        headers = {"Cache-Control": "no-store", "Vary": "Accept"}
-        return web.Response(headers=headers, content_type="text/plain", charset="utf-8")
+        headers = {"Cache-Control": "no-store", "Vary": "Accept", **TEXT}
+        return Answer(None, CIMultiDict(headers))
     operation = read_operation(request)
     added = await request.app[STORE].add(HITS, ONE, operation)
     if prefers_json(request):
         who = request.app[IDENTITY]
         response = render_json(Hits(added.value, who.pod, who.version, who.track))
     else:
-        response = web.Response(text=f"Count is {added.value}.")
+        response = Answer(f"Count is {added.value}.".encode(), CIMultiDict(TEXT))
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
     if added.replayed:
@@ -60,7 +63,7 @@ async def read(request: web.Request) -> web.Response:
     etag = _weak(entry.etag)
     check_read(request, etag, entry.written_seconds)
     if is_unchanged(request, etag, entry.written_seconds):
-        return web.Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})
+        return Answer(None, CIMultiDict({"ETag": etag, "Cache-Control": "no-cache"}), 304)
     if len(entry.body) > SMALL_BYTES:
         take_bytes(request, len(entry.body))
     members = await _members_of(request, entry)
@@ -122,5 +125,5 @@ def _render(
     status: int = 200,
 ) -> web.Response:
     shown = {**members, "last_updated": written_seconds, "ttl": ttl_seconds}
-    headers = {**JSON, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=write_members(shown) + b"\n", status=status, headers=headers)
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return Answer(write_members(shown) + b"\n", CIMultiDict(headers), status, JSON)

@@ -6,11 +6,12 @@ import math
 from typing import Final
 
 import msgspec
-from aiohttp import web
+from multidict import CIMultiDict
 
 from ..domain import errors
 from ..domain.errors import DomainError
 from ..telemetry.trace import TRACE
+from .answer import Answer
 from .bodies import Problem
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -86,7 +87,7 @@ def problem_of(error: DomainError, trace_id: str = "") -> Problem:
     )
 
 
-def render_domain_error(error: DomainError) -> web.Response:
+def render_domain_error(error: DomainError) -> Answer:
     """Render the current request's error, and note its slug in the trace for the access line."""
     trace = TRACE.get()
     trace.error = error.slug
@@ -137,9 +138,6 @@ def http_problem(status: int, detail: str) -> Problem:
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def render_problem(problem: Problem) -> web.Response:
-    return web.Response(
-        body=_encode(problem) + b"\n",
-        status=problem.status,
-        headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
-    )
+def render_problem(problem: Problem) -> Answer:
+    headers = CIMultiDict({"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
+    return Answer(_encode(problem) + b"\n", headers, problem.status)

@@ -6,22 +6,21 @@ from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
-from aiohttp import web
+from multidict import CIMultiDict
 
+from .answer import Answer, CommonHeaders
 from .bodies import ListEntriesQuery, ListQuery
 
 _encode: Final = msgspec.json.Encoder().encode
-JSON: Final = {"Content-Type": "application/json"}
+JSON: Final = CommonHeaders({"Content-Type": "application/json"})
 
 
-def render_json(body: object, status: int = 200) -> web.Response:
+def render_json(body: object, status: int = 200) -> Answer:
     # With a line's end: a terminal's prompt then begins a line.
-    return web.Response(body=_encode(body) + b"\n", status=status, headers=JSON)
+    return Answer(_encode(body) + b"\n", CIMultiDict(), status, JSON)
 
 
-def add_next_link(
-    response: web.Response, path: str, query: ListQuery, next_cursor: str | None
-) -> None:
+def add_next_link(response: Answer, path: str, query: ListQuery, next_cursor: str | None) -> None:
     """Add a listing's headers: Cache-Control, and a Link to the next page (RFC 8288) if any."""
     response.headers["Cache-Control"] = "no-store"
     if next_cursor is not None:

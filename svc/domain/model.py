@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -76,6 +77,7 @@ class CounterName(msgspec.Struct, frozen=True, gc=False):
             )
 
 
+@lru_cache(maxsize=128)
 def check_content_type(text: str) -> str:
     """Return the content type unchanged. Raises ContentTypeInvalid if it can't be a header."""
     if _CONTENT_TYPE.fullmatch(text) is None:
@@ -83,6 +85,7 @@ def check_content_type(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=128)
 def is_json_type(content_type: str) -> bool:
     """Return True for a JSON content type: ``application/json`` or ``…+json``."""
     return content_type == "application/json" or _JSON_TYPE.fullmatch(content_type) is not None

@@ -3,7 +3,8 @@
 aiohttp's public API has no deadline for a request's head, and its way from the socket to a handler
 and back takes longer than a handler of this service does. Therefore `reading.py`,
 `bounded_reading.py`, `response_writer.py`, `request_loop.py`, `refusals.py`, `connection.py`,
-`dispatch.py` and `listener.py` use private attributes of aiohttp. No other file does.
+`dispatch.py` and `listener.py`, and `api/answer.py`, use private attributes of aiohttp. No other
+file does.
 """
 
 from __future__ import annotations
@@ -39,7 +40,13 @@ PRIVATE_ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
     (web_protocol, ("ERROR", "_ErrInfo", "_PAYLOAD_ACCESS_ERROR")),
     (web.Request, ("_match_info",)),
     (web.UrlMappingMatchInfo, ("add_app", "current_app", "freeze")),
-    (web.Response(), ("_body", "_headers", "_keep_alive", "_reason", "_status")),
+    (
+        web.Response(),
+        (
+            *("_body", "_headers", "_keep_alive", "_reason", "_state", "_status"),
+            *("_zlib_executor", "_zlib_executor_size"),
+        ),
+    ),
     (web.AppRunner, ("_make_server",)),
     (http_writer, ("_serialize_headers",)),
 )

@@ -16,11 +16,13 @@ from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_request import BaseRequest
 
+from ..api.answer import Answer
 from .aiohttp_internals import ERROR_MESSAGE, PAYLOAD_ACCESS_ERROR, ErrInfo
 from .dispatch import Handle
 from .response_writer import ResponseWriter
 
-#: Types of a body that is sent at once.
+#: Types of an answer that is sent at once, if its body is of one of the types in COMPLETE.
+DIRECT: Final = frozenset((Answer, web.Response))
 COMPLETE: Final = frozenset((bytes, NoneType))
 
 
@@ -93,7 +95,7 @@ class RequestLoop(ResponseWriter):
                     response.force_close()
                 if self._body is not None and not self._body.is_eof():
                     self._unwanted = self._body
-            if type(response) is web.Response and type(response._body) in COMPLETE:  # noqa: SLF001
+            if type(response) in DIRECT and type(response._body) in COMPLETE:  # noqa: SLF001
                 if not self.send(request, response) or (self._paused and not await self.drained()):
                     return False
                 self._keepalive = bool(response._keep_alive)  # noqa: SLF001

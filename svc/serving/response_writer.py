@@ -13,6 +13,7 @@ from aiohttp.http import HttpVersion11
 from aiohttp.http_writer import StreamWriter
 from aiohttp.web_request import BaseRequest
 
+from ..api.answer import Answer
 from ..api.context import Lifecycle
 from ..api.event_stream import EventStream
 from .aiohttp_internals import serialize_headers
@@ -57,24 +58,26 @@ class ResponseWriter(BoundedReader):
             self.half_close()
         return not is_broken
 
-    def send(self, request: BaseRequest, response: web.Response) -> bool:
+    def send(self, request: BaseRequest, response: Any) -> bool:
         """Send a response with a complete, uncompressed body and no cookies.
 
         Return False if nobody is there to receive it. While ``_paused``, ``drained`` has to follow.
         """
         # Its properties cost more than what they return.
         status, headers = response._status, response._headers  # noqa: SLF001
-        body: bytes = response._body or b""  # type: ignore[assignment]  # noqa: SLF001
+        body: bytes = response._body or b""  # noqa: SLF001
         shows_body = status not in BODILESS and request.method != hdrs.METH_HEAD
         length = ""
         if status != 204 and (body or shows_body):
             length = f"Content-Length: {len(body)}"
-            if body and hdrs.CONTENT_TYPE not in headers:
-                headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
         keep_alive = response._keep_alive  # noqa: SLF001
         if keep_alive is None:
             response._keep_alive = keep_alive = request.keep_alive  # noqa: SLF001
         start = self.starts.of(status)
+        if type(response) is Answer:
+            start += response.common.lines
+        elif body and hdrs.CONTENT_TYPE not in headers:
+            headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
         if request.version is HttpVersion11 or self.is_refusing:
             if not keep_alive:
                 headers[hdrs.CONNECTION] = "close"

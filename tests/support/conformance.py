@@ -13,7 +13,9 @@ from typing import Any, Final
 import jsonschema_rs
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import CIMultiDict
 
+from svc.api.answer import Answer
 from svc.api.context import Identity
 from svc.api.openapi.document import OPERATIONS, build_document, is_page
 from svc.serving.head_starts import HeadStarts
@@ -93,27 +95,38 @@ def complaints(request: web.Request, response: web.StreamResponse) -> list[str]:
     if response.status not in expected:
         return [f"{method} {path}: it has no status {response.status}"]
     said = expected[response.status]
-    names = {name.lower() for name in response.headers} | BY_CONNECTION
+    headers = headers_of(response)
+    names = {name.lower() for name in headers} | BY_CONNECTION
     names -= ANYWHERE
     names = {name for name in names if not name.startswith("access-control-")}
     found = [f"a header {name}" for name in sorted(names - said.headers)]
     found += [f"an answer without {name}" for name in sorted(said.required - names - ANYWHERE)]
     if request.method != "HEAD":
-        found += _wrong_body(response, said)
+        found += _wrong_body(response, headers, said)
     return [f"{method} {path}: {response.status} has {each}" for each in found]
 
 
-def _wrong_body(response: web.StreamResponse, said: Expected) -> list[str]:
+def headers_of(response: web.StreamResponse) -> CIMultiDict[str]:
+    """Return the headers of an answer, but for those that the connection adds."""
+    headers = CIMultiDict(response.headers)
+    if isinstance(response, Answer):
+        headers.update(response.common.headers)
+    return headers
+
+
+def _wrong_body(
+    response: web.StreamResponse, headers: CIMultiDict[str], said: Expected
+) -> list[str]:
     body = getattr(response, "body", None)
     if not body:
         return []
-    media = response.content_type
+    media = headers.get("Content-Type", "application/octet-stream").partition(";")[0]
     validator = said.validators.get(media)
     if validator is None:
         return [] if "*/*" in said.validators else [f"a body of type {media}"]
     if "json" not in media or not isinstance(body, bytes) or len(body) > MOST_BYTES:
         return []
-    if response.headers.get("Content-Encoding"):
+    if headers.get("Content-Encoding"):
         return []
     instance = json.loads(body)
     if validator.is_valid(instance):
