@@ -33,6 +33,8 @@ def store(tmp_path: Path) -> DirectoryStateStore:
 
 
 CANARY = plan_of(0.0, 0.1, 0.5, 1.0)
+#: For what lasts until the deadline.
+SHORT = dataclasses.replace(CANARY, deadline_seconds=600)
 SMOKE_TEST = SmokeTest("GET", "/", (), 200)
 BLUE_GREEN = plan_of(0.0, 1.0, strategy=Strategy.BLUE_GREEN, smoke_tests=(SMOKE_TEST,))
 
@@ -89,7 +91,7 @@ async def test_releases_that_both_fail_are_held_and_never_called_good(
 ) -> None:
     service.errors = {"stable": 1.0, "canary": 1.0}
 
-    assert await run(CANARY, service, store) is Verdict.INCONCLUSIVE
+    assert await run(SHORT, service, store) is Verdict.INCONCLUSIVE
 
     assert service.history == ["0"]
     assert "hold both-fail" in service.recorded
@@ -144,7 +146,7 @@ async def test_without_any_requests_it_ends_where_it_began(
 ) -> None:
     service.rate = 0
 
-    assert await run(CANARY, service, store) is Verdict.INCONCLUSIVE
+    assert await run(SHORT, service, store) is Verdict.INCONCLUSIVE
     assert service.history == ["0"]
 
 
@@ -250,7 +252,10 @@ async def test_smoke_tests_that_fail_prevent_the_switch(
 ) -> None:
     service.smoke_test_failure = "GET / was answered 503"
 
-    assert await run(BLUE_GREEN, service, store) is Verdict.INCONCLUSIVE
+    assert (
+        await run(dataclasses.replace(BLUE_GREEN, deadline_seconds=600), service, store)
+        is Verdict.INCONCLUSIVE
+    )
     assert service.history == ["0"]
     assert "hold unchecked" in service.recorded
 

@@ -14,10 +14,10 @@ from tests.svc.api.openapi.fuzzing import run
 
 def test_thousands_of_requests_find_nothing(tmp_path: Path) -> None:
     with service_process(KV_DATA_DIR=str(tmp_path)) as service:
-        done = run(service.base, examples=size(80, long=300), seed=1)
+        done = run(service.base, examples=size(25, long=300), seed=1)
 
     assert done.exit_code == 0, done.output
-    assert done.cases >= 3_000
+    assert done.cases >= 1_000
 
 
 def test_an_answer_that_the_document_does_not_have_is_found(tmp_path: Path) -> None:
