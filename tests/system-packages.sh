@@ -3,7 +3,7 @@
 set -eu
 missing=
 for pair in redis-server:redis-server wrk:wrk webdis:webdis prometheus:prometheus promtool:prometheus \
-    openssl:openssl ip:iproute2 chromium:chromium; do
+    openssl:openssl ip:iproute2 chromium:chromium valgrind:valgrind; do
   command -v "${pair%%:*}" >/dev/null 2>&1 && continue
   case "$missing " in *" ${pair##*:} "*) ;; *) missing="$missing ${pair##*:}" ;; esac
 done

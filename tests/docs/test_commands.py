@@ -25,7 +25,7 @@ WITH_COMMANDS = [
 @pytest.fixture(autouse=True)
 def need_programs() -> None:
     if missing := missing_programs():
-        pytest.skip(f"needs {', '.join(missing)}")
+        pytest.skip(f"needs {', '.join(missing)} (Debian packages of these names)")
 
 
 def need_programs_of(page: Path) -> None:

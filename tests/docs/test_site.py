@@ -37,7 +37,7 @@ def build(directory: Path, **pages: str) -> tuple[int, str]:
 
 def test_make_docs_builds_a_page_for_every_page(tmp_path: Path) -> None:
     if missing := missing_programs():
-        pytest.skip(f"needs {', '.join(missing)}")
+        pytest.skip(f"needs {', '.join(missing)} (Debian packages of these names)")
     shutil.rmtree(ROOT / "build" / "docs", ignore_errors=True)
 
     done = subprocess.run(

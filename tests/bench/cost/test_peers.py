@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from bench.testbed.http_client import exchange
 from bench.testbed.operations import peer_operations
 from bench.testbed.preload import preload_peers
 from bench.testbed.servers import Redis
+from tests.conftest import need_redis_7
 
 
 def peers(*arguments: str) -> dict[str, Peer]:
@@ -65,10 +65,10 @@ def test_what_is_missing_is_named() -> None:
     assert Peer("x", "{python} -c pass").missing() is None
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
 def test_a_peer_of_the_command_line_is_started_and_answers_as_the_convention_says(
     tmp_path: Path,
 ) -> None:
+    need_redis_7()
     peer = peers("--peer", "mine={python} -m bench.cost.peers.aiohttp_redis")["mine"]
     operations = peer_operations(peer.paths)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,12 @@ from bench.frame.program import Run
 from bench.scale.idle import measure_idle
 from bench.scale.points import Sizes
 from bench.testbed.crowd import allow_open_files
+from tests.conftest import need_redis_7
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
 def test_every_idle_connection_and_watcher_has_had_its_answer(tmp_path: Path) -> None:
+    need_redis_7()
+
     rows = list(measure_idle(Run(Sizes(idle=20), tmp_path, ())))
 
     assert [row.title for row in rows] == ["20 idle connections", "20 idle watchers"]

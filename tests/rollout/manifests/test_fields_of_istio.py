@@ -60,7 +60,7 @@ def differences(
         yield from differences(properties[name], models_below, f"{path}.{name}")
 
 
-@pytest.mark.skipif(not DEFINITIONS.exists(), reason=f"needs {DEFINITIONS}")
+@pytest.mark.skipif(not DEFINITIONS.exists(), reason=f"needs Istio's CRDs in {DEFINITIONS}")
 def test_the_models_have_exactly_istio_s_fields() -> None:
     found = []
     for each in json.loads(DEFINITIONS.read_text()):
@@ -82,7 +82,9 @@ OPAQUE: Final = (
 )  # fmt: skip
 
 
-@pytest.mark.skipif(not GATEWAY_API.exists(), reason=f"needs {GATEWAY_API}")
+@pytest.mark.skipif(
+    not GATEWAY_API.exists(), reason=f"needs the Gateway API's CRDs in {GATEWAY_API}"
+)
 def test_the_models_have_exactly_the_gateway_api_s_fields() -> None:
     found = []
     for each in json.loads(GATEWAY_API.read_text()):
