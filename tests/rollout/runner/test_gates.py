@@ -31,16 +31,6 @@ DENY: Final = GateAnswer(Answer.DENY, "403 frozen")
 WAIT: Final = GateAnswer(Answer.WAIT)
 
 
-@pytest.fixture
-def service() -> SimulatedService:
-    return SimulatedService()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> DirectoryStateStore:
-    return DirectoryStateStore(tmp_path / "state")
-
-
 def spec(**fields: Any) -> GateSpec:
     gate = {"name": "calendar", "command": ["true"], "interval": "1s", **fields}
     return parse_plan_file({"gates": [gate]}, "plan.yaml")[0].gates[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
@@ -34,11 +33,6 @@ class FailsAfterAppfailing(SimulatedService):
         await self.sleep(3)
         if self._within(self.failing, self.read_file()):
             raise TargetFailed("istiod has not applied it")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> DirectoryStateStore:
-    return DirectoryStateStore(tmp_path / "state")
 
 
 async def run(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from rollout.plan.model import Plan, StepConditions
 from rollout.runner.controller import Controller
@@ -15,16 +12,6 @@ from rollout.runner.decisions import Verdict
 from rollout.runner.directory_state_store import DirectoryStateStore
 from rollout.runner.state_store import ControlCommand
 from tests.rollout.runner.simulated_service import Script, SimulatedService, plan_of
-
-
-@pytest.fixture
-def service() -> SimulatedService:
-    return SimulatedService()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> DirectoryStateStore:
-    return DirectoryStateStore(tmp_path / "state")
 
 
 def plan_with(step: int = 1, deadline_seconds: float = 3600, **conditions: Any) -> Plan:
