@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from rollout.evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
 from rollout.evidence.objective import Objective
@@ -35,7 +37,26 @@ REQUESTS: Mapping[str, tuple[str, list[tuple[str, float]]]] = {
     "native": ("stable", [("200", 0.002)] * 40 + [("200", 0.3)] * 6 + [("503", 0.002)] * 4),
     "canary": ("canary", [("200", 0.09), ("200", 0.102), ("200", 0.2), ("404", 0.6), ("500", 9.0)]),
     "classic": ("stable", [("200", 0.002)] * 9 + [("200", 0.3)]),
+    "both": ("stable", [("200", 0.002)] * 7 + [("500", 0.3)]),
 }
+
+
+class Classic(Collector):
+    """The series of a classic histogram beside a native one, as Prometheus 3 can keep both.
+
+    They have one request more, so that it is seen which are read.
+    """
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        query = app_query("shop", TRACKS)
+        [(label, _)] = query.metrics.failed
+        count = GaugeMetricFamily(query.counter, "", labels=[label])
+        bucket = GaugeMetricFamily(f"{query.native}_bucket", "", labels=[label, "le"])
+        for status, within, requests in (("200", 8, 8), ("500", 0, 1)):
+            count.add_metric([status], requests)
+            for bound, number in (("0.1", within), ("0.5", requests), ("+Inf", requests)):
+                bucket.add_metric([status, bound], number)
+        yield from (count, bucket)
 
 
 def exposition(pod: str) -> tuple[bytes, str]:
@@ -43,6 +64,8 @@ def exposition(pod: str) -> tuple[bytes, str]:
     metrics = Metrics("revision")
     for status, seconds in REQUESTS[pod][1]:
         metrics.requests["GET", "/v1/kv/{key}", status].observe(seconds)
+    if pod == "both":
+        metrics.registry.register(Classic())
     if pod == "classic":
         return generate_latest(metrics.registry), "text/plain; version=0.0.4"
     return encode(metrics.registry), CONTENT_TYPE
@@ -135,6 +158,7 @@ async def test_pods_with_native_and_with_classic_histograms_are_read(
         "native": (Arm.STABLE, Counts(50, 4, (10, 4))),
         "canary": (Arm.CANARY, Counts(5, 1, (3, 2))),
         "classic": (Arm.STABLE, Counts(10, 0, (1, 0))),
+        "both": (Arm.STABLE, Counts(9, 1, (1, 1))),
     }
     assert reading.started.keys() == reading.sampled.keys() == reading.counts.keys()
 
@@ -146,6 +170,7 @@ async def test_requests_are_counted_without_edges(prometheus: Prometheus) -> Non
         "native": (Arm.STABLE, Counts(50, 4)),
         "canary": (Arm.CANARY, Counts(5, 1)),
         "classic": (Arm.STABLE, Counts(10, 0)),
+        "both": (Arm.STABLE, Counts(9, 1)),
     }
 
 
