@@ -154,7 +154,7 @@ class Controller:
         state.held = "" if reason == Reason.STEP_TIME.value else f"{reason}: {detail}".rstrip(": ")
         await self._ports.recorder.record_hold(state, reason, detail)
         await self._maker.save(state)
-        await self._maker.wait(began, state)
+        await self._maker.wait(began)
 
     async def _end_release(self, state: RolloutState) -> None:
         """Go on with what follows the last step; ``run`` calls this until it has ended."""
@@ -169,7 +169,7 @@ class Controller:
         end = ReleaseEnd(self._plan, self._ports.workloads, self._ports.recorder, self._maker.save)
         now = self._maker.seen.now()
         if not await end.go_on(state, state.release, now, lambda: self._watch(state)):
-            await self._maker.wait(began, state)
+            await self._maker.wait(began)
 
     async def _watch(self, state: RolloutState) -> str | None:
         """Read evidence with all requests on the canary; return the reason to go back."""

@@ -15,9 +15,6 @@ from .rollout_state import RolloutState
 from .state_keeper import StateKeeper
 from .state_store import ControlCommand
 
-#: How many times as often the counters are read while the canary is suspect: each request until the
-#: next reading may be one that fails.
-SUSPECT_READINGS: Final = 4
 #: How often control commands are looked for between two polls.
 COMMAND_POLL_SECONDS: Final = 0.5
 #: Actions that are carried out even if the current routes are not the expected ones, and before
@@ -113,11 +110,10 @@ class DecisionMaker:
         state.intended, state.verdict, state.reason = state.step, None, None
         state.change_since = change_since
 
-    async def wait(self, since: float, state: RolloutState) -> None:
+    async def wait(self, since: float) -> None:
         """Wait for the next poll, a while after ``since``, or until a command is pending."""
-        poll = self._plan.poll_seconds / (SUSPECT_READINGS if state.evidence.suspect else 1)
         while True:
-            left = poll - (self._ports.monotonic() - since)
+            left = self._plan.poll_seconds - (self._ports.monotonic() - since)
             if left <= 0 or (await self.inbox.pending() is not None and self.inbox.is_new):
                 # Never without a pause: what fails at once would be asked without end.
                 await self._ports.sleep(0)

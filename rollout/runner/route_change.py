@@ -114,7 +114,7 @@ class RouteChange:
         reason = "hold" if self._ports.store.why_not_held() else "target"
         state.held = f"{reason}: {why}"
         await self._ports.recorder.record_hold(state, reason, why)
-        await self._maker.wait(self._ports.monotonic(), state)
+        await self._maker.wait(self._ports.monotonic())
         # Always, because a pending command ends every wait at once.
         await self._maker.obey(state, await self._maker.inbox.pending())
         if state.step >= 0:
