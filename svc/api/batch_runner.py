@@ -207,22 +207,24 @@ class Batch:
     def _take_copies(
         self, gets: list[Pending], found: Mapping[str, Entry | DomainError]
     ) -> list[Pending]:
-        """Take the bytes of the entries' copies in the answer. Return the reads that find room."""
+        """Take the bytes of the entries' copies in the answer. Return the reads that are left.
+
+        Either all entries find room or none: a process that is so full does better to refuse.
+        """
         sizes = [
             len(entry.body) if isinstance(entry := found.get(key.text), Entry) else 0
             for _, key in gets
         ]
         try:
             self._take(min(sum(sizes), self._bytes_left))
-        except Overloaded:
-            fitting = []
-            for pending, size in zip(gets, sizes, strict=True):
-                try:
-                    self._take(size)
-                    fitting.append(pending)
-                except Overloaded as refusal:
-                    self._results[pending[0]] = problem_of(refusal)
-            return fitting
+        except Overloaded as refusal:
+            left = []
+            for i, key in gets:
+                if isinstance(found.get(key.text), Entry):
+                    self._results[i] = problem_of(refusal)
+                else:
+                    left.append((i, key))
+            return left
         return gets
 
     async def _collect(
@@ -275,7 +277,9 @@ class Batch:
         return add_result((name, by), added)
 
     def _got(self, key: Key, entry: Entry) -> BatchGot | Problem:
-        self._bytes_left -= len(entry.body)
-        if self._bytes_left < 0:
+        size = len(entry.body)
+        if size > self._bytes_left:
+            self._bytes_left = 0  # full: smaller ones that follow are refused too
             return problem_of(BodyTooLarge(ANSWER_FULL))
+        self._bytes_left -= size
         return got_result(key.text, entry)

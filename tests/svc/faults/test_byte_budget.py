@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from svc.api.budget import BUDGET, RECEIVING_BYTES
-from svc.api.context import LIFECYCLE
+from svc.api.budget import BUDGET, RECEIVING_BYTES, ByteBudget
+from svc.api.context import LIFECYCLE, SIGNALS
 from svc.settings import SettingInvalid, Settings, load_settings
 from tests.support.answers import ask, ask_admin, assert_problem, get, put, statuses, together
 from tests.support.raw_http import RawConnection, raw_connection
@@ -207,3 +207,42 @@ async def test_a_batch_whose_entries_find_no_room_says_so_for_each(service: Serv
 
         assert [result["status"] for result in answer.json["results"]] == [200, 503]
         assert answer.json["results"][1]["code"] == "overloaded"
+
+
+async def test_a_batch_whose_answer_is_full_takes_no_more_and_gives_nothing_back(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = list[int]()
+    hold = ByteBudget.hold
+
+    def spy(budget: ByteBudget, size: int) -> None:
+        taken.append(size)
+        hold(budget, size)
+
+    settings = Settings(
+        store_url=redis_server.url, store_timeout_ms=30_000, max_batch_bytes=MIB // 2
+    )
+    async with running_service(settings) as service:
+        assert (await put(service, "k", bytes(MIB // 8))).status == 201
+        monkeypatch.setattr(ByteBudget, "hold", spy)
+        read, write = '{"op":"get","key":"k"}', '{"op":"put","key":"k","value":1}'
+        operations = ",".join([*[read] * 300, write, read, write, read])
+
+        answer = await ask(service, "POST", "/v1/batch", data=f'{{"operations":[{operations}]}}')
+
+        statuses = [result["status"] for result in answer.json["results"]]
+        assert statuses == [200] * 16 + [413] * 284 + [200, 413, 200, 413]
+        assert min(taken) >= 0
+        assert sum(taken) < 4 * MIB
+        assert service.app[BUDGET].held == 0
+
+
+async def test_reads_that_are_refused_for_want_of_room_are_counted_once(service: Service) -> None:
+    rejected = service.app[SIGNALS].metrics.rejected
+    async with uploads(service, 2, MIB * 15 // 16):
+        operations = ",".join(['{"op":"get","key":"large"}'] * 50)
+
+        answer = await ask(service, "POST", "/v1/batch", data=f'{{"operations":[{operations}]}}')
+
+        assert {result["code"] for result in answer.json["results"]} == {"overloaded"}
+        assert rejected["overloaded",] == 1
