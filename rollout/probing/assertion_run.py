@@ -153,6 +153,7 @@ class _Tester:
             needed = requests_needed(assertion, destinations)
             if needed > 1:
                 failures += await judge_sample(
+                    assertion.shares.values(),
                     needed,
                     lambda count: self._clusters(at, request, count),
                     lambda _, counts: judge_shares(assertion, counts, view.target),
@@ -161,6 +162,7 @@ class _Tester:
                 failures += judge_shares(assertion, {reply.seen.cluster: 1}, view.target)
         if isinstance(assertion.status, dict):
             failures += await judge_sample(
+                assertion.status.values(),
                 max(bounds_for(each).requests for each in assertion.status.values()),
                 lambda count: self._statuses(at, request, count),
                 lambda _, counts: judge_statuses(assertion, counts),
@@ -201,6 +203,7 @@ class _Tester:
         if policies and not percents:
             total = bounds_for(0).requests
         return await judge_sample(
+            percents,
             total,
             lambda count: self._copies(at, request, policies, count),
             lambda sent, counts: judge_copies(assertion, sent, counts, self._views[at].target),
@@ -240,21 +243,22 @@ class _Tester:
 
 
 async def judge_sample(
+    percents: Iterable[float],
     needed: int,
     sample: Callable[[int], Awaitable[collections.Counter[_Key]]],
     judge: Callable[[int, collections.Counter[_Key]], Iterable[str]],
 ) -> list[str]:
     """Return what is otherwise than expected of the counts of ``needed`` requests.
 
-    If something is, the counts of that and ``IN_DOUBT`` times as many requests decide: a right
-    share is refused by chance, a wrong one is not accepted by more requests.
+    If something is that may be chance, because some ``percents`` are neither 0 nor 100, the counts
+    of that and ``IN_DOUBT`` times as many requests decide. More requests accept no wrong share.
     """
     counts = await sample(needed)
     failures = [*judge(needed, counts)]
-    if failures and needed > 1:
-        more = needed * IN_DOUBT
-        counts += await sample(more)
-        failures = [*judge(needed + more, counts)]
+    if failures and any(0 < percent < 100 for percent in percents):
+        for _ in range(IN_DOUBT):
+            counts += await sample(needed)
+        failures = [*judge(needed * (1 + IN_DOUBT), counts)]
     return failures
 
 

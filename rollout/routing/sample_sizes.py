@@ -17,7 +17,7 @@ from typing import Final
 #: A right share is refused, and a wrong one accepted, at most this often.
 ERROR: Final = 0.0005
 #: If a share is refused, it is counted again with so many times as many requests, and the sum
-#: decides. So a right one is refused 29 times less often or more.
+#: decides. So a right one is refused 28 times less often.
 IN_DOUBT: Final = 3
 #: The difference that a test must see, in percentage points.
 DISTANCE: Final = 10.0

@@ -28,8 +28,8 @@ NONE: Final = CommonHeaders({})
 class Answer(web.Response):
     """A complete answer. web.Response takes five times as long to make.
 
-    ``headers`` are not copied. Those of ``common`` are sent too; one of both names the body's
-    Content-Type.
+    ``headers`` are not copied. Those of ``common`` are sent too, and are not among ``headers``: do
+    not set one of them there. One of both names the body's Content-Type.
     """
 
     # What aiohttp's constructors set on each object.
