@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -11,7 +12,7 @@ from ..domain.errors import HeaderInvalid
 from .batch_body import read_operations
 from .batch_runner import Batch
 from .bodies import AddOperation, DeleteOperation, GetOperation, NoQuery, PutOperation
-from .budget import take_bytes
+from .budget import BUDGET, take_bytes
 from .context import CHARGING, ROLES, STORE
 from .idempotency import operation_of
 from .json_turns import JSON_TURNS
@@ -41,9 +42,8 @@ async def run(request: web.Request) -> web.Response:
         await request.app[CHARGING].charge(request, counts)
     if precondition_of(request) is not None:
         raise HeaderInvalid("If-Match: a batch has no ETag; give if_match to its operations")
-    batch = Batch(
-        request.app[STORE], limits, request.app[ROLES], lambda size: take_bytes(request, size)
-    )
+    take, has_room = partial(take_bytes, request), request.app[BUDGET].has_room
+    batch = Batch(request.app[STORE], limits, request.app[ROLES], take, has_room)
     replayed = False
     if (operation := operation_of(request, "batch", raw)) is not None:
         replayed = await batch.bind(operation)

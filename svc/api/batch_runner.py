@@ -54,11 +54,17 @@ class Batch:
     """Runs the operations of one request. The result of a failed operation is its problem."""
 
     def __init__(
-        self, store: Store, limits: Limits, roles: frozenset[str], take: Callable[[int], None]
+        self,
+        store: Store,
+        limits: Limits,
+        roles: frozenset[str],
+        take: Callable[[int], None],
+        has_room: Callable[[int], bool],
     ) -> None:
-        """``take`` takes bytes from the budget; it raises Overloaded."""
+        """``take`` takes bytes from the budget; it raises Overloaded. ``has_room`` only asks."""
         self._store = store
         self._take = take
+        self._has_room = has_room
         self._limits = limits
         self._roles = roles
         self._results: list[Any] = []
@@ -207,25 +213,30 @@ class Batch:
     def _take_copies(
         self, gets: list[Pending], found: Mapping[str, Entry | DomainError]
     ) -> list[Pending]:
-        """Take the bytes of the entries' copies in the answer. Return the reads that are left.
+        """Take the bytes of the entries' copies in the answer. Return the reads that find room.
 
-        Either all entries find room or none: a process that is so full does better to refuse.
+        The first entry that finds none, and all behind it, are one refusal.
         """
         sizes = [
             len(entry.body) if isinstance(entry := found.get(key.text), Entry) else 0
             for _, key in gets
         ]
-        try:
-            self._take(min(sum(sizes), self._bytes_left))
-        except Overloaded as refusal:
-            left = []
-            for i, key in gets:
-                if isinstance(found.get(key.text), Entry):
-                    self._results[i] = problem_of(refusal)
-                else:
-                    left.append((i, key))
-            return left
-        return gets
+        size = min(sum(sizes), self._bytes_left)
+        if self._has_room(size):
+            self._take(size)
+            return gets
+        fitting, refusal = [], None
+        for pending, size in zip(gets, sizes, strict=True):
+            if size and refusal is None:
+                try:
+                    self._take(size)
+                except Overloaded as error:
+                    refusal = error.copy()
+            if size and refusal is not None:
+                self._results[pending[0]] = problem_of(refusal)
+            else:
+                fitting.append(pending)
+        return fitting
 
     async def _collect(
         self,

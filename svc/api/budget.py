@@ -36,9 +36,12 @@ class ByteBudget:
         #: Bytes that came into or left memory since it was returned, and those at the last look.
         self._moved = self._moved_before = 0
 
+    def has_room(self, size: int) -> bool:
+        return self.held + size <= self.limit
+
     def check(self, size: int) -> None:
         """Raise Overloaded if there is no room for ``size`` more bytes."""
-        if self.held + size > self.limit:
+        if not self.has_room(size):
             self._rejected["overloaded",] += 1
             raise Overloaded("the requests under way here hold too many bytes; nothing was applied")
 

@@ -244,5 +244,7 @@ async def test_reads_that_are_refused_for_want_of_room_are_counted_once(service:
 
         answer = await ask(service, "POST", "/v1/batch", data=f'{{"operations":[{operations}]}}')
 
-        assert {result["code"] for result in answer.json["results"]} == {"overloaded"}
+        codes = [result.get("code") for result in answer.json["results"]]
+        assert codes == [None] * codes.count(None) + ["overloaded"] * codes.count("overloaded")
+        assert codes.count("overloaded") >= 40
         assert rejected["overloaded",] == 1
