@@ -59,8 +59,10 @@ def aggregate(response: Response, query: Query, stale_seconds: float) -> Aggrega
             f" {stale_seconds:.0f} s: see whether Prometheus still scrapes it"
         )
     _refuse_double_scrapes(fresh)
-    classic, native = (each(response.vector, query, fresh) for each in (_sums, _native_sums))
-    sums = {**native, **classic}
+    sums = {
+        **_native_sums(response.vector, query, fresh),
+        **_sums(response.vector, query, fresh),  # exact: of a target with both, these count
+    }
     counts = {series: _counts(each, query, series) for series, each in sums.items()}
     if not any(series.arm is not Arm.NEITHER for series in counts):
         label = query.release_label

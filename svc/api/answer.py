@@ -26,7 +26,7 @@ NONE: Final = CommonHeaders({})
 
 
 class Answer(web.Response):
-    """A complete answer. web.Response takes five times as long to make.
+    """A complete answer. web.Response takes more than three times as long to make.
 
     ``headers`` are not copied. Those of ``common`` are sent too, and are not among ``headers``: do
     not set one of them there. One of both names the body's Content-Type.

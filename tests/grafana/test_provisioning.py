@@ -6,18 +6,16 @@ import json
 import re
 import shutil
 import subprocess
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import yaml
 
-from grafana.build import FOLDER, build_all
+from tests.grafana.test_dashboards import DASHBOARDS
 from tests.support.dashboards import Json
 from tests.support.prometheus import need_program
 from tests.support.rule_files import rule_paths
 from tests.support.services import ROOT
-
-DASHBOARDS: Final = {name: json.loads((FOLDER / name).read_text()) for name in build_all()}
 
 
 def loaded(*path: str) -> Any:
