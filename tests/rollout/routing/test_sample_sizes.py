@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 import pytest
 
 from rollout.routing.sample_sizes import (
     IN_DOUBT,
-    Bounds,
     accepted,
     bounds_for,
     bounds_of,
@@ -33,18 +33,29 @@ def test_a_right_share_that_is_counted_again_is_refused_once_in_60_000(percent: 
     more = first.requests * IN_DOUBT
     both = bounds_of(first.requests + more, percent)
 
-    refused = 0.0
-    for count in range(first.requests + 1):
-        if not first.allow(count):
-            rest = Bounds(more, max(0, both.least - count), min(more, both.most - count))
-            passes = accepted(rest, share) if rest.least <= rest.most else 0.0
-            refused += _probability(first.requests, count, share) * (1 - passes)
+    once, again = _chances(first.requests, share), _chances(more, share)
+    refused = sum(
+        chance * (1 - sum(again[max(0, both.least - count) : max(0, both.most - count + 1)]))
+        for count, chance in enumerate(once)
+        if not first.allow(count)
+    )
 
     assert 0 < refused <= 1 / 60_000
 
 
-def _probability(requests: int, count: int, share: float) -> float:
-    return accepted(Bounds(requests, count, count), share)
+def _chances(requests: int, share: float) -> list[float]:
+    """Return the probability of each number of requests with this share, as the binomial says."""
+    whole, some, none = math.lgamma(requests + 1), math.log(share), math.log1p(-share)
+    return [
+        math.exp(
+            whole
+            - math.lgamma(count + 1)
+            - math.lgamma(requests - count + 1)
+            + count * some
+            + (requests - count) * none
+        )
+        for count in range(requests + 1)
+    ]
 
 
 def test_90_of_100_is_told_from_80_by_counting() -> None:
