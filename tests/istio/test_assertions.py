@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.docs.pages import ROOT
-from tests.rollout.cli.cli_runner import call
+from tests.rollout.cli.cli_runner import call_test
 from tests.rollout.envoy.envoy_binary import need_envoy
 from tests.support.manifests import need_kustomize
 
@@ -13,7 +13,7 @@ def test_every_rollout_does_with_requests_what_its_file_says() -> None:
     need_kustomize()
     files = sorted(ROOT.glob("istio/*/routes.test.yaml"))
 
-    result = call("test", *files)
+    result = call_test(*files)
 
     assert len(files) == 8
     assert result.code == 0, result.out + result.err

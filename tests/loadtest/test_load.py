@@ -16,9 +16,10 @@ async def test_200_users_end_and_no_process_is_left(tmp_path: Path) -> None:
     metrics = free_port()
     async with started_load(
         tmp_path,
-        *("--users", "200", "--run-time", "3s", "--metrics-port", str(metrics)),
+        # So long that the users are seen on a busy machine, too.
+        *("--users", "200", "--run-time", "15s", "--metrics-port", str(metrics)),
         *thresholds(tmp_path, "[total]\nerror_ratio = 0\n"),
-        *("--", "--user-rate", "2"),
+        *("--", "--user-rate", "0.3"),
     ) as process:
         await eventually(lambda: _shown(metrics, "load_users 200"), what="200 users")
         started = descendants(process.pid)

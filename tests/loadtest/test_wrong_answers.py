@@ -21,12 +21,12 @@ async def right_service(redis_server: RedisServer) -> AsyncIterator[Service]:
         yield running
 
 
-async def load(service: Service, directory: Path, *, faulty: bool) -> Outcome:
+async def load(service: Service, directory: Path, *, faulty: bool, run_time: str = "2s") -> Outcome:
     """Load the service through the proxy. With few keys, each is written and read often."""
     async with running_proxy(service, faulty=faulty) as host:
         return await run_load(
             directory,
-            *("--host", host, "--users", "20", "--run-time", "2s", *thresholds(directory)),
+            *("--host", host, "--users", "20", "--run-time", run_time, *thresholds(directory)),
             *("--", "--keys", "5", "--user-rate", "30"),
         )
 
@@ -42,8 +42,14 @@ async def test_a_right_service_passes(right_service: Service, tmp_path: Path) ->
 async def test_every_fault_is_found_and_fails_the_run(
     right_service: Service, tmp_path: Path
 ) -> None:
-    outcome = await load(right_service, tmp_path, faulty=True)
+    expected = {f"WrongAnswer('{message}')" for message in FAULTS.values()}
 
-    assert outcome.code == 1, outcome.output
-    assert outcome.wrong > 0
-    assert {f"WrongAnswer('{message}')" for message in FAULTS.values()} <= outcome.failures
+    # On a busy machine a short run may have too few requests to meet each fault.
+    for run_time in ("2s", "15s", "60s"):
+        outcome = await load(right_service, tmp_path, faulty=True, run_time=run_time)
+
+        assert outcome.code == 1, outcome.output
+        assert outcome.wrong > 0
+        if expected <= outcome.failures:
+            break
+    assert expected <= outcome.failures

@@ -56,6 +56,17 @@ def call(*arguments: str | Path) -> Result:
     return Result(code, out.getvalue(), err.getvalue())
 
 
+def call_test(*arguments: str | Path) -> Result:
+    """Call ``test`` with files whose assertions hold.
+
+    Each share that it counts is refused by chance once in 60,000, and there are dozens. A request
+    that a busy machine holds up is repeated, and counts for a copy. So a second run decides.
+    """
+    first = call("test", *arguments)
+    by_count = any(each in first.out for each in (" % at ", " copies of "))
+    return call("test", *arguments) if first.code == 1 and by_count else first
+
+
 def events(state: Path) -> list[dict[str, Any]]:
     """Return the events that are recorded in a directory, none without one."""
     path = state / "events.jsonl"

@@ -14,7 +14,7 @@ from rollout.cli.caller_arguments import add_caller_arguments, caller_of
 from rollout.envoy.proxy import Proxy
 from tests.rollout.cli.cli_process import assert_promoted
 from tests.rollout.cli.cli_runner import call
-from tests.rollout.cli.test_rehearse_manifests import SUBSETS, rehearsed
+from tests.rollout.cli.test_rehearse_manifests import SUBSETS, rehearse
 from tests.rollout.plan.manifests import routes, subset, with_subsets
 from tests.support.certificates import Issuer
 
@@ -100,7 +100,7 @@ def test_a_caller_with_a_token_is_served(tmp_path: Path) -> None:
         *("--jwks", f"{issuer.name}={keys}"),
     ]
 
-    said = rehearsed(tmp_path, [*with_subsets(inside), *policies], *SUBSETS, *flags)
+    said = rehearse(tmp_path, [*with_subsets(inside), *policies], *SUBSETS, *flags)
 
     assert_promoted(said)
     assert "-H 'Authorization: Bearer " in said.out

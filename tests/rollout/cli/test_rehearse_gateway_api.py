@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import Command, assert_promoted, finished
+from tests.rollout.cli.cli_process import Command, assert_promoted, rehearsed
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.test_rehearse import QUICK
 from tests.rollout.plan.manifests import api_route, backend, with_services, write
@@ -20,15 +20,15 @@ EXTENSION: Final = "{type: ExtensionRef, extensionRef: {group: a.b, kind: C, nam
 BOTH: Final = backend("reviews-v1"), backend("reviews-v2", 0)
 
 
-def rehearsed(tmp_path: Path, texts: list[str], *flags: str) -> Command:
+def rehearse(tmp_path: Path, texts: list[str], *flags: str) -> Command:
     need_programs()
     mesh = write(tmp_path / "mesh", texts)
-    return finished(tmp_path, "rehearse", mesh, "--no-prometheus", *QUICK, *RELEASES, *flags)
+    return rehearsed(tmp_path, mesh, "--no-prometheus", *QUICK, *RELEASES, *flags)
 
 
 @pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute"])
 def test_the_weights_of_a_route_are_moved(tmp_path: Path, kind: str) -> None:
-    said = rehearsed(tmp_path, with_services(api_route(*BOTH, kind=kind)))
+    said = rehearse(tmp_path, with_services(api_route(*BOTH, kind=kind)))
 
     assert_promoted(said)
     assert "curl -H 'Host: reviews.example.com'" in said.out
@@ -40,7 +40,7 @@ def test_the_weights_of_a_route_are_moved(tmp_path: Path, kind: str) -> None:
 def test_a_route_of_a_service_is_called_from_inside(tmp_path: Path) -> None:
     parents = '{kind: Service, group: "", name: reviews-v1}'
 
-    said = rehearsed(tmp_path, with_services(api_route(*BOTH, parents=parents)))
+    said = rehearse(tmp_path, with_services(api_route(*BOTH, parents=parents)))
 
     assert_promoted(said)
     assert "curl -H 'Host: reviews-v1.shop.svc.cluster.local:9080'" in said.out
@@ -57,7 +57,7 @@ def test_an_https_listener_has_a_certificate_of_the_rehearsal(tmp_path: Path) ->
     ]
     both = [word for host in hosts.split(", ") for word in ("--host", host)]
 
-    said = rehearsed(tmp_path, texts, *both)
+    said = rehearse(tmp_path, texts, *both)
 
     assert_promoted(said)
     for host in hosts.split(", "):

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import Command, assert_promoted, finished
+from tests.rollout.cli.cli_process import Command, assert_promoted, finished, rehearsed
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.example_service import write_rollout
 from tests.rollout.cli.test_rehearse import ANOTHER, COMMAND, QUICK, UNHURRIED
@@ -27,10 +27,10 @@ SUBSETS: Final = ["--stable", "v1", "--canary", "v2"]
 SERVICES: Final = ["--stable", "reviews-v1", "--canary", "reviews-v2"]
 
 
-def rehearsed(tmp_path: Path, texts: list[str], *flags: str) -> Command:
+def rehearse(tmp_path: Path, texts: list[str], *flags: str) -> Command:
     need_programs()
     mesh = write(tmp_path / "mesh", texts)
-    return finished(tmp_path, "rehearse", mesh, "--no-prometheus", *QUICK, *flags)
+    return rehearsed(tmp_path, mesh, "--no-prometheus", *QUICK, *flags)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def rehearsed(tmp_path: Path, texts: list[str], *flags: str) -> Command:
 def test_the_weights_of_both_releases_are_moved(
     tmp_path: Path, texts: list[str], releases: list[str]
 ) -> None:
-    said = rehearsed(tmp_path, texts, *releases, *ANOTHER)
+    said = rehearse(tmp_path, texts, *releases, *ANOTHER)
 
     assert_promoted(said)
     assert "curl -H 'Host: reviews.example.com'" in said.out
@@ -57,7 +57,7 @@ def test_a_virtual_service_of_the_mesh_is_called_from_inside(tmp_path: Path) -> 
     inside = routes(subset("v1", 1), subset("v2", 0), host="reviews", gateways="mesh")
     report = tmp_path / "report"
 
-    said = rehearsed(tmp_path, with_subsets(inside), *SUBSETS, *ANOTHER, "--report", str(report))
+    said = rehearse(tmp_path, with_subsets(inside), *SUBSETS, *ANOTHER, "--report", str(report))
 
     assert_promoted(said)
     assert "curl -H 'Host: reviews.shop.svc.cluster.local:9080'" in said.out
@@ -71,7 +71,7 @@ def test_without_a_command_the_releases_are_stubs(tmp_path: Path) -> None:
         "- retries", "- match: [{uri: {prefix: /reviews}}]\n      retries"
     )
 
-    said = rehearsed(tmp_path, with_subsets(by_path), *SUBSETS)
+    said = rehearse(tmp_path, with_subsets(by_path), *SUBSETS)
 
     assert_promoted(said)
     assert re.search(r"^clients: \d+ requests, 0 failed$", said.out, re.MULTILINE)
@@ -90,7 +90,7 @@ def test_tls_at_the_gateway_has_a_certificate_for_all_hosts(tmp_path: Path) -> N
     both = [word for host in hosts.split(", ") for word in ("--host", host)]
     report = tmp_path / "report"
 
-    said = rehearsed(tmp_path, texts, *SUBSETS, *both, "--report", str(report))
+    said = rehearse(tmp_path, texts, *SUBSETS, *both, "--report", str(report))
 
     assert_promoted(said)
     for word, host in zip(("up in .* s:", "or"), hosts.split(", "), strict=True):
@@ -114,7 +114,7 @@ def test_a_release_that_is_a_service_is_rolled_back(tmp_path: Path) -> None:
     texts = with_services(routes(service("reviews-v1", 1), service("reviews-v2", 0)))
     broken = ["--canary-command", "python -m http.server --bind 127.0.0.1 $PORT"]
 
-    said = rehearsed(tmp_path, texts, *SERVICES, *ANOTHER[:2], *broken, "--request", "POST /")
+    said = rehearse(tmp_path, texts, *SERVICES, *ANOTHER[:2], *broken, "--request", "POST /")
 
     assert said.process.returncode == 1, said.out + said.err
     assert "rolled back  0 (0 % to the canary)  harm" in said.out

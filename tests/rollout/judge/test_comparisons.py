@@ -208,7 +208,7 @@ def test_the_number_of_comparisons_is_bounded(
 def test_a_comparison_that_is_deleted_or_idle_forgets_its_evidence(
     start: Callable[..., Judge], tmp_path: Path, service: Service
 ) -> None:
-    judge = start("--config", config(tmp_path, service), "--idle", "3s")
+    judge = start("--config", config(tmp_path, service), "--idle", "10s")
     service.serve("stable", 10)
     judge.show("kv")
     judge.until_read("kv")

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_runner import Result, call
+from tests.rollout.cli.cli_runner import Result, call, call_test
 from tests.rollout.envoy.envoy_binary import need_envoy
 from tests.rollout.probing.meshes import SHOP, virtual_service, write
 
@@ -19,7 +19,7 @@ WRONG: Final = SHOP / "wrong.test.yaml"
 @pytest.fixture(scope="module")
 def right() -> Result:
     need_envoy()
-    return call("test", RIGHT, "--explain")
+    return call_test(RIGHT, "--explain")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_every_wrong_assertion_fails_with_its_line_and_reason(
 def test_delegates_callers_ports_wildcards_tls_and_the_gateway_api() -> None:
     need_envoy()
 
-    result = call("test", SHOP.with_name("shapes"), "--full-coverage")
+    result = call_test(SHOP.with_name("shapes"), "--full-coverage")
 
     assert result.code == 0, result.out + result.err
     assert "17 of 17 assertions hold; 13 of 13 rules and matches reached" in result.out

@@ -15,7 +15,7 @@ from rollout.probing.comparison import confirm
 from rollout.probing.comparison_text import groups_of, witness_line
 from rollout.probing.mesh import Mesh
 from rollout.routing.candidates import find_candidates
-from tests.rollout.cli.cli_runner import call
+from tests.rollout.cli.cli_runner import call, call_test
 from tests.rollout.envoy.envoy_binary import need_envoy
 from tests.rollout.probing.meshes import SHOP, virtual_service, write
 
@@ -119,7 +119,7 @@ def test_what_is_recorded_holds(tmp_path: Path) -> None:
 
     assert call("record", *rules, "--output", recorded).code == 0
 
-    tested = call("test", recorded, "--full-coverage")
+    tested = call_test(recorded, "--full-coverage")
     assert tested.code == 0, tested.out + tested.err
     assert "7 of 7 rules and matches reached" in tested.out
 

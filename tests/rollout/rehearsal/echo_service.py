@@ -1,7 +1,8 @@
 """A small HTTP service that returns its track and version in headers and counts its requests.
 
 Run as a program; it listens on ``PORT``. ``/counts`` returns the requests by method and is not
-counted itself. ``/fail`` returns 503. ``/slow`` takes 2 s.
+counted itself. ``/fail`` returns 503. ``/slow`` waits for a ``/go``,
+which returns how many requests that answered.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import json
 import os
 import signal
 from collections import Counter
-from typing import Final
-
-SLOW_SECONDS: Final = 2.0
+from typing import ClassVar
 
 
 class Echo(asyncio.Protocol):
     """One connection, with one request at a time."""
+
+    #: The connections that wait for ``/go``.
+    waiting: ClassVar[list[Echo]] = []
 
     def __init__(self, counts: Counter[str], track: str, version: str) -> None:
         self._counts = counts
@@ -45,7 +47,12 @@ class Echo(asyncio.Protocol):
             return
         self._counts[method] += 1
         if path == "/slow":
-            asyncio.get_running_loop().call_later(SLOW_SECONDS, self._send, 200, "slow")
+            self.waiting.append(self)
+        elif path == "/go":
+            answered = len(self.waiting)
+            while self.waiting:
+                self.waiting.pop()._send(200, "slow")
+            self._send(200, str(answered))
         else:
             self._send(503 if path == "/fail" else 200, "")
 

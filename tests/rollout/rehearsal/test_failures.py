@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -35,17 +36,13 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FAIL = request("POST", "/fail", HOST)
-#: So long a pod that ended is away: time for requests to find that there is none.
-AWAY_SECONDS = 3.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def echoes() -> AsyncIterator[Rehearsal]:
     need_programs()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(kubelet, "_FIRST_BACKOFF_SECONDS", AWAY_SECONDS)
-        async with rehearsing(canary_documents(), canary_plan(), ECHOES) as running:
-            yield running
+    async with rehearsing(canary_documents(), canary_plan(), ECHOES) as running:
+        yield running
 
 
 def pod_of(rehearsal: Rehearsal, arm: Arm) -> Pod:
@@ -131,7 +128,18 @@ async def test_clients_count_their_failures_by_the_second(echoes: Rehearsal) -> 
     assert sum(each.failures["stable"] for each in results.seconds) == results.failures
 
 
-async def test_a_pod_that_ends_is_restarted(echoes: Rehearsal) -> None:
+async def test_a_pod_that_ends_is_restarted(
+    echoes: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_none = asyncio.Event()
+    start = echoes.kubelet._start
+
+    async def start_later(pod: Pod) -> None:
+        # However long requests take to find that there is no pod.
+        await found_none.wait()
+        await start(pod)
+
+    monkeypatch.setattr(echoes.kubelet, "_start", start_later)
     await echoes.target.apply(canary_step(100))
     pod = pod_of(echoes, Arm.CANARY)
     restarts, events = pod.restarts, len(echoes.events)
@@ -144,6 +152,7 @@ async def test_a_pod_that_ends_is_restarted(echoes: Rehearsal) -> None:
     await eventually(lambda: not pod.ready, what="the death of a pod")
     seen = await eventually(lambda: _unhealthy(echoes), what="a route to no pod")
     after = await echoes.source.read()
+    found_none.set()
     await eventually(lambda: echoes.events[-1][1] == f"{pod.name} is ready", what="a new pod")
     back = await send(echoes.gateway, *[request("POST", "/", HOST)] * 10)
 
@@ -154,7 +163,7 @@ async def test_a_pod_that_ends_is_restarted(echoes: Rehearsal) -> None:
     assert pod.restarts == restarts + 1
     assert [event for _, event in echoes.events[events:]] == [
         f"{pod.name} is not ready",
-        f"{pod.name} ended with code -9; restart in {AWAY_SECONDS:g} s",
+        f"{pod.name} ended with code -9; restart in {kubelet._FIRST_BACKOFF_SECONDS:g} s",
         f"{pod.name} is ready",
     ]
     assert back.tracks == {"canary": 10}

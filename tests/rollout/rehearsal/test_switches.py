@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
 
 from rollout.plan.model import Step, Strategy
+from rollout.rehearsal.kubelet import Pod
+from rollout.rehearsal.loopback import url_of
 from rollout.rehearsal.rehearsal import Rehearsal, rehearsing
 from tests.rollout.rehearsal.http_load import request, send, sending, wait_for_responses
 from tests.rollout.rehearsal.measurements import print_measurement
@@ -22,6 +25,7 @@ from tests.rollout.rehearsal.plans import (
     step_of,
 )
 from tests.support.sizes import size
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -75,9 +79,17 @@ async def test_a_request_under_way_survives_a_switch(colours: Rehearsal) -> None
 
     assert not slow.done()
     assert after.tracks == {"green": 1}
+    [blue] = [pod for pod in colours.kubelet.pods if pod.spec.labels.get("track") == "blue"]
+    await eventually(partial(_answer_slow, blue), what="the pod's request")
     answered = await slow
     assert answered.statuses == {200: 1}
     assert answered.tracks == {"blue": 1}
+
+
+async def _answer_slow(pod: Pod) -> bool:
+    """Let the pod answer the request that waits; return False if it has not arrived yet."""
+    said = await send(url_of(pod.traffic), request("GET", "/go", "echo"))
+    return said.bodies == [b"1"]
 
 
 async def _active(colours: Rehearsal) -> int:
