@@ -20,6 +20,8 @@ _PORTS: Final = range(61_000, 65_500)
 #: So many of its last ports a process keeps to itself, far more than it uses at a time.
 _KEPT: Final = 200
 _ours: deque[int] = deque()
+#: Bound as long as this process lives.
+_closed: Final[list[socket.socket]] = []
 
 
 def _open_locks() -> IO[bytes]:
@@ -35,6 +37,17 @@ _locks: Final = _open_locks()
 def free_port() -> int:
     """Return a port that nobody listens on."""
     return free_ports(1)
+
+
+def closed_port() -> int:
+    """Return a port that refuses connections as long as this process lives.
+
+    A free port that is kept for later may become that of another process's server.
+    """
+    port, bound = free_port(), socket.socket()
+    bound.bind(("127.0.0.1", port))  # and never listens
+    _closed.append(bound)
+    return port
 
 
 def free_ports(count: int) -> int:

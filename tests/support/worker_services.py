@@ -14,7 +14,7 @@ from tests.support.plain_http import fetch
 from tests.support.ports import free_ports
 from tests.support.processes import children_of, name_of
 from tests.support.services import ServiceProcess
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENT_SECONDS, eventually
 
 
 class WorkerService(ServiceProcess):
@@ -103,7 +103,7 @@ class IncrementingClients:
     @contextlib.asynccontextmanager
     async def sending(self, clients: int) -> AsyncIterator[IncrementingClients]:
         """Send until the block ends or ``stop`` is called."""
-        timeout = aiohttp.ClientTimeout(total=15)
+        timeout = aiohttp.ClientTimeout(total=PATIENT_SECONDS)
         connector = aiohttp.TCPConnector(limit=0)
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as session,

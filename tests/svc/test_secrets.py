@@ -177,7 +177,7 @@ def test_the_password_of_a_file_is_used_and_read_again_after_a_change(
                 "KV_STORE_URL": redis_server.url,
                 "KV_STORE_PASSWORD_FILE": str(file),
                 "KV_DRAIN_SECONDS": "0",
-                "KV_STORE_TIMEOUT_MS": "5000",
+                "KV_STORE_TIMEOUT_MS": "30000",
             }
         )
         try:

@@ -123,7 +123,8 @@ async def test_foreign_writers_expiry_and_flushes_are_told(
         await counted.until(lambda w: w.state.get("f", {}).get("value") == 41)
         owners[counter].pexpire(counter, 20)
         await counted.until(lambda w: not w.state)
-        await put(service, "/v1/kv/f/short?ttl=1")
+        # Longer than a busy machine takes to tell of it.
+        await put(service, "/v1/kv/f/short?ttl=5")
         await told.until(lambda w: "f/short" in w.state)
         await told.until(lambda w: "f/short" not in w.state)
 

@@ -16,13 +16,14 @@ from typing import Any, Final
 import pytest
 
 from svc.__main__ import main
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
 from tests.support.tokens import text_of
 from tests.support.waiting import PATIENT_SECONDS
 
 ETAG: Final = re.compile(r'"[0-9a-f]+"\n')
+NOWHERE: Final = f"http://127.0.0.1:{closed_port()}"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_entries_are_listed_and_deleted(run: Any) -> None:
         (("get", "k", "--url=http://u:hunter2@h"), 2, "no user"),
         (("get", "k", "--ca-file=/nowhere"), 2, "No such file"),
         (("get", "k", "--token-file=/nowhere"), 2, "No such file"),
-        (("get", "k", f"--url=http://127.0.0.1:{free_port()}", "--deadline=1"), 3, "tallykv serve"),
+        (("get", "k", f"--url={NOWHERE}", "--deadline=1"), 3, "tallykv serve"),
     ],
 )
 def test_a_failure_has_an_exit_code_and_says_what_to_do(

@@ -25,6 +25,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
 from tests.support.tcp_proxy import Proxy
 from tests.support.waiting import eventually
+from tests.svc.faults.conftest import hurried
 
 pytestmark = pytest.mark.usefixtures("rarely_checked")
 
@@ -88,7 +89,8 @@ async def test_a_change_that_arrives_after_its_504_is_not_made(
         before = contents(client)
         network.holds_requests = True
 
-        answer = await change(service, kind)
+        with hurried(service):
+            answer = await change(service, kind)
         assert (answer.status, network.held != []) == (200 if kind == "batch" else 504, True)
         await network.deliver()
 
@@ -101,7 +103,8 @@ async def test_a_newer_write_that_was_acknowledged_is_not_undone(
     service: Service, network: Proxy, either_redis: RedisServer
 ) -> None:
     network.holds_requests = True
-    assert_unknown(await put(service, "k", b"old"))
+    with hurried(service):
+        assert_unknown(await put(service, "k", b"old"))
     network.holds_requests = False
     await insist(lambda: put(service, "k", b"new"))
 

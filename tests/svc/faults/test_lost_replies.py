@@ -23,7 +23,7 @@ from tests.support.answers import (
 from tests.support.every_verb import MERGE
 from tests.support.services import Service, running_service
 from tests.support.tcp_proxy import Proxy
-from tests.svc.faults.conftest import PATIENT_MS
+from tests.svc.faults.conftest import HASTY_MS, PATIENT_MS, hurried
 
 pytestmark = pytest.mark.usefixtures("rarely_checked")
 
@@ -50,7 +50,8 @@ async def test_a_step_whose_answer_is_lost_is_unknown_and_not_repeated(
     await increment(service, "n")
     network.drops_replies = True
 
-    answer = await increment(service, "n")
+    with hurried(service):
+        answer = await increment(service, "n")
 
     assert_unknown(answer)
     assert answer.seconds < PROMPT_SECONDS
@@ -98,7 +99,8 @@ async def test_a_read_whose_answers_are_all_lost_is_refused_in_time(
 ) -> None:
     network.drops_replies = True
 
-    answer = await get(service, "warm")
+    with hurried(service):
+        answer = await get(service, "warm")
 
     assert_refused(answer)
     assert answer.seconds < PROMPT_SECONDS
@@ -143,7 +145,9 @@ async def test_a_retry_under_the_same_idempotency_key_tells_what_the_lost_one_di
     await change(service, kind, "rehearsed")  # Redis has cached the scripts
     network.passes, network.drops_replies = BEFORE.get(kind, 0), True
 
-    lost = await change(service, kind)
+    # The round trips before have to succeed in this time.
+    with hurried(service, HASTY_MS * 5 if kind in BEFORE else HASTY_MS):
+        lost = await change(service, kind)
 
     assert_unknown(lost)
     network.drops_replies = False
@@ -162,7 +166,8 @@ async def test_a_post_that_lost_the_answer_to_its_first_step_makes_one_entry_all
 ) -> None:
     await change(service, "post", "rehearsed")
     network.drops_replies = True
-    assert_unknown(await change(service, "post"))
+    with hurried(service):
+        assert_unknown(await change(service, "post"))
     network.drops_replies = False
 
     settled = await change(service, "post")
@@ -179,7 +184,8 @@ async def test_a_lost_step_under_a_key_counts_once_however_often_it_is_sent(
 ) -> None:
     await together(*(increment(service, "m", f"rehearsed-{i}") for i in range(10)))
     network.drops_replies = True
-    lost = await together(*(increment(service, "n", "once") for _ in range(10)))
+    with hurried(service):
+        lost = await together(*(increment(service, "n", "once") for _ in range(10)))
     for answer in lost:
         assert_unknown(answer)
     network.drops_replies = False
@@ -208,7 +214,8 @@ async def test_in_a_lost_batch_the_changes_are_unknown_and_the_reads_refused(
     )
     network.drops_replies = True
 
-    lost = await batch(service, *operations)
+    with hurried(service):
+        lost = await batch(service, *operations)
     network.drops_replies = False
     settled = await batch(service, *operations[2:4])
 

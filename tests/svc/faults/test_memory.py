@@ -25,7 +25,7 @@ ALLOWED_GROWTH = 64 * MIB
 @pytest.fixture
 def service(redis_server: RedisServer) -> Iterator[ServiceProcess]:
     with service_process(
-        KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0", KV_STORE_TIMEOUT_MS="10000"
+        KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0", KV_STORE_TIMEOUT_MS="60000"
     ) as service:
         fetch(f"{service.base}/v1/kv/warm", "PUT", b"up")
         yield service

@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 CAP = 2
 #: The store's timeout, longer than a test.
-PATIENT_MS = 10_000
+PATIENT_MS = 60_000
 UPLOAD = "PUT /v1/kv/slow HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 
 

@@ -108,7 +108,7 @@ async def test_the_wait_counts_as_time_of_the_request(redis_server: RedisServer)
 async def test_whoever_waits_for_too_long_is_refused_and_changes_nothing(
     redis_server: RedisServer,
 ) -> None:
-    async with serving(redis_server, queue_ms=50) as service, contextlib.AsyncExitStack() as stack:
+    async with serving(redis_server, queue_ms=500) as service, contextlib.AsyncExitStack() as stack:
         with redis_server.stopped():
             served, late = await queue(stack, service, INCREMENT, INCREMENT)
 

@@ -21,12 +21,12 @@ from tests.support.answers import (
     warm,
 )
 from tests.support.every_verb import CHANGES, READS
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually
 
-NOWHERE = f"redis://127.0.0.1:{free_port()}"
+NOWHERE = f"redis://127.0.0.1:{closed_port()}"
 
 
 async def test_every_request_is_refused_at_once_with_a_time_to_come_again() -> None:

@@ -206,8 +206,9 @@ async def test_a_server_that_is_loading_refuses_everything_until_it_has_loaded(
             pipe.execute()
         admin.save()
         either_redis.stop()
-        # 1 ms for each key. While loading, Redis handles clients at least every 2 MB.
-        either_redis.options = ("--key-load-delay", "1000")
+        # 12 ms for each key: on a busy machine the requests below take seconds.
+        # While loading, Redis handles clients at least every 2 MB.
+        either_redis.options = ("--key-load-delay", "12000")
         either_redis.start(wait=False)
         await eventually(lambda: _is_loading(either_redis), what="the loading")
 

@@ -7,6 +7,8 @@ import contextlib
 import signal
 import time
 
+import pytest
+
 from svc.settings import Settings
 from tests.support.answers import insist, put
 from tests.support.redis_servers import RedisServer
@@ -16,6 +18,7 @@ from tests.svc.faults.conftest import HASTY_MS
 COUNTER = "ct:{%03x}:foreign"
 
 
+@pytest.mark.usefixtures("rarely_checked")
 async def test_a_batch_of_many_groups_on_a_stalled_store_ends_after_the_first(
     redis_server: RedisServer,
 ) -> None:

@@ -15,14 +15,20 @@ from tests.support.services import ServiceProcess, service_process
 from tests.support.waiting import eventually
 
 #: Long enough for what is done meanwhile on a busy machine.
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 12.0
 UPLOAD = "PUT /v1/kv/upload HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\n"
 
 
 @asynccontextmanager
 async def service_on(server: RedisServer, **environ: str) -> AsyncIterator[ServiceProcess]:
     """Start a service without blocking this event loop."""
-    settings = {"KV_STORE_URL": server.url, "KV_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}", **environ}
+    settings = {
+        "KV_STORE_URL": server.url,
+        "KV_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
+        # What a test ends after the drain, it ends before this on a busy machine, too.
+        "KV_SHUTDOWN_SECONDS": "60",
+        **environ,
+    }
     running = service_process(**settings)
     service = await asyncio.to_thread(running.__enter__)
     try:
@@ -164,7 +170,8 @@ async def test_what_waits_for_its_turn_is_answered_after_the_drain(
 async def test_a_slow_answer_and_the_probes_outlast_the_end_of_listening(
     redis_server: RedisServer,
 ) -> None:
-    slow = {"KV_FAULT_LATENCY_MS": "4000", "KV_DRAIN_SECONDS": "0"}
+    # Long enough for all that is asked meanwhile.
+    slow = {"KV_FAULT_LATENCY_MS": "12000", "KV_DRAIN_SECONDS": "0"}
     async with service_on(redis_server, **slow) as service, raw_connection(service.port) as wire:
         await wire.send(GET)
         await eventually(lambda: has_in_flight(service), what="the request")

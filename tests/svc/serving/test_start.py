@@ -19,6 +19,7 @@ from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
+from tests.support.waiting import PATIENT_SECONDS
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +30,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env={**clean, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENT_SECONDS,
         check=False,
     )
 

@@ -18,6 +18,7 @@ from tests.support.ports import free_port, free_ports
 from tests.support.processes import children_of
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
+from tests.support.waiting import PATIENT_SECONDS
 from tests.support.worker_services import (
     WorkerService,
     redis_servers_among,
@@ -112,7 +113,7 @@ def refusal_of(**environ: str) -> str:
         env={**clean, "KV_DRAIN_SECONDS": "0", **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENT_SECONDS,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr

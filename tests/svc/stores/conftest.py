@@ -54,7 +54,7 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
                 "KV_DATA_DIR": str(tmp_path / "data"),
                 "KV_DRAIN_SECONDS": "0",
                 # These tests are about results, not about their time.
-                "KV_STORE_TIMEOUT_MS": "10000",
+                "KV_STORE_TIMEOUT_MS": "30000",
                 **environ,
             }
         )

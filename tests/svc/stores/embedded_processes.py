@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.plain_http import fetch
 from tests.support.services import ServiceProcess
+from tests.support.waiting import PATIENT_SECONDS
 
 
 def status_of(service: ServiceProcess) -> Any:
@@ -16,7 +17,7 @@ def status_of(service: ServiceProcess) -> Any:
         return None
 
 
-def end_of(service: ServiceProcess, seconds: float = 60) -> tuple[int, str]:
+def end_of(service: ServiceProcess, seconds: float = PATIENT_SECONDS) -> tuple[int, str]:
     """Wait for the end. Return the exit code, and the only line that is no log line."""
     code = service.wait(seconds)
     said = service.output()

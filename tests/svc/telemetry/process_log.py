@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.support.pairs import ReadService
+from tests.support.waiting import PATIENT_SECONDS
 
 
 class LoggedService(ReadService):
@@ -19,7 +20,7 @@ class LoggedService(ReadService):
         super().__init__(environ)
         self._said: deque[bytes] = deque()
 
-    def end(self, seconds: float = 60.0) -> int:
+    def end(self, seconds: float = PATIENT_SECONDS) -> int:
         """Stop it with SIGTERM and read the rest of its output. Return its exit code."""
         self.signal(signal.SIGTERM)
         code = self.wait(seconds)

@@ -21,11 +21,11 @@ from tests.support.instrumented_service import (
     traceparent,
 )
 from tests.support.otlp import Collector
-from tests.support.ports import free_port
+from tests.support.ports import closed_port, free_port
 from tests.support.raw_http import exchange
 from tests.support.redis_servers import RedisServer
 
-NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
+NOWHERE: Final = f"redis://127.0.0.1:{closed_port()}"
 ID: Final = re.compile(r"[0-9a-f]{32}")
 #: The fields of every access line.
 FIELDS: Final = {
@@ -279,7 +279,7 @@ async def test_of_many_failures_some_are_logged_and_the_rest_counted(
 async def test_a_request_refused_as_overloaded_gets_a_line(observed: Serve) -> None:
     with logged_lines() as lines:
         async with observed(
-            max_in_flight=1, queue_ms=0, fault_latency_ms=300, slow_ms=60_000
+            max_in_flight=1, queue_ms=0, fault_latency_ms=2000, slow_ms=60_000
         ) as service:
             answers = await together(*(ask(service, "GET", "/v1/limits") for _ in range(5)))
 

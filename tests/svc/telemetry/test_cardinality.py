@@ -69,7 +69,7 @@ async def ask_by_methods(port: int, methods: list[str]) -> None:
 
 async def test_made_up_paths_methods_and_keys_add_few_series(observed: Serve) -> None:
     drawn = random.Random(1)
-    async with observed(store_timeout_ms=10_000) as service:
+    async with observed(store_timeout_ms=60_000) as service:
         # What every service receives in its first minutes.
         usual = [head.format("there") for head in HEADS]
         usual += [head.format("not-there") for head in reversed(HEADS)]

@@ -127,7 +127,7 @@ def test_the_lines_of_processes_that_share_a_pipe_are_whole(blocking: bool) -> N
     reader = threading.Thread(target=read_all, args=(reading, read))
     reader.start()
     try:
-        until(lambda: b"".join(read).count(b"\n") == 3 * LINES, seconds=60, what="the lines")
+        until(lambda: b"".join(read).count(b"\n") == 3 * LINES, what="the lines")
     finally:
         for writer in writers:
             writer.communicate(timeout=60)

@@ -15,11 +15,11 @@ from svc.telemetry.signals import Signals
 from tests.support.answers import ask, batch, together
 from tests.support.every_verb import CHANGES
 from tests.support.instrumented_service import Serve, scrape
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import Service
 
-NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
+NOWHERE: Final = f"redis://127.0.0.1:{closed_port()}"
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 
 Counts = dict[tuple[str, ...], float]

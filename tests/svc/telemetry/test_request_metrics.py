@@ -143,7 +143,7 @@ async def writing(service: Service, writes: int, redis: RedisServer) -> AsyncIte
 async def test_one_too_many_is_counted_as_rejected_and_as_what_it_was_answered(
     observed: Serve, shared_redis: RedisServer
 ) -> None:
-    patient = observed(max_in_flight=2, queue_ms=0, store_timeout_ms=10_000)
+    patient = observed(max_in_flight=2, queue_ms=0, store_timeout_ms=60_000)
     async with patient as service, writing(service, 2, shared_redis):
         answers = await together(*(ask(service, "GET", "/v1/kv/k") for _ in range(5)))
         shown = await scrape(service)

@@ -25,13 +25,13 @@ from tests.support.instrumented_service import (
 )
 from tests.support.otlp import Collector
 from tests.support.plain_http import fetch
-from tests.support.ports import free_port
+from tests.support.ports import closed_port, free_port
 from tests.support.raw_http import exchange, raw_connection
 from tests.support.redis_servers import RedisServer, running_redis
 from tests.support.waiting import eventually
 from tests.svc.telemetry.process_log import logged_process
 
-NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
+NOWHERE: Final = f"redis://127.0.0.1:{closed_port()}"
 KEY: Final = "sesame"
 
 

@@ -20,13 +20,13 @@ from svc.telemetry import logs
 from svc.telemetry.logs import JsonFormatter, QueuedHandler
 from svc.telemetry.tracing import FLUSH_SECONDS
 from tests.support.plain_http import fetch
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
 from tests.support.waiting import until
 from tests.svc.telemetry.process_log import logged_process
 
-NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
+NOWHERE: Final = f"redis://127.0.0.1:{closed_port()}"
 
 
 @pytest.mark.parametrize("signals", [1, 2])

@@ -9,11 +9,11 @@ import pytest
 from tests.support.answers import ask, put
 from tests.support.instrumented_service import Serve, traceparent
 from tests.support.otlp import Collector
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.redis_servers import RedisServer
 from tests.support.spans import Span
 
-NOWHERE: Final = f"redis://127.0.0.1:{free_port()}"
+NOWHERE: Final = f"redis://127.0.0.1:{closed_port()}"
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 COUNTER: Final = "/v1/counters/spans"
 ENTRY: Final = "/v1/kv/spans"
