@@ -22,7 +22,7 @@ from bench.testbed.turns import Turns
 from bench.testbed.wrk import Load
 
 from . import limits
-from .peers.commands import AIOHTTP, LARGE_FLOOR, MEMORY
+from .peers.commands import AIOHTTP, FLOOR, LARGE_FLOOR, MEMORY
 from .run_sizes import Sizes
 
 #: Without NUL, which separates requests for wrk.
@@ -33,7 +33,6 @@ CONNECTIONS: Final = 8
 ALONE: Final = "aiohttp alone"
 TWIN: Final = "aiohttp alone, again"
 OURS: Final = "tallykv"
-FLOOR: Final = "floor"
 WITH_REDIS: Final = "aiohttp and redis-py"
 
 

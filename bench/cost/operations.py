@@ -21,7 +21,7 @@ from bench.testbed.servers import running_stack
 from bench.testbed.wrk import Load
 
 from . import limits
-from .peers.commands import HELLO, Peer, all_peers
+from .peers.commands import BATCH_FLOOR, FLOOR, HELLO, Peer, all_peers
 from .run_sizes import Sizes
 from .subjects import Subject, range_of
 
@@ -56,8 +56,9 @@ def _compare(name: str, subjects: list[Subject], noise: float) -> Iterator[Row]:
         ratios = [theirs / own for theirs, own in pairs]
         peer_name, limit = other.server.name, None
         title = f"{peer_name} ÷ tallykv"
-        if peer_name == "floor":
-            title, limit = "tallykv ÷ floor", limits.FLOOR_RATIO
+        if peer_name in {FLOOR, BATCH_FLOOR}:
+            title = f"tallykv ÷ {peer_name}"
+            limit = limits.FLOOR_RATIO if peer_name == BATCH_FLOOR else None
             ratios = [1 / ratio for ratio in ratios]
         elif name == "get":
             limit = limits.TIMES_CHEAPER.get(peer_name)

@@ -60,13 +60,26 @@ class Peer:
         return Server(self.name, command, port, cores, environ)
 
 
+#: The least that operations can cost, and that a batch can.
+FLOOR: Final = "floor"
+BATCH_FLOOR: Final = "batch floor"
+
 HELLO: Final = Peer("hello", "{python} -m bench.cost.peers.hello", {})
 #: A server of 1 MiB from and into its own memory.
 MEMORY: Final = Peer("aiohttp-alone", "{python} -m bench.cost.peers.aiohttp_memory")
-LARGE_FLOOR: Final = Peer("floor", "{python} -m bench.cost.peers.large_floor")
+LARGE_FLOOR: Final = Peer(FLOOR, "{python} -m bench.cost.peers.large_floor")
 AIOHTTP: Final = Peer("aiohttp", "{python} -m bench.cost.peers.aiohttp_redis")
 PEERS: Final = (
-    Peer("floor", "{python} -m bench.cost.peers.batch_floor", {"batch-get": "POST /v1/batch"}),
+    Peer(
+        FLOOR,
+        "{python} -m bench.cost.peers.operation_floor",
+        {
+            "get": "GET /v1/kv/{key}",
+            "put": "PUT /v1/kv/{key}",
+            "hot": "POST /v1/counters/{key}/increments",
+        },
+    ),
+    Peer(BATCH_FLOOR, "{python} -m bench.cost.peers.batch_floor", {"batch-get": "POST /v1/batch"}),
     AIOHTTP,
     Peer(
         "FastAPI",
