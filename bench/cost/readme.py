@@ -62,8 +62,8 @@ def render_sentence(rows: Sequence[_Row]) -> str:
         raise ValueError("the results have no GET of tallykv and FastAPI")
     ours, theirs = (render_number(costs[name]) for name in (OURS, "FastAPI"))
     return (
-        f'A GET costs {ours} times the CPU time of a bare aiohttp "hello";'
-        f" with FastAPI and redis-py it costs {theirs} times."
+        f'In the last run a GET cost {ours} times the CPU time of a bare aiohttp "hello";'
+        f" with FastAPI and redis-py it cost {theirs} times."
     )
 
 
@@ -80,10 +80,7 @@ def render(results: Mapping[str, Any]) -> str:
         f" hellos was {render_number(min(noise))} to {render_number(max(noise))} %."
     )
     if any(_is_too_noisy(rows, part) for part in results["parts"]):
-        said += (
-            " Rates and latencies are left out where the noise of hello's p99 broke its limit:"
-            " the machine was too busy."
-        )
+        said += " Rates and latencies are left out where the noise of hello's p99 broke its limit."
     lines = [said, "", f"| | | hellos | {' | '.join(COLUMNS.values())} |"]
     lines += [f"|---|---|---{'|---' * len(COLUMNS)}|", *_table(rows)]
     for verdict, head in MISSED.items():

@@ -48,5 +48,8 @@ SHORT: Final[Mapping[str, tuple[str, ...]]] = {
         "flips",
         "late",
     ),
-    "Harmless releases are promoted, harmful ones are not.": ("flapping", "promotion"),
+    "Harmless releases are promoted, harmful ones and those without requests are not.": (
+        "flapping",
+        "promotion",
+    ),
 }

@@ -23,18 +23,34 @@ _Row = Mapping[str, Any]
 
 
 def render_short(results: Mapping[str, Any]) -> str:
-    """Return a paragraph: each promise with the measurement that is closest to its limit."""
-    lines = ["In simulated rollouts, with the measurement that is closest to its limit:"]
+    """Return each promise with its worst measurement, and what is not covered."""
+    lines = [
+        "In simulated rollouts, the worst measurement of each promise:",
+        "",
+        "| Promise | rows | the worst | must be | is |",
+        "|---|---|---|---|---|",
+    ]
     for sentence, parts in SHORT.items():
         rows = [row for row in results["rows"] if row["part"] in parts and row["limit"]]
         if rows:
             worst = max(rows, key=_closeness)
-            closest = f"of {len(rows)}: {_title(worst)}: {_value(worst)}, {render_limit(worst)}"
-            lines.append(f"{sentence} ({closest})")
-    if failed := [row for row in results["rows"] if _is_open(row)]:
-        named = "; ".join(f"{_title(row)}, {_value(row)}" for row in failed)
-        lines.append(f"**Not covered:** {named}.")
-    return " ".join(lines) + "\n"
+            missed = ": missed" if worst["verdict"] == "FAIL" else ""
+            cells = (_title(worst), render_limit(worst), _value(worst) + missed)
+            lines.append(f"| {sentence} | {len(rows)} | {' | '.join(cells)} |")
+    lines += _not_covered(results["rows"])
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _not_covered(rows: Iterable[_Row]) -> list[str]:
+    failed = [row for row in rows if _is_open(row)]
+    if not failed:
+        return []
+    return [
+        "",
+        "Not covered:",
+        "",
+        *(f"- {_title(row)}: {_value(row)}{_why(row)}" for row in failed),
+    ]
 
 
 def _closeness(row: _Row) -> float:
@@ -71,10 +87,7 @@ def render(results: Mapping[str, Any]) -> str:
         for title, row in _shown(demanded):
             lines.append(f"| {first} | {title} | {render_limit(row)} | {_value(row)} |")
             first = ""
-    failed = [row for rows in by_part.values() for row in rows if _is_open(row)]
-    if failed:
-        lines += ["", "Not covered:", ""]
-        lines += [f"- {_title(row)}: {_value(row)}{_why(row)}" for row in failed]
+    lines += _not_covered(row for rows in by_part.values() for row in rows)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -126,7 +139,11 @@ def _value(row: _Row) -> str:
     value = row["value"]
     number = "never" if value is None else f"{render_number(value)} {row['unit']}".rstrip()
     counts = _COUNTS.match(row["note"])
-    return f"{number} of {counts[2]}" if counts and row["unit"] == "%" else number
+    if counts is None or row["unit"] != "%":
+        return number
+    return (
+        f"{number} ({counts[0]})" if row["title"].endswith("bound") else f"{number} of {counts[2]}"
+    )
 
 
 def render_all(results: Mapping[str, Any]) -> Mapping[Path, str]:

@@ -65,8 +65,8 @@ def test_rates_and_latencies_of_a_machine_that_is_too_noisy_are_left_out() -> No
 def test_the_readme_has_the_costs_of_a_get() -> None:
     sentence = render_all(results(ROWS))[README]
 
-    assert "A GET costs 1.4 times" in sentence
-    assert "it costs 7.71 times" in sentence
+    assert "a GET cost 1.4 times" in sentence
+    assert "it cost 7.71 times" in sentence
 
 
 def test_the_capacity_is_computed_from_our_costs() -> None:

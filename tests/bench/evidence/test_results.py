@@ -80,7 +80,7 @@ def test_a_readme_without_marks_is_not_written(tmp_path: Path) -> None:
         write_passage(readme, "evidence", "")
 
 
-def test_the_short_text_has_what_is_closest_to_its_limit() -> None:
+def test_the_short_table_has_the_worst_of_each_promise() -> None:
     rows = [
         row("clusters", "of 3: rolled back", 0.25, "1 of 400", at_most=1),
         row("clusters", "of 20: inconclusive", 1.0, "4 of 400", at_most=5),
@@ -91,6 +91,6 @@ def test_the_short_text_has_what_is_closest_to_its_limit() -> None:
 
     text = render_short({"rows": rows})
 
-    assert "(of 2: of 3: rolled back: 0.25 % of 400, at most 1 %)" in text
-    assert "(of 2: blue/green: rolled back: 100 % of 400, at least 95 %)" in text
-    assert "**Not covered:** gone: out, latest, never." in text
+    assert " | 2 | of 3: rolled back | at most 1 % | 0.25 % of 400 |\n" in text
+    assert " | 2 | blue/green: rolled back | at least 95 % | 100 % of 400 |\n" in text
+    assert "- gone: out, latest: never (must be at most 25 s)\n" in text
