@@ -6,6 +6,7 @@ source with it, and so checks what has changed since.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -97,8 +98,8 @@ def _clone(checkout: Path) -> None:
     if cloned.returncode:
         raise BenchError(f"{' '.join(command)}: {cloned.stderr.strip()}")
     (checkout / ".venv").symlink_to(ROOT / ".venv")
-    if (checked := ROOT / ".mypy_cache").is_dir():
-        shutil.copytree(checked, checkout / ".mypy_cache")
+    with contextlib.suppress(OSError):  # there is none, or mypy is writing it: it is only a cache
+        shutil.copytree(ROOT / ".mypy_cache", checkout / ".mypy_cache")
     for requirements in (checkout / "requirements").glob("*.txt"):
         # Else make would take the environment for an older one.
         os.utime(requirements, (0, 0))

@@ -43,7 +43,8 @@ async def inject(fault: Fault, run: Run[Sizes]) -> Result:
 
             async def inject_later(workload: Workload) -> None:
                 # However long a busy machine takes to answer so many requests.
-                await eventually(lambda: workload.history.outcomes["acknowledged"] > ENOUGH)
+                outcomes = workload.history.outcomes
+                await eventually(lambda: outcomes["acknowledged"] > ENOUGH, what="requests")
                 await target.inject(workload)
 
             yield replace(target, inject=inject_later)
@@ -58,7 +59,6 @@ async def inject(fault: Fault, run: Run[Sizes]) -> Result:
 async def test_there_are_no_violations(name: str, run: Run[Sizes]) -> None:
     verdict = (await inject(BY_NAME[name], run)).verdict
 
-    assert verdict.acknowledged > ENOUGH
     assert verdict.reasons == []
     assert verdict.violations == 0
 

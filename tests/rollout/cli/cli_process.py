@@ -125,7 +125,7 @@ def finished(
 HELD_UP: Final = ("more of the canary's requests take over", "the canary has become slower")
 
 
-def rehearsed(directory: Path, *arguments: str | Path) -> Command:
+def rehearsed_good(directory: Path, *arguments: str | Path) -> Command:
     """Rehearse a good release to its end; once more if only the time it took speaks against it."""
     said = finished(directory, "rehearse", *arguments)
     if any(each in said.out for each in HELD_UP):

@@ -25,7 +25,8 @@ QUICK: Final = ["--rate", "300", "--step-time", "500ms", "--poll", "250ms"]
 #: Starts faster than tallykv, and needs no Redis.
 COMMAND: Final = shlex.join(ECHO_PAIR)
 ANOTHER: Final = ["--stable-command", COMMAND, "--canary-command", COMMAND, "--request", "GET /"]
-#: By default tallykv refuses what has waited for half a second, as it does on a busy machine.
+#: By default tallykv waits half a second for Redis, and a second for a place. A busy machine takes
+#: longer.
 PATIENT: Final = [
     word
     for arm in ("stable", "canary")

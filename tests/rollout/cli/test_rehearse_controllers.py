@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import assert_promoted, rehearsed
+from tests.rollout.cli.cli_process import assert_promoted, rehearsed_good
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.test_rehearse import QUICK
 from tests.rollout.plan.manifests import (
@@ -120,7 +120,7 @@ def test_the_weights_of_the_controller_are_walked(
     need_programs()
     mesh = write(tmp_path / "mesh", texts)
 
-    said = rehearsed(tmp_path, mesh, "--no-prometheus", *QUICK)
+    said = rehearsed_good(tmp_path, mesh, "--no-prometheus", *QUICK)
 
     assert_promoted(said)
     assert re.findall(r"step  (\d+) ", said.out)[: len(steps)] == steps

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import Command, assert_promoted, rehearsed
+from tests.rollout.cli.cli_process import Command, assert_promoted, rehearsed_good
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.test_rehearse import QUICK
 from tests.rollout.plan.manifests import api_route, backend, with_services, write
@@ -23,7 +23,7 @@ BOTH: Final = backend("reviews-v1"), backend("reviews-v2", 0)
 def rehearse(tmp_path: Path, texts: list[str], *flags: str) -> Command:
     need_programs()
     mesh = write(tmp_path / "mesh", texts)
-    return rehearsed(tmp_path, mesh, "--no-prometheus", *QUICK, *RELEASES, *flags)
+    return rehearsed_good(tmp_path, mesh, "--no-prometheus", *QUICK, *RELEASES, *flags)
 
 
 @pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute"])

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.rollout.cli.cli_process import Command, assert_promoted, finished, rehearsed
+from tests.rollout.cli.cli_process import Command, assert_promoted, finished, rehearsed_good
 from tests.rollout.cli.cli_runner import call
 from tests.rollout.cli.example_service import write_rollout
 from tests.rollout.cli.test_rehearse import ANOTHER, COMMAND, QUICK, UNHURRIED
@@ -30,7 +30,7 @@ SERVICES: Final = ["--stable", "reviews-v1", "--canary", "reviews-v2"]
 def rehearse(tmp_path: Path, texts: list[str], *flags: str) -> Command:
     need_programs()
     mesh = write(tmp_path / "mesh", texts)
-    return rehearsed(tmp_path, mesh, "--no-prometheus", *QUICK, *flags)
+    return rehearsed_good(tmp_path, mesh, "--no-prometheus", *QUICK, *flags)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """A small HTTP service that returns its track and version in headers and counts its requests.
 
 Run as a program; it listens on ``PORT``. ``/counts`` returns the requests by method and is not
-counted itself. ``/fail`` returns 503. ``/slow`` waits for a ``/go``,
-which returns how many requests that answered.
+counted itself. ``/fail`` returns 503. ``/slow`` is answered when somebody asks for ``/go``, which
+returns how many requests that were.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from itertools import repeat
 from typing import Final
 from urllib.parse import urlsplit
 
+from tests.support.waiting import eventually
+
 CONNECTIONS: Final = 8
 #: The most requests in flight per connection.
 PIPELINED: Final = 16
@@ -83,9 +85,8 @@ async def sending(
 
 
 async def wait_for_responses(responses: Responses, count: int) -> None:
-    """Wait for a number of responses; the caller sets the deadline."""
-    while responses.total < count:  # noqa: ASYNC110 - what is waited for is a plain number
-        await asyncio.sleep(0.002)
+    """Wait for a number of responses."""
+    await eventually(lambda: responses.total >= count, what=f"{count} responses")
 
 
 async def _send(

@@ -44,6 +44,7 @@ async def get(
 
 async def test_each_store_counts_for_all_pods_together(backend: Backend) -> None:
     backend.flush()
+    began = time.monotonic()
     async with pods(limited(backend.url, "read=6/h"), 3) as three:
         answers = [await get(three[n % 3]) for n in range(9)]
 
@@ -53,8 +54,8 @@ async def test_each_store_counts_for_all_pods_together(backend: Backend) -> None
         *("r=0", "r=0", "r=0"),
     ]
     assert {headers["RateLimit-Policy"] for _, headers in answers} == {'"read";q=6;w=3600'}
-    # Less what a busy machine took for the nine.
-    assert 540 <= int(answers[-1][1]["Retry-After"]) <= 600
+    took = time.monotonic() - began
+    assert 599 - took <= int(answers[-1][1]["Retry-After"]) <= 600
 
 
 async def test_many_times_the_rate_over_three_pods_gets_the_rate(shared_redis: RedisServer) -> None:

@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 MIB = 1 << 20
 LARGE = bytes(MIB)
 BUDGET_BYTES = 4 * MIB
-#: More than a busy machine holds up a client that receives, or one that is about to wait.
+#: Longer than a busy machine holds up a client.
 SEND_SECONDS = 9.0
 CAP = 4
 

@@ -37,6 +37,7 @@ async def test_concurrent_requests_share_a_sentinel_query(
 
 async def statuses_of_a_new_service(watched: SentinelSetup, prefix: str) -> set[int]:
     """Start a service, which has no connection yet, and send all requests at once."""
+    before = queries_of(watched)
     # A separate process, because uvloop logs errors on closed transports that asyncio hides.
     with service_process(KV_STORE_URL=watched.url, KV_STORE_TIMEOUT_MS="30000") as service:
 
@@ -49,4 +50,11 @@ async def statuses_of_a_new_service(watched: SentinelSetup, prefix: str) -> set[
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
             statuses = await asyncio.gather(*(create(client, i) for i in range(REQUESTS)))
 
+    # One by the test, and a few more of those who came too late for the first.
+    assert queries_of(watched) - before < REQUESTS / 4
     return set(statuses)
+
+
+def queries_of(watched: SentinelSetup) -> int:
+    """Return how many connections the Sentinel has got: the service makes one for each query."""
+    return int(watched.sentinels[0].ask("INFO", "stats")["total_connections_received"])

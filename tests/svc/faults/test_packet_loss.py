@@ -42,7 +42,7 @@ async def service(server: DistantRedis) -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def unhurried(server: DistantRedis) -> AsyncIterator[Service]:
-    """A service whose connections are checked, and made anew, within the time of a request."""
+    """A service that has twenty times the default time: these tests are not about how soon."""
     async with running_service(Settings(store_url=server.url, store_timeout_ms=10_000)) as service:
         yield service
 

@@ -27,6 +27,7 @@ from tests.support.every_verb import CHANGES, READS
 from tests.support.redis_servers import RedisServer, running_redis
 from tests.support.services import Service, running_service
 from tests.support.waiting import eventually, until
+from tests.svc.faults.conftest import PATIENT_MS
 
 
 @pytest.fixture
@@ -197,7 +198,9 @@ async def _written(service: Service, key: str) -> bool:
 async def test_a_server_that_is_loading_refuses_everything_until_it_has_loaded(
     either_redis: RedisServer, admin: redis.Redis
 ) -> None:
-    async with running_service(Settings(store_url=either_redis.url)) as service:
+    # While it loads, Redis answers every 0.6 s or so.
+    settings = Settings(store_url=either_redis.url, store_timeout_ms=PATIENT_MS)
+    async with running_service(settings) as service:
         await put(service, "kept", b"v")
         admin.config_set("rdbcompression", "no")
         with admin.pipeline(transaction=False) as pipe:
@@ -218,6 +221,7 @@ async def test_a_server_that_is_loading_refuses_everything_until_it_has_loaded(
 
         for answer in answers:
             assert_refused(answer)
+        assert "loading" in {failure.reason for failure in service.store.failures()}
         assert await eventually(lambda: _read(service, "kept"), what="healing") == b"v"
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from svc.serving.stop_order import SAME_ORDER_SECONDS
+from svc.serving.worker import MIN_UPTIME_SECONDS
 from tests.support.plain_http import fetch
 from tests.support.processes import children_of, is_running
 from tests.support.raw_http import RawConnection, raw_connection
@@ -199,9 +200,12 @@ async def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
 async def test_a_worker_that_dies_again_and_again_ends_the_service(
     redis_server: RedisServer,
 ) -> None:
+    began = time.monotonic()
     async with running_workers(KV_STORE_URL=redis_server.url, KV_DRAIN_SECONDS="0") as service:
         survivor, victim = service.workers()
         killed: set[int] = set()
+        # On a busy machine the first run may be too long to count.
+        counts = time.monotonic() - began < MIN_UPTIME_SECONDS
 
         def kill_the_next() -> bool:
             for pid in set(service.workers()) - {survivor} - killed:
@@ -214,8 +218,7 @@ async def test_a_worker_that_dies_again_and_again_ends_the_service(
         said = service.output()
 
     assert code == 1
-    # On a busy machine its first run may be too long to count.
-    assert len(killed) in {5, 6}
+    assert len(killed) in ({5} if counts else {5, 6})
     assert victim in killed
     assert not is_running(survivor)
     assert "ended 5 times in a row" in said

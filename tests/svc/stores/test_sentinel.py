@@ -63,8 +63,12 @@ def _is_primary(server: RedisServer) -> bool:
         return bool(client.info("replication")["role"] == "master")
 
 
+def patient(watched: SentinelSetup) -> Settings:
+    return Settings(store_url=watched.url, store_timeout_ms=30_000)
+
+
 async def test_it_works_and_reports_its_mode(watched: SentinelSetup) -> None:
-    async with running_service(Settings(store_url=watched.url)) as service:
+    async with running_service(patient(watched)) as service:
         # A Sentinel has little time to answer, on a busy machine sometimes too little.
         assert (await insist(lambda: put(service, "k", b"v"))).status == 201
         assert (await insist(lambda: get(service, "k"))).body == b"v"
@@ -78,7 +82,7 @@ async def test_it_works_and_reports_its_mode(watched: SentinelSetup) -> None:
 async def test_after_a_failover_changes_reach_the_new_primary_without_a_restart(
     watched: SentinelSetup,
 ) -> None:
-    async with running_service(Settings(store_url=watched.url)) as service:
+    async with running_service(patient(watched)) as service:
         await increment_until_seen(service, watched.primary)
 
         await asyncio.to_thread(watched.sentinels[0].fail_over)

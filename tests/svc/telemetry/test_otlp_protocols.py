@@ -104,7 +104,8 @@ def test_a_grpc_collector_that_hangs_holds_the_end_up_for_a_bounded_time(
             }
         ) as service:
             fetch(f"{service.base}/v1/kv/none", traceparent=traceparent(1)["traceparent"])
-            assert service.end(FLUSH_SECONDS + 60) == 0
+            # Less than the 30 s of the SDK's own end.
+            assert service.end(FLUSH_SECONDS + 24) == 0
 
     (line,) = service.with_body("the collector did not take the last spans")
     assert line["spans"] == 2
