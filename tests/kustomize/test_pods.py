@@ -15,6 +15,8 @@ from svc.serving.heads import MAX_HEAD_BYTES
 from svc.serving.listener import ADMIN_CONNECTIONS
 from svc.settings import PREFIX, Settings, load_settings
 from svc.stores.batcher import MAX_IN_FLIGHT
+from svc.stores.watching.expiries import MOST as MOST_EXPIRIES
+from svc.stores.watching.hub import MOST_REMEMBERED
 from svc.stores.wire import MOST_READ_BYTES
 from svc.telemetry.logs import MAX_QUEUED
 from svc.telemetry.settings import load_tracing
@@ -42,6 +44,8 @@ CONNECTION_BYTES: Final = 10 * 1024
 HEAD_COPIES: Final = 2
 #: The most that a log line and a span take in their queues, and what libraries cache.
 LINE_BYTES: Final = 2 * 1024
+#: A name of up to 521 bytes, in a dict and in a heap.
+WATCHED_NAME_BYTES: Final = 1024
 SPAN_BYTES: Final = 20 * 1024
 CACHED_BYTES: Final = 6 * MIB
 #: What the kubelet keeps of a container's log by default: five files of 10 MiB.
@@ -223,6 +227,7 @@ def test_all_that_clients_can_make_a_pod_keep_fits_into_its_memory(objects: Obje
             "connections": connections * (CONNECTION_BYTES + HEAD_COPIES * MAX_HEAD_BYTES),
             "bodies, values, answers": COPIES * settings.max_buffered_bytes,
             "reads": MAX_IN_FLIGHT * MOST_READ_BYTES,
+            "watches": (MOST_EXPIRIES + MOST_REMEMBERED) * WATCHED_NAME_BYTES,
             "log lines": MAX_QUEUED * LINE_BYTES,
             "spans": SPAN_BYTES * (0 if tracing is None else tracing.max_queue_size),
             "caches": CACHED_BYTES,
