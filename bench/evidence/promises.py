@@ -36,20 +36,3 @@ BAD: Final[Mapping[str, str]] = {
     "flapping": "One that fails half for a minute, every 20 minutes, is not promoted.",
     "promotion": "A harmless release is promoted, and twice the objective's errors are not.",
 }
-
-#: The README's rows: a sentence, and the parts whose worst rows show it.
-SHORT: Final[Mapping[str, tuple[str, ...]]] = {
-    "Releases as good as the old one are not rolled back.": tuple(GOOD),
-    "Few requests fail until a bad release is rolled back.": ("errors",),
-    "A canary that is gone, hangs or fails everything is out soon.": ("lost", "failing"),
-    "Worse and slower releases are found, also after an hour.": (
-        "regression",
-        "slow",
-        "flips",
-        "late",
-    ),
-    "Harmless releases are promoted, harmful ones and those without requests are not.": (
-        "flapping",
-        "promotion",
-    ),
-}

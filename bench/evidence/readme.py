@@ -12,7 +12,7 @@ from bench.frame.documents import PAGE, README, block, render_limit, write_docum
 from bench.frame.rows import render_number
 
 from .limits import NOT_COVERED
-from .promises import BAD, GOOD, SHORT
+from .promises import BAD, GOOD
 
 _BASELINE: Final = ", baseline"
 #: More rows of one part than this are shown by their worst.
@@ -23,43 +23,18 @@ _Row = Mapping[str, Any]
 
 
 def render_short(results: Mapping[str, Any]) -> str:
-    """Return each promise with its worst measurement, and what is not covered."""
-    lines = [
-        "In simulated rollouts, the worst measurement of each promise:",
-        "",
-        "| Promise | rows | the worst | must be | is |",
-        "|---|---|---|---|---|",
-    ]
-    for sentence, parts in SHORT.items():
-        rows = [row for row in results["rows"] if row["part"] in parts and row["limit"]]
-        if rows:
-            worst = max(rows, key=_closeness)
-            missed = ": missed" if worst["verdict"] == "FAIL" else ""
-            cells = (_title(worst), render_limit(worst), _value(worst) + missed)
-            lines.append(f"| {sentence} | {len(rows)} | {' | '.join(cells)} |")
-    lines += _not_covered(results["rows"])
-    return "".join(f"{line}\n" for line in lines)
+    """Return a sentence that names the worlds in which a limit does not hold."""
+    worlds = dict.fromkeys(_world(row) for row in results["rows"] if _is_open(row))
+    if not worlds:
+        return "Simulated rollouts keep [all limits](docs/reference/bench.md#evidence).\n"
+    return (
+        "Simulated rollouts keep [all limits](docs/reference/bench.md#evidence), except in these"
+        f" worlds, which are **not covered**: {'; '.join(worlds)}.\n"
+    )
 
 
-def _not_covered(rows: Iterable[_Row]) -> list[str]:
-    failed = [row for row in rows if _is_open(row)]
-    if not failed:
-        return []
-    return [
-        "",
-        "Not covered:",
-        "",
-        *(f"- {_title(row)}: {_value(row)}{_why(row)}" for row in failed),
-    ]
-
-
-def _closeness(row: _Row) -> float:
-    """Return how much of its limit a row uses: 1 at the limit."""
-    ((kind, bound),) = row["limit"].items()
-    value = float("inf") if row["value"] is None else float(row["value"])
-    if kind == "at_most":
-        return value / bound if bound else value
-    return float(bound) / value if value else float("inf")
+def _world(row: _Row) -> str:
+    return _title(row).rpartition(": ")[0].removesuffix(_BASELINE)
 
 
 def render(results: Mapping[str, Any]) -> str:
@@ -87,7 +62,10 @@ def render(results: Mapping[str, Any]) -> str:
         for title, row in _shown(demanded):
             lines.append(f"| {first} | {title} | {render_limit(row)} | {_value(row)} |")
             first = ""
-    lines += _not_covered(row for rows in by_part.values() for row in rows)
+    failed = [row for rows in by_part.values() for row in rows if _is_open(row)]
+    if failed:
+        lines += ["", "Not covered:", ""]
+        lines += [f"- {_title(row)}: {_value(row)}{_why(row)}" for row in failed]
     return "".join(f"{line}\n" for line in lines)
 
 

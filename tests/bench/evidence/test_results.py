@@ -80,17 +80,10 @@ def test_a_readme_without_marks_is_not_written(tmp_path: Path) -> None:
         write_passage(readme, "evidence", "")
 
 
-def test_the_short_table_has_the_worst_of_each_promise() -> None:
-    rows = [
-        row("clusters", "of 3: rolled back", 0.25, "1 of 400", at_most=1),
-        row("clusters", "of 20: inconclusive", 1.0, "4 of 400", at_most=5),
-        row("flips", "blue/green: rolled back", 100.0, "400 of 400", at_least=95),
-        row("late", "5 % errors: out, median", 280.0, at_most=300),
-        row("lost", "gone: out, latest", None, at_most=25),
-    ]
+def test_the_readme_names_the_worlds_in_which_a_limit_does_not_hold() -> None:
+    kept = row("clusters", "of 3: rolled back", 0.25, "1 of 400", at_most=1)
+    missed = row("lost", "gone: out, latest", None, at_most=25)
+    beside = row("lost", "gone, baseline: out, latest", None, at_most=25)
 
-    text = render_short({"rows": rows})
-
-    assert " | 2 | of 3: rolled back | at most 1 % | 0.25 % of 400 |\n" in text
-    assert " | 2 | blue/green: rolled back | at least 95 % | 100 % of 400 |\n" in text
-    assert "- gone: out, latest: never (must be at most 25 s)\n" in text
+    assert "all limits](docs/reference/bench.md#evidence).\n" in render_short({"rows": [kept]})
+    assert render_short({"rows": [kept, missed, beside]}).endswith("**not covered**: gone.\n")
