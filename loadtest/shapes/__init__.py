@@ -1,4 +1,4 @@
-"""How the number of users changes over a run. ``--load-shape`` names one.
+"""How the number of users changes over a run. ``--shape`` names one.
 
 May import: latencies, thresholds.
 """
