@@ -34,6 +34,8 @@ class RequestLoop(ResponseWriter):
         queue = self._messages
         while not self._force_close:
             if not queue:
+                if self._close:  # since before this task began: the client left, or a stop began
+                    break
                 self._waiter = self._loop.create_future()
                 try:
                     await self._waiter
