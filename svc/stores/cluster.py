@@ -19,9 +19,8 @@ Address = tuple[str, int]
 
 #: Redirections followed for one command. A slot that is being moved needs at most two.
 MAX_REDIRECTS: Final = 5
-#: Timeouts of CLUSTER SLOTS: in general, and when a listing waits for it.
+#: Timeout of CLUSTER SLOTS.
 REFRESH_SECONDS: Final = 1.0
-PRIMARIES_SECONDS: Final = 0.5
 
 
 class ClusterLink:
@@ -70,9 +69,9 @@ class ClusterLink:
         ]
         return "\n".join(starts)
 
-    async def primaries(self) -> Sequence[NodeLink]:
+    async def primaries(self, deadline: float) -> Sequence[NodeLink]:
         if not self._slots:
-            await self._wait_for_slots(loop_clock().now() + PRIMARIES_SECONDS)
+            await self._wait_for_slots(deadline)
         if not self._slots:
             raise StoreUnavailable("no server of the cluster says who has which keys")
         return [self._node(address) for address in sorted(self._servers)]

@@ -71,8 +71,8 @@ class Link(Protocol):
         MOST_READ_BYTES.
         """
 
-    def primaries(self) -> Awaitable[Sequence[NodeLink]]:
-        """Return a link to each primary. Raises StoreUnavailable if none is known."""
+    def primaries(self, deadline: float) -> Awaitable[Sequence[NodeLink]]:
+        """Return a link to each primary. Raises StoreUnavailable if none is known by then."""
 
     async def refresh(self) -> None:
         """Ask anew which server has which keys."""
@@ -141,7 +141,7 @@ class NodeLink:
     def layout(self) -> str:
         return ""
 
-    async def primaries(self) -> Sequence[NodeLink]:
+    async def primaries(self, deadline: float) -> Sequence[NodeLink]:  # noqa: ARG002
         return [self]
 
     async def refresh(self) -> None:

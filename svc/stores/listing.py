@@ -223,7 +223,7 @@ async def scan_page(
     fitting: Fitting | None = None,
 ) -> PageScan:
     """Return the scan of one page, which has its names. Raises CursorInvalid, StoreUnavailable."""
-    nodes = await link.primaries()
+    nodes = await link.primaries(deadline)
     prefixes = tuple(prefix.encode() for prefix in within)
     start = parse_cursor(cursor, pattern)
     scan = PageScan(nodes, link.layout(), start, pattern, limit, prefixes, fitting)

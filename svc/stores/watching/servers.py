@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ...domain.errors import StoreUnavailable
+from ...telemetry.loop_clock import loop_clock
 from ..link import Link, NodeLink
 from ..wire import ReplyError
 from .subscription import Changed, Subscription
@@ -69,7 +70,8 @@ class Servers:
     async def _keep_primaries(self) -> None:
         if self._keepers:
             await self._link.refresh()
-        primaries = set(await self._link.primaries())
+        deadline = loop_clock().now() + LOOK_SECONDS
+        primaries = set(await self._link.primaries(deadline))
         for node in set(self._keepers) - primaries:
             self._keepers.pop(node).cancel()
         for node in primaries - set(self._keepers):
