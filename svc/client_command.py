@@ -124,7 +124,7 @@ def run_client_command(arguments: Mapping[str, Any]) -> int:
             sys.stdout.flush()
             return code
     except Error as error:
-        code, advice = _judge(error)
+        code, advice = _judge(error, options)
         print(f"tallykv: {error}{advice}", file=sys.stderr)
         return code
     except BrokenPipeError:  # who reads has read enough, as head does
@@ -137,7 +137,7 @@ def run_client_command(arguments: Mapping[str, Any]) -> int:
         return INTERRUPTED
 
 
-def _judge(error: Any) -> tuple[int, str]:
+def _judge(error: Any, options: argparse.Namespace) -> tuple[int, str]:
     """Return the exit code for an error of the client, and what to do."""
     from .client import Conflict, Invalid, Missing, NotAllowed, Unauthenticated, Unavailable
 
@@ -152,6 +152,8 @@ def _judge(error: Any) -> tuple[int, str]:
     if isinstance(error, Conflict):
         return REFUSED, ""
     if error.applied == "unknown" and error.idempotency_key is not None:
+        if "idempotency_key" not in options:
+            return FAILED, "; to be sure, delete it again"
         return FAILED, f"; to repeat it safely, add --idempotency-key {error.idempotency_key}"
     if isinstance(error, Unavailable) and error.status is None:
         return FAILED, "; start a service with: tallykv serve, or name one: --url, TALLYKV_URL"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ from typing import Any, Final
 import pytest
 
 from svc.__main__ import main
-from tests.support.ports import closed_port
+from tests.support.ports import closed_port, free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
 from tests.support.tokens import text_of
@@ -120,6 +122,36 @@ def test_a_failure_has_an_exit_code_and_says_what_to_do(
     assert said in errors
     assert "hunter2" not in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("put", "k", "v"), "to repeat it safely, add --idempotency-key "),
+        (("incr", "n"), "to repeat it safely, add --idempotency-key "),
+        (("rm", "k"), "to be sure, delete it again"),
+    ],
+)
+def test_a_change_without_an_answer_says_how_to_repeat_it(
+    run: Any, words: tuple[str, ...], said: str
+) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as server:
+
+        def end_each() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.recv(65_536)
+                    connection.close()
+
+        threading.Thread(target=end_each, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        code, out, errors = run(*words, f"--url={url}", "--deadline=1")
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert (code, out) == (3, b"")
+    assert said in errors
 
 
 def test_a_watch_prints_a_line_for_each_change_until_it_is_stopped(base: str, run: Any) -> None:
