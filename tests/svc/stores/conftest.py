@@ -89,8 +89,12 @@ def aof_of(data: Path) -> Path:
 
 
 def kill(service: ServiceProcess) -> None:
+    """Kill it, and wait for the end of its Redis: that writes first what a slow disk held up."""
+    assert service.process is not None
+    children = children_of(service.process.pid)
     service.signal(signal.SIGKILL)
     service.wait()
+    until(lambda: not any(map(is_running, children)), what="the end of Redis")
 
 
 @dataclass
