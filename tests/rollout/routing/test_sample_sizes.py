@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from itertools import pairwise
 from random import Random
 
 import pytest
 
 from rollout.routing.sample_sizes import (
     IN_DOUBT,
+    _cumulative,
     accepted,
     bounds_for,
     bounds_of,
@@ -44,18 +45,8 @@ def test_a_right_share_that_is_counted_again_is_refused_once_in_60_000(percent: 
 
 
 def _chances(requests: int, share: float) -> list[float]:
-    """Return the probability of each number of requests with this share, as the binomial says."""
-    whole, some, none = math.lgamma(requests + 1), math.log(share), math.log1p(-share)
-    return [
-        math.exp(
-            whole
-            - math.lgamma(count + 1)
-            - math.lgamma(requests - count + 1)
-            + count * some
-            + (requests - count) * none
-        )
-        for count in range(requests + 1)
-    ]
+    """Return the probability of each number of requests with this share."""
+    return [after - before for before, after in pairwise([0.0, *_cumulative(requests, share)])]
 
 
 def test_90_of_100_is_told_from_80_by_counting() -> None:
