@@ -1,4 +1,4 @@
-"""Fixtures of the manifests: a machine for pods, and a rendering with all policies."""
+"""Fixtures of the manifests: renderings, and a machine for pods."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 
 from tests.conftest import need_redis_7
-from tests.kustomize.installations import Objects
+from tests.kustomize.installations import WHOLE, Objects
 from tests.kustomize.pods import HERE
 from tests.kustomize.redis_pods import MakeNode, Node
-from tests.support.manifests import compose
+from tests.support.manifests import compose, render
 
 STORES: Final = ("redis-single", "redis-sentinel", "redis-cluster", "redis-external")
 GUARDED: Final = ("monitoring", "otel", "mesh", "jwt", "hardened")
@@ -44,3 +44,16 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """All policies for the pods, with each kind of store."""
     parts = [f"kustomize/components/{part}" for part in (request.param, *GUARDED)]
     return compose(tmp_path_factory.mktemp("overlay"), *parts, namespace=HERE)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*WHOLE, "redis-cluster", "redis-external"],
+    ids=lambda param: getattr(param, "name", param),
+)
+def objects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    """Each overlay, and one for each component that no overlay uses."""
+    if isinstance(request.param, Path):
+        return render(request.param)
+    parts = [f"kustomize/components/{part}" for part in (request.param, "otel")]
+    return compose(tmp_path_factory.mktemp("overlay"), *parts)
