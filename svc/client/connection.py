@@ -64,6 +64,10 @@ class Options:
         }
         if self.tls is not None:
             options["verify"] = self.tls
+        elif self.base_url.lower().startswith("http:"):
+            # Without TLS and redirects nothing is verified, and httpx reads all authorities that it
+            # trusts for every client. This context trusts none.
+            options["verify"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return options
 
     def build(self, request: Request, timeout: httpx.Timeout) -> httpx.Request:
