@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from ..evidence import Evidence
@@ -120,8 +119,7 @@ class Controller:
         began = self._ports.monotonic()
         no_source = await self._maker.seen.read(state)
         smoke_test_failure = await self._maker.run_smoke_tests(state)
-        # At once: each may take seconds with a slow API server.
-        pending, drift = await asyncio.gather(
+        pending, drift = await self._ports.both(
             self._maker.inbox.pending(), self._maker.seen.find_drift(state)
         )
         await self._maker.obey(state, pending)
