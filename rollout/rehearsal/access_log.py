@@ -74,10 +74,11 @@ class RequestCounts:
         self.slow = [0] * len(self.slow_seconds)
 
     def add(self, entry: AccessLogEntry) -> None:
+        failed = entry.failed
         self.requests += 1
-        self.failures += entry.failed
+        self.failures += failed
         for index, threshold in enumerate(self.slow_seconds):
-            self.slow[index] += entry.failed or entry.seconds > threshold
+            self.slow[index] += failed or entry.seconds > threshold
 
     def counts(self) -> Counts:
         return Counts(self.requests, self.failures, tuple(self.slow))
