@@ -60,18 +60,24 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the programs of an environment that has both wheels and what they need, no more."""
     environment = tmp_path_factory.mktemp("environment") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=COMMAND_SECONDS)
+    # The pip of the tests' own environment serves: a second one would take seconds to install.
+    command: list[str | Path] = [sys.executable, "-m", "venv", "--without-pip", environment]
+    subprocess.run(command, check=True, timeout=COMMAND_SECONDS)
     programs = environment / "bin"
-    # Modules are compiled when they are imported; pip would compile all of them.
-    pip: list[str | Path] = [programs / "python", "-m", "pip", "--quiet"]
     locked = [f"--requirement={ROOT}/requirements/{name}.txt" for name in ("run", "rollout")]
     for arguments in (["--require-hashes", *locked], ["--no-deps", *wheels.values()]):
-        subprocess.run(
-            [*pip, "--disable-pip-version-check", "install", "--no-compile", *arguments],
-            check=True,
-            timeout=INSTALL_SECONDS,
-        )
+        # Modules are compiled when they are imported; pip would compile all of them.
+        pip(programs, "install", "--no-compile", *arguments, seconds=INSTALL_SECONDS)
     return programs
+
+
+def pip(programs: Path, *arguments: str | Path, seconds: float = COMMAND_SECONDS) -> None:
+    """Run pip upon the environment that has these programs."""
+    python = programs / "python"
+    command: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "--quiet"]
+    subprocess.run(
+        [*command, "--disable-pip-version-check", *arguments], check=True, timeout=seconds
+    )
 
 
 @pytest.fixture
@@ -159,9 +165,7 @@ def test_both_are_installed_with_all_they_need_under_their_own_names(
         "print([n for n in ('svc', 'rollout', 'tests', 'bench') if importlib.util.find_spec(n)])"
     )
 
-    subprocess.run(
-        [installed / "python", "-m", "pip", "check"], check=True, timeout=COMMAND_SECONDS
-    )
+    pip(installed, "check")
 
     assert output([installed / "python", "-c", script], elsewhere) == "[]\n"
     for command in ("tallykv", "tallykv-rollout"):
@@ -210,12 +214,11 @@ def test_the_installed_client_needs_just_its_extra(
 
     extra = elsewhere / "extra.txt"
     extra.write_text("".join(locked(name) for name in ("httpx", "httpx-sse", "httpcore")))
-    pip: list[str | Path] = [installed / "python", "-m", "pip", "--quiet", "install"]
     for arguments in (
         ["--no-deps", "--require-hashes", f"--requirement={extra}"],
         ["--no-index", f"{wheels['svc']}[client]"],  # all that the extra names is there
     ):
-        subprocess.run([*pip, *arguments], check=True, timeout=INSTALL_SECONDS)
+        pip(installed, "install", "--no-compile", *arguments, seconds=INSTALL_SECONDS)
     try:
         service.start()
 
