@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,12 +61,15 @@ def exported() -> dict[str, str]:
     }
 
 
-def shown() -> set[str]:
+@cache
+def shown() -> frozenset[str]:
     """Return every panel as the alerts' annotations name it."""
     dashboards = [
         json.loads(path.read_text()) for path in (ROOT / "grafana" / "dashboards").glob("*.json")
     ]
-    return {f"{each['title']} > {panel['title']}" for each in dashboards for panel in panels(each)}
+    return frozenset(
+        f"{each['title']} > {panel['title']}" for each in dashboards for panel in panels(each)
+    )
 
 
 def anchors(markdown: str) -> list[str]:
@@ -75,9 +78,10 @@ def anchors(markdown: str) -> list[str]:
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
-def unit_tests() -> Iterator[Json]:
-    for path in UNIT_TESTS:
-        yield from yaml.safe_load(path.read_text())["tests"]
+@cache
+def unit_tests() -> list[Json]:
+    """Return all of them, read once: many tests ask."""
+    return [test for path in UNIT_TESTS for test in yaml.safe_load(path.read_text())["tests"]]
 
 
 @pytest.mark.parametrize("path", rule_paths(), ids=name_of)
