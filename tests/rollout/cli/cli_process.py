@@ -11,11 +11,13 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.rollout.cli.warm_process import ForkedProcess, fork
+from tests.support.api_server import ApiServer
 from tests.support.manifests import ROOT
 from tests.support.processes import is_running, name_of
 from tests.support.waiting import until
@@ -29,7 +31,7 @@ SECONDS: Final = 180.0
 class Command:
     """A command that was started. ``out`` and ``err`` are its output so far."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     mark: str
     directory: Path
     #: Its directory for temporary files.
@@ -81,25 +83,38 @@ class Command:
 
 @contextlib.contextmanager
 def started(
-    directory: Path, *arguments: str | Path, environ: Mapping[str, str] | None = None
+    directory: Path,
+    *arguments: str | Path,
+    environ: Mapping[str, str] | None = None,
+    fresh: bool = False,
 ) -> Iterator[Command]:
-    """Start ``tallykv-rollout``; at the end, kill it and its remaining children by pid."""
+    """Start ``tallykv-rollout``; at the end, kill it and its remaining children by pid.
+
+    It is a fork of a process that has imported it, which starts a second sooner; with ``fresh``, a
+    Python of its own.
+    """
     mark = uuid.uuid4().hex
+    words = [*map(str, arguments)]
     # A short path, because the path of a Unix socket must fit into about a hundred bytes.
     temporary = Path(tempfile.mkdtemp(prefix="kv-"))
+    env = {**os.environ, **(environ or {}), MARK: mark, "TMPDIR": str(temporary)}
+    process: subprocess.Popen[bytes] | ForkedProcess
     with (
         (directory / f"{mark}.out").open("wb") as out,
         (directory / f"{mark}.err").open("wb") as err,
     ):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rollout", *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, **(environ or {}), MARK: mark, "TMPDIR": str(temporary)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
+        if fresh:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "rollout", *words],
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        else:
+            process = fork(words, env, out.fileno(), err.fileno())
     command = Command(process, mark, directory, temporary)
     try:
         yield command
@@ -113,12 +128,31 @@ def started(
 
 
 def finished(
-    directory: Path, *arguments: str | Path, environ: Mapping[str, str] | None = None
+    directory: Path,
+    *arguments: str | Path,
+    environ: Mapping[str, str] | None = None,
+    fresh: bool = False,
 ) -> Command:
     """Start it and wait for its end."""
-    with started(directory, *arguments, environ=environ) as command:
+    with started(directory, *arguments, environ=environ, fresh=fresh) as command:
         command.wait()
     return command
+
+
+def killed_when(
+    directory: Path, server: ApiServer, reached: Callable[[], bool], *arguments: str | Path
+) -> int:
+    """Start it, kill it when a write has brought about a state of the cluster.
+
+    Return its code, negative for a kill.
+    """
+    server.freeze_when(reached)
+    with (
+        started(directory, *arguments) as command,
+        server.frozen(what=f"the state for the kill of {arguments[0]}"),
+    ):
+        command.signal(signal.SIGKILL)
+        return command.wait()
 
 
 #: Why a canary is rolled back before it has all traffic, if a busy machine holds its process up.

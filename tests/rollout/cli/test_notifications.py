@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from rollout.plan.plan_file import PlanInvalid, parse_plan_file
+from tests.rollout.cli.cli_process import killed_when
 from tests.rollout.cli.cli_runner import Cluster, call
 from tests.rollout.cli.example_service import TIMES, ExampleService, write_rollout
-from tests.rollout.cli.warm_process import warm_process
 
 
 @contextlib.contextmanager
@@ -67,9 +67,8 @@ def test_each_event_is_told_once_over_kills_and_a_failing_receiver_holds_nothing
         )
         plan = write_rollout(tmp_path / "told", service.namespace, TIMES + notify)
         hook = [*cluster.run(plan, state)]
-        with warm_process() as runs:
-            code = runs.run_until(cluster.server, lambda: service.share == 50, *hook)
-            assert code == -signal.SIGKILL
+        code = killed_when(tmp_path, cluster.server, lambda: service.share == 50, *hook)
+        assert code == -signal.SIGKILL
 
         for _ in range(2):
             assert call(*hook).code == 0

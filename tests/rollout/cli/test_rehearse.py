@@ -46,7 +46,7 @@ def plan(tmp_path: Path) -> Path:
 def test_a_good_release_leaves_with_0_and_its_counters_are_right(
     plan: Path, tmp_path: Path
 ) -> None:
-    said = finished(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK, *PATIENT)
+    said = finished(tmp_path, "rehearse", plan, "--no-prometheus", *QUICK, *PATIENT, fresh=True)
 
     assert said.process.returncode == 0, said.out + said.err
     assert re.search(r"^up in \d+\.\d s: curl -H 'Host: kv.example.com' http://127", said.out)

@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.rollout.cli.cli_process import killed_when
 from tests.rollout.cli.cli_runner import Cluster, call
 from tests.rollout.cli.example_service import TIMES, ExampleService, write_rollout
-from tests.rollout.cli.warm_process import warm_process
 from tests.support.api_objects import ReceivedRequest
 from tests.support.api_server import ApiServer
 from tests.support.deployments import DEPLOYMENTS, DeploymentController, deployment
@@ -116,13 +116,12 @@ def test_a_release_goes_through_a_kill_in_each_state_of_its_pods(
         lambda: service.history[-2:] == [50, 0],
     ]
     arguments = cluster.run(plan, state)
-    with warm_process() as runs:
-        first = [*arguments, "--image", NEW]  # the next ones read the image from the state
-        server = cluster.server
-        code = runs.run_until(server, lambda: image(service, "canary") == NEW, *first)
-        assert code == -signal.SIGKILL
-        for reached in states:
-            assert runs.run_until(server, reached, *arguments) == -signal.SIGKILL
+    first = [*arguments, "--image", NEW]  # the next ones read the image from the state
+    server = cluster.server
+    code = killed_when(tmp_path, server, lambda: image(service, "canary") == NEW, *first)
+    assert code == -signal.SIGKILL
+    for reached in states:
+        assert killed_when(tmp_path, server, reached, *arguments) == -signal.SIGKILL
 
     last = call(*arguments)
 

@@ -51,7 +51,7 @@ def test_a_good_canary_is_promoted_and_nothing_but_weights_changed(
 ) -> None:
     before = unmanaged(service.document)
 
-    run = finished(tmp_path, *cluster.run(plan, state))
+    run = finished(tmp_path, *cluster.run(plan, state), fresh=True)
 
     assert run.process.returncode == 0, run.err
     assert service.history == [0, 50, 100]

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
+from tests.rollout.cli.cli_process import killed_when
 from tests.rollout.cli.cli_runner import Cluster, call, events
 from tests.rollout.cli.example_service import STEPS, ExampleService, step, write_rollout
-from tests.rollout.cli.warm_process import warm_process
 from tests.rollout.cluster.virtual_services import COLLECTION, live
 
 NAME = "kv-inside"
@@ -39,9 +39,8 @@ def test_two_objects_move_together_through_a_kill_between_them(
         return int(document["spec"]["http"][0]["route"][1]["weight"])
 
     arguments = cluster.run(plan, state)
-    with warm_process() as runs:
-        code = runs.run_until(cluster.server, lambda: service.share == 50, *arguments)
-        assert code == -signal.SIGKILL
+    code = killed_when(tmp_path, cluster.server, lambda: service.share == 50, *arguments)
+    assert code == -signal.SIGKILL
     assert percent_inside() == 0
 
     said = call("status", *cluster.of(plan, state), "--format", "json")

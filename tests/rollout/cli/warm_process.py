@@ -1,83 +1,137 @@
-"""Runs of tallykv-rollout in forks of a process that has imported it, so they start quickly."""
+"""Processes of tallykv-rollout, forked from one that has imported it: an import takes a second."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import traceback
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from tests.support.api_server import ApiServer
+from rollout.__main__ import COMMANDS
+from rollout.__main__ import main as rollout
 from tests.support.manifests import ROOT
 
+#: A message has the arguments and the environment; the kernel takes no larger one by default.
+_MOST_BYTES: Final = 200_000
 
-class WarmProcess:
-    """A process that forks a run for each line that it reads."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
+class ForkedProcess:
+    """A command in a fork, with the part of ``subprocess.Popen`` that tests use."""
+
+    def __init__(self, answers: socket.socket) -> None:
+        self._answers = answers
+        self.pid = int(answers.recv(64))
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code, negative for a signal; raise subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            self._answers.settimeout(timeout)
+            try:
+                self.returncode = int(self._answers.recv(64))
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0) from None
+            self._answers.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def fork(arguments: Sequence[str], environ: Mapping[str, str], out: int, err: int) -> ForkedProcess:
+    """Run a command in a session of its own; ``out`` and ``err`` are files for its output."""
+    answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    message = json.dumps([list(arguments), dict(environ)]).encode()
+    assert len(message) < _MOST_BYTES
+    with theirs:
+        socket.send_fds(_warm_process(), [message], [out, err, theirs.fileno()])
+    return ForkedProcess(answers)
+
+
+@functools.cache
+def _warm_process() -> socket.socket:
+    """Start the process that forks. It ends when this process does."""
+    requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
             [sys.executable, "-m", "tests.rollout.cli.warm_process"],
             cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            stdin=theirs.fileno(),
         )
 
-    def run_until(
-        self, server: ApiServer, reached: Callable[[], bool], *arguments: str | Path
-    ) -> int:
-        """Run a command, kill it when a write has brought about a state of the cluster.
+    def close() -> None:
+        requests.close()
+        process.wait()
 
-        Return its code, negative for a kill.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        server.freeze_when(reached)
-        self._process.stdin.write(json.dumps([*map(str, arguments)]) + "\n")
-        self._process.stdin.flush()
-        pid = int(self._process.stdout.readline())
-        with server.frozen(what=f"the state for the kill of {arguments[0]}"):
-            os.kill(pid, signal.SIGKILL)
-            return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.communicate()
+    atexit.register(close)
+    return requests
 
 
-@contextlib.contextmanager
-def warm_process() -> Iterator[WarmProcess]:
-    process = WarmProcess()
-    try:
-        yield process
-    finally:
-        process.close()
+def main() -> int:
+    """Fork a command for each message; return the exit code, in a fork the one of its command."""
+    requests = socket.socket(fileno=os.dup(0))
+    while True:
+        message, files, _, _ = socket.recv_fds(requests, _MOST_BYTES, 3)
+        if not message:
+            break
+        arguments, environ = json.loads(message)
+        # Imported here and not in each fork. What is alive now is never garbage in a fork.
+        if arguments and arguments[0] in COMMANDS:
+            COMMANDS[arguments[0]].load()
+        gc.freeze()
+        if os.fork() == 0:
+            requests.close()
+            return _run_and_answer(arguments, environ, *files)
+        for each in files:
+            os.close(each)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    return 0
 
 
-def main() -> None:
-    """Print the pid of each run, and its exit code when it has ended."""
-    import rollout.cli.run  # noqa: F401 - imported now, not in each fork
-    from rollout.__main__ import main as run
-
-    for line in sys.stdin:
-        if (pid := os.fork()) == 0:
-            code = 1
-            with contextlib.suppress(BaseException), contextlib.redirect_stdout(sys.stderr):
-                try:
-                    code = run(json.loads(line))
-                except BaseException:  # noqa: BLE001 - the process ends here
-                    traceback.print_exc()
-            os._exit(code)
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
+def _run_and_answer(
+    arguments: list[str], environ: dict[str, str], out: int, err: int, answer: int
+) -> int:
+    """Fork the command, answer its pid and, when it has ended, its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        os.close(answer)
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for target, file in enumerate((nothing, out, err)):
+            os.dup2(file, target)
+            os.close(file)
+        os.environ.clear()
+        os.environ.update(environ)
+        tempfile.tempdir = None  # an import may have asked for it in the other environment
+        return rollout(arguments)
+    with socket.socket(fileno=answer) as answers, contextlib.suppress(BrokenPipeError):
+        answers.send(str(pid).encode())
         _, status = os.waitpid(pid, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
+        answers.send(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
