@@ -12,6 +12,7 @@ _LEAST_REQUESTS: Final = 200
 #: How many times more hits than before there may be.
 _RATIOS: Final = tuple(1.15 * 1.6**power for power in range(10))
 _LOGS: Final = tuple(math.log(ratio) for ratio in _RATIOS)
+_EXCESSES: Final = tuple(ratio - 1 for ratio in _RATIOS)
 
 
 class Excess:
@@ -43,8 +44,8 @@ class Excess:
             return 0.0
         share = later / (later + requests)
         logs = [
-            more * per_hit - (more + hits) * math.log1p(share * (ratio - 1))
-            for ratio, per_hit in zip(_RATIOS, _LOGS, strict=True)
+            more * per_hit - (more + hits) * math.log1p(share * excess)
+            for excess, per_hit in zip(_EXCESSES, _LOGS, strict=True)
         ]
         greatest = max(logs)
         mean = math.fsum(math.exp(log - greatest) for log in logs) / len(logs)

@@ -15,6 +15,7 @@ from .incident import USUAL, Span, bounded
 #: the growth are lost. Each further alternative would take a part of the weight of all others.
 RATIOS: Final = tuple(1.35 * 1.75**power for power in range(9))
 _LOG_RATIOS: Final = tuple(math.log(ratio) for ratio in RATIOS)
+_EXCESSES: Final = tuple(ratio - 1 for ratio in RATIOS)
 #: Half of the weight is on harm from the first window on.
 _FROM_START: Final = 0.5
 
@@ -107,24 +108,22 @@ class HarmTest:
                 hits, requests, times, ratio, USUAL * margin, brief=self._brief
             )
             power = 1.0 / self._dispersion.value
+            # This is most of a simulation's time, so nothing is computed twice.
+            hits_of_both = counted + others
+            own = [counted * per_hit for per_hit in _LOG_RATIOS]
             self._beginnings.add(
                 [
-                    power
-                    * (counted * per_hit - (counted + others) * math.log1p(chance * (ratio - 1)))
-                    for per_hit, ratio in zip(_LOG_RATIOS, RATIOS, strict=True)
+                    power * (gain - hits_of_both * math.log1p(chance * more))
+                    for gain, more in zip(own, _EXCESSES, strict=True)
                 ]
             )
             allowed = math.sqrt(margin) if margin > 2 else 1.0
             level = share * allowed / (share * allowed + 1 - share)
-            self._leanings = [
-                max(
-                    0.0,
-                    log
-                    + power
-                    * (counted * per_hit - (counted + others) * math.log1p(level * (ratio - 1))),
-                )
-                for log, per_hit, ratio in zip(self._leanings, _LOG_RATIOS, RATIOS, strict=True)
+            leanings = [
+                log + power * (gain - hits_of_both * math.log1p(level * more))
+                for log, gain, more in zip(self._leanings, own, _EXCESSES, strict=True)
             ]
+            self._leanings = [log if log > 0 else 0.0 for log in leanings]
         if requests:
             worse = max(self._leanings) > 0
             self._excess.add(hits + others, requests + old_requests, worse=worse)

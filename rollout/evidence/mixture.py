@@ -109,9 +109,15 @@ class Mixture:
         if max(growth) <= 0:
             return None
 
+        most_more = math.log(len(growth)) + 1e-9
+
         def reaches(trials: int) -> bool:
             logs = [each + trials * more for each, more in zip(self._logs, growth, strict=True)]
-            return _log_sum(logs) >= log
+            # The greatest one alone decides, unless the sum is near.
+            greatest = max(logs)
+            if greatest >= log:
+                return True
+            return greatest + most_more >= log and _log_sum(logs) >= log
 
         # The logarithm is convex in the number of trials, so once reached it stays so.
         most = 1
