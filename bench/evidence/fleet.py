@@ -63,10 +63,15 @@ class Fleet:
     def pick(self, rng: np.random.Generator, arms: Ints) -> Ints:
         """Return an instance for each request, by the arm of the request."""
         picked = np.zeros(len(arms), dtype=np.int64)
-        for arm in np.flatnonzero(np.bincount(arms, minlength=1)).tolist():
-            mine = arms == arm
-            live = self.live(arm)
-            picked[mine] = live[rng.integers(len(live), size=int(mine.sum()))]
+        for arm, count in enumerate(np.bincount(arms, minlength=1).tolist()):
+            if count == len(arms) > 0:
+                # Nearly always so for proxies, and before the first step.
+                live = self.live(arm)
+                all_of_one: Ints = live[rng.integers(len(live), size=count)]
+                return all_of_one
+            if count:
+                live = self.live(arm)
+                picked[arms == arm] = live[rng.integers(len(live), size=count)]
         return picked
 
     def note(self, picked: Ints, starts: Sequence[float]) -> None:
