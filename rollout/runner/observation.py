@@ -32,8 +32,6 @@ class Observation:
         self._read_at: tuple[float, float] | None = None
         #: True if the routes were not those of the step when they were last read.
         self._drift = False
-        #: During this time (from, to) failed attempts may have changed the routes.
-        self._uncertain = (0.0, 0.0)
         #: True if the intended routes were found in force after a failed attempt.
         self._applied = False
         self._has_told_skew = False
@@ -87,10 +85,10 @@ class Observation:
 
     def note_decision(self) -> None:
         """Note that a step was decided on: no attempt to take it has failed yet."""
-        self._uncertain, self._applied = (0.0, 0.0), False
+        self._applied = False
 
-    async def note_failed_change(self, state: RolloutState, started: float) -> None:
-        """Note that a failed attempt, begun at ``started``, may have changed the routes."""
+    async def note_failed_change(self, state: RolloutState) -> None:
+        """Note that an attempt which failed now may have changed the routes."""
         if self._applied:
             return  # further attempts change nothing
         steps, target = self._plan.steps, self._ports.target
@@ -100,7 +98,7 @@ class Observation:
             self._applied = await target.in_force(steps[state.intended])
         except TargetFailed:
             pass  # the target can't be read, but it may have applied the change
-        self._uncertain = self._uncertain[0] or started, self.now()
+        state.uncertain_until = self.now()
 
     def _listen(self, state: RolloutState, *, paired: bool) -> None:
         """Look whether the canary answers, once all samples are of the step in force."""
@@ -194,4 +192,4 @@ class Observation:
         Samples may come later than the step was settled.
         """
         settled = state.step_since if state.step == state.intended else -math.inf
-        return max(settled, self._uncertain[1])
+        return max(settled, state.uncertain_until)

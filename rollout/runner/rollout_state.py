@@ -51,6 +51,9 @@ class RolloutState:
     aborted: bool = False
     smoke_tests_passed: bool = False
     stepped_back: bool = False
+    #: Until then, a change that failed or was cut off by a kill may have left the routes apart
+    #: from the step in force.
+    uncertain_until: float = 0.0
     verdict: str | None = None
     reason: str | None = None
     ended: bool = False
@@ -124,6 +127,7 @@ class RolloutState:
             "aborted": self.aborted,
             "checked": self.smoke_tests_passed,
             "stepped_back": self.stepped_back,
+            "uncertain_until": self.uncertain_until,
             "verdict": self.verdict,
             "reason": self.reason,
             "ended": self.ended,
@@ -165,8 +169,9 @@ class RolloutState:
             paused=saved["paused"],
             aborted=saved["aborted"],
             smoke_tests_passed=saved["checked"],
-            # The last version had no such field.
+            # The last version had no such fields.
             stepped_back=saved.get("stepped_back", False),
+            uncertain_until=saved.get("uncertain_until", 0.0),
             verdict=saved["verdict"],
             reason=saved["reason"],
             ended=saved["ended"],

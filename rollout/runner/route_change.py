@@ -30,7 +30,6 @@ class RouteChange:
             return
         if is_forward and state.step >= 0 and not await self._is_still_right(state):
             return
-        started = self._maker.seen.now()
         try:
             await self._apply(state, is_forward=is_forward)
         except TargetFailed as failed:
@@ -38,7 +37,7 @@ class RouteChange:
                 detail = f"{failed}; {describe_canary_traffic(self._plan, state.step)}"
                 await self._ports.recorder.record_hold(state, "not-ours", detail)
                 raise ManagedByOther(detail) from failed
-            await self._maker.seen.note_failed_change(state, started)
+            await self._maker.seen.note_failed_change(state)
             await self.stay(state, str(failed))
             return
         if state.step != state.intended or state.verdict is None:
@@ -92,13 +91,14 @@ class RouteChange:
             steps, target = self._plan.steps, self._ports.target
             if state.step != state.intended and await target.in_force(steps[state.intended]):
                 return True
-            if await target.in_force(steps[state.step]):
-                self._maker.forget_decision(state, state.change_since)
-                await self._maker.save(state)
-                return False
-            if await target.is_between(steps[state.step], steps[state.intended]):
+            is_before = await target.in_force(steps[state.step])
+            if not is_before and await target.is_between(steps[state.step], steps[state.intended]):
                 # An earlier runner has changed some objects: back to what is known to be right.
                 await target.apply(steps[state.step])
+                is_before = True
+            if is_before:
+                # Perhaps only now: that runner may have been killed after it had put them back.
+                state.uncertain_until = self._maker.seen.now()
                 self._maker.forget_decision(state, state.change_since)
                 await self._maker.save(state)
                 return False
