@@ -170,6 +170,8 @@ class Observation:
             state.since += shift
             state.step_since += shift
             state.change_since += shift
+            if state.uncertain_until:
+                state.uncertain_until += shift
             if state.exposed_at is not None:
                 state.exposed_at += shift
             self._shifted = True

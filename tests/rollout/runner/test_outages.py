@@ -244,3 +244,14 @@ async def test_a_resumed_runner_with_another_clock_is_not_misled(
     direction = "behind" if skew > 0 else "ahead of"
     (sentence,) = set(told)
     assert sentence.startswith(f"the source's clock is 120 s {direction} this machine's")
+
+
+async def test_a_first_change_that_fails_spoils_no_evidence_by_another_clock(
+    service: SimulatedService, store: FailingStore
+) -> None:
+    service.unchangeable = (0, 10)
+    ports = ports_of(service, store)
+    ahead = replace(ports, clock=lambda: BEGAN + service.seconds + 3600)
+
+    assert await Controller(CANARY, ahead).run() is Verdict.PROMOTED
+    assert service.seconds < 4 * 60 + 60
