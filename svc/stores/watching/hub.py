@@ -253,21 +253,22 @@ class Hub:
         finally:
             for name in names:
                 self._reading.pop(name, None)
-        # Only now: who was told this number was told all changes of smaller ones.
-        self._sequence += 1
         complete = True
         for name, outcome in zip(names, outcomes, strict=True):
             if isinstance(outcome, DomainError):
                 dirty[name] = changed[name] or dirty.get(name, False)
                 complete = False
             elif changed[name]:
-                self._tell(name, outcome, self._sequence)
+                self._tell(name, outcome)
             elif (single := self.feeds.names.get(name)) is not None:
                 self.note(name, outcome)
                 single.tell(outcome)
         return complete
 
-    def _tell(self, name: bytes, change: Change, number: int) -> None:
+    def _tell(self, name: bytes, change: Change) -> None:
+        # A number for each change, even of those read together: the connection may break between
+        # two. Only now: who was told this number was told all changes of smaller ones.
+        self._sequence += 1
         change.position = self.position
         self.note(name, change)
         is_prefixed = False
@@ -275,7 +276,7 @@ class Hub:
             feed.tell(change)
             is_prefixed = is_prefixed or isinstance(feed, PrefixFeed)
         if is_prefixed:
-            self._remembered[name] = number
+            self._remembered[name] = self._sequence
             self._remembered.move_to_end(name)
             if len(self._remembered) > MOST_REMEMBERED:
                 _, self._forgotten = self._remembered.popitem(last=False)

@@ -163,6 +163,25 @@ async def test_a_watch_resumes_where_it_was_or_begins_anew(service: Service) -> 
             assert told.names == names
 
 
+async def test_a_watch_resumes_between_two_changes_that_came_together(service: Service) -> None:
+    async with watch(service, "/v1/kv?prefix=r/") as told:
+        await told.until(lambda w: w.is_synced)
+        operations = [{"op": "put", "key": f"r/{n}", "value": n} for n in range(20)]
+        async with service.post("/v1/batch", json={"operations": operations}) as response:
+            assert response.status == 200
+        await told.until(lambda w: len(w.state) == 20)
+        events = [event for event in told.events if event.name == "entry"]
+
+        # The connection may break after any of them.
+        for at in (0, 9, 18):
+            last_id = {"Last-Event-ID": events[at].id}
+            async with watch(service, "/v1/kv?prefix=r/", **last_id) as again:
+                await again.until(lambda w: w.is_synced)
+                assert "reset" not in again.names
+                known = {event.data["key"] for event in events[: at + 1]}
+                assert known | set(again.state) == set(told.state), at
+
+
 async def test_many_writers_leave_every_watcher_with_the_last_state(service: Service) -> None:
     async with (
         watch(service, "/v1/kv?prefix=m/&include=value") as told,
