@@ -56,6 +56,8 @@ class PrefixFeed:
     """The watchers of the names that begin with one prefix, and with one of ``within``."""
 
     subject: Subject
+    #: The number of the last change before it was made: only later ones are remembered for it.
+    since: int
     members: set[Watcher] = field(default_factory=set)
     #: Those who are to be told the present state, and from which position; and those who may have
     #: been told some of it.
@@ -102,13 +104,9 @@ class Feeds:
     def is_empty(self) -> bool:
         return not self.names and not self.prefixes
 
-    def of_prefix(self, subject: Subject) -> PrefixFeed:
-        """Return the subject's feed, which is made if there is none yet."""
-        feed = self.prefixes.get(subject)
-        if feed is None:
-            feed = self.prefixes[subject] = PrefixFeed(subject)
-            self._index()
-        return feed
+    def add(self, feed: PrefixFeed) -> None:
+        self.prefixes[feed.subject] = feed
+        self._index()
 
     def drop(self, feed: PrefixFeed) -> None:
         del self.prefixes[feed.subject]

@@ -72,7 +72,7 @@ class Hub:
         try:
             await self._ready(name)
             if name is None:
-                feed = self.feeds.of_prefix(subject)
+                feed = self._feed_of(subject)
                 feed.members.add(watcher)
                 feed.waiting[watcher] = since
                 self._presents.start(feed)
@@ -82,6 +82,17 @@ class Hub:
         finally:
             self._stop_soon()
         return lambda: self._end(subject, name, watcher)
+
+    def _feed_of(self, subject: Subject) -> PrefixFeed:
+        """Return the prefix's feed, which is made if there is none yet."""
+        feed = self.feeds.prefixes.get(subject)
+        if feed is None:
+            # A number of its own: no position that was told before is one of this feed. What
+            # changed while nobody watched the prefix has no number.
+            self._sequence += 1
+            feed = PrefixFeed(subject, self._sequence)
+            self.feeds.add(feed)
+        return feed
 
     def close(self) -> None:
         """End what runs in the background."""
@@ -182,7 +193,7 @@ class Hub:
 
     def _begin_epoch(self) -> None:
         self._epoch = os.urandom(6).hex()
-        self._sequence = self._forgotten = 0
+        self._forgotten = self._sequence
         self._remembered.clear()
 
     # --- reading ---------------------------------------------------------------------------
@@ -206,7 +217,9 @@ class Hub:
     def changed_since(self, position: str, feed: PrefixFeed) -> list[bytes] | None:
         """Return the feed's names that changed after the position; None if that is not known."""
         epoch, _, number = position.partition(".")
-        if epoch != self._epoch or not number.isdecimal() or int(number) < self._forgotten:
+        if epoch != self._epoch or not number.isdecimal():
+            return None
+        if int(number) < max(self._forgotten, feed.since):
             return None
         names = []
         for name in reversed(self._remembered):

@@ -14,6 +14,7 @@ from svc.stores.names import counter_name, entry_name
 from tests.conftest import Backend
 from tests.support.event_streams import Watch, watching
 from tests.support.services import Service
+from tests.support.waiting import eventually
 
 JSON = {"Content-Type": "application/json"}
 
@@ -180,6 +181,26 @@ async def test_a_watch_resumes_between_two_changes_that_came_together(service: S
                 assert "reset" not in again.names
                 known = {event.data["key"] for event in events[: at + 1]}
                 assert known | set(again.state) == set(told.state), at
+
+
+async def test_a_watch_does_not_resume_what_nobody_watched_meanwhile(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("svc.stores.watching.hub.LINGER_SECONDS", 0.05)
+    async with watch(service, "/v1/kv?prefix=elsewhere/") as other:
+        await other.until(lambda w: w.is_synced)
+        async with watch(service, "/v1/kv?prefix=r/") as told:
+            await put(service, "/v1/kv/r/a")
+            await told.until(lambda w: "r/a" in w.state)
+            last_id = told.last_id
+        feeds = service.store._hub.feeds.prefixes
+        await eventually(lambda: len(feeds) == 1, what="the end of the prefix's watch")
+        await put(service, "/v1/kv/r/b")
+
+        async with watch(service, "/v1/kv?prefix=r/", **{"Last-Event-ID": last_id}) as told:
+            await told.until(lambda w: w.is_synced)
+            assert told.state.keys() == {"r/a", "r/b"}
+            assert told.names[0] == "reset"
 
 
 async def test_many_writers_leave_every_watcher_with_the_last_state(service: Service) -> None:
