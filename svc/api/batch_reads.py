@@ -34,6 +34,7 @@ async def read_entries(
     """
     found: dict[str, Entry | DomainError] = {}
     waiting = list(zip(keys, sizes or [0] * len(keys), strict=True))
+    is_known = sizes is not None
     while waiting and room >= waiting[0][1]:
         portion, size = _next_portion(waiting, min(READ_BYTES, room))
         if size:
@@ -44,8 +45,11 @@ async def read_entries(
                 return found | {key.text: refusal for key, _ in waiting}
         outcomes = await store.read_many(
             [key for key, _ in portion],
-            size + len(portion) * RECORD_BYTES if size else FIRST_READ_BYTES,
+            # Without room for the records of empty entries, too, none might ever fit: a Cluster
+            # divides it among commands.
+            size + len(portion) * RECORD_BYTES if is_known else FIRST_READ_BYTES,
         )
+        is_known = True
         if len(portion) == len(keys) and set(map(type, outcomes)) == {Entry}:
             pairs: Any = zip(keys, outcomes, strict=True)  # a fast way for most batches
             return {key.text: entry for key, entry in pairs}

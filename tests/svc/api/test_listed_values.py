@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -10,7 +11,9 @@ import pytest
 
 from svc.api.budget import BUDGET, SMALL_BYTES
 from svc.api.listed_values import PAGE_BYTES
-from tests.svc.api.client import Api, problem
+from svc.stores.names import slot_of
+from tests.support.waiting import PATIENT_SECONDS
+from tests.svc.api.client import Api, entry, problem
 
 VALUES = "/v1/kv?include=value"
 
@@ -115,3 +118,24 @@ async def test_values_that_find_no_room_in_the_process_are_not_read(api: Api) ->
 
 async def test_counters_have_no_include(api: Api) -> None:
     problem(await api.get("/v1/counters?include=value"), 400, "query_invalid")
+
+
+async def test_a_thousand_empty_entries_with_long_content_types_are_listed(api: Api) -> None:
+    # No two share a slot of a Cluster, so each is read by a command of its own.
+    by_slot = {slot_of(entry(f"e/{n}")): f"e/{n}" for n in range(2000)}
+    keys = list(by_slot.values())[:1000]
+    kind = "x/" + "y" * 250
+    for at in range(0, len(keys), 500):
+        await api.batch(
+            *(
+                {"op": "put", "key": key, "value_b64": "", "content_type": kind}
+                for key in keys[at : at + 500]
+            )
+        )
+
+    async with asyncio.timeout(PATIENT_SECONDS):
+        pages = await follow(api, f"{VALUES}&limit=1000")
+
+    items = {item["key"]: item for page in pages for item in page}
+    assert items.keys() == set(keys)
+    assert {item["value_b64"] for item in items.values()} == {""}
