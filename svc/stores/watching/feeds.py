@@ -60,7 +60,7 @@ class PrefixFeed:
     since: int
     members: set[Watcher] = field(default_factory=set)
     #: Those who are to be told the present state, and from which position; and those who may have
-    #: been told some of it.
+    #: been told some of it, or a change.
     waiting: dict[Watcher, str] = field(default_factory=dict)
     begun: set[Watcher] = field(default_factory=set)
 
@@ -85,6 +85,7 @@ class PrefixFeed:
         return text.startswith(self.subject.name) and (not within or text.startswith(within))
 
     def tell(self, change: Change) -> None:
+        self.begun |= self.members
         for watcher in tuple(self.members):
             watcher.tell(change)
 

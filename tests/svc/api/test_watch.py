@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from svc.domain.model import CounterName, Key
+from svc.domain.watching import Change, Subject
 from svc.stores.names import counter_name, entry_name
 from tests.conftest import Backend
 from tests.support.event_streams import Watch, watching
@@ -237,3 +238,42 @@ async def test_the_first_events_come_without_waiting_for_more(service: Service) 
     headers = {"Accept": "text/event-stream"}
     async with service.get("/v1/counters/first", headers=headers, timeout=timeout) as response:
         assert await response.content.readuntil(b"\n\n") == b"retry: 1000\n\n"
+
+
+class Notes:
+    """A watcher that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tell(self, change: Change) -> None:
+        self.told.append(f"{change.name} {change.exists}")
+
+    def sync(self, position: str) -> None:  # noqa: ARG002
+        self.told.append("synced")
+
+    def reset(self, reason: str) -> None:
+        self.told.append(reason)
+
+    def end(self, reason: str) -> None:
+        self.told.append(reason)
+
+    async def room(self, until: float) -> None:  # noqa: ARG002
+        return
+
+
+async def test_who_was_told_a_change_before_the_present_state_forgets_it_with_the_others(
+    service: Service,
+) -> None:
+    subject = Subject("n/", is_counter=False, is_prefix=True)
+    early, late, hub = Notes(), Notes(), service.store._hub
+    async with hub._presents._places, hub._presents._places:  # no present state is told meanwhile
+        for watcher in (early, late):
+            await service.store.watch(subject, watcher)
+            await asyncio.sleep(0.05)
+        await put(service, "/v1/kv/n/a")
+        await eventually(lambda: early.told and late.told, what="the change")
+        hub._missed()  # perhaps the end of n/a, too
+
+    await eventually(lambda: "synced" in early.told and "synced" in late.told, what="the state")
+    assert early.told == late.told == ["n/a True", "missed", "n/a True", "synced"]
