@@ -18,7 +18,8 @@ from ..domain.errors import HeaderInvalid, PreconditionFailed
 from ..domain.model import Precondition
 from .http_dates import parse_http_date
 
-_ENTITY_TAG: Final = re.compile(r'\s*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+#: RFC 9110 §5.6.1.2: empty elements of a list are ignored.
+_ENTITY_TAG: Final = re.compile(r'[\s,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
 
 
 def precondition_of(request: web.Request) -> Precondition | None:
@@ -159,6 +160,7 @@ def parse_entity_tags(text: str, field: str) -> tuple[str, ...]:
     text = text.strip()
     if text == "*":
         return ("*",)
+    text = text.rstrip(", \t")
     tags, at = [], 0
     while at < len(text):
         found = _ENTITY_TAG.match(text, at)

@@ -34,7 +34,10 @@ async def test_a_put_under_a_stale_etag_is_refused_with_the_current_one(api: Api
     assert (await api.get("/v1/kv/a")).body == b"2"
 
 
-@pytest.mark.parametrize(("form", "status"), [('"x", {}', 200), ('{},"y"', 200), ("*", 200)])
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [('"x", {}', 200), ('{},"y"', 200), ("*", 200), (', "x",, {},\t,', 200)],
+)
 async def test_if_match_may_list_etags_or_ask_for_any(api: Api, form: str, status: int) -> None:
     etag = (await api.put("/v1/kv/a", b"1")).etag
 
@@ -72,7 +75,7 @@ async def test_if_none_match_any_only_creates(api: Api) -> None:
     assert (await api.get("/v1/kv/a")).body == b"1"
 
 
-@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}'])
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', '"x",,{},'])
 async def test_if_none_match_refuses_the_versions_it_lists(api: Api, form: str) -> None:
     etag = (await api.put("/v1/kv/a", b"1")).etag
 
