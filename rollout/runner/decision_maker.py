@@ -85,7 +85,7 @@ class DecisionMaker:
         self, state: RolloutState, decision: Decision, detail: str = ""
     ) -> bool:
         """Save a decision; return False, and forget it, if it is a step up that can't be saved."""
-        before = state.change_since
+        step, change_since = state.step, state.change_since
         verdict = VERDICTS.get(decision.action)
         state.intended = decision.step
         state.verdict = None if verdict is None else verdict.value
@@ -99,7 +99,8 @@ class DecisionMaker:
         state.change_since = self.seen.now()
         self.seen.note_decision()
         if not await self.save(state) and decision.action in FORWARD:
-            self.forget_decision(state, before)
+            state.step = step
+            self.forget_decision(state, change_since)
             return False
         self.fresh = True
         await self._ports.recorder.record_step(state, decision)

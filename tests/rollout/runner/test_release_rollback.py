@@ -1,4 +1,4 @@
-"""A release goes back weights first and then pods, also from a change that nobody confirmed."""
+"""A release with workloads while changes, states and the API server fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rollout.runner.directory_state_store import DirectoryStateStore
 from rollout.runner.ports import Ports
 from rollout.runner.release_state import ReleaseState
 from rollout.runner.workloads import Pods
-from tests.rollout.runner.simulated_service import SimulatedService, plan_of
+from tests.rollout.runner.failing_store import FailingStore
+from tests.rollout.runner.simulated_service import Script, SimulatedService, plan_of
 
 CANARY = plan_of(0.0, 0.1, 0.5, 1.0)
 
@@ -79,3 +80,18 @@ async def test_a_change_that_was_not_confirmed_is_taken_back_before_the_pods_go(
     assert await Controller(CANARY, ports()).run() is Verdict.ROLLED_BACK
     assert service.history == ["0", "1", "0"]
     assert pods.retired_at == ["0"]
+
+
+async def test_a_promotion_that_cannot_be_saved_begins_no_step_again(tmp_path: Path) -> None:
+    service = SimulatedService()
+    store = FailingStore(tmp_path / "state", service)
+    ports = replace(service.ports(store), store=store, workloads=SimulatedPods(service))
+
+    async def fail_to_save() -> Script:
+        yield lambda: service.history[-1:] == ["3"]
+        store.unsaved = (service.seconds + 30, service.seconds + 100)
+
+    run = Controller(CANARY, ports).run()
+
+    assert await service.during(run, fail_to_save()) is Verdict.PROMOTED
+    assert service.history == ["0", "1", "2", "3", "2", "1", "0"]

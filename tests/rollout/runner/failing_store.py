@@ -1,0 +1,31 @@
+"""A state store that fails, for tests of the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rollout.runner.directory_state_store import DirectoryStateStore
+from rollout.runner.state_store import StateFailed
+from tests.rollout.runner.simulated_service import SimulatedService
+
+
+class FailingStore(DirectoryStateStore):
+    """A store that can't save between two times, or isn't sure of its hold."""
+
+    def __init__(self, directory: Path, service: SimulatedService) -> None:
+        super().__init__(directory)
+        self._service = service
+        self.unsaved = self.unsure = (0.0, 0.0)
+
+    def _within(self, span: tuple[float, float]) -> bool:
+        return span[0] <= self._service.seconds < span[1]
+
+    async def save(self, state: Mapping[str, Any]) -> None:
+        if self._within(self.unsaved) or self._within(self.unsure):
+            raise StateFailed("the state is full")
+        await super().save(state)
+
+    def why_not_held(self) -> str:
+        return "the lease could not be renewed" if self._within(self.unsure) else ""
