@@ -13,6 +13,8 @@ from .workloads import Pods, Workloads
 
 #: Of a plan whose step lets requests choose the canary themselves: they may be all of them.
 _UNKNOWN_SHARE = 1.0
+#: The deadline of pods of which nothing is known.
+_UNKNOWN_SECONDS = float("inf")
 
 
 class PodChecks:
@@ -49,11 +51,15 @@ async def look(action: Callable[[], Awaitable[Pods]]) -> Pods:
         return await action()
     except TargetFailed as failed:
         # While the API can't be asked nothing is known of the pods: their time does not pass.
-        return Pods(ready=False, detail=str(failed), deadline_seconds=float("inf"))
+        return Pods(ready=False, detail=str(failed), deadline_seconds=_UNKNOWN_SECONDS)
 
 
 def is_out_of_time(release: ReleaseState, pods: Pods, now: float) -> bool:
     """Return True if pods that are not ready had their time; note since when they are awaited."""
+    if pods.deadline_seconds == _UNKNOWN_SECONDS:
+        # Their time begins when they can be seen: perhaps they were only asked for then.
+        release.waiting_since = None
+        return False
     if release.waiting_since is None:
         release.waiting_since = now
     return pods.hopeless or now - release.waiting_since >= pods.deadline_seconds

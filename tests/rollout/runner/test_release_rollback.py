@@ -11,7 +11,7 @@ from rollout.plan.model import Step
 from rollout.runner.controller import Controller
 from rollout.runner.decisions import Verdict
 from rollout.runner.directory_state_store import DirectoryStateStore
-from rollout.runner.ports import Ports
+from rollout.runner.ports import Ports, TargetFailed
 from rollout.runner.release_state import ReleaseState
 from rollout.runner.workloads import Pods
 from tests.rollout.runner.failing_store import FailingStore
@@ -95,3 +95,22 @@ async def test_a_promotion_that_cannot_be_saved_begins_no_step_again(tmp_path: P
 
     assert await service.during(run, fail_to_save()) is Verdict.PROMOTED
     assert service.history == ["0", "1", "2", "3", "2", "1", "0"]
+
+
+async def test_the_time_of_pods_begins_when_the_api_server_answers_again(tmp_path: Path) -> None:
+    class Unanswered(SimulatedPods):
+        asked_at: float | None = None
+
+        async def prepare(self, release: ReleaseState, share: float) -> Pods:  # noqa: ARG002
+            if 100 <= self.service.seconds < 800:
+                raise TargetFailed("the API server is down")
+            if share < 0.5:
+                return Pods(ready=True)
+            self.asked_at = self.asked_at or self.service.seconds
+            return Pods(ready=self.service.seconds > self.asked_at + 30, detail="they start")
+
+    service = SimulatedService()
+    ports = service.ports(DirectoryStateStore(tmp_path / "state"))
+    ports = replace(ports, workloads=Unanswered(service))
+
+    assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
