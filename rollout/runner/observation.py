@@ -174,6 +174,10 @@ class Observation:
                 state.uncertain_until += shift
             if state.exposed_at is not None:
                 state.exposed_at += shift
+            if state.paused_since is not None:
+                state.paused_since += shift
+            if state.release is not None and state.release.waiting_since is not None:
+                state.release.waiting_since += shift
             self._shifted = True
         self._read_at = at, self._ports.monotonic()
 

@@ -234,3 +234,21 @@ async def test_a_first_change_that_fails_spoils_no_evidence_by_another_clock(
 
     assert await Controller(CANARY, ahead).run() is Verdict.PROMOTED
     assert service.seconds < 4 * 60 + 60
+
+
+async def test_a_pause_before_the_first_snapshot_takes_no_time_by_another_clock(
+    service: SimulatedService, store: FailingStore
+) -> None:
+    service.unreadable = (0, 10)
+    ports = ports_of(service, store)
+    ahead = replace(ports, clock=lambda: BEGAN + service.seconds + 7200)
+
+    async def pause() -> Script:
+        yield lambda: service.seconds > 3
+        await store.send_command(ControlCommand.PAUSE)
+        yield lambda: service.seconds > 30
+        await store.send_command(ControlCommand.RESUME)
+
+    verdict = await service.during(Controller(CANARY, ahead).run(), pause())
+
+    assert verdict is Verdict.PROMOTED

@@ -15,7 +15,7 @@ from rollout.runner.ports import Ports, TargetFailed
 from rollout.runner.release_state import ReleaseState
 from rollout.runner.workloads import Pods
 from tests.rollout.runner.failing_store import FailingStore
-from tests.rollout.runner.simulated_service import Script, SimulatedService, plan_of
+from tests.rollout.runner.simulated_service import BEGAN, Script, SimulatedService, plan_of
 
 CANARY = plan_of(0.0, 0.1, 0.5, 1.0)
 
@@ -112,5 +112,24 @@ async def test_the_time_of_pods_begins_when_the_api_server_answers_again(tmp_pat
     service = SimulatedService()
     ports = service.ports(DirectoryStateStore(tmp_path / "state"))
     ports = replace(ports, workloads=Unanswered(service))
+
+    assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
+
+
+async def test_pods_that_are_awaited_before_the_first_snapshot_have_their_time(
+    tmp_path: Path,
+) -> None:
+    """Though this machine's clock is behind the source's."""
+
+    class Late(SimulatedPods):
+        async def prepare(self, release: ReleaseState, share: float) -> Pods:  # noqa: ARG002
+            return Pods(ready=self.service.seconds > 40, detail="they start")
+
+    service = SimulatedService(unreadable=(0, 10))
+    ports = replace(
+        service.ports(DirectoryStateStore(tmp_path / "state")),
+        workloads=Late(service),
+        clock=lambda: BEGAN + service.seconds - 3600,
+    )
 
     assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
