@@ -92,6 +92,7 @@ class Controller:
     async def _start_or_resume(self) -> RolloutState:
         state = await self._maker.keeper.load(again=self._again)
         self._maker.fresh = False
+        self._maker.inbox.resume(None if state is None else state.obeyed)
         if state is not None:
             if self._ports.images:
                 check_same_images(state, self._ports.images)

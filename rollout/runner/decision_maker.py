@@ -54,7 +54,7 @@ class DecisionMaker:
                 state.begin_pause(self.seen.now())
             else:
                 state.resume(self.seen.now())
-            self.inbox.note_obeyed()
+            state.obeyed = self.inbox.note_obeyed()
             await self._ports.recorder.record_command(state, pending)
         if await self.save(state):
             await self.inbox.acknowledge()

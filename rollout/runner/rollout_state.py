@@ -72,6 +72,8 @@ class RolloutState:
     #: How long the rollout was paused, and since when it is: its deadline waits meanwhile.
     paused_seconds: float = 0.0
     paused_since: float | None = None
+    #: The token of the last command that was carried out: it may still be stored.
+    obeyed: str | None = None
     #: The keys of the events that people were told of.
     told: list[str] = field(default_factory=list)
 
@@ -140,6 +142,7 @@ class RolloutState:
             "resumed_step": self.resumed_step,
             "paused_seconds": self.paused_seconds,
             "paused_since": self.paused_since,
+            "obeyed": self.obeyed,
             "told": self.told,
         }
 
@@ -185,6 +188,7 @@ class RolloutState:
             resumed_step=saved.get("resumed_step"),
             paused_seconds=saved.get("paused_seconds", 0.0),
             paused_since=saved.get("paused_since"),
+            obeyed=saved.get("obeyed"),
             told=saved.get("told", []),
         )
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rollout.plan.model import Step
+from rollout.plan.model import Step, StepConditions
 from rollout.runner.controller import Controller
 from rollout.runner.decisions import Verdict
 from rollout.runner.directory_state_store import DirectoryStateStore
 from rollout.runner.ports import Ports, RoutesEdited
-from rollout.runner.state_store import ControlCommand, StateCorrupt
+from rollout.runner.state_store import (
+    ControlCommand,
+    PendingCommand,
+    StateCorrupt,
+    StateTaken,
+)
 from tests.rollout.runner.failing_store import FailingStore
 from tests.rollout.runner.simulated_service import BEGAN, Script, SimulatedService, plan_of
 
@@ -252,3 +259,64 @@ async def test_a_pause_before_the_first_snapshot_takes_no_time_by_another_clock(
     verdict = await service.during(Controller(CANARY, ahead).run(), pause())
 
     assert verdict is Verdict.PROMOTED
+
+
+async def test_a_command_that_a_killed_runner_did_not_acknowledge_is_obeyed_once(
+    service: SimulatedService, store: FailingStore
+) -> None:
+    """A second resume would end the plan's own pause, which nobody has ended."""
+    steps = [*CANARY.steps]
+    steps[1] = replace(steps[1], conditions=StepConditions(pause=True))
+    plan = replace(CANARY, steps=tuple(steps))
+
+    class Killed(Exception):
+        pass
+
+    class Unacknowledged(FailingStore):
+        async def acknowledge(self, pending: PendingCommand) -> None:
+            if pending.command is ControlCommand.RESUME:
+                raise Killed
+            await super().acknowledge(pending)
+
+    async def pause() -> Script:
+        yield lambda: service.history[-1:] == ["1"]
+        await store.send_command(ControlCommand.PAUSE)
+        yield lambda: "hold paused" in service.recorded
+        await store.send_command(ControlCommand.RESUME)
+
+    first = Controller(plan, ports_of(service, Unacknowledged(store._directory, service)))
+    with pytest.raises(Killed):
+        await service.during(first.run(), pause())
+
+    async def resume_later() -> Script:
+        yield lambda: service.seconds > 300
+        assert service.history == ["0", "1"]
+        await store.send_command(ControlCommand.RESUME)
+
+    second = Controller(plan, ports_of(service, store)).run()
+    assert await service.during(second, resume_later()) is Verdict.PROMOTED
+    assert service.recorded.count("command resume") == 2
+
+
+async def test_an_abort_that_was_not_saved_before_the_hold_was_lost_is_obeyed_again(
+    service: SimulatedService, store: FailingStore
+) -> None:
+    class Lost(FailingStore):
+        losing = False
+
+        async def save(self, state: Mapping[str, Any]) -> None:
+            if self.losing:
+                self.losing = False
+                raise StateTaken("another runner has the rollout")
+            await super().save(state)
+
+    lost = Lost(store._directory, service)
+
+    async def abort() -> Script:
+        yield lambda: service.history[-1:] == ["1"]
+        await lost.send_command(ControlCommand.ABORT)
+        lost.losing = True
+
+    run = Controller(CANARY, ports_of(service, lost)).run()
+
+    assert await service.during(run, abort()) is Verdict.ROLLED_BACK
