@@ -21,12 +21,16 @@ class StateKeeper:
         self._plan = plan
         self._ports = ports
         self.trouble = ""
+        #: True if a state of the rollout that this runner runs was loaded or saved.
+        self._has_begun = False
 
     async def load(self, *, again: bool) -> RolloutState | None:
         """Return the saved state of a rollout that goes on; raise StateFailed, PlanChanged.
 
-        With ``again``, a rollout that has ended and a damaged state count as none.
+        With ``again``, a rollout that has ended and a damaged state count as none. Not if this
+        runner had begun its own: another one, which held it meanwhile, has ended it.
         """
+        again = again and not self._has_begun
         asked = self._ports.monotonic()
         while True:
             try:
@@ -44,6 +48,7 @@ class StateKeeper:
                 await self._ports.sleep(_PAUSE_SECONDS)
         if saved is None or (again and saved.get("ended")):
             return None
+        self._has_begun = True
         return RolloutState.load(self._plan, saved)
 
     async def save(self, state: RolloutState, now: float) -> bool:
@@ -56,6 +61,7 @@ class StateKeeper:
             raise
         except StateFailed as failed:
             self.trouble = str(failed)
+        self._has_begun |= not self.trouble
         return not self.trouble
 
     async def save_verdict(self, state: RolloutState, now: float) -> None:

@@ -27,6 +27,24 @@ from tests.rollout.runner.simulated_service import BEGAN, Script, SimulatedServi
 CANARY = plan_of(0.0, 0.1, 0.5, 1.0)
 
 
+class LosingStore(FailingStore):
+    """A store that another runner takes once, which changes its state and ends."""
+
+    def __init__(self, directory: Path, service: SimulatedService, **changes: object) -> None:
+        super().__init__(directory, service)
+        self.losing = False
+        self._changes = changes
+
+    async def save(self, state: Mapping[str, Any]) -> None:
+        if not self.losing:
+            await super().save(state)
+            return
+        self.losing = False
+        if self._changes:
+            await super().save({**state, **self._changes})
+        raise StateTaken("another runner has the rollout")
+
+
 @pytest.fixture
 def service() -> SimulatedService:
     return SimulatedService()
@@ -301,16 +319,7 @@ async def test_a_command_that_a_killed_runner_did_not_acknowledge_is_obeyed_once
 async def test_an_abort_that_was_not_saved_before_the_hold_was_lost_is_obeyed_again(
     service: SimulatedService, store: FailingStore
 ) -> None:
-    class Lost(FailingStore):
-        losing = False
-
-        async def save(self, state: Mapping[str, Any]) -> None:
-            if self.losing:
-                self.losing = False
-                raise StateTaken("another runner has the rollout")
-            await super().save(state)
-
-    lost = Lost(store._directory, service)
+    lost = LosingStore(store._directory, service)
 
     async def abort() -> Script:
         yield lambda: service.history[-1:] == ["1"]
@@ -320,3 +329,19 @@ async def test_an_abort_that_was_not_saved_before_the_hold_was_lost_is_obeyed_ag
     run = Controller(CANARY, ports_of(service, lost)).run()
 
     assert await service.during(run, abort()) is Verdict.ROLLED_BACK
+
+
+async def test_a_new_rollout_that_another_runner_has_ended_is_not_begun_again(
+    service: SimulatedService, store: FailingStore
+) -> None:
+    ended = {"step": 0, "intended": 0, "verdict": "rolled-back", "reason": "harm", "ended": True}
+    lost = LosingStore(store._directory, service, **ended)
+
+    async def lose() -> Script:
+        yield lambda: service.history[-1:] == ["1"]
+        lost.losing = True
+
+    run = Controller(CANARY, ports_of(service, lost), again=True).run()
+
+    assert await service.during(run, lose()) is Verdict.ROLLED_BACK
+    assert service.history == ["0", "1"]
