@@ -12,7 +12,7 @@ def deliberate(plan: Plan, state: RolloutState, now: float) -> Decision:
     progress = Progress(
         step=state.step,
         step_since=state.step_since,
-        since=state.since + state.paused_seconds,
+        since=state.began(now),
         data_at=state.data_at,
         outage_at=state.outage_at,
         paused=state.paused,

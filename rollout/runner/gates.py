@@ -99,8 +99,10 @@ class Gates:
             held = held or (detail if verdict else "")
         if not held:
             return decision, ""
-        since = state.since + state.paused_seconds
-        if decision.action is Action.PROMOTE and now - since >= self._plan.deadline_seconds:
+        if (
+            decision.action is Action.PROMOTE
+            and now - state.began(now) >= self._plan.deadline_seconds
+        ):
             return Decision(Action.INCONCLUSIVE, Reason.DEADLINE, 0), ""
         if decision.action is Action.HOLD and decision.reason is not Reason.STEP_TIME:
             return decision, ""

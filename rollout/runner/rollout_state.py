@@ -87,6 +87,9 @@ class RolloutState:
         self.requests_before, self.canary_rate = self.evidence.canary.requests, 0.0
         objective = plan.steps[self.step].conditions.objective
         self.step_evidence = None if objective is None else Evidence(objective)
+        if not self.paused:
+            # The plan's own pause ends with its step.
+            self._end_pause(self.step_since)
 
     def begin_pause(self, now: float) -> None:
         """Stop the time of the deadline."""
@@ -95,13 +98,21 @@ class RolloutState:
 
     def resume(self, now: float) -> None:
         """End a person's pause, or else the plan's own pause at this step."""
-        if self.paused_since is not None:
-            self.paused_seconds += now - self.paused_since
-            self.paused_since = None
+        self._end_pause(now)
         if self.paused:
             self.paused = False
         else:
             self.resumed_step = self.step
+
+    def began(self, now: float) -> float:
+        """Return when the rollout began, as if it had never been paused: for its deadline."""
+        paused = 0.0 if self.paused_since is None else now - self.paused_since
+        return self.since + self.paused_seconds + paused
+
+    def _end_pause(self, now: float) -> None:
+        if self.paused_since is not None:
+            self.paused_seconds += now - self.paused_since
+            self.paused_since = None
 
     def note_rate(self, window: Window) -> None:
         """Take the canary's rate from a window; of earlier ones, the last half minute counts."""

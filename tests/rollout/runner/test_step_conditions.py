@@ -81,6 +81,22 @@ async def test_a_pause_of_the_plan_waits_for_a_person_and_stops_the_deadline(
     assert service.history == ["0", "1", "2", "3"]
 
 
+async def test_a_pause_of_the_plan_stops_the_deadline_while_nothing_is_read_too(
+    service: SimulatedService, store: DirectoryStateStore
+) -> None:
+    service.unreadable = (500, 600)
+    plan = plan_with(pause=True, deadline_seconds=300)
+
+    async def resume_later() -> Script:
+        yield lambda: service.seconds > 700
+        assert service.history == ["0", "1"]
+        await store.send_command(ControlCommand.RESUME)
+
+    run = Controller(plan, service.ports(store)).run()
+
+    assert await service.during(run, resume_later()) is Verdict.PROMOTED
+
+
 async def test_a_bad_canary_goes_back_during_a_pause_of_the_plan(
     service: SimulatedService, store: DirectoryStateStore
 ) -> None:
