@@ -108,6 +108,8 @@ class DecisionMaker:
 
     def forget_decision(self, state: RolloutState, change_since: float) -> None:
         """Stay at the step in force; the next poll decides again."""
+        if state.intended != state.step:
+            state.other_step = state.intended
         state.intended, state.verdict, state.reason = state.step, None, None
         state.change_since = change_since
 

@@ -129,7 +129,10 @@ class Observation:
         # An attempt that failed may have changed the weights, so the split is unknown.
         known = whole and state.step == state.intended and not self._drift
         share = step.share if known else None
-        shares = [self._plan.steps[each].share for each in (state.step, state.intended)]
+        steps = [state.step, state.intended]
+        if not whole and state.other_step is not None:
+            steps.append(state.other_step)
+        shares = [self._plan.steps[each].share for each in steps]
         if not known and None in shares:
             return
         # In a blue-green rollout, preview requests choose green themselves.

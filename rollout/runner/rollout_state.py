@@ -54,6 +54,8 @@ class RolloutState:
     #: Until then, a change that failed or was cut off by a kill may have left the routes apart
     #: from the step in force.
     uncertain_until: float = 0.0
+    #: The step that was in force before, or may have been while the routes were uncertain.
+    other_step: int | None = None
     verdict: str | None = None
     reason: str | None = None
     ended: bool = False
@@ -141,6 +143,7 @@ class RolloutState:
             "checked": self.smoke_tests_passed,
             "stepped_back": self.stepped_back,
             "uncertain_until": self.uncertain_until,
+            "other_step": self.other_step,
             "verdict": self.verdict,
             "reason": self.reason,
             "ended": self.ended,
@@ -186,6 +189,7 @@ class RolloutState:
             # The last version had no such fields.
             stepped_back=saved.get("stepped_back", False),
             uncertain_until=saved.get("uncertain_until", 0.0),
+            other_step=saved.get("other_step"),
             verdict=saved["verdict"],
             reason=saved["reason"],
             ended=saved["ended"],

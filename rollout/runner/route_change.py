@@ -42,6 +42,8 @@ class RouteChange:
             return
         if state.step != state.intended or state.verdict is None:
             state.step_since = self._maker.seen.now()
+        if state.step not in {-1, state.intended}:
+            state.other_step = state.step
         state.step = state.intended
         if state.exposed_at is None and self._plan.steps[state.step].share != 0:
             state.exposed_at = state.step_since

@@ -79,6 +79,32 @@ async def test_a_bad_canary_is_taken_back_from_half_way(store: DirectoryStateSto
     assert events[-1].reason == "harm: errors"
 
 
+async def test_an_outage_that_ends_with_a_step_back_is_not_held_against_the_canary(
+    store: DirectoryStateStore,
+) -> None:
+    """What it failed while it was alone is in one window with what the old release answered."""
+
+    class Recovers(FailsAfterAppfailing):
+        async def apply(self, step: Step) -> None:
+            await self.sleep(3)
+            self.errors = {}
+            await super().apply(step)
+
+    service = FailsAfterAppfailing()
+
+    async def fail() -> Script:
+        yield lambda: service.history[-1:] == ["3"]
+        alone_at = service.seconds
+        yield lambda: service.seconds > alone_at + 20
+        service.__class__ = Recovers
+        service.errors = {"canary": 1.0, "stable": 1.0}
+
+    verdict, _ = await service.during(run(CANARY, service, store), fail())
+
+    assert verdict is Verdict.PROMOTED
+    assert service.history == ["0", "1", "2", "3", "1", "2", "3"]
+
+
 @pytest.mark.parametrize("unchangeable", [(0, 300), (50, 300)], ids=["first step", "a step"])
 async def test_an_abort_is_heard_while_nothing_can_be_changed(
     store: DirectoryStateStore, unchangeable: tuple[float, float]
