@@ -16,6 +16,15 @@ from .rollout_state import RolloutState
 _WARM_REQUESTS: Final = 150
 #: A canary is silent so long, in seconds, after three samples of all its pods are missing.
 _MISSED_SECONDS: Final = 6.0
+#: The times that a runner notes in a state by its ``now``.
+_TIMES: Final = (
+    "since",
+    "step_since",
+    "change_since",
+    "uncertain_until",
+    "exposed_at",
+    "paused_since",
+)
 #: From this difference on, in seconds, the source's clock is shown to be another one.
 _SKEW_SECONDS: Final = 5.0
 
@@ -26,8 +35,11 @@ class Observation:
     def __init__(self, plan: Plan, ports: Ports) -> None:
         self._plan = plan
         self._ports = ports
-        #: False before the first snapshot: the state's times are then by this machine's clock.
+        #: False before this runner's first snapshot: the times that it notes are then by this
+        #: machine's clock, or count on from the last snapshot of the runner before.
         self._shifted = False
+        #: The times of a resumed state, which are by the source's clock.
+        self._known: dict[str, float | None] = {}
         #: The last snapshot's time, and the monotonic time at which it was read.
         self._read_at: tuple[float, float] | None = None
         #: True if the routes were not those of the step when they were last read.
@@ -39,7 +51,7 @@ class Observation:
     def resume(self, state: RolloutState) -> None:
         """Go on from a saved state: its times are by the source's clock, if that was ever read."""
         if state.windows.at is not None:
-            self._shifted = True
+            self._known = {name: getattr(of, name) for name, of in _noted_times(state)}
             # Later than that by an unknown time; the next snapshot tells. This machine's clock may
             # be another one's.
             self._read_at = state.windows.at, self._ports.monotonic()
@@ -166,21 +178,16 @@ class Observation:
         )
 
     def _note_time(self, state: RolloutState, at: float) -> None:
-        """Note the source's time; the first time, shift a new state's times to its clock."""
+        """Note the source's time; the first time, shift what was noted before to its clock."""
         self._tell_skew(at - self._ports.clock())
         if not self._shifted:
             shift = at - self.now()
-            state.since += shift
-            state.step_since += shift
-            state.change_since += shift
-            if state.uncertain_until:
-                state.uncertain_until += shift
-            if state.exposed_at is not None:
-                state.exposed_at += shift
-            if state.paused_since is not None:
-                state.paused_since += shift
-            if state.release is not None and state.release.waiting_since is not None:
-                state.release.waiting_since += shift
+            if self._known.get("paused_since") not in {None, state.paused_since}:
+                # It was ended before this shift.
+                state.paused_seconds += shift
+            for name, of in _noted_times(state):
+                if (time := getattr(of, name)) and time != self._known.get(name):
+                    setattr(of, name, time + shift)
             self._shifted = True
         self._read_at = at, self._ports.monotonic()
 
@@ -202,3 +209,11 @@ class Observation:
         """
         settled = state.step_since if state.step == state.intended else -math.inf
         return max(settled, state.uncertain_until)
+
+
+def _noted_times(state: RolloutState) -> list[tuple[str, object]]:
+    """Return the names of the times that a runner notes, each with the object that has it."""
+    noted: list[tuple[str, object]] = [(name, state) for name in _TIMES]
+    if state.release is not None:
+        noted.append(("waiting_since", state.release))
+    return noted

@@ -345,3 +345,31 @@ async def test_a_new_rollout_that_another_runner_has_ended_is_not_begun_again(
 
     assert await service.during(run, lose()) is Verdict.ROLLED_BACK
     assert service.history == ["0", "1"]
+
+
+async def test_a_change_that_is_found_while_nothing_is_read_begins_its_step_then(
+    service: SimulatedService, store: FailingStore
+) -> None:
+    """Not when the runner that made it was killed."""
+
+    class Killed(Exception):
+        pass
+
+    class Dying(SimulatedService):
+        async def apply(self, step: Step) -> None:
+            await super().apply(step)
+            if step.name == "2":
+                raise Killed
+
+    service.__class__ = Dying
+    with pytest.raises(Killed):
+        await run(service, store)
+    for _ in range(100):
+        await service.sleep(3)
+    service.__class__ = SimulatedService
+    again_at = service.seconds
+    service.unreadable = (again_at, again_at + 20)
+
+    again = run(service, store)
+    await service.stop_when(lambda: service.history[-1:] == ["3"], again)
+    assert service.seconds >= again_at + 60
