@@ -95,11 +95,14 @@ class ClusterWorkloads:
 
         def change(live: Json, rulers: Rulers) -> list[Json]:
             template = promoted_template(live, canary)
-            given = {"given": digest(template), "template": live["spec"]["template"]}
+            written, present = _before(live), live["spec"]["template"]
+            # The canary's template may change between two calls: the way back is to the first one.
+            again = bool(written) and written.get("given") == digest(present)
+            before = written["template"] if again else present
+            given = {"given": digest(template), "template": before}
             # By its digest, because a webhook may have changed what was written.
-            written = _before(live)
             patch = []
-            if template != live["spec"]["template"] and written.get("given") != given["given"]:
+            if template != present and written.get("given") != given["given"]:
                 patch = [_replace("/spec/template", template), *_annotate(live, given)]
             if not rulers.owns_replicas(live) and _wanted(live) < release.stable_pods:
                 patch.append(_replace("/spec/replicas", release.stable_pods))

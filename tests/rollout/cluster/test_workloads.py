@@ -99,6 +99,28 @@ async def test_a_release_goes_to_the_canary_and_then_to_the_stable_pods(
     assert len(server.writes()) == writes
 
 
+async def test_the_way_back_is_to_the_template_of_before_the_first_promotion(
+    server: ApiServer, workloads: ClusterWorkloads
+) -> None:
+    """Also if somebody restarts the canary's pods meanwhile, which changes their template."""
+    await until_ready(lambda: workloads.prepare(NEW, 1.0))
+    old = copy.deepcopy(spec_of(server, "kv")["template"])
+    await until_ready(lambda: workloads.promote(NEW))
+    restarted = {"kubectl.kubernetes.io/restartedAt": "2026-12-01T00:00:00Z"}
+    server.edit(
+        DEPLOYMENTS,
+        "shop",
+        "kv-canary",
+        lambda it: it["spec"]["template"]["metadata"].update(annotations=restarted),
+    )
+    await until_ready(lambda: workloads.promote(NEW))
+    assert spec_of(server, "kv")["template"]["metadata"]["annotations"] == restarted
+
+    await until_ready(workloads.restore)
+
+    assert spec_of(server, "kv")["template"] == old
+
+
 @pytest.mark.parametrize(
     ("tag", "why"),
     [
