@@ -97,6 +97,9 @@ class Controller:
             if self._ports.images:
                 check_same_images(state, self._ports.images)
             self._maker.seen.resume(state)
+            if state.step == state.intended and state.verdict is None:
+                # Before the requests are read that came while nobody looked at the routes.
+                await self._maker.seen.find_drift(state)
             await self._ports.recorder.record_start(state, resumed=True)
             return state
         now = self._maker.seen.now()

@@ -85,11 +85,15 @@ class Observation:
         step = self._plan.steps[state.step]
         self._drift = True
         try:
-            if await self._ports.target.in_force(step):
-                self._drift = False
-                return "", ""
+            self._drift = not await self._ports.target.in_force(step)
         except TargetFailed as failed:
             return "target", str(failed)
+        if state.edited and not self._drift:
+            # A window that ends later may have begun before.
+            state.uncertain_until = self.now()
+        state.edited = self._drift
+        if not self._drift:
+            return "", ""
         return "drift", (
             f"the routes differ from step {step.name}: someone else changed them;"
             " restore them, or abort the rollout"

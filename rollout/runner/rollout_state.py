@@ -51,9 +51,11 @@ class RolloutState:
     aborted: bool = False
     smoke_tests_passed: bool = False
     stepped_back: bool = False
-    #: Until then, a change that failed or was cut off by a kill may have left the routes apart
-    #: from the step in force.
+    #: Until then, a change that failed or was cut off by a kill, or that somebody else made, may
+    #: have left the routes apart from the step in force.
     uncertain_until: float = 0.0
+    #: Somebody else had changed the routes when they were last read.
+    edited: bool = False
     #: The step that was in force before, or may have been while the routes were uncertain.
     other_step: int | None = None
     verdict: str | None = None
@@ -143,6 +145,7 @@ class RolloutState:
             "checked": self.smoke_tests_passed,
             "stepped_back": self.stepped_back,
             "uncertain_until": self.uncertain_until,
+            "edited": self.edited,
             "other_step": self.other_step,
             "verdict": self.verdict,
             "reason": self.reason,
@@ -189,6 +192,7 @@ class RolloutState:
             # The last version had no such fields.
             stepped_back=saved.get("stepped_back", False),
             uncertain_until=saved.get("uncertain_until", 0.0),
+            edited=saved.get("edited", False),
             other_step=saved.get("other_step"),
             verdict=saved["verdict"],
             reason=saved["reason"],

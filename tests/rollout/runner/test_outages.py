@@ -373,3 +373,41 @@ async def test_a_change_that_is_found_while_nothing_is_read_begins_its_step_then
     again = run(service, store)
     await service.stop_when(lambda: service.history[-1:] == ["3"], again)
     assert service.seconds >= again_at + 60
+
+
+@pytest.mark.parametrize("seen_by", ["the first runner", "the second runner"])
+async def test_routes_that_others_changed_while_nobody_ran_make_no_mismatch(
+    service: SimulatedService, store: FailingStore, seen_by: str
+) -> None:
+    def change(step: str, share: float) -> None:
+        file = service.read_file()
+        file["step"], file["share"] = step, share
+        service._write(file)
+
+    def is_first() -> bool:
+        if service.history[-1:] != ["1"]:
+            return False
+        if seen_by == "the second runner":
+            return True
+        if not service.quiet[1]:
+            # What came before it is seen is counted as of the step.
+            service.quiet = (service.seconds, service.seconds + 10)
+            change("edited", 0.9)
+        return "hold drift" in service.recorded
+
+    await service.stop_when(is_first, run(service, store))
+    change("edited", 0.9)
+    for _ in range(50):
+        await service.sleep(2)
+    if seen_by == "the first runner":
+        change("1", 0.1)
+
+    async def restore() -> Script:
+        if seen_by == "the second runner":
+            yield lambda: "hold drift" in service.recorded
+            change("1", 0.1)
+        yield lambda: True
+
+    assert await service.during(run(service, store), restore()) is Verdict.PROMOTED
+    assert "hold drift" in service.recorded
+    assert "hold mismatch" not in service.recorded
