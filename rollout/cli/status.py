@@ -114,7 +114,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return the status for JSON; durations in seconds, up to when the state was saved."""
     plan = saved["plan"]
-    name, share = plan["steps"][max(saved["step"], 0)]
+    name, share = plan["steps"][saved["intended"] if saved["step"] < 0 else saved["step"]]
     intended = plan["steps"][saved["intended"]][0]
     now = saved.get("seen_at") or saved["step_since"]
     fields = saved["evidence"]["objective"]

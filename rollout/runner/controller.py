@@ -49,8 +49,8 @@ class Controller:
         """Say what the canary gets, as far as this runner knows; empty before it knows."""
         if (state := self._state) is None:
             return ""
-        now = describe_canary_traffic(self._plan, state.step)
-        if state.intended in {state.step, max(state.step, 0)}:
+        now = describe_canary_traffic(self._plan, state.known_step)
+        if state.intended == state.known_step:
             return now
         then = self._plan.steps[state.intended].name
         return f"{now}, or what step {then} gives it if the change that was begun was made"

@@ -155,7 +155,7 @@ class EventRecorder:
 
     async def _record(self, kind: EventKind, state: RolloutState, **more: object) -> bool:
         """Save an event, and tell it. Return False if it could not be saved."""
-        number = max(state.step, 0)
+        number = state.known_step
         step = self._plan.steps[number]
         fields = {
             "step": step.name,

@@ -86,6 +86,14 @@ class RolloutState:
         """Return True while the pods and the requests of an ended walk are put in order."""
         return self.release is not None and self.release.phase is not Phase.WALK
 
+    @property
+    def known_step(self) -> int:
+        """Return the step in force as far as is known.
+
+        ``step`` is -1 before the first one, and while the step of a verdict is put in force anew.
+        """
+        return self.intended if self.step < 0 else self.step
+
     def enter_step(self, plan: Plan) -> None:
         """Begin to count for the step that has come into force."""
         self.requests_before, self.canary_rate = self.evidence.canary.requests, 0.0
@@ -245,7 +253,8 @@ def _names_of_objects(plan: Plan) -> list[list[str]]:
 
 
 def _load_step_evidence(plan: Plan, saved: Mapping[str, Any]) -> Evidence | None:
-    objective = plan.steps[max(saved["step"], 0)].conditions.objective
+    step = saved["intended"] if saved["step"] < 0 else saved["step"]
+    objective = plan.steps[step].conditions.objective
     dumped = saved.get("step_evidence")
     if dumped is None or objective is None:
         return None

@@ -34,7 +34,7 @@ class RouteChange:
             await self._apply(state, is_forward=is_forward)
         except TargetFailed as failed:
             if isinstance(failed, ManagedByOther) and not isinstance(failed, RoutesEdited):
-                detail = f"{failed}; {describe_canary_traffic(self._plan, state.step)}"
+                detail = f"{failed}; {describe_canary_traffic(self._plan, state.known_step)}"
                 await self._ports.recorder.record_hold(state, "not-ours", detail)
                 raise ManagedByOther(detail) from failed
             await self._maker.seen.note_failed_change(state)

@@ -11,7 +11,7 @@ from rollout.plan.model import Step
 from rollout.runner.controller import Controller
 from rollout.runner.decisions import Verdict
 from rollout.runner.directory_state_store import DirectoryStateStore
-from rollout.runner.ports import Ports, TargetFailed
+from rollout.runner.ports import ManagedByOther, Ports, TargetFailed
 from rollout.runner.release_state import ReleaseState
 from rollout.runner.workloads import Pods
 from tests.rollout.runner.failing_store import FailingStore
@@ -132,4 +132,24 @@ async def test_pods_that_are_awaited_before_the_first_snapshot_have_their_time(
         clock=lambda: BEGAN + service.seconds - 3600,
     )
 
+    assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
+
+
+async def test_a_promotion_that_is_not_confirmed_says_what_the_canary_gets(tmp_path: Path) -> None:
+    class Claimed(SimulatedService):
+        async def apply(self, step: Step) -> None:
+            if self.history[-1:] == ["3"]:
+                raise ManagedByOther("another controller manages the weights")
+            await super().apply(step)
+
+    service: SimulatedService = Claimed()
+    store = DirectoryStateStore(tmp_path / "state")
+    ports = replace(service.ports(store), workloads=SimulatedPods(service))
+    controller = Controller(CANARY, ports)
+
+    with pytest.raises(ManagedByOther, match="the canary still gets 100 % of the requests"):
+        await controller.run()
+    assert controller.describe_traffic() == "the canary still gets 100 % of the requests"
+
+    service.__class__ = SimulatedService
     assert await Controller(CANARY, ports).run() is Verdict.PROMOTED
