@@ -102,6 +102,9 @@ class Controller:
                 await self._maker.seen.find_drift(state)
             await self._ports.recorder.record_start(state, resumed=True)
             return state
+        if self._maker.keeper.replaces:
+            # The runner before may have been killed before it removed what came too late.
+            await self._maker.inbox.clear()
         now = self._maker.seen.now()
         objective = self._plan.objective
         state = RolloutState(

@@ -21,6 +21,8 @@ class StateKeeper:
         self._plan = plan
         self._ports = ports
         self.trouble = ""
+        #: True if the new rollout takes the place of one that has ended.
+        self.replaces = False
         #: True if a state of the rollout that this runner runs was loaded or saved.
         self._has_begun = False
 
@@ -46,7 +48,8 @@ class StateKeeper:
                 if self._ports.monotonic() - asked > _PATIENCE_SECONDS:
                     raise
                 await self._ports.sleep(_PAUSE_SECONDS)
-        if saved is None or (again and saved.get("ended")):
+        self.replaces = saved is not None and again and bool(saved.get("ended"))
+        if saved is None or self.replaces:
             return None
         self._has_begun = True
         return RolloutState.load(self._plan, saved)

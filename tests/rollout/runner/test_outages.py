@@ -411,3 +411,26 @@ async def test_routes_that_others_changed_while_nobody_ran_make_no_mismatch(
     assert await service.during(run(service, store), restore()) is Verdict.PROMOTED
     assert "hold drift" in service.recorded
     assert "hold mismatch" not in service.recorded
+
+
+async def test_a_command_to_a_rollout_that_had_ended_is_none_to_the_next_one(
+    service: SimulatedService, store: FailingStore
+) -> None:
+    """The runner is killed while it tells the verdict, and the command comes before that."""
+
+    class Killed(Exception):
+        pass
+
+    class Dying(SimulatedService):
+        async def record_verdict(self, *_: object) -> None:
+            await store.send_command(ControlCommand.ABORT)
+            raise Killed
+
+    service.__class__ = Dying
+    with pytest.raises(Killed):
+        await run(service, store)
+    service.__class__ = SimulatedService
+
+    again = Controller(CANARY, ports_of(service, store), again=True)
+    assert await again.run() is Verdict.PROMOTED
+    assert "command abort" not in service.recorded
