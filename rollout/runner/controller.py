@@ -97,9 +97,6 @@ class Controller:
             if self._ports.images:
                 check_same_images(state, self._ports.images)
             self._maker.seen.resume(state)
-            if state.step == state.intended and state.verdict is None:
-                # Before the requests are read that came while nobody looked at the routes.
-                await self._maker.seen.find_drift(state)
             await self._ports.recorder.record_start(state, resumed=True)
             return state
         if self._maker.keeper.replaces:
@@ -124,11 +121,12 @@ class Controller:
     async def _poll(self, state: RolloutState) -> None:
         """Read evidence and decide once. Hold until the next poll, or save the decision."""
         began = self._ports.monotonic()
-        no_source = await self._maker.seen.read(state)
-        smoke_test_failure = await self._maker.run_smoke_tests(state)
+        # The routes before the requests: those that came since somebody changed them fit no step.
         pending, drift = await self._ports.both(
             self._maker.inbox.pending(), self._maker.seen.find_drift(state)
         )
+        no_source = await self._maker.seen.read(state)
+        smoke_test_failure = await self._maker.run_smoke_tests(state)
         await self._maker.obey(state, pending)
         decision, not_ready = await self._maker.review(state)
         unsure = self._ports.store.why_not_held()
