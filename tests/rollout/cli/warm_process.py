@@ -14,14 +14,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from rollout.__main__ import COMMANDS
 from rollout.__main__ import main as rollout
 from tests.support.manifests import ROOT
-
-#: A message has the arguments and the environment; the kernel takes no larger one by default.
-_MOST_BYTES: Final = 200_000
 
 
 class ForkedProcess:
@@ -29,7 +25,7 @@ class ForkedProcess:
 
     def __init__(self, answers: socket.socket) -> None:
         self._answers = answers
-        self.pid = int(answers.recv(64))
+        self.pid = int(_read_line(answers))
         self.returncode: int | None = None
 
     def wait(self, timeout: float | None = None) -> int:
@@ -37,7 +33,7 @@ class ForkedProcess:
         if self.returncode is None:
             self._answers.settimeout(timeout)
             try:
-                self.returncode = int(self._answers.recv(64))
+                self.returncode = int(_read_line(self._answers))
             except (TimeoutError, BlockingIOError):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0) from None
             self._answers.close()
@@ -57,18 +53,30 @@ class ForkedProcess:
 
 def fork(arguments: Sequence[str], environ: Mapping[str, str], out: int, err: int) -> ForkedProcess:
     """Run a command in a session of its own; ``out`` and ``err`` are files for its output."""
-    answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    message = json.dumps([list(arguments), dict(environ)]).encode()
-    assert len(message) < _MOST_BYTES
+    requests = _warm_process()
+    answers, theirs = socket.socketpair()
     with theirs:
-        socket.send_fds(_warm_process(), [message], [out, err, theirs.fileno()])
+        # The files come with the first byte of the line.
+        socket.send_fds(requests, [b"["], [out, err, theirs.fileno()])
+    requests.sendall(json.dumps([list(arguments), dict(environ)])[1:].encode() + b"\n")
     return ForkedProcess(answers)
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    """Read up to the next newline, and nothing behind it."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = connection.recv(1)
+        if not part:
+            raise EOFError(line)
+        line += part
+    return line
 
 
 @functools.cache
 def _warm_process() -> socket.socket:
     """Start the process that forks. It ends when this process does."""
-    requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    requests, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.rollout.cli.warm_process"],
@@ -88,10 +96,10 @@ def main() -> int:
     """Fork a command for each message; return the exit code, in a fork the one of its command."""
     requests = socket.socket(fileno=os.dup(0))
     while True:
-        message, files, _, _ = socket.recv_fds(requests, _MOST_BYTES, 3)
-        if not message:
+        first, files, _, _ = socket.recv_fds(requests, 1, 3)
+        if not first:
             break
-        arguments, environ = json.loads(message)
+        arguments, environ = json.loads(first + _read_line(requests))
         # Imported here and not in each fork. What is alive now is never garbage in a fork.
         if arguments and arguments[0] in COMMANDS:
             COMMANDS[arguments[0]].load()
@@ -127,9 +135,9 @@ def _run_and_answer(
         tempfile.tempdir = None  # an import may have asked for it in the other environment
         return rollout(arguments)
     with socket.socket(fileno=answer) as answers, contextlib.suppress(BrokenPipeError):
-        answers.send(str(pid).encode())
+        answers.sendall(b"%d\n" % pid)
         _, status = os.waitpid(pid, 0)
-        answers.send(str(os.waitstatus_to_exitcode(status)).encode())
+        answers.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 
