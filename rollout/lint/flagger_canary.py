@@ -29,6 +29,16 @@ class FlaggerCanary:
     uses_gateway_api: bool
 
     @property
+    def gateways(self) -> frozenset[str]:
+        """Return Istio's Gateways that the routes are bound to, as ``namespace/name``."""
+        if self.uses_gateway_api:
+            return frozenset()
+        service = mapping_or_empty(self.resource.spec.get("service"))
+        written = map(str, list_or_empty(service.get("gateways")))
+        own = self.resource.namespace
+        return frozenset(each if "/" in each else f"{own}/{each}" for each in written)
+
+    @property
     def target(self) -> tuple[str, str, str]:
         """Return the group, kind and name of the workload that it releases."""
         target = mapping_or_empty(self.resource.spec.get("targetRef"))

@@ -53,6 +53,12 @@ class GatewayServer:
         return self.protocol in {"HTTPS", "TLS"} and self.has_tls and not self.passes_through
 
     @property
+    def needs_routes(self) -> bool:
+        """Return False if it answers without a VirtualService, by redirects or by the SNI alone."""
+        automatic = self.passes_through and self.mode == "AUTO_PASSTHROUGH"
+        return not (automatic or (self.protocol in _PLAIN_HTTP and self.redirects))
+
+    @property
     def domains(self) -> tuple[str, ...]:
         """Return the hosts without their namespaces."""
         return tuple(host.rpartition("/")[2] for host in self.hosts)

@@ -9,6 +9,7 @@ from ...manifests.hosts import expand_host, service_of
 from ...manifests.virtual_service import MESH, VirtualService
 from ..context import LintContext, istio_objects
 from ..findings import Severity
+from ..flagger_canary import flagger_canaries
 from ..gateway_servers import GatewayServer, gateway_servers, is_istio_gateway
 from ..resource import Resource
 from ..rule import Problem, Rule
@@ -20,13 +21,16 @@ def gateway_unused(context: LintContext) -> Iterator[Problem]:
         for _, service in istio_objects(context.everything, VirtualService)
         for _, qualified in _references(service)
     }
+    for canary in flagger_canaries(context.everything):
+        used |= canary.gateways
     for resource, gateway in context.gateways():
-        if f"{gateway.namespace}/{gateway.name}" not in used:
+        qualified = f"{gateway.namespace}/{gateway.name}"
+        if qualified not in used and any(it.needs_routes for it in gateway_servers(resource)):
             yield Problem(
                 resource,
                 "",
                 "no VirtualService uses this Gateway, so it answers every request with 404",
-                f"add {gateway.namespace}/{gateway.name} to gateways of a VirtualService",
+                f"add {qualified} to gateways of a VirtualService",
             )
 
 
