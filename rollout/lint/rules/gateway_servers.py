@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ...manifests.kubernetes import Service, Workload
+from ...manifests.kubernetes import Service, ServicePort, Workload
 from ..context import LintContext
 from ..findings import Severity
 from ..gateway_servers import (
@@ -159,16 +159,23 @@ def gateway_selects_nothing(context: LintContext) -> Iterator[Problem]:
 def gateway_port_closed(context: LintContext) -> Iterator[Problem]:
     index = PodIndex(context.everything)
     found: dict[Selector, dict[int, Service]] = {}
+    listening: dict[Selector, list[Workload]] = {}
     for server in _servers(context.checked):
         selector = selector_of(server.gateway)
         if selector and selector not in found:
             labels = dict(selector)
+            pods = [pod for _, pod in index.pods(labels)]
             services = [service for _, service in index.services_selecting(labels)]
-            for _, pod in index.pods(labels):
+            for pod in pods:
                 services += (service for _, service in index.services(pod))
             found[selector] = {id(each): each for each in services}
+            listening[selector] = pods
         opened = found.get(selector, {}).values()
-        if opened and not any(service.port(server.number) for service in opened):
+        if opened and not any(
+            _leads_to(port, server.number, listening[selector])
+            for service in opened
+            for port in service.ports
+        ):
             names = ", ".join(
                 f"{it.namespace}/{it.name} ({', '.join(str(port.number) for port in it.ports)})"
                 for it in opened
@@ -176,10 +183,21 @@ def gateway_port_closed(context: LintContext) -> Iterator[Problem]:
             yield Problem(
                 server.gateway,
                 f"{server.path}.port.number",
-                f"the Service of the gateway's pods has no port {server.number}: {names}; callers"
-                " can't connect to it",
+                f"the Service of the gateway's pods has no port or targetPort {server.number}:"
+                f" {names}; callers can't connect to it",
                 "add the port to the Service, or use one that it has",
             )
+
+
+def _leads_to(port: ServicePort, number: int, pods: Iterable[Workload]) -> bool:
+    """Return True if a port of a Service leads to a Gateway's server with this number.
+
+    Without a Service's port of that number, the proxies listen on the number itself.
+    """
+    named = (pod.ports.get(number) for pod in pods)
+    return number in {port.number, port.target} or (
+        isinstance(port.target, str) and port.target in named
+    )
 
 
 RULES: Final = (
@@ -216,7 +234,7 @@ RULES: Final = (
     Rule(
         "gateway-port-closed",
         Severity.WARNING,
-        "the Service of a gateway's pods should have the ports of the Gateway",
+        "the Service of a gateway's pods should lead to the ports of the Gateway",
         gateway_port_closed,
     ),
 )
