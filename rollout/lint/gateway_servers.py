@@ -56,7 +56,12 @@ class GatewayServer:
     def needs_routes(self) -> bool:
         """Return False if it answers without a VirtualService, by redirects or by the SNI alone."""
         automatic = self.passes_through and self.mode == "AUTO_PASSTHROUGH"
-        return not (automatic or (self.protocol in _PLAIN_HTTP and self.redirects))
+        return not (automatic or self.only_redirects)
+
+    @property
+    def only_redirects(self) -> bool:
+        """Return True if it sends every request to HTTPS."""
+        return self.protocol in _PLAIN_HTTP and self.redirects
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -71,14 +71,19 @@ def reachable_routes(service: VirtualService) -> Iterator[ReachableRoute]:
         yield ReachableRoute(route, tuple(matches))
 
 
-def unmatched_methods(service: VirtualService, gateway: str) -> frozenset[str]:
-    """Return the methods of which some request at the gateway matches no route."""
+def unmatched_methods(
+    service: VirtualService, gateway: str, port: int | None = None
+) -> frozenset[str]:
+    """Return the methods of which some request at the gateway matches no route.
+
+    Without ``port`` the request may come to any port.
+    """
     every = [
         (match, gateways_of(match, service))
         for route in service.spec.http
         for match in route.match or (_EVERY_REQUEST,)
     ]
-    return _remaining_methods(_EVERY_REQUEST, gateway, every)
+    return _remaining_methods(HttpMatch(port=port), gateway, every)
 
 
 def gateways_of(match: HttpMatch, service: VirtualService) -> frozenset[str]:

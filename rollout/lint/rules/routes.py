@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from ...manifests.hosts import expand_host
@@ -12,6 +13,7 @@ from ...manifests.string_match import Prefix
 from ...manifests.virtual_service import VirtualService
 from ..context import LintContext
 from ..findings import Severity
+from ..http_ports import HttpPorts
 from ..reachability import METHODS, OTHER, reachable_routes, unmatched_methods
 from ..rule import Problem, Rule
 
@@ -80,13 +82,13 @@ def match_without_effect(context: LintContext) -> Iterator[Problem]:
 def no_catch_all(context: LintContext) -> Iterator[Problem]:
     services = list(context.virtual_services())
     others = _by_host(service for _, service in services)
+    ports = HttpPorts(context)
     for resource, service in services:
         for gateway in service.gateways if service.spec.http else ():
-            unmatched = unmatched_methods(service, gateway)
-            for host in _hosts(service) if unmatched else ():
-                for other in others[gateway, host]:
-                    if other is not service:
-                        unmatched &= unmatched_methods(other, gateway)
+            unmatched: frozenset[str] = frozenset()
+            for port in ports.at(gateway, service) or (None,):
+                beside = (each for host in _hosts(service) for each in others[gateway, host])
+                unmatched |= _unmatched_by_all(chain((service,), beside), gateway, port)
             if unmatched:
                 requests = "requests" if unmatched == METHODS else f"{_render(unmatched)} requests"
                 yield Problem(
@@ -96,6 +98,17 @@ def no_catch_all(context: LintContext) -> Iterator[Problem]:
                     "add a last route without match",
                 )
                 break
+
+
+def _unmatched_by_all(
+    services: Iterable[VirtualService], gateway: str, port: int | None
+) -> frozenset[str]:
+    unmatched = METHODS
+    for each in services:
+        unmatched &= unmatched_methods(each, gateway, port)
+        if not unmatched:
+            break
+    return unmatched
 
 
 def _by_host(services: Iterable[VirtualService]) -> Mapping[tuple[str, str], list[VirtualService]]:
