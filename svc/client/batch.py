@@ -20,7 +20,7 @@ from ..api.bodies import (
 )
 from .entry_operations import read_body
 from .errors import Error, KeyMissing, ServiceFailed
-from .exchange import Backoff, Operation, Pause, Policy, error_of, exchange
+from .exchange import DEFINITE, Backoff, Operation, Pause, Policy, error_of, exchange
 from .requests import JSON, counter_target, entry_target, json_body, write_request
 from .values import Entry, Told, Ttl, Value, encode_value
 
@@ -69,6 +69,9 @@ class Reply(Generic[Outcome]):
         """Take the result that the service gave; return the error, if it is one."""
         if _status.decode(raw).status >= 400:
             error = error_of(_problem.decode(raw))
+            # An earlier try may have been applied, unless the store has looked.
+            if self.is_open and not isinstance(error, DEFINITE):
+                error.applied = "unknown"
             # A delete says False, as the clients' delete does.
             is_nothing = isinstance(error, KeyMissing) and self._decoder.type is _Status
             self._outcome = cast(Outcome, False) if is_nothing else error
@@ -81,8 +84,27 @@ class Reply(Generic[Outcome]):
         self._outcome = found
         return None
 
+    @property
+    def is_done(self) -> bool:
+        """True once an answer has told that it succeeded."""
+        return self._outcome is not None and not isinstance(self._outcome, Error)
+
+    @property
+    def is_open(self) -> bool:
+        """True if it may have been applied, and nobody knows."""
+        return isinstance(self._outcome, Error) and self._outcome.applied != "no"
+
+    def begin(self) -> None:
+        """Forget the outcome of an earlier run."""
+        self._outcome = None
+
     def fail(self, error: Error) -> None:
-        self._outcome = error
+        """Take the error of the whole request, unless an earlier answer says more."""
+        was = self._outcome
+        if was is None or (
+            isinstance(was, Error) and was.retryable and not self.is_open and error.applied != "no"
+        ):
+            self._outcome = error
 
 
 class Batch:
@@ -165,12 +187,16 @@ def run_batch(batch: Batch, policy: Policy) -> Operation[None]:
     are: the service applies each at most once.
     """
     parts = list(batch.parts())
+    for reply in (each for part in parts for each in part):
+        reply.begin()
     for number, part in enumerate(parts):
         try:
             yield from _run_part(part, policy)
         except Error as error:
             for reply in (each for later in parts[number:] for each in later):
                 reply.fail(error)
+            if any(reply.is_done for reply in part):
+                error.applied = "unknown"  # to a part of them, it was
             raise
 
 

@@ -38,6 +38,10 @@ GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 NO_ANSWER: Final = "no_answer"
 PROBLEM: Final = "application/problem+json"
 
+#: Errors that a change gets only from the store, which would have repeated the answer to a try that
+#: was applied.
+DEFINITE: Final = (Missing, Conflict, IdempotencyMismatch)
+
 _problem: Final = msgspec.json.Decoder(Problem)
 
 
@@ -194,9 +198,7 @@ def _applied(error: Error, request: Request, *, is_open: bool) -> Applied:
         return "no"
     if not is_open:
         return error.applied
-    # With a key, the store would have repeated the answer to a try that was applied. Other errors
-    # do not come from there.
-    has_looked = isinstance(error, Missing | Conflict | IdempotencyMismatch)
+    has_looked = isinstance(error, DEFINITE)  # which needs a key
     return error.applied if request.idempotency_key is not None and has_looked else "unknown"
 
 
