@@ -92,6 +92,8 @@ class Options:
             )
         except UnicodeEncodeError:
             raise Invalid("a header can't hold characters beyond ASCII") from None
+        except httpx.InvalidURL as error:  # a prefix of any length is in it
+            raise Invalid(f"the request can't be sent: {error}") from None
 
 
 def read_options(
@@ -136,6 +138,10 @@ def _checked(url: str) -> str:
         parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise Invalid("base URL: it must be http://host:port or https://host:port")
+    try:
+        parsed.raw_host.decode().encode("idna")  # as the resolver will
+    except UnicodeError:
+        raise Invalid("base URL: each part of the host's name must have 1 to 63 bytes") from None
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise Invalid("base URL: no user, no query; the token is an argument of its own")
     return url.rstrip("/")
@@ -167,10 +173,23 @@ class Endpoint(Generic[Http]):
         self._policy = make_policy(deadline, try_timeout)
         self._operations = Operations(self._policy)
         self._is_owner = http is None
-        self._http: Http = self._open(self._options) if http is None else http
+        self._http: Http = self._opened() if http is None else http
 
     def _open(self, options: Options) -> Http:
         raise NotImplementedError
+
+    def _opened(self) -> Http:
+        """Open with what httpx takes from the environment. Raises Invalid."""
+        try:
+            return self._open(self._options)
+        except ImportError as error:  # of a SOCKS proxy
+            raise Invalid(f"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: {error}") from None
+        except OSError as error:
+            raise Invalid(f"SSL_CERT_FILE, SSL_CERT_DIR: {error.strerror or error}") from None
+        except (ValueError, httpx.InvalidURL):  # whose message may hold a password
+            raise Invalid(
+                "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: one is no URL of a proxy that can be used"
+            ) from None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._options.base_url!r})"

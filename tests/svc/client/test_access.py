@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +126,35 @@ def test_an_address_or_a_token_that_can_not_be_is_refused_without_showing_it(
         Client(url, token=token)
 
     assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["a..b", ".", f"{'a' * 64}.example"])
+def test_a_host_that_no_resolver_takes_is_refused(host: str) -> None:
+    with pytest.raises(Invalid, match="host's name"):
+        Client(f"http://{host}:8080")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5://localhost:1080"),
+        ("ALL_PROXY", "ftp://u:hunter2@localhost"),
+        ("HTTPS_PROXY", "http://u:hunter2"),
+        ("SSL_CERT_FILE", "/nowhere"),
+    ],
+)
+def test_an_environment_that_can_not_be_used_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Invalid, match=name) as caught:
+        Client("https://localhost:8080")
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_prefix_that_no_url_holds_is_refused() -> None:
+    with Client("http://localhost:1") as kv, pytest.raises(Invalid, match="URL too long"):
+        next(kv.entries("a" * 70_000))
