@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
 from .client_command import add_client_commands, run_client_command
@@ -18,7 +19,26 @@ from .token_command import add_token_command, run_token_command
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    arguments = vars(build_parser().parse_args(argv))
+    _replace_closed_streams()
+    try:
+        return _run(vars(build_parser().parse_args(argv)))
+    except KeyboardInterrupt:  # while it loads what it needs; later each command has its own way
+        return 128 + signal.SIGINT
+
+
+def _replace_closed_streams() -> None:
+    """Drop what is written to a stream that is closed.
+
+    Python has None for it: print would write errors to standard output, where the values are, and
+    the first socket would take the stream's number.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
+def _run(arguments: dict[str, Any]) -> int:
     if "verb" in arguments:
         return run_token_command(arguments, os.environ)
     if "call" in arguments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +25,17 @@ BROKEN_PIPE: Final = 141
 
 EPILOG: Final = (
     "exit codes: 0; 1 there is no such entry or counter; 2 misuse; 3 the service failed or can't be"
-    " reached; 4 the stored value does not allow it; 5 the token does not allow it"
+    " reached, or the output can't be written; 4 the stored value does not allow it; 5 the token"
+    " does not allow it"
 )
+#: The most that any service can be set to take (KV_MAX_VALUE_BYTES).
+MOST_BYTES: Final = 16_777_216
 #: Short, as somebody may wait at a terminal; long enough for a process that starts anew.
 DEADLINE_SECONDS: Final = 5.0
+
+
+class Unreadable(Exception):
+    """A file or the input can't be read. The message names it."""
 
 
 def add_client_commands(commands: Any) -> None:
@@ -104,6 +112,8 @@ def _ttl(text: str) -> int | str:
 
 def run_client_command(arguments: Mapping[str, Any]) -> int:
     """Run the subcommand; return its exit code, as EPILOG lists them."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as keys are, whatever the locale
     try:
         from .client import Client, Error
     except ImportError as error:
@@ -111,7 +121,7 @@ def run_client_command(arguments: Mapping[str, Any]) -> int:
         return USAGE
     options = argparse.Namespace(**arguments)
     try:
-        token = Path(options.token_file).read_text().strip() if options.token_file else None
+        token = _read_token(Path(options.token_file)) if options.token_file else None
         with Client(
             options.url,
             token=token,
@@ -128,13 +138,45 @@ def run_client_command(arguments: Mapping[str, Any]) -> int:
         print(f"tallykv: {error}{advice}", file=sys.stderr)
         return code
     except BrokenPipeError:  # who reads has read enough, as head does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return BROKEN_PIPE
-    except OSError as error:  # a file that is named
-        print(f"tallykv: {error.filename}: {error.strerror}", file=sys.stderr)
+    except Unreadable as error:
+        print(f"tallykv: {error}", file=sys.stderr)
         return USAGE
+    except OSError as error:
+        print(f"tallykv: standard output: {error.strerror}", file=sys.stderr)
+        _drop_output()
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _drop_output() -> None:
+    """Let nothing that waits be written at the end: it would fail again, with another code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _read_token(path: Path) -> str:
+    """Return the token in the file. Raises Unreadable."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path}: it is not UTF-8") from None
+
+
+def _read_input() -> bytes:
+    """Return the value on standard input. Raises Unreadable."""
+    if sys.stdin is None:  # closed, which is not empty
+        raise Unreadable("standard input is closed: give the value as an argument")
+    try:
+        value = sys.stdin.buffer.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(f"standard input: {error.strerror}") from None
+    if len(value) > MOST_BYTES:
+        raise Unreadable(f"standard input: no service takes more than {MOST_BYTES} bytes")
+    return value
 
 
 def _judge(error: Any, options: argparse.Namespace) -> tuple[int, str]:
@@ -173,7 +215,7 @@ def _get(client: Client, options: Any) -> int:
 
 
 def _put(client: Client, options: Any) -> int:
-    value = sys.stdin.buffer.read() if options.value is None else options.value
+    value = _read_input() if options.value is None else options.value
     written = client.put(
         options.key,
         value,

@@ -199,6 +199,79 @@ def test_a_reader_that_has_enough_ends_it_quietly(base: str, run: Any) -> None:
     assert (ended.stdout, ended.stderr) == (b"xxx", b"")
 
 
+def in_shell(base: str, command: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of the shell, in which ``tallykv`` is the program."""
+    program = f'tallykv() {{ {sys.executable} -m svc "$@"; }}'
+    return subprocess.run(
+        ["sh", "-c", f"{program}; {command}"],
+        cwd=ROOT,
+        env={**os.environ, "TALLYKV_URL": base, **environ},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_stream_that_is_closed_is_no_reason_to_fail(base: str, run: Any) -> None:
+    assert in_shell(base, "tallykv put i/k v --deadline=60 >&-").returncode == 0
+    assert run("get", "i/k")[1] == b"v"
+    assert in_shell(base, "tallykv get i/k --deadline=60 >&-").returncode == 0
+
+    # No error takes the place of the value.
+    ended = in_shell(base, "tallykv get i/none --deadline=60 2>&-")
+    assert (ended.returncode, ended.stdout) == (1, b"")
+
+    ended = in_shell(base, "tallykv put i/k --deadline=60 <&-")
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        b"tallykv: standard input is closed: give the value as an argument\n",
+    )
+
+
+@pytest.mark.parametrize("words", ["get j/k", "ls j/", "put j/k v"])
+def test_output_that_can_not_be_written_is_told_from_a_missing_entry(
+    base: str, run: Any, words: str
+) -> None:
+    run("put", "j/k", "v")
+
+    ended = in_shell(base, f"tallykv {words} --deadline=60 >/dev/full")
+
+    assert ended.returncode == 3
+    assert ended.stderr == b"tallykv: standard output: No space left on device\n"
+
+
+def test_keys_are_utf_8_in_any_locale(base: str, run: Any) -> None:
+    run("put", "l/ü", "v")
+
+    ended = in_shell(base, "tallykv ls l/ --deadline=60", PYTHONIOENCODING="ascii")
+
+    assert (ended.returncode, ended.stdout) == (0, "l/ü\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("tallykv put k </dev/zero", b"no service takes more than 16777216 bytes"),
+        ("tallykv get k --token-file /bin/sh", b"/bin/sh: it is not UTF-8"),
+    ],
+)
+def test_input_that_can_not_be_used_is_named(base: str, command: str, said: bytes) -> None:
+    ended = in_shell(base, command)
+
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert said in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+def test_ctrl_c_while_it_loads_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("svc.__main__.run_client_command", interrupt)
+
+    assert main(["get", "k"]) == 130
+
+
 def test_without_the_extra_it_says_what_to_install(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
