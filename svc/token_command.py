@@ -28,6 +28,7 @@ from .door.tokens import (
 
 _DAYS: Final = re.compile(r"([1-9][0-9]{0,4})([dh])")
 _SECONDS: Final = {"d": 86_400, "h": 3_600}
+BROKEN_PIPE: Final = 141
 
 
 def add_token_command(commands: Any) -> None:
@@ -89,22 +90,52 @@ def _create(path: Path, arguments: Mapping[str, Any]) -> int:
         words.append(f"expires={render_time(time.time() + int(found[1]) * _SECONDS[found[2]])}")
     for option, prefixes in (("keys", "prefix"), ("counters", "counter_prefix")):
         if arguments[prefixes]:
-            words.append(f"{option}={','.join(map(quoted, arguments[prefixes]))}")
+            try:
+                words.append(f"{option}={','.join(map(quoted, arguments[prefixes]))}")
+            except UnicodeEncodeError:
+                raise TokensInvalid("a prefix is not UTF-8") from None
     if arguments["rates"] is not None:
         words.append(f"rates={arguments['rates']}")
     line = " ".join(words)
+    if line.split() != words:  # else parts of it would be another line of the file
+        raise TokensInvalid("an option is empty, or holds spaces or line breaks")
     parse_line(line)
     with _rewriting(path) as lines:
         if name in parse_tokens("\n".join(lines)):
             raise TokensInvalid("it has a token with this id")
         lines.append(line)
     print(f"tallykv: {line}\ntallykv: the token is not shown again:", file=sys.stderr)
-    print(text)
+    code = _show(text)
+    if code:
+        print(f"tallykv: nobody has seen the token: revoke {name}", file=sys.stderr)
+    return code
+
+
+def _show(text: str) -> int:
+    """Print the text; return the exit code."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What waits would fail again at the end, with another exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # who reads has read enough
+            return BROKEN_PIPE
+        print(f"tallykv: standard output: {error.strerror}", file=sys.stderr)
+        return 2
     return 0
 
 
+def _read(path: Path) -> str:
+    """Return the file's text. Raises TokensInvalid."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise TokensInvalid("it is not UTF-8") from None
+
+
 def _list(path: Path) -> int:
-    for token in parse_tokens(path.read_text()).values():
+    lines = []
+    for token in parse_tokens(_read(path)).values():
         grant, ends = token.grant, token.expires
         words = [grant.id, ",".join(scope for scope in SCOPES if scope in grant.scopes)]
         if ends != NEVER:
@@ -115,8 +146,8 @@ def _list(path: Path) -> int:
         if grant.rates:
             shown = (f"{name}={rate or 'none'}" for name, rate in grant.rates.items())
             words.append(f"rates={','.join(shown)}")
-        print(" ".join(words))
-    return 0
+        lines.append(" ".join(words))
+    return _show("\n".join(lines)) if lines else 0
 
 
 def _revoke(path: Path, name: str) -> int:
@@ -135,13 +166,13 @@ def _rewriting(path: Path) -> Iterator[list[str]]:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        before = path.read_text().splitlines() if path.exists() else []
+        before = _read(path).splitlines() if path.exists() else []
         lines = before.copy()
         yield lines
         if lines == before:
             return
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(number, "w") as file:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
             if path.exists():
                 os.fchmod(number, path.stat().st_mode & 0o777)
             file.write("".join(f"{line}\n" for line in lines))

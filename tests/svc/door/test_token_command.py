@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from svc.__main__ import main
 from svc.door.tokens import find_token, parse_tokens
+from tests.support.services import ROOT
 
 CREATE = ("token", "create", "--scope", "read,write", "--id", "ci")
 
@@ -65,6 +68,8 @@ def test_what_else_the_file_holds_stays(path: Path, capsys: pytest.CaptureFixtur
         ((*CREATE, "--expires", "soon"), "expires"),
         ((*CREATE[:-1], "a_b"), "id"),
         ((*CREATE, "--prefix", ""), "prefix"),
+        ((*CREATE, "--prefix", "\udcff"), "UTF-8"),
+        ((*CREATE[:3], "read\n", "--expires", "1d"), "line breaks"),
         (("token", "list", "--file", "/nowhere/tokens"), "No such file"),
     ],
 )
@@ -77,6 +82,48 @@ def test_misuse_is_refused_in_one_line(
     assert (out, err.count("\n")) == ("", 1)
     assert word in err
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [CREATE, ("token", "list"), ("token", "revoke", "ci")], ids=" ".join
+)
+def test_a_file_that_is_no_text_is_named_and_stays(
+    path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    path.write_bytes(b"\xff\xfe")
+
+    assert main(arguments) == 2
+
+    assert capsys.readouterr().err == f"tallykv: {path}: it is not UTF-8\n"
+    assert path.read_bytes() == b"\xff\xfe"
+
+
+def test_a_token_that_nobody_could_read_is_told(path: Path) -> None:
+    ended = in_shell(f"{' '.join(CREATE)} >/dev/full")
+
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(
+        "standard output: No space left on device\ntallykv: nobody has seen the token: revoke ci\n"
+    )
+
+
+def test_a_reader_of_the_list_that_has_enough_ends_it_quietly(path: Path) -> None:
+    path.write_text("".join(f"t{n} sha256:{n:064x} read\n" for n in range(5000)))
+
+    ended = in_shell("token list | head -n 1")
+
+    assert (ended.stdout, ended.stderr) == ("t0 read\n", "")
+
+
+def in_shell(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m svc {command}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_an_id_is_not_given_twice(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
