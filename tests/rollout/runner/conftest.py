@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollout.runner.directory_state_store import DirectoryStateStore
+from tests.rollout.runner.failing_store import FailingStore
 from tests.rollout.runner.simulated_service import SimulatedService
 
 
@@ -16,5 +16,6 @@ def service() -> SimulatedService:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> DirectoryStateStore:
-    return DirectoryStateStore(tmp_path / "state")
+def store(tmp_path: Path, service: SimulatedService) -> FailingStore:
+    """Return the real store, which fails if a test says when."""
+    return FailingStore(tmp_path / "state", service)
