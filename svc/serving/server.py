@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import gc
 import logging
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -142,11 +144,20 @@ def _tune_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def explain_bind_error(setting: str, host: str, port: int, error: OSError) -> str:
+def explain_bind_error(setting: str, host: str, port: int, error: OSError | UnicodeError) -> str:
     """Return why an address can't be bound, and what to do."""
-    # asyncio puts a sentence of its own around the system's.
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return f"{setting}: {host}:{port} can't be bound: {reason}; choose another {setting}"
+    is_name = isinstance(error, UnicodeError | socket.gaierror)
+    if isinstance(error, UnicodeError):
+        reason = "it is no host name"
+    elif is_name:  # its numbers are not the system's
+        reason = str(error.strerror)
+    else:
+        # asyncio puts a sentence of its own around the system's.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+    other = setting
+    if is_name or (isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL):
+        other = "KV_HOST" if setting == "KV_PORT" else "KV_HOST or KV_ADMIN_HOST"
+    return f"{setting}: {host}:{port} can't be bound: {reason}; choose another {other}"
 
 
 async def happens_first(first: Awaitable[object], second: Awaitable[object]) -> bool:
@@ -182,7 +193,7 @@ async def _listen(
             reuse_port=shared or None,
             ssl_context=context,
         ).start()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ListenFailed(explain_bind_error(setting, host, port, error)) from None
     bound: int = runner.addresses[0][1]
     return bound

@@ -111,7 +111,7 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
                 sockets.enter_context(
                     _bound(family, kind, protocol, (address[0], port), shared=True)
                 )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise ListenFailed(explain_bind_error("KV_PORT", host, port, error)) from None
         yield port
 

@@ -67,6 +67,27 @@ def test_an_address_that_is_not_ours_is_named(redis_server: RedisServer) -> None
     )
 
     assert "192.0.2.1" in line
+    assert "choose another KV_HOST" in line
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b"])
+def test_a_host_that_is_not_found_is_named(
+    redis_server: RedisServer, host: str, workers: str
+) -> None:
+    line = refusal_of(
+        run(
+            "serve",
+            KV_STORE_URL=redis_server.url,
+            KV_HOST=host,
+            KV_AUTH="none",
+            KV_WORKERS=workers,
+        )
+    )
+
+    assert host in line
+    assert "Unknown error" not in line
+    assert "choose another KV_HOST" in line
 
 
 @pytest.fixture
