@@ -75,7 +75,9 @@ class ServerTls:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(["http/1.1"])
             try:
-                context.load_cert_chain(str(settings.tls_cert_file), str(settings.tls_key_file))
+                context.load_cert_chain(
+                    str(settings.tls_cert_file), str(settings.tls_key_file), _refuse_to_ask
+                )
             except OSError as error:
                 reason = "it has no certificate with this key" if error.errno is None else ""
                 raise _unusable("KV_TLS_CERT_FILE, KV_TLS_KEY_FILE", error, reason) from None
@@ -104,13 +106,14 @@ class ServerTls:
         if state == self._state:
             return
         try:
-            self._current = self._build()
-        except TlsUnusable as error:
-            # Perhaps only one of two files was replaced so far: look again next time.
+            current, expiry = self._build(), self._expires()
+        except (TlsUnusable, OSError) as error:
+            # Perhaps only one of two files was replaced so far, or one was at this moment: look
+            # again next time.
             log.warning("new certificate can't be used", extra={"reason": str(error)})
             return
+        self._current, self._expiry = current, expiry
         self._state = state
-        self._expiry = self._expires()
         log.info("certificate was read again", extra={"expires": self._expiry})
 
     async def watch(self) -> None:
@@ -118,6 +121,11 @@ class ServerTls:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self.refresh()
+
+
+def _refuse_to_ask() -> str:
+    """Stand for OpenSSL's question for a key's pass phrase, which would hold up every request."""
+    raise TlsUnusable("KV_TLS_KEY_FILE: the key is encrypted; give one without a pass phrase")
 
 
 def _state_of(path: Path) -> tuple[int, int, int] | None:

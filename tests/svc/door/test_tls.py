@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from svc.probe.__main__ import is_well
 from svc.serving.tls import ServerTls, TlsUnusable, wants_tls
@@ -232,3 +233,41 @@ def test_a_service_without_a_usable_certificate_does_not_start(
 
     assert process.wait() == 2
     assert "KV_TLS_CERT_FILE, KV_TLS_KEY_FILE: " in process.output()
+
+
+def test_nobody_is_asked_for_the_pass_phrase_of_a_key(secured: Secured, tmp_path: Path) -> None:
+    key = serialization.load_pem_private_key((secured.folder / "key.pem").read_bytes(), None)
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+    )
+    settings = Settings(
+        tls_cert_file=secured.folder / "cert.pem", tls_key_file=tmp_path / "key.pem"
+    )
+
+    with pytest.raises(TlsUnusable, match="KV_TLS_KEY_FILE: the key is encrypted"):
+        ServerTls(settings, Metrics(""))
+
+
+def test_a_certificate_that_goes_away_while_it_is_read_ends_no_watch(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        tls_cert_file=secured.folder / "cert.pem", tls_key_file=secured.folder / "key.pem"
+    )
+    tls = ServerTls(settings, Metrics(""))
+    secured.install(secured.authority.issue_cert("localhost"))
+
+    def vanished(_: ServerTls) -> float:
+        raise FileNotFoundError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ServerTls, "_expires", vanished)
+        tls.refresh()
+    before = tls._current
+    tls.refresh()
+
+    assert tls._current is not before
