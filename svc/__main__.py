@@ -27,15 +27,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Drop what is written to a stream that is closed.
+    """Put nothing in the place of standard streams that are closed.
 
-    Python has None for it: print would write errors to standard output, where the values are, and
-    the first socket would take the stream's number.
+    The next socket would take the stream's number, and libuv aborts the process when it closes one
+    of these. Python has None for a closed stream: print would write errors to standard output,
+    where the values are.
     """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _run(arguments: dict[str, Any]) -> int:

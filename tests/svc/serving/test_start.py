@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.redis_servers import RedisServer
 from tests.support.services import ROOT, service_process
-from tests.support.waiting import PATIENT_SECONDS
+from tests.support.waiting import PATIENT_SECONDS, until
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -191,3 +192,36 @@ def test_a_password_in_the_store_url_is_never_said() -> None:
 
     assert answer.status == 503
     assert "secret" not in said + answer.body.decode()
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_not_end_it(redis_server: RedisServer, closed: str) -> None:
+    port, admin_port = free_port(), free_port()
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec {sys.executable} -m svc serve {closed}"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "KV_STORE_URL": redis_server.url,
+            "KV_PORT": str(port),
+            "KV_ADMIN_PORT": str(admin_port),
+        },
+        stdout=subprocess.DEVNULL,
+    )
+
+    def answers() -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/v1/limits") as found:
+                return bool(found.status == 200)
+        except OSError:
+            assert process.poll() is None
+            return False
+
+    try:
+        for _ in range(2):
+            until(answers, what="an answer")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENT_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
