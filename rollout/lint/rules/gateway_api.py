@@ -94,6 +94,14 @@ def parent_undefined(context: LintContext) -> Iterator[Problem]:
                 "name a Gateway, or a Service for callers in the mesh",
             )
         for parent in route.parents:
+            if (parent.group, parent.kind) == (GATEWAY_API_GROUP, "Service"):
+                yield Problem(
+                    route.resource,
+                    parent.path,
+                    f"there is no Service of {GATEWAY_API_GROUP}, which is the group of a parent"
+                    " without group: the route applies nowhere",
+                    'add group: ""',
+                )
             if not (parent.is_gateway or parent.is_service):
                 continue
             group = GATEWAY_API_GROUP if parent.is_gateway else ""
