@@ -62,9 +62,8 @@ class ResourceParser:
         problems: list[InputProblem] = []
         try:
             for document in parse_documents(text.text):
-                for value in _objects(document.value):
-                    has_lines = not text.built and value is document.value
-                    source = document if has_lines else None
+                for value, path in _objects(document.value):
+                    source = None if text.built else document.item(path) if path else document
                     if problem := _not_an_object(text, value, source):
                         problems.append(problem)
                     else:
@@ -120,12 +119,20 @@ class ResourceParser:
         )
 
 
-def _objects(value: Any) -> Iterator[Any]:
-    """Yield the objects of a List, which ``kubectl get -o yaml`` writes, else the value itself."""
-    if isinstance(value, dict) and value.get("kind") == "List" and "items" in value:
-        yield from list_or_empty(value["items"])
-    else:
-        yield value
+def _objects(value: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the objects of a list and their paths, else the value itself.
+
+    ``kubectl get -o yaml`` writes a List. A list of one kind, as the API returns it, leaves out the
+    kind and the apiVersion of its items, and kubectl adds them.
+    """
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or not kind.endswith("List") or "items" not in value:
+        yield value, ""
+        return
+    own = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
+    for index, item in enumerate(list_or_empty(value["items"])):
+        complete = kind == "List" or not isinstance(item, dict) or "kind" in item
+        yield item if complete else {**own, **item}, f"items[{index}]"
 
 
 def _not_an_object(

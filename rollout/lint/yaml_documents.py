@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import yaml
@@ -113,6 +113,12 @@ class YamlDocument:
     end: int
     first_line: int
     column: int
+    #: What the paths are relative to, such as ``items[0]``.
+    root: str = ""
+
+    def item(self, path: str) -> YamlDocument:
+        """Return the same text for paths that begin at a part of the document."""
+        return replace(self, root=path)
 
     def _node(self) -> yaml.Node | None:
         """Compose the document alone, at the lines and columns that it has in the text."""
@@ -126,6 +132,7 @@ class YamlDocument:
 
     def line_of(self, path: str) -> int:
         """Return the line of a JSON path, or of its longest prefix that the document has."""
+        path = ".".join(filter(None, (self.root, path)))
         node = self._node() if path else None
         line = 1
         for segment in _SEGMENT.finditer(path):

@@ -193,6 +193,22 @@ def test_existing_manifests_must_be_readable(tmp_path: Path) -> None:
     assert linted.findings_of() == ["yaml-invalid - -"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "own"), [("List", "  apiVersion: v1\n  kind: Service\n"), ("ServiceList", "")]
+)
+def test_the_objects_of_a_list_have_lines(kind: str, own: str, tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text(
+        f"apiVersion: v1\nkind: {kind}\nmetadata: {{}}\nitems:\n"
+        f"- metadata: {{name: a}}\n{own}  spec:\n    cluster: None\n"
+    )
+
+    [found] = lint(path).findings
+
+    assert (found["rule"], found["name"], found["path"]) == ("unknown-field", "a", "spec.cluster")
+    assert path.read_text().splitlines()[found["line"] - 1] == "    cluster: None"
+
+
 def test_findings_of_one_cause_are_one_with_the_other_places_below_it(tmp_path: Path) -> None:
     routes = [
         {

@@ -64,3 +64,12 @@ def test_what_kubernetes_rejects_is_invalid(text: str, line: int | None) -> None
         list(parse_documents(text))
 
     assert caught.value.line == line
+
+
+def test_a_part_of_a_document_has_lines_of_its_own() -> None:
+    first, _ = parse_documents(TEXT)
+    route = first.item("spec.http[1]")
+
+    assert route.line_of("") == 9
+    assert route.line_of("route[1].weight") == 11
+    assert route.line_of("timeout") == 9
