@@ -26,7 +26,7 @@ from .api.context import (
 from .api.docs import CONTRACT_VERSION
 from .api.json_turns import JSON_TURNS, JsonTurns
 from .api.limits import LIMITS, Limits
-from .api.middlewares import answer_uncached, inject_faults, observe_request, render_problems
+from .api.middlewares import answer_uncached, inject_faults, observe_request
 from .api.routes import admin_routes, traffic_routes
 from .api.static_files import SHELF, Shelf
 from .api.status import GRANTING, Granting
@@ -35,7 +35,7 @@ from .api.tokens_status import TOKENS_STATUS
 from .api.watchers import WATCHERS, Watchers
 from .domain.model import MAX_KEY_BYTES, MAX_TTL_SECONDS
 from .domain.store import Store
-from .door.browsers import refuse_foreign_pages
+from .door.browsers import let_listed_pages_read, refuse_foreign_pages
 from .door.callers import CALLER, TOKENS, authenticate, require_admin
 from .door.guarded_store import GuardedStore
 from .door.limiter import Limiter
@@ -69,12 +69,13 @@ def build_app(settings: Settings, store: Store, signals: Signals | None = None) 
         places=settings.max_in_flight,
         wait_seconds=settings.queue_ms / 1000,
     )
-    chain: list[Middleware] = [
+    chain: list[Middleware] = []
+    if settings.cors_origins:
+        chain.append(let_listed_pages_read(settings.cors_origins))
+    chain += [
         observe_request(lifecycle, admission, budget, observer),
         refuse_foreign_pages(settings.cors_origins, signals.metrics.rejected),
     ]
-    if settings.cors_origins:
-        chain.append(render_problems)  # a page of another origin may read problems, too
     inner: list[Middleware] = []
     if settings.injects_faults:
         inner.append(

@@ -49,7 +49,7 @@ def refuse_foreign_pages(origins: AbstractSet[str], rejected: Counter) -> Middle
     def refuse(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         headers = request.headers
         if origins:
-            return _answer_with_cors(request, handler, origins, rejected)
+            return _answer_listed(request, handler, origins, rejected)
         if (
             request.method in SAFE
             or (SEC_FETCH_SITE not in headers and hdrs.ORIGIN not in headers)
@@ -86,31 +86,49 @@ async def _refuse(rejected: Counter) -> web.StreamResponse:
     return render_domain_error(CrossSite())
 
 
-async def _answer_with_cors(
+async def _answer_listed(
     request: web.Request, handler: Handler, origins: AbstractSet[str], rejected: Counter
 ) -> web.StreamResponse:
-    origin = request.headers.get(hdrs.ORIGIN, "")
-    is_any = "*" in origins
-    is_listed = bool(origin) and (is_any or origin in origins)
+    is_listed = _is_listed(request, origins)
     if (
         is_listed
         and request.method == hdrs.METH_OPTIONS
         and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
     ):
         # Browsers ask without credentials, so it is answered before anybody asks for them.
-        response: web.StreamResponse = web.Response(status=204)
+        response = web.Response(status=204)
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = METHODS
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = REQUEST_HEADERS
         response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = MAX_AGE
-    elif not is_listed and request.method not in SAFE and is_foreign(request):
-        response = await _refuse(rejected)
-    else:
+        return response
+    if not is_listed and request.method not in SAFE and is_foreign(request):
+        return await _refuse(rejected)
+    return await handler(request)
+
+
+def _is_listed(request: web.Request, origins: AbstractSet[str]) -> bool:
+    origin = request.headers.get(hdrs.ORIGIN, "")
+    return bool(origin) and ("*" in origins or origin in origins)
+
+
+def let_listed_pages_read(origins: AbstractSet[str]) -> Middleware:
+    """Return the outermost middleware where there are origins.
+
+    It lets their pages read every answer: that of a service without a free place, too.
+    """
+    is_any = "*" in origins
+
+    @web.middleware
+    async def let_read(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
-    if is_listed:
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*" if is_any else origin
-        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = RESPONSE_HEADERS
-    if not is_any:
-        # Caches must not give one origin's answer to another; nor one without origin.
-        varies = response.headers.get(hdrs.VARY)
-        response.headers[hdrs.VARY] = f"{varies}, {hdrs.ORIGIN}" if varies else hdrs.ORIGIN
-    return response
+        if _is_listed(request, origins):
+            origin = "*" if is_any else request.headers[hdrs.ORIGIN]
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = RESPONSE_HEADERS
+        if not is_any:
+            # Caches must not give one origin's answer to another; nor one without origin.
+            varies = response.headers.get(hdrs.VARY)
+            response.headers[hdrs.VARY] = f"{varies}, {hdrs.ORIGIN}" if varies else hdrs.ORIGIN
+        return response
+
+    return let_read

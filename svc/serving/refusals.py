@@ -100,6 +100,7 @@ class Refusals:
             or message.should_close
             or message.method == hdrs.METH_HEAD
             or self._lifecycle.draining
+            or hdrs.ORIGIN in message.headers  # the answer may have more headers
             or not payload.is_eof()
         ):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -155,6 +156,29 @@ async def test_an_error_reaches_a_listed_page(listed: Service) -> None:
     async with listed.get("/v1/kv/none", headers={"Origin": APP}) as answer:
         assert answer.status == 404
         assert answer.headers["Access-Control-Allow-Origin"] == APP
+
+
+async def test_a_refusal_for_want_of_a_place_reaches_a_listed_page(
+    redis_server: RedisServer,
+) -> None:
+    settings = Settings(
+        store_url=redis_server.url,
+        cors_origins=frozenset({APP}),
+        max_in_flight=1,
+        queue_ms=0,
+        fault_latency_ms=1000,
+    )
+
+    async with running_service(settings) as service:
+
+        async def read() -> tuple[int, str | None]:
+            async with service.get("/v1/kv/none", headers={"Origin": APP}) as answer:
+                return answer.status, answer.headers.get("Access-Control-Allow-Origin")
+
+        answers = await asyncio.gather(*(read() for _ in range(4)))
+
+    assert (503, APP) in answers
+    assert {origin for _, origin in answers} == {APP}
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}])
