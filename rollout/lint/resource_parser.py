@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -31,6 +32,8 @@ from .schemas import CLUSTER_SCOPED, GROUPS, Schemas
 from .yaml_documents import YamlDocument, YamlInvalid, parse_documents
 
 _KUSTOMIZE_GROUP: Final = "kustomize.config.k8s.io"
+#: An action of Go's or Jinja's templates in the place of a value or of a line.
+_TEMPLATE: Final = re.compile(r"^[ \t]*(?:- +)?(?:[\w./-]+: +)?\{[{%]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,10 @@ class ResourceParser:
                         problems += found
         except YamlInvalid as error:
             what = f"the file is not valid YAML: {error}"
-            problem_at = Problem(Location(text.file), "", what, "correct the file", line=error.line)
+            remedy = "correct the file"
+            if _TEMPLATE.search(text.text):
+                remedy += "; if it is a template, check its output: … | tallykv-rollout lint -"
+            problem_at = Problem(Location(text.file), "", what, remedy, line=error.line)
             problems.append(InputProblem("yaml-invalid", problem_at))
         return tuple(resources), tuple(problems)
 

@@ -80,7 +80,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
         name = _value(loader, key)
         if isinstance(name, (dict, list)):
             raise yaml.constructor.ConstructorError(
-                None, None, "JSON has no keys but texts", key.start_mark
+                None, None, "a key is a list or a mapping, not a text", key.start_mark
             )
         # In JSON, every key is a string.
         value[name if isinstance(name, str) else json.dumps(name)] = _value(loader, each)

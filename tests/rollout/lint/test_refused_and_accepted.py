@@ -68,6 +68,16 @@ def test_a_helm_chart_in_a_tree_is_skipped(tmp_path: Path) -> None:
     assert linted.findings_of() == ["not-checked - -"]
 
 
+@pytest.mark.parametrize("text", ["{{- if .a }}\na: 1\n", "a: {{ .a }}\n", "- {% b %}\n"])
+def test_a_template_that_is_no_yaml_is_taken_for_one(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+
+    [found] = lint(tmp_path).findings
+
+    assert found["rule"] == "yaml-invalid"
+    assert "if it is a template, check its output" in found["remedy"]
+
+
 @needs_cases
 @pytest.mark.parametrize("path", sorted((CASES / "mesh" / "refused").glob("*.yaml")), ids=str)
 def test_each_refused_case_has_an_error(path: Path) -> None:
