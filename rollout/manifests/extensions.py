@@ -5,7 +5,8 @@ https://istio.io/latest/docs/reference/config/networking/envoy-filter/
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -15,6 +16,7 @@ from .metadata import IstioObject, PolicyTargetReference, TargetedSpec, Workload
 from .strict_model import StrictModel
 
 Phase = Literal["UNSPECIFIED", "UNSPECIFIED_PHASE", "AUTHN", "AUTHZ", "STATS"]
+_CHECKSUM: Final = re.compile("[a-f0-9]{64}")
 
 
 def _check_url(value: str) -> str:
@@ -22,6 +24,14 @@ def _check_url(value: str) -> str:
     if scheme not in {"", "file", "http", "https", "oci"} or any(each.isspace() for each in value):
         raise field_error(
             Reason.BAD_VALUE, f'"{value}" is not a URL of a plugin', "use oci, http, https or file"
+        )
+    return value
+
+
+def _check_checksum(value: str) -> str:
+    if value and not _CHECKSUM.fullmatch(value):
+        raise field_error(
+            Reason.BAD_VALUE, f'"{value}" is not a checksum of SHA-256', "write 64 of 0-9 and a-f"
         )
     return value
 
@@ -64,7 +74,7 @@ class TrafficSelector(StrictModel):
 
 class Wasm(StrictModel):
     url: Annotated[str, Field(min_length=1), AfterValidator(_check_url)]
-    sha256: Annotated[str, Field(pattern="^([a-f0-9]{64})?$")] | None = None
+    sha256: Annotated[str, AfterValidator(_check_checksum)] | None = None
     image_pull_policy: Literal["UNSPECIFIED_POLICY", "IfNotPresent", "Always"] | None = None
     image_pull_secret: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     verification_key: str | None = None

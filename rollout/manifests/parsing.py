@@ -28,6 +28,7 @@ _VALUE_ERRORS: Final = (
     "less_than",
     "string_too_short",
     "string_too_long",
+    "too_long",
     "finite_number",
 )
 #: YAML's words for the types of pydantic's errors.
@@ -39,6 +40,12 @@ _TYPES: Final = {
     "model_type": "a mapping",
     "string_type": "a text: put it in quotes",
     "tuple_type": "a list",
+}
+#: The same for types of errors that name a length.
+_LENGTHS: Final = {
+    "string_too_short": "a text of {min_length} or more characters",
+    "string_too_long": "a text of {max_length} or fewer characters",
+    "too_long": "a list or mapping of {max_length} or fewer items",
 }
 
 
@@ -162,7 +169,10 @@ def _field_error(model: type[StrictModel], error: ErrorDetails) -> FieldError:
         return missing_field(segments)
     if kind == "too_short":
         return FieldError(Reason.MISSING_FIELD, path, "the list is empty", "add an item")
-    expected = _TYPES.get(kind) or error["msg"].removeprefix("Input should be ")
+    if length := _LENGTHS.get(kind):
+        expected = length.format(**error["ctx"])
+    else:
+        expected = _TYPES.get(kind) or error["msg"].removeprefix("Input should be ")
     if kind.startswith(_VALUE_ERRORS) or kind.endswith(_VALUE_ERRORS):
         return bad_value(segments, f"it must be {expected}")
     return wrong_type(segments, f"it must be {expected}")

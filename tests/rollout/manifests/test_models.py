@@ -195,3 +195,27 @@ def test_a_half_qualified_host_is_recognised() -> None:
 )
 def test_hosts_overlap(one: str, other: str, shared: bool) -> None:
     assert overlap(one, other) is overlap(other, one) is shared
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "remedy"),
+    [
+        ("sha256", "abc", "write 64 of 0-9 and a-f"),
+        ("imagePullSecret", "", "it must be a text of 1 or more characters"),
+        ("imagePullSecret", "a" * 254, "it must be a text of 253 or fewer characters"),
+        (
+            "vmConfig.env",
+            [{"name": f"A{index}"} for index in range(257)],
+            "it must be a list or mapping of 256 or fewer items",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_length_has_a_remedy(at: str, value: object, remedy: str) -> None:
+    outer, _, inner = at.partition(".")
+    spec = {"url": "oci://example.com/a", outer: {inner: value} if inner else value}
+    api = "extensions.istio.io/v1alpha1"
+    document = {"apiVersion": api, "kind": "WasmPlugin", "metadata": {"name": "a"}, "spec": spec}
+
+    [error] = parse_manifest(document).errors
+
+    assert (error.reason, error.path, error.remedy) == ("bad-value", f"spec.{at}", remedy)
