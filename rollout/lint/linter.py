@@ -164,7 +164,8 @@ def _problems(
 
 def _finding(rule: Rule, problem: Problem) -> Finding:
     where, severity, remedy = problem.where, rule.severity, problem.remedy
-    cause = problem.cause or problem.what
+    # Without a cause of their own, findings are one if one sentence and one remedy fit them all.
+    cause = problem.cause or f"{problem.what}: {problem.remedy}"
     if isinstance(where, Location):
         return Finding(
             severity, rule.id, where, problem.path, problem.what, remedy, problem.line, cause=cause

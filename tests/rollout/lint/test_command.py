@@ -209,6 +209,24 @@ def test_the_objects_of_a_list_have_lines(kind: str, own: str, tmp_path: Path) -
     assert path.read_text().splitlines()[found["line"] - 1] == "    cluster: None"
 
 
+def test_findings_with_different_remedies_are_not_one(tmp_path: Path) -> None:
+    backends = [{"name": "a", "port": 0}, {"name": "a", "port": 80, "weight": -1}]
+    route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "a"},
+        "spec": {"parentRefs": [{"name": "a"}], "rules": [{"backendRefs": backends}]},
+    }
+    (tmp_path / "route.json").write_text(json.dumps(route))
+
+    found = lint(tmp_path / "route.json").findings
+
+    assert [(each["path"], each["remedy"]) for each in found] == [
+        ("spec.rules[0].backendRefs[0].port", "it must be greater than or equal to 1"),
+        ("spec.rules[0].backendRefs[1].weight", "it must be greater than or equal to 0"),
+    ]
+
+
 def test_findings_of_one_cause_are_one_with_the_other_places_below_it(tmp_path: Path) -> None:
     routes = [
         {
