@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
 
 from ..envoy.configuration import Address
+from .child_process import Child
 from .errors import EnvoyAdminFailed
 from .loopback import url_of
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
+#: How long it may take until the end of a process that no longer answers is known.
+_END_SECONDS: Final = 0.2
 
 
 class EnvoyAdmin:
@@ -23,6 +28,8 @@ class EnvoyAdmin:
     def __init__(self, address: Address, client: aiohttp.ClientSession) -> None:
         self._url = url_of(address)
         self._client = client
+        #: Envoy's process, once it is ready: if it ends, an error says how.
+        self.process: Child | None = None
 
     async def is_ready(self) -> bool:
         """Return True if Envoy is live; False if it is not, or does not respond."""
@@ -54,7 +61,17 @@ class EnvoyAdmin:
             ) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            await self._explain_end()
             raise EnvoyAdminFailed(f"Envoy does not respond at {url}: {error!r}") from None
         if response.status not in {200, 503}:  # /ready returns 503 while Envoy starts
             raise EnvoyAdminFailed(f"Envoy returned {response.status} at {url}: {text}")
         return text
+
+    async def _explain_end(self) -> None:
+        """Raise EnvoyAdminFailed, with the end of its log, if Envoy has ended."""
+        if self.process is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            code = await asyncio.wait_for(self.process.wait(), _END_SECONDS)
+            log = self.process.log_tail() or "its log is empty"
+            raise EnvoyAdminFailed(f"Envoy ended with code {code}: {log}")

@@ -61,6 +61,7 @@ async def running_envoy(
     reading = asyncio.create_task(_read_lines(child, read))
     try:
         await child.wait_ready(admin.is_ready, START_SECONDS)
+        admin.process = child
         yield
         await _drain(admin)
     finally:
