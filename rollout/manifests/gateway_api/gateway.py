@@ -106,7 +106,7 @@ class GatewayTls(StrictModel):
 
 class ApiGatewaySpec(StrictModel):
     gateway_class_name: Name
-    listeners: Annotated[tuple[Listener, ...], Field(min_length=1)]
+    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, max_length=64)]
     addresses: tuple[GatewayAddress, ...] = ()
     #: How the gateway's own workload looks.
     infrastructure: Any = None

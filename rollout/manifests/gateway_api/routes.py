@@ -54,8 +54,8 @@ class HttpRouteMatch(StrictModel):
     """A request must meet all conditions."""
 
     path: PathMatch = PathMatch()
-    headers: tuple[ValueMatch, ...] = ()
-    query_params: tuple[ValueMatch, ...] = ()
+    headers: Annotated[tuple[ValueMatch, ...], Field(max_length=16)] = ()
+    query_params: Annotated[tuple[ValueMatch, ...], Field(max_length=16)] = ()
     method: HttpMethod | None = None
 
 
@@ -73,20 +73,20 @@ class RouteRetry(StrictModel):
 
 
 class GrpcBackend(WeightedBackend):
-    filters: tuple[GrpcFilter, ...] = ()
+    filters: Annotated[tuple[GrpcFilter, ...], Field(max_length=16)] = ()
 
 
 class HttpBackend(WeightedBackend):
-    filters: tuple[HttpFilter, ...] = ()
+    filters: Annotated[tuple[HttpFilter, ...], Field(max_length=16)] = ()
 
 
 class HttpRouteRule(StrictModel):
     """A request must meet one of the matches."""
 
     name: Name | None = None
-    matches: tuple[HttpRouteMatch, ...] = (HttpRouteMatch(),)
-    filters: tuple[HttpFilter, ...] = ()
-    backend_refs: tuple[HttpBackend, ...] = ()
+    matches: Annotated[tuple[HttpRouteMatch, ...], Field(max_length=64)] = (HttpRouteMatch(),)
+    filters: Annotated[tuple[HttpFilter, ...], Field(max_length=16)] = ()
+    backend_refs: Annotated[tuple[HttpBackend, ...], Field(max_length=16)] = ()
     timeouts: Timeouts | None = None
     retry: RouteRetry | None = None
     session_persistence: Annotated[Any, _SESSIONS] = None
@@ -108,33 +108,35 @@ class GrpcMethodMatch(StrictModel):
 
 class GrpcRouteMatch(StrictModel):
     method: GrpcMethodMatch | None = None
-    headers: tuple[ValueMatch, ...] = ()
+    headers: Annotated[tuple[ValueMatch, ...], Field(max_length=16)] = ()
 
 
 class GrpcRouteRule(StrictModel):
     """A request must meet one of the matches; without matches, every request does."""
 
     name: Name | None = None
-    matches: tuple[GrpcRouteMatch, ...] = ()
-    filters: tuple[GrpcFilter, ...] = ()
-    backend_refs: tuple[GrpcBackend, ...] = ()
+    matches: Annotated[tuple[GrpcRouteMatch, ...], Field(max_length=64)] = ()
+    filters: Annotated[tuple[GrpcFilter, ...], Field(max_length=16)] = ()
+    backend_refs: Annotated[tuple[GrpcBackend, ...], Field(max_length=16)] = ()
     session_persistence: Annotated[Any, _SESSIONS] = None
 
 
 class RouteSpec(StrictModel):
     """Without hostnames, a route is for all hosts of its parents."""
 
-    parent_refs: tuple[ParentReference, ...] = ()
-    hostnames: tuple[Name, ...] = ()
+    parent_refs: Annotated[tuple[ParentReference, ...], Field(max_length=32)] = ()
+    hostnames: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     use_default_gateways: Annotated[Literal["All", "None"] | None, _DEFAULT_GATEWAYS] = None
 
 
 class HttpRouteSpec(RouteSpec):
-    rules: Annotated[tuple[HttpRouteRule, ...], Field(min_length=1)] = (HttpRouteRule(),)
+    rules: Annotated[tuple[HttpRouteRule, ...], Field(min_length=1, max_length=16)] = (
+        HttpRouteRule(),
+    )
 
 
 class GrpcRouteSpec(RouteSpec):
-    rules: tuple[GrpcRouteRule, ...] = ()
+    rules: Annotated[tuple[GrpcRouteRule, ...], Field(max_length=16)] = ()
 
 
 class HTTPRoute(IstioObject):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,33 @@ def test_what_is_refused_on_apply_is_an_error(entry: dict[str, Any], tmp_path: P
 @pytest.mark.parametrize("entry", list(entries("accepted")))
 def test_what_is_accepted_is_no_error(entry: dict[str, Any], tmp_path: Path) -> None:
     assert errors_of(entry, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "most", "of"),
+    [
+        ("parentRefs", 32, lambda items: {"parentRefs": items}),
+        ("hostnames", 16, lambda items: {"hostnames": items}),
+        ("rules", 16, lambda items: {"rules": items}),
+        ("rules[0].matches", 64, lambda items: {"rules": [{"matches": items}]}),
+        ("rules[0].backendRefs", 16, lambda items: {"rules": [{"backendRefs": items}]}),
+    ],
+)
+def test_a_route_of_the_gateway_api_has_no_longer_lists(
+    at: str, most: int, of: Callable[[list[Any]], dict[str, Any]], tmp_path: Path
+) -> None:
+    item = {
+        "parentRefs": {"name": "edge"},
+        "hostnames": "a.example.com",
+        "rules": {"backendRefs": [{"name": "kv", "port": 8080}]},
+        "rules[0].matches": {"path": {"value": "/a"}},
+        "rules[0].backendRefs": {"name": "kv", "port": 8080},
+    }[at]
+    entry = {"kind": "HTTPRoute"}
+
+    for count, expected in ((most, []), (most + 1, [f"spec.{at}"])):
+        spec = {"parentRefs": [{"name": "edge"}], **of([item] * count)}
+        assert errors_of({**entry, "spec": spec}, tmp_path) == expected
 
 
 def test_a_wildcard_of_a_service_entry_defines_its_hosts(tmp_path: Path) -> None:
