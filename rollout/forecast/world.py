@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..evidence.counts import Arm, CounterSnapshot, Counts, Series, Window
 from ..plan.model import Plan, SmokeTest, Step
 from ..runner.decisions import Decision, Verdict
-from ..runner.ports import First, Ports, Second
+from ..runner.ports import Ports
 from ..runner.rollout_state import RolloutState
 from ..runner.state_store import ControlCommand, PendingCommand
 from .binomial import draw_binomial
@@ -56,7 +56,6 @@ class World:
             clock=lambda: self.now,
             monotonic=lambda: self.now,
             sleep=self._sleep,
-            both=_in_turn,
         )
 
     async def read(self) -> CounterSnapshot:
@@ -124,11 +123,6 @@ def canary_share(plan: Plan, step: Step) -> float:
     if step.name == plan.steps[0].name:
         return 0.0
     return plan.canary_requests.share if plan.canary_requests else 0.5
-
-
-async def _in_turn(first: Awaitable[First], second: Awaitable[Second], /) -> tuple[First, Second]:
-    # Nothing here waits, and tasks would take a quarter of a forecast's time.
-    return await first, await second
 
 
 async def _pass(_: SmokeTest) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from ..evidence import Evidence
@@ -122,7 +123,8 @@ class Controller:
         """Read evidence and decide once. Hold until the next poll, or save the decision."""
         began = self._ports.monotonic()
         # The routes before the requests: those that came since somebody changed them fit no step.
-        pending, drift = await self._ports.both(
+        # Both questions at once: each may take seconds with a slow API server.
+        pending, drift = await asyncio.gather(
             self._maker.inbox.pending(), self._maker.seen.find_drift(state)
         )
         no_source = await self._maker.seen.read(state)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..evidence.counts import CounterSnapshot, Window
 from ..plan.model import SmokeTest, Step
@@ -15,9 +15,6 @@ from .gates import Gates
 from .rollout_state import RolloutState
 from .state_store import ControlCommand, StateStore
 from .workloads import Workloads
-
-First = TypeVar("First")
-Second = TypeVar("Second")
 
 
 class TargetFailed(Exception):
@@ -79,18 +76,6 @@ class Recorder(Protocol):
 RunSmokeTest = Callable[[SmokeTest], Awaitable[str]]
 
 
-class Both(Protocol):
-    """Awaits two things and returns the results of both."""
-
-    async def __call__(
-        self, first: Awaitable[First], second: Awaitable[Second], /
-    ) -> tuple[First, Second]: ...
-
-
-async def at_once(first: Awaitable[First], second: Awaitable[Second], /) -> tuple[First, Second]:
-    return await asyncio.gather(first, second)
-
-
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything outside of the controller that it uses; ``clock`` returns Unix seconds."""
@@ -114,5 +99,3 @@ class Ports:
     #: Measures the time since the last snapshot; its zero means nothing. It never jumps.
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    #: At once: each of the two may take seconds with a slow API server.
-    both: Both = at_once
