@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from itertools import chain
 from typing import Any, Final
 
@@ -43,24 +43,19 @@ def read_operations(
     operations = decode_body(raw, _body).operations
     if not 1 <= len(operations) <= most:
         raise BodyInvalid(f"operations: there are {len(operations)}; a batch holds 1 to {most}")
+    only_reads = set(map(type, operations)) == {GetOperation}
     # Each read has one "op" and one "key". If the names occur as often as there are reads, no
     # read has a duplicate, and a full parse for duplicates is not needed.
     names = {"operations": 1, "op": len(operations), "key": len(operations)}
-    names |= {"if_match": 0, "if_none_match": 0}
-    only_reads = _are_reads(operations)
-    if not (only_reads and occur_exactly(names, raw)):
-        yield
-        _reject_duplicates(raw)
-    return operations, only_reads
+    if only_reads and b'"if_' not in raw and occur_exactly(names, raw):
+        return operations, True
+    yield
+    _reject_duplicates(raw)
+    return operations, only_reads and not any(map(_has_condition, operations))
 
 
-def _are_reads(operations: Sequence[BatchOperation]) -> bool:
-    return all(
-        type(operation) is GetOperation
-        and operation.if_match is None
-        and operation.if_none_match is None
-        for operation in operations
-    )
+def _has_condition(operation: BatchOperation) -> bool:
+    return operation.if_match is not None or operation.if_none_match is not None
 
 
 def _reject_duplicates(raw: bytes) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from ..domain.errors import DomainError, OutcomeUnknown, Overloaded, StoreUnavailable
 from ..domain.model import Entry, Key, Unread
 from ..domain.store import Store
 
-#: The bytes that are read before the sizes of the entries are known, and then in each portion; a
-#: portion has one entry at least.
+#: The bytes that are read before the sizes of the entries are known. The answer has small entries,
+#: and the sizes of those that do not fit.
 FIRST_READ_BYTES: Final = 1 << 18
+#: The bytes that are then read in each portion, which has one entry at least.
 READ_BYTES: Final = 1 << 22
 #: More than a record takes beside its body.
 RECORD_BYTES: Final = 512
@@ -20,42 +21,23 @@ RECORD_BYTES: Final = 512
 async def read_entries(
     store: Store,
     keys: Sequence[Key],
+    known: Sequence[Entry | Unread | DomainError],
     room: int,
     take: Callable[[int], None],
-    sizes: Sequence[int] | None = None,
 ) -> dict[str, Entry | DomainError]:
-    """Read entries of at most ``room`` bytes together. Return them, or their errors, by key.
+    """Read what is unread of the entries, at most ``room`` bytes of all. Return them by key.
 
-    The result lacks the entries that do not fit, and those left when the store failed to answer.
-
-    The first portion returns small entries, and the sizes of those that do not fit into it. Each
-    further portion has the next of those. It begins with these where ``sizes`` are known.
-    ``take`` takes a portion's bytes from the budget before, and raises Overloaded.
+    ``known`` is what is known of each before: the entry, its error, or its size. The result lacks
+    the entries that do not fit, and those left when the store failed to answer. ``take`` takes a
+    portion's bytes from the budget before, and raises Overloaded.
     """
     found: dict[str, Entry | DomainError] = {}
-    waiting = list(zip(keys, sizes or [0] * len(keys), strict=True))
-    is_known = sizes is not None
-    while waiting and room >= waiting[0][1]:
-        portion, size = _next_portion(waiting, min(READ_BYTES, room))
-        if size:
-            try:
-                take(size)
-            except Overloaded as refusal:
-                refusal.__traceback__ = None
-                return found | {key.text: refusal for key, _ in waiting}
-        outcomes = await store.read_many(
-            [key for key, _ in portion],
-            # Without room for the records of empty entries, too, none might ever fit: a Cluster
-            # divides it among commands.
-            size + len(portion) * RECORD_BYTES if is_known else FIRST_READ_BYTES,
-        )
-        is_known = True
-        if len(portion) == len(keys) and set(map(type, outcomes)) == {Entry}:
-            pairs: Any = zip(keys, outcomes, strict=True)  # a fast way for most batches
-            return {key.text: entry for key, entry in pairs}
+    outcomes = list(zip(keys, known, strict=True))
+    waiting: list[tuple[Key, int]] = []
+    while True:
         unread: list[tuple[Key, int]] = []
         failed = False
-        for (key, _), outcome in zip(portion, outcomes, strict=True):
+        for key, outcome in outcomes:
             if isinstance(outcome, Unread):
                 unread.append((key, outcome.size))
             else:
@@ -63,10 +45,22 @@ async def read_entries(
                     room -= len(outcome.body)
                 found[key.text] = outcome
                 failed |= isinstance(outcome, StoreUnavailable | OutcomeUnknown)
-        if failed:
+        waiting = unread + waiting
+        if failed or not waiting or room < waiting[0][1]:
             return found
-        waiting = unread + waiting[len(portion) :]
-    return found
+        portion, size = _next_portion(waiting, min(READ_BYTES, room))
+        if size:
+            try:
+                take(size)
+            except Overloaded as refusal:
+                refusal.__traceback__ = None
+                return found | {key.text: refusal for key, _ in waiting}
+        waiting = waiting[len(portion) :]
+        names = [key for key, _ in portion]
+        # Without room for the records of empty entries, too, none might ever fit: a Cluster divides
+        # it among commands.
+        read = await store.read_many(names, size + len(portion) * RECORD_BYTES)
+        outcomes = list(zip(names, read, strict=True))
 
 
 def _next_portion(

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from ..domain.errors import KeyMissing, StoreCorrupt
-from ..domain.model import Entry, EntrySummary, Key, Page
+from ..domain.model import Entry, EntrySummary, Key, Page, Unread
 from .batch_reads import read_entries
 from .bodies import EntryListed, ListEntriesQuery
 from .budget import take_bytes
@@ -29,11 +29,11 @@ async def list_with_values(request: web.Request, query: ListEntriesQuery) -> Pag
         query.cursor,
         most_bytes=min(PAGE_BYTES, limits.max_batch_bytes),
     )
-    sizes = [each.size for each in page.items]
     # Room for what grew since it was listed.
-    room = max(sum(sizes), limits.max_batch_bytes)
+    room = max(sum(each.size for each in page.items), limits.max_batch_bytes)
     keys = [Key(each.key) for each in page.items]
-    found = await read_entries(store, keys, room, partial(take_bytes, request), sizes)
+    sizes = [Unread(each.size) for each in page.items]
+    found = await read_entries(store, keys, sizes, room, partial(take_bytes, request))
     items: list[EntrySummary] = []
     for summary in page.items:
         outcome = found.get(summary.key)

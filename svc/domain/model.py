@@ -17,8 +17,9 @@ MAX_TTL_SECONDS: Final = 315_360_000
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
-# Most keys consist of plain ASCII segments without dots. Those need no further check.
-_PLAIN_KEY: Final = re.compile(r"[\w:~@$,;=+!*'()&-]+(?:/[\w:~@$,;=+!*'()&-]+)*", re.ASCII)
+# Most keys are plain ASCII without dots. Those need no further check, except of their slashes. To
+# search what is not plain takes half as long as to match what is.
+_find_not_plain: Final = re.compile(r"[^\w:~@$,;=+!*'()&/-]", re.ASCII).search
 _COUNTER_NAME: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._~:-]{1,128}")
 _CONTENT_TYPE: Final = re.compile(r"[!-~][ -~\t]{0,254}")
 _JSON_TYPE: Final = re.compile(
@@ -40,8 +41,14 @@ class Key(msgspec.Struct, frozen=True, gc=False):
     text: str
 
     def __post_init__(self) -> None:
-        if len(self.text) > MAX_KEY_BYTES or _PLAIN_KEY.fullmatch(self.text) is None:
-            check_key(self.text)
+        text = self.text
+        if (
+            not text
+            or len(text) > MAX_KEY_BYTES
+            or _find_not_plain(text) is not None
+            or ("/" in text and "" in text.split("/"))
+        ):
+            check_key(text)
 
 
 def check_key(text: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..domain.errors import DomainError, KeyMissing, StoreUnavailable
+from ..domain.errors import DomainError, KeyMissing, StoreCorrupt, StoreUnavailable
 from ..domain.model import Draft, Entry, Key, Unread, Written
 from . import entry_codec, scripts
 from .access import RedisAccess, ttl_argument
@@ -86,13 +86,16 @@ class RedisBulkEntries(RedisAccess):
         if isinstance(reply, Exception):
             return [domain_error_of(reply, changing=False) for _ in range(size)]
         now = self.clock.now_ms()
-        decode = entry_codec.decode
+        present = [raw for raw in reply if raw is not None]
+        entries: Iterable[Entry | StoreCorrupt]
         try:
-            return [KeyMissing() if raw is None else decode(raw, now) for raw in reply]
-        except DomainError:  # one of them is unreadable: decode each on its own
-            return [
-                KeyMissing() if raw is None else entry_codec.try_decode(raw, now) for raw in reply
-            ]
+            entries = entry_codec.decode_all(present, now)
+        except StoreCorrupt:  # one of them is unreadable: decode each on its own
+            entries = [entry_codec.try_decode(raw, now) for raw in present]
+        if len(present) == len(reply):
+            return list(entries)
+        entries = iter(entries)
+        return [KeyMissing() if raw is None else next(entries) for raw in reply]
 
     async def write_many(
         self, drafts: Sequence[tuple[Key, Draft]], deadline: float | None = None

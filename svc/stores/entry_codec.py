@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import count
 from typing import Final
@@ -80,27 +81,43 @@ def encode(draft: Draft, version: bytes) -> tuple[bytes, tuple[bytes, ...]]:
 
 def decode(raw: bytes, now_ms: int) -> Entry:
     """Decode a stored entry; ``now_ms`` is the server's time. Raises StoreCorrupt."""
-    try:
-        form, flags, written, expires, version, size, type_size = _unpack(raw)
-        start = _FIXED_BYTES + type_size
-        content_type = _text_of(raw[_FIXED_BYTES:start])
-    except (struct.error, UnicodeDecodeError):
-        raise unreadable(raw) from None
-    if form != FORMAT or len(raw) != start + size:
-        raise unreadable(raw)
-    # The estimate of the server's clock is off by up to a round trip. It must not be earlier than
-    # the time of writing.
-    if written > now_ms:  # noqa: PLR1730 - max() takes twice as long
-        now_ms = written
-    return Entry(
-        raw[start:],
-        content_type,
-        f'"{version.hex()}"',
-        written // 1000,
-        # remaining_seconds, inlined because every read comes through here.
-        (-((now_ms - expires) // 1000) if expires > now_ms else 1) if expires else None,
-        flags & FLAG_JSON == FLAG_JSON,
-    )
+    (entry,) = decode_all((raw,), now_ms)
+    return entry
+
+
+def decode_all(raws: Iterable[bytes], now_ms: int) -> list[Entry]:
+    """Decode stored entries as decode does. Raises StoreCorrupt if any is unreadable.
+
+    Every read comes through here, so nothing is called that can be inlined.
+    """
+    entries: list[Entry] = []
+    type_before, content_type = b"", ""
+    for raw in raws:
+        try:
+            form, flags, written, expires, version, size, type_size = _unpack(raw)
+            start = _FIXED_BYTES + type_size
+            # Most entries have the content type of the one before.
+            if (type_bytes := raw[_FIXED_BYTES:start]) != type_before:
+                content_type, type_before = _text_of(type_bytes), type_bytes
+        except (struct.error, UnicodeDecodeError):
+            raise unreadable(raw) from None
+        if form != FORMAT or len(raw) != start + size:
+            raise unreadable(raw)
+        # The estimate of the server's clock is off by up to a round trip. It must not be earlier
+        # than the time of writing.
+        now = written if written > now_ms else now_ms  # noqa: FURB136 - max() takes twice as long
+        entries.append(
+            Entry(
+                raw[start:],
+                content_type,
+                f'"{version.hex()}"',
+                written // 1000,
+                # remaining_seconds
+                (-((now - expires) // 1000) if expires > now else 1) if expires else None,
+                flags & FLAG_JSON == FLAG_JSON,
+            )
+        )
+    return entries
 
 
 def try_decode(raw: bytes, now_ms: int) -> Entry | StoreCorrupt:
