@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from statistics import median
+from typing import Final
 
 from bench.frame.noise import noise_of, noise_row
 from bench.frame.processes import Server, running
@@ -21,9 +22,23 @@ from bench.testbed.servers import running_stack
 from bench.testbed.wrk import Load
 
 from . import limits
-from .peers.commands import BATCH_FLOOR, FLOOR, HELLO, Peer, all_peers
+from .peers.commands import (
+    BATCH_FLOOR,
+    CONTRACT_FLOOR,
+    FASTAPI,
+    FLOOR,
+    HELLO,
+    SIGNALS_FLOOR,
+    Peer,
+    all_peers,
+)
 from .run_sizes import Sizes
 from .subjects import Subject, range_of
+
+#: Ours is compared with these, not they with ours.
+FLOORS: Final = {FLOOR, SIGNALS_FLOOR, BATCH_FLOOR, CONTRACT_FLOOR}
+#: Two of the other servers. Their ratio shows what no handler of ours can do better.
+BOUNDS: Final = ((FASTAPI, SIGNALS_FLOOR), (CONTRACT_FLOOR, BATCH_FLOOR))
 
 
 def measure_operation(name: str, run: Run[Sizes]) -> Iterator[Row]:
@@ -56,13 +71,19 @@ def _compare(name: str, subjects: list[Subject], noise: float) -> Iterator[Row]:
         ratios = [theirs / own for theirs, own in pairs]
         peer_name, limit = other.server.name, None
         title = f"{peer_name} ÷ tallykv"
-        if peer_name in {FLOOR, BATCH_FLOOR}:
+        if peer_name in FLOORS:
             title = f"tallykv ÷ {peer_name}"
             limit = limits.FLOOR_RATIO if peer_name == BATCH_FLOOR else None
             ratios = [1 / ratio for ratio in ratios]
         elif name == "get":
             limit = limits.TIMES_CHEAPER.get(peer_name)
         yield Row(title, median(ratios), "times", limit, f"rounds {range_of(ratios)}", noise)
+    by_name = {each.server.name: each.hellos_by_round() for each in others}
+    for more, less in BOUNDS:
+        if more in by_name and less in by_name:
+            ratios = [a / b for a, b in zip(by_name[more], by_name[less], strict=True)]
+            note = f"a bound, rounds {range_of(ratios)}"
+            yield Row(f"{more} ÷ {less}", median(ratios), "times", None, note, noise)
 
 
 @contextlib.contextmanager
@@ -83,7 +104,8 @@ def _running_subjects(
             return Subject(server, operation, load.prepare(server, operation))
 
         def start(peer: Peer) -> Server:
-            server = peer.server(servers.redis, run.server_cores, run.directory)
+            signals = servers.collector.signals()
+            server = peer.server(servers.redis, run.server_cores, run.directory, signals)
             return stack.enter_context(running(server))
 
         hello, twin = (subject(start(HELLO), hello_operations()[0]) for _ in range(2))

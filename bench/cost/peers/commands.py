@@ -17,6 +17,7 @@ from bench.frame.errors import BenchError
 from bench.frame.processes import ROOT, Server, free_port
 from bench.testbed.servers import Redis
 
+NOTHING: Final[Mapping[str, str]] = {}
 #: What a service serves unless it is said otherwise, as a method and a path for each operation.
 #: GET answers with the value alone; the increment with a number, or with one as "value" in JSON.
 CONVENTION: Final = {"get": "GET /kv/{key}", "put": "PUT /kv/{key}", "hot": "POST /counters/{key}"}
@@ -46,7 +47,10 @@ class Peer:
         )
         return f"{self.needs} fails" if checked.returncode else None
 
-    def server(self, redis: Redis, cores: Cores, directory: Path) -> Server:
+    def server(
+        self, redis: Redis, cores: Cores, directory: Path, environ: Mapping[str, str] = NOTHING
+    ) -> Server:
+        """Return the service, not started. ``environ`` is added to its environment."""
         port = free_port()
         values = {
             "port": port,
@@ -56,13 +60,17 @@ class Peer:
             "webdis_config": _write_webdis_config(directory, port, redis.port),
         }
         command = [word.format(**values) for word in shlex.split(self.command)]
-        environ = {"PORT": str(port), "REDIS_URL": redis.url}
+        environ = {"PORT": str(port), "REDIS_URL": redis.url, **environ}
         return Server(self.name, command, port, cores, environ)
 
 
-#: The least that operations can cost, and that a batch can.
+#: The least that operations can cost, without and with signals, and that a batch can, without and
+#: with the contract.
 FLOOR: Final = "floor"
+SIGNALS_FLOOR: Final = "signals floor"
 BATCH_FLOOR: Final = "batch floor"
+CONTRACT_FLOOR: Final = "contract floor"
+FASTAPI: Final = "FastAPI"
 
 HELLO: Final = Peer("hello", "{python} -m bench.cost.peers.hello", {})
 #: A server of 1 MiB from and into its own memory.
@@ -79,10 +87,20 @@ PEERS: Final = (
             "hot": "POST /v1/counters/{key}/increments",
         },
     ),
+    Peer(
+        SIGNALS_FLOOR,
+        "{python} -m bench.cost.peers.operation_floor --signals",
+        {"get": "GET /v1/kv/{key}"},
+    ),
     Peer(BATCH_FLOOR, "{python} -m bench.cost.peers.batch_floor", {"batch-get": "POST /v1/batch"}),
+    Peer(
+        CONTRACT_FLOOR,
+        "{python} -m bench.cost.peers.batch_floor --contract",
+        {"batch-get": "POST /v1/batch"},
+    ),
     AIOHTTP,
     Peer(
-        "FastAPI",
+        FASTAPI,
         "{python} -m uvicorn bench.cost.peers.fastapi_redis:app --host 127.0.0.1 --port {port}"
         " --loop uvloop --http httptools --no-access-log",
     ),

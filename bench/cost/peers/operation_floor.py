@@ -1,13 +1,15 @@
 """The least that a read, a write and an increment can cost on this service's own connections.
 
 The handlers stand where tallykv's do: behind its listener and its dispatcher, over its batches and
-its connections to Redis. They check nothing, count nothing, and write plain strings. Everything
-that tallykv costs more is the price of its contract and of its signals.
+its connections to Redis. They check nothing and write plain strings. Everything that tallykv costs
+more is the price of its contract and of its signals. With ``--signals`` the floor has these too, by
+the settings in the environment.
 """
 
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +28,8 @@ from svc.serving.listener import ListenerRunner
 from svc.settings import Settings
 from svc.stores.batcher import Batcher
 from svc.stores.wire import Target, Wire, open_wire
+from svc.telemetry.settings import load_tracing
+from svc.telemetry.signals import Signals
 
 REDIS: Final = urlsplit(os.environ["REDIS_URL"])
 TARGET: Final = Target(host=REDIS.hostname or "", port=REDIS.port or 6379)
@@ -64,7 +68,7 @@ def submitter(
     return Batcher(send, lost=StoreUnavailable, timeout_seconds=60).submit
 
 
-def build_app(settings: Settings) -> web.Application:
+def build_app(settings: Settings, signals: Signals) -> web.Application:
     submit_read, submit_write = submitter(read_all), submitter(write_all)
     submit_add = submitter(add_all)
 
@@ -80,7 +84,7 @@ def build_app(settings: Settings) -> web.Application:
 
     app = web.Application()
     app[IDENTITY], app[LIFECYCLE] = build_identity(settings), Lifecycle()
-    app[SIGNALS] = signals = build_signals(settings)
+    app[SIGNALS] = signals
     app[BUDGET] = ByteBudget(settings.max_buffered_bytes, signals.metrics.rejected)
     # As in api/routes.py, for the dispatcher.
     key = "/v1/kv/{key:(?s:.+)}"
@@ -90,9 +94,10 @@ def build_app(settings: Settings) -> web.Application:
 
 
 async def serve() -> None:
-    settings = Settings(telemetry=False)
+    settings = Settings(telemetry="--signals" in sys.argv)
+    app = build_app(settings, build_signals(settings, load_tracing(os.environ)))
     runner = ListenerRunner(
-        build_app(settings), settings, shutdown_seconds=1, max_connections=settings.max_connections
+        app, settings, shutdown_seconds=1, max_connections=settings.max_connections
     )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", int(os.environ["PORT"])).start()
