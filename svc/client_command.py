@@ -94,12 +94,22 @@ def _add(
     command.add_argument("--key-file", help="its private key (PEM)")
     command.add_argument(
         "--deadline",
-        type=float,
+        type=_seconds,
         default=DEADLINE_SECONDS,
         metavar="SECONDS",
         help=f"how long to try (default: {DEADLINE_SECONDS:g})",
     )
     return command
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not seconds > 0:  # nan is not either
+        raise argparse.ArgumentTypeError("it must be more than 0 seconds")
+    return seconds
 
 
 def _ttl(text: str) -> int | str:

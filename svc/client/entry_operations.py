@@ -12,7 +12,7 @@ import msgspec
 
 from ..api.bodies import EntryWritten
 from ..domain.model import Collection, EntrySummary, Page, PrefixDeleted, is_json_type
-from .errors import Invalid, KeyMissing, PreconditionFailed, ServiceFailed
+from .errors import Invalid, KeyMissing, PreconditionFailed
 from .exchange import Answer, Ask, Backoff, Operation, Pause, Policy, Request, exchange
 from .requests import (
     JSON,
@@ -23,7 +23,7 @@ from .requests import (
     ttl_query,
     write_request,
 )
-from .values import Entry, Told, Ttl, Value, encode_value, entry_of
+from .values import Entry, Told, Ttl, Value, encode_value, entry_of, not_of_this_api
 
 Body = TypeVar("Body")
 
@@ -38,12 +38,7 @@ def read_body(answer: Answer, decoder: msgspec.json.Decoder[Body]) -> Body:
     try:
         return decoder.decode(answer.body)
     except msgspec.DecodeError as error:
-        raise ServiceFailed(
-            f"the answer is not one of this API ({error}); is the base URL that of the service?",
-            code="answer_invalid",
-            status=answer.status,
-            applied="unknown",
-        ) from None
+        raise not_of_this_api(answer, str(error)) from None
 
 
 _written: Final = msgspec.json.Decoder(EntryWritten)

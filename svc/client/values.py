@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from ..domain.model import EntrySummary, is_json_type
-from .errors import Invalid
+from .errors import Invalid, ServiceFailed
 from .exchange import Answer
 
 Type = TypeVar("Type")
@@ -66,13 +66,26 @@ def encode_value(value: Value, content_type: str | None = None) -> tuple[bytes, 
         raise Invalid(f"value: it can't be written: {error}", code="body_invalid") from None
 
 
+def not_of_this_api(answer: Answer, why: str) -> ServiceFailed:
+    return ServiceFailed(
+        f"the answer is not one of this API ({why}); is the base URL that of the service?",
+        code="answer_invalid",
+        status=answer.status,
+        applied="unknown",
+    )
+
+
 def entry_of(key: str, answer: Answer) -> Entry:
-    """Return the entry that an answer to GET holds."""
+    """Return the entry that an answer to GET holds. Raises ServiceFailed if it holds none."""
     headers = answer.headers
-    ttl = headers.get("kv-ttl")
+    etag, ttl = headers.get("etag"), headers.get("kv-ttl")
+    if etag is None or not (ttl is None or (ttl.isascii() and ttl.isdigit())):
+        error = not_of_this_api(answer, "no ETag" if etag is None else "KV-TTL is no number")
+        error.applied = "no"
+        raise error
     return Entry(
         key=key,
-        etag=headers.get("etag", ""),
+        etag=etag,
         ttl=None if ttl is None else int(ttl),
         size=len(answer.body),
         content_type=headers.get("content-type", OCTETS),

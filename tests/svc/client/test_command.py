@@ -111,6 +111,8 @@ def test_entries_are_listed_and_deleted(run: Any) -> None:
         (("get", "k", "--ca-file=/nowhere"), 2, "No such file"),
         (("get", "k", "--token-file=/nowhere"), 2, "No such file"),
         (("get", "k", f"--url={NOWHERE}", "--deadline=1"), 3, "tallykv serve"),
+        (("get", "k", "--deadline=nan"), 2, "--deadline: it must be more than 0 seconds"),
+        (("get", "k", "--deadline=0"), 2, "--deadline: it must be more than 0 seconds"),
     ],
 )
 def test_a_failure_has_an_exit_code_and_says_what_to_do(

@@ -8,6 +8,7 @@ import pytest
 
 from svc.api.problems import HTTP_CODES, STATUS
 from svc.client import errors
+from svc.client.entry_operations import EntryOperations
 from svc.client.errors import (
     Error,
     Invalid,
@@ -162,6 +163,21 @@ def test_an_answer_of_something_else_is_no_value(status: int) -> None:
         network.run(
             exchange(READ, network.policy), [answer(status, b"<p>", {"content-type": "text/html"})]
         )
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [({"content-type": "text/html"}, "no ETag"), ({"etag": '"1"', "kv-ttl": "soon"}, "KV-TTL")],
+)
+def test_a_page_of_another_server_is_no_value(headers: dict[str, str], why: str) -> None:
+    network = Network()
+
+    with pytest.raises(ServiceFailed, match=f"{why}.*base URL") as caught:
+        network.run(
+            EntryOperations(network.policy).get("k"), [answer(200, b"<p>Log in</p>", headers)]
+        )
+
+    assert (caught.value.code, caught.value.applied) == ("answer_invalid", "no")
 
 
 def test_what_no_try_can_mend_ends_at_once() -> None:
