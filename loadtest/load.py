@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.frame.errors import BenchError, Interrupted, unwind_on_signals
-from bench.frame.processes import running
+from bench.frame.processes import free_port, running
 from bench.frame.program import say
 from bench.testbed.servers import PATIENT, Service
 
@@ -116,7 +118,19 @@ def locust_arguments(options: argparse.Namespace, host: str) -> list[str]:
     else:
         arguments += ["--headless", "--only-summary"]
         arguments += ["--html", str(options.out / "report.html")]
-    return [*arguments, *options.rest, *PROFILES[options.profile]]
+    return [*arguments, *options.rest, *_meeting_point(options.rest), *PROFILES[options.profile]]
+
+
+def _meeting_point(rest: Sequence[str]) -> list[str]:
+    """Return a port for the processes of this run, if it has several on this machine alone.
+
+    At Locust's usual port, those of another run would meet them.
+    """
+    names = {each.partition("=")[0] for each in rest}
+    if "--processes" not in names or names & {"--master-bind-port", "--master-port", "--worker"}:
+        return []
+    port = str(free_port())
+    return ["--master-bind-port", port, "--master-port", port]
 
 
 @contextlib.contextmanager
@@ -148,6 +162,10 @@ def _run_locust(arguments: list[str]) -> int:
             except subprocess.TimeoutExpired:
                 locust.kill()
             raise
+        finally:
+            # A master that could not start leaves its workers, which look for it for ever.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(locust.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from pathlib import Path
+from typing import Final
 
 from bench.frame.processes import descendants
 from tests.loadtest.runs import finish, run_load, started_load, thresholds
@@ -10,6 +13,9 @@ from tests.support.plain_http import fetch
 from tests.support.ports import free_port
 from tests.support.processes import is_running, name_of
 from tests.support.waiting import eventually
+
+#: Where Locust's processes meet unless they are told another port.
+LOCUST_PORT: Final = 5557
 
 
 async def test_200_users_end_and_no_process_is_left(tmp_path: Path) -> None:
@@ -67,14 +73,31 @@ async def test_a_run_without_a_service_breaks_its_threshold(
 
 
 async def test_several_processes_count_together(tmp_path: Path) -> None:
-    outcome = await run_load(
-        tmp_path,
-        # The time counts from before the processes have begun, which may take seconds.
-        *("--users", "10", "--run-time", "6s", *thresholds(tmp_path), "--", "--processes", "2"),
-    )
+    with socket.socket() as another_run:
+        with contextlib.suppress(OSError):  # it is taken already
+            another_run.bind(("", LOCUST_PORT))
+            another_run.listen()
+        outcome = await run_load(
+            tmp_path,
+            # The time counts from before the processes have begun, which may take seconds.
+            *("--users", "10", "--run-time", "6s", *thresholds(tmp_path), "--", "--processes", "2"),
+        )
 
     assert outcome.code == 0, outcome.output
     assert sum(outcome.answers.values()) == sum(outcome.requests.values()) > 0
+
+
+async def test_processes_that_can_not_meet_end(tmp_path: Path) -> None:
+    with socket.create_server(("", 0)) as other:
+        port = str(other.getsockname()[1])
+        outcome = await run_load(
+            tmp_path,
+            *("--users", "10", "--run-time", "6s", *thresholds(tmp_path), "--"),
+            *("--processes", "2", "--master-bind-port", port, "--master-port", port),
+        )
+
+    assert outcome.code != 0
+    assert "in use" in outcome.output
 
 
 def _shown(port: int, text: str) -> bool:

@@ -25,7 +25,7 @@ from svc.settings import Settings, env_name
 from svc.stores.redis import RedisStore
 from svc.stores.store_url import open_store
 from tests.support.conformance import Conformance
-from tests.support.ports import free_port
+from tests.support.ports import free_port, free_ports
 from tests.support.waiting import PATIENT_SECONDS
 
 ROOT: Final = Path(__file__).parents[2]
@@ -143,8 +143,12 @@ class ServiceProcess:
     command: tuple[str, ...] = (sys.executable, "-m", "svc", "serve")
     directory: Path = ROOT
     port: int = field(default_factory=free_port)
-    admin_port: int = field(default_factory=free_port)
+    #: Of the first worker. The next ones have those that follow.
+    admin_port: int = 0
     process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.admin_port = self.admin_port or free_ports(int(self.environ.get("KV_WORKERS", "1")))
 
     @property
     def base(self) -> str:
