@@ -60,7 +60,12 @@ class Command:
         os.kill(self.process.pid, number)
 
     def wait(self) -> int:
-        return self.process.wait(SECONDS)
+        """Return the exit code; if it does not end, fail with the last of its output."""
+        try:
+            return self.process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            said = f"{self.out[-4000:]}{self.err[-4000:]}"
+            raise AssertionError(f"it did not end in {SECONDS:g} s: {said}") from None
 
     def children(self) -> dict[int, str]:
         """Return the running processes with the mark, except the command, and their names."""
