@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,7 +70,8 @@ class CounterSnapshot:
     old as the snapshot. ``started`` holds the Unix time at which an instance started to count,
     where it is known. All times are those of one clock: the one of the system that sampled.
     ``paired`` is True if an instance counts the requests of all releases, as a proxy does; False if
-    it counts those of its own release, as a pod does.
+    it counts those of its own release, as a pod does. ``oldest`` is the Unix time at which the
+    oldest request began of those that were counted since the snapshot before, where it is known.
     """
 
     at: float
@@ -77,6 +79,7 @@ class CounterSnapshot:
     started: Mapping[Series, float]
     sampled: Mapping[Series, float] = field(default_factory=dict)
     paired: bool = True
+    oldest: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
 
 from ..envoy.resource_names import ClusterName
 from ..evidence.counts import Counts
 from ..evidence.failures import is_failure
+
+#: Requests that take longer, as streams do, are few in a change of weights, and would tell nothing
+#: of the others.
+_USUAL_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +25,8 @@ class AccessLogEntry:
 
     ``cluster`` is the cluster that the route chose, None without a route. ``upstream`` is the
     ``host:port`` of the last attempt. ``status`` is 0 if there was no response. ``flags`` are
-    Envoy's response flags, ``-`` for none. ``grpc_status`` is None if it was no call of gRPC.
+    Envoy's response flags, ``-`` for none. ``began`` is the Unix time of its first byte.
+    ``grpc_status`` is None if it was no call of gRPC.
     """
 
     cluster: ClusterName | None
@@ -26,6 +34,7 @@ class AccessLogEntry:
     status: int
     flags: str
     seconds: float
+    began: float
     grpc_status: int | None = None
 
     @property
@@ -42,6 +51,7 @@ class AccessLog:
         self._received = asyncio.Event()
         #: How many entries were read.
         self.requests = 0
+        self._oldest = math.inf
 
     def read(self, line: bytes) -> None:
         """Process one line of Envoy's stdout; ignore a line that is not an entry."""
@@ -50,9 +60,16 @@ class AccessLog:
         except (ValueError, KeyError, TypeError):
             return
         self.requests += 1
+        if entry.seconds < _USUAL_SECONDS:
+            self._oldest = min(self._oldest, entry.began)
         self._received.set()
         for observe in self._observers:
             observe(entry)
+
+    def take_oldest(self) -> float:
+        """Return when the oldest request began of those that were read since the last call."""
+        oldest, self._oldest = self._oldest, math.inf
+        return oldest
 
     async def wait_for(self, requests: int) -> None:
         """Wait until at least ``requests`` entries were read."""
@@ -95,6 +112,7 @@ def parse_entry(line: bytes) -> AccessLogEntry:
         upstream=fields["upstream"],
         status=fields["status"] or 0,
         flags=fields["flags"] or "-",
+        began=datetime.fromisoformat(fields["start_time"]).timestamp(),
         grpc_status=fields["grpc_status"],
         # Envoy truncates to whole milliseconds. 100 means more than 100 ms, so it counts as slower
         # than a threshold of 0.1 s.

@@ -81,7 +81,8 @@ class RehearsalSource:
             async with asyncio.timeout(_LOG_LAG_SECONDS):
                 await self._log.wait_for(completed)
         series = {Series(arm, GATEWAY): counts for arm, counts in self._counts.by_arm().items()}
-        return CounterSnapshot(at, series, dict.fromkeys(series, self._started))
+        started = dict.fromkeys(series, self._started)
+        return CounterSnapshot(at, series, started, oldest=self._log.take_oldest())
 
     async def _completed_requests(self) -> int:
         # Envoy logs a request when it is no longer active, however it ended.

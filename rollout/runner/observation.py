@@ -70,11 +70,14 @@ class Observation:
         except SourceFailed as failed:
             return str(failed)
         self._note_time(state, snapshot.at)
+        settled_since = self._settled_since(state)
+        # Requests that began under other weights end after the change.
+        are_late = snapshot.oldest < settled_since
         whole: list[Window] = []
         cut: list[Window] = []
         for window in state.windows.add(snapshot):
-            (cut if window.since < self._settled_since(state) else whole).append(window)
-        self._listen(state, paired=snapshot.paired)
+            (cut if are_late or window.since < settled_since else whole).append(window)
+        self._listen(state, paired=snapshot.paired, are_late=are_late)
         for windows in (cut, whole):
             if windows:
                 await self._observe_window(state, sum_windows(windows), whole=windows is whole)
@@ -116,13 +119,13 @@ class Observation:
             pass  # the target can't be read, but it may have applied the change
         state.uncertain_until = self.now()
 
-    def _listen(self, state: RolloutState, *, paired: bool) -> None:
+    def _listen(self, state: RolloutState, *, paired: bool, are_late: bool) -> None:
         """Look whether the canary answers, once all samples are of the step in force."""
         step = self._plan.steps[state.step]
         interval = state.windows.interval
         settled = self.now() - state.step_since >= interval
         latest = state.windows.latest(self._settled_since(state))
-        known = settled and state.step == state.intended and not self._drift
+        known = settled and state.step == state.intended and not self._drift and not are_late
         # If nothing else answers, each proxy is asked once.
         least_seconds = interval if step.share == 1 else 0.0
         if not paired:

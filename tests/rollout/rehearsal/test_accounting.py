@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ def line(**fields: Any) -> bytes:
         "grpc_status": None,
         "flags": None,
         "duration_ms": 3,
+        "start_time": "1970-01-01T00:01:40.250Z",
     }
     return json.dumps({**known, **fields}).encode()
 
@@ -43,6 +45,7 @@ def test_an_entry_has_the_outcome_of_a_request() -> None:
         200,
         "-",
         0.0035,
+        100.25,
     )
 
 
@@ -82,6 +85,16 @@ def test_lines_in_another_format_are_ignored(other: bytes) -> None:
     log.read(line())
 
     assert len(seen) == log.requests == 1
+
+
+def test_the_oldest_of_the_usual_requests_is_known() -> None:
+    log = AccessLog()
+
+    for second, milliseconds in ((30, 20), (10, 900), (0, 5_000)):
+        log.read(line(start_time=f"1970-01-01T00:00:{second:02}.000Z", duration_ms=milliseconds))
+
+    assert log.take_oldest() == 10
+    assert log.take_oldest() == math.inf
 
 
 def test_requests_are_counted_for_the_arm_whose_pod_was_chosen() -> None:
