@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 import socket
@@ -15,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from rollout.rehearsal.loopback import Ports
+
 from .cores import Cores
 from .errors import BenchError
 
@@ -24,7 +25,7 @@ POLL_SECONDS: Final = 0.01
 STOP_SECONDS: Final = 5.0
 AnyServer = TypeVar("AnyServer", bound="Server")
 #: Below the ports that the kernel gives to clients, and those that rehearsals choose from.
-PORTS: Final = (5_000, 10_000)
+PORTS: Final = Ports(range(5_000, 10_000), 64)
 
 
 class Server:
@@ -188,12 +189,8 @@ def find_program(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of loopback that is free now."""
-    while True:
-        port = random.randrange(*PORTS)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
+    """Return a port of loopback that is free now, and that no process here chose lately."""
+    return PORTS.choose()
 
 
 def descendants(pid: int) -> list[int]:

@@ -20,6 +20,7 @@ from bench.frame.cores import Cores
 from bench.frame.errors import BenchError
 from bench.frame.processes import (
     POLL_SECONDS,
+    PORTS,
     READY_SECONDS,
     Server,
     find_program,
@@ -42,8 +43,8 @@ class Service(Server):
         self, store_url: str, settings: Mapping[str, str] | None = None, cores: Cores = ()
     ) -> None:
         settings = settings or {}
-        port, self.admin_port = free_port(), free_port()
         self._workers = int(settings.get("KV_WORKERS", "1"))
+        port, self.admin_port = free_port(), PORTS.choose(self._workers)
         environ = {
             "KV_STORE_URL": store_url,
             "KV_HOSTS": "*",

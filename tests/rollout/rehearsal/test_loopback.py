@@ -1,42 +1,55 @@
-"""No two rehearsals choose one port, whether they are in one process or in two."""
+"""No two processes choose one port at a time."""
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-from collections import deque
 
-import pytest
-
-from rollout.rehearsal import loopback
-from tests.support.ports import free_ports
+from rollout.rehearsal.loopback import Ports
 
 COUNT = 10
 ONE_MORE = (
-    "from rollout.rehearsal import loopback;"
-    "loopback._PORTS = range({first}, {first} + {count});"
-    "print(loopback.free_address().port)"
+    "from rollout.rehearsal.loopback import Ports;"
+    "print(Ports(range({first}, {first} + {count}), 1).choose())"
 )
 
 
-def test_a_port_that_was_chosen_is_not_chosen_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = free_ports(COUNT)
-    monkeypatch.setattr(loopback, "_PORTS", range(first, first + COUNT))
-
-    chosen = {each.port for each in loopback.free_addresses(COUNT - 1)}
-    code = ONE_MORE.format(first=first, count=COUNT)
-    last = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout
-
-    assert {*chosen, int(last)} == set(range(first, first + COUNT))
+def unused() -> range:
+    """Return consecutive free ports, of those that nothing else here chooses from."""
+    ports = Ports(range(10_000, 15_000), COUNT)
+    first = ports.choose(COUNT)
+    ports.close()
+    return range(first, first + COUNT)
 
 
-def test_marks_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = free_ports(COUNT)
-    monkeypatch.setattr(loopback, "_PORTS", range(first, first + COUNT))
-    monkeypatch.setattr(loopback, "_taken", taken := deque[socket.socket]())
-    monkeypatch.setattr(loopback, "_MOST_TAKEN", 3)
+def test_a_port_that_was_chosen_is_not_chosen_again_here_or_elsewhere() -> None:
+    found = unused()
+    ports = Ports(found, COUNT)
 
-    assert len(loopback.free_addresses(5 * COUNT)) == 5 * COUNT
-    for each in taken:
-        each.close()
+    chosen = [ports.choose() for _ in range(COUNT - 1)]
+    code = ONE_MORE.format(first=found.start, count=COUNT)
+    last = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, check=True
+    )
+    ports.close()
+
+    assert {*chosen, int(last.stdout)} == set(found)
+    assert last.stderr == b""
+
+
+def test_marks_are_given_back() -> None:
+    found = unused()
+    ports = Ports(found, 3)
+
+    chosen = {ports.choose() for _ in range(20 * COUNT)}
+    ports.close()
+
+    assert chosen == set(found)
+
+
+def test_consecutive_ports_are_within_the_range() -> None:
+    found = unused()
+    ports = Ports(found, 0)
+
+    assert {ports.choose(COUNT - 1) for _ in range(50)} == {found.start, found.start + 1}
+    ports.close()
