@@ -157,14 +157,13 @@ def _run_locust(arguments: list[str]) -> int:
             return locust.wait()
         except Interrupted:
             locust.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 locust.wait(STOP_SECONDS + REPORT_SECONDS)
-            except subprocess.TimeoutExpired:
-                locust.kill()
             raise
         finally:
-            # A master that could not start leaves its workers, which look for it for ever.
-            with contextlib.suppress(ProcessLookupError):
+            # Also workers: a master that could not start leaves them, and they look for it for
+            # ever. macOS permits no signal to a group of which only its end is left to be fetched.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(locust.pid, signal.SIGKILL)
 
 
