@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
 from typing import Final
 
 from bench.frame.cores import busy_ratio
 from bench.frame.errors import BenchError
+from bench.frame.processes import ROOT
 from bench.frame.program import Option, Program, Run, run, say
 from bench.frame.rows import Row, at_least, at_most
 
@@ -22,6 +25,8 @@ FAILED: Final = at_most(0)
 #: Of the time in which several runs are under way, in percent.
 BUSY: Final = at_least(90)
 WATCH_SECONDS: Final = 2.0
+#: Here the output of a run that failed stays: how a test failed is seldom seen a second time.
+KEPT: Final = ROOT / "build" / "suite"
 
 
 @dataclass(frozen=True)
@@ -53,26 +58,29 @@ def measure_suite(part: Run[Sizes]) -> Iterator[Row]:
             if len(under_way) > 1:
                 busy.append(ratio)
             for number in [each for each, suite in under_way.items() if suite.has_ended()]:
-                row = _row_of(number, under_way.pop(number))
+                row = row_of(number, under_way.pop(number), KEPT)
                 say(f"{row.title}: {row.value:.0f}, {row.note}")
                 yield row
     if busy:
         yield Row("cores busy, while several run", mean(busy) * 100, "%", BUSY)
 
 
-def _row_of(number: int, suite: SuiteRun) -> Row:
+def row_of(number: int, suite: SuiteRun, kept: Path) -> Row:
+    """Return what came of an ended run. Copy the output of one that failed to ``kept``."""
+    title = f"run {number}: failed"
     try:
         report = suite.report()
     except BenchError as error:  # the other runs go on
-        return Row(f"run {number}: failed", 1, "run", FAILED, str(error))
-    note = f"{report.tests:,} tests, {report.skipped} skipped, {suite.minutes:.0f} min"
-    return Row(
-        f"run {number}: failed",
-        len(report.failed),
-        "tests",
-        FAILED,
-        "; ".join([note, *report.failed]),
-    )
+        return Row(title, 1, "run", FAILED, f"{_keep(number, suite, kept)}: {error}")
+    notes = [f"{report.tests:,} tests, {report.skipped} skipped, {suite.minutes:.0f} min"]
+    if report.failed:
+        notes += [*report.failed, _keep(number, suite, kept)]
+    return Row(title, len(report.failed), "tests", FAILED, "; ".join(notes))
+
+
+def _keep(number: int, suite: SuiteRun, kept: Path) -> str:
+    kept.mkdir(parents=True, exist_ok=True)
+    return str(shutil.copyfile(suite.output, kept / f"run-{number}.txt"))
 
 
 PROGRAM = Program(

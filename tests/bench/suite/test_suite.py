@@ -8,6 +8,7 @@ import pytest
 
 from bench.frame.errors import BenchError
 from bench.frame.processes import ROOT, descendants
+from bench.suite.__main__ import row_of
 from bench.suite.checkouts import suite_run
 from bench.suite.reports import Report, read_report
 from tests.support.waiting import until
@@ -49,6 +50,12 @@ def test_a_run_without_tests_fails_with_the_end_of_its_output(tmp_path: Path) ->
 
         with pytest.raises(BenchError, match="make clean"):
             run.report()
+        row = row_of(7, run, tmp_path / "kept")
+
+    assert row.value == 1
+    output = tmp_path / "kept" / "run-7.txt"
+    assert str(output) in row.note
+    assert "make clean" in output.read_text()
 
 
 @needs_repository
