@@ -68,9 +68,10 @@ def test_a_block_in_the_turn_of_an_observation_is_seen(loop: str) -> None:
 
     def block_often(loop: asyncio.AbstractEventLoop) -> None:
         due = loop.time() + PERIOD_SECONDS
+        # Two of the four are on one side of the observation, and long enough to be seen.
         for at in (due - 0.001, due, due + 0.001):
-            loop.call_at(at, time.sleep, BLOCK_SECONDS / 3)
-        loop.call_soon(time.sleep, BLOCK_SECONDS / 3)
+            loop.call_at(at, time.sleep, BLOCK_SECONDS / 2)
+        loop.call_soon(time.sleep, BLOCK_SECONDS / 2)
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(watch(lag, block_often))
