@@ -19,7 +19,7 @@ from .failures import Failures
 from .packing import pack
 from .reasons import reason_of, reason_of_reply
 from .scripts import Script
-from .wire import Reply, ReplyError, Wire, most_bytes
+from .wire import Reply, ReplyError, Wire, WireBroken, most_bytes
 
 #: The words of one command. A Script as the first word means EVALSHA.
 Command = tuple[Any, ...]
@@ -225,11 +225,11 @@ class NodeLink:
                 or await self._is_sound(wire, deadline)
             ):
                 return wire
-        wire = await self._connect()
-        self.clock.offset_ms = wire.clock.offset_ms
-        if not wire.is_open:
-            raise ConnectionError("the server closed the connection at once")
-        return wire
+        try:
+            return await self.open()
+        except (WireBroken, ConnectionResetError):
+            # An operator or a proxy closed it before it was used: nothing of a request was sent.
+            return await self.open()
 
     async def _is_sound(self, wire: Wire, deadline: float) -> bool:
         """Check the connection. Close it, and the idle ones, if its server is not a primary.
@@ -275,9 +275,11 @@ class NodeLink:
             self._free.pop().close()
 
     async def open(self) -> Wire:
-        """Return a connection that is not of the pool. Raises OSError, ReplyError."""
+        """Return a new connection, which is not of the pool yet. Raises OSError, ReplyError."""
         wire = await self._connect()
         self.clock.offset_ms = wire.clock.offset_ms
+        if not wire.is_open:
+            raise WireBroken("the server closed the connection at once")
         return wire
 
     def observe_failure(self, error: Exception) -> None:

@@ -94,6 +94,30 @@ async def test_a_read_is_repeated_once_when_its_connection_is_cut(
     assert (answer.status, answer.body) == (200, b"v")
 
 
+async def test_a_connection_cut_while_it_is_opened_is_opened_once_more(
+    patient_over_network: Service, network: Proxy
+) -> None:
+    service = patient_over_network
+    await increment(service, "n")
+    # In place of the answer, and of the check of the connection on which it is asked for again.
+    network.cuts = 2
+
+    assert await counter_value(service, "n") == 1
+    assert network.cuts == 0
+
+
+async def test_a_read_is_refused_when_the_connections_are_cut_again_and_again(
+    patient_over_network: Service, network: Proxy
+) -> None:
+    service = patient_over_network
+    await increment(service, "n")
+    network.cuts = 3
+
+    assert_refused(await ask(service, "GET", "/v1/counters/n"))
+    assert network.cuts == 0
+    assert (await increment(service, "n")).json["value"] == 2
+
+
 async def test_a_read_whose_answers_are_all_lost_is_refused_in_time(
     service: Service, network: Proxy
 ) -> None:
