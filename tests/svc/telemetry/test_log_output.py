@@ -41,9 +41,20 @@ def say(handler: QueuedHandler, message: str) -> None:
     handler.handle(logging.makeLogRecord({"msg": message, "levelno": logging.INFO}))
 
 
-def read_all(descriptor: int, into: list[bytes]) -> None:
-    while data := os.read(descriptor, 65536):
-        into.append(data)
+def start_reading(pipe: int, into: list[bytes]) -> threading.Thread:
+    """Read until the writers have closed the pipe, also when ``pipe`` is closed before."""
+    own = os.dup(pipe)
+
+    def read() -> None:
+        try:
+            while data := os.read(own, 65536):
+                into.append(data)
+        finally:
+            os.close(own)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    return reader
 
 
 @pytest.mark.parametrize("blocking", [True, False])
@@ -57,15 +68,14 @@ def test_a_full_pipe_gets_every_line_whole(blocking: bool) -> None:
         # The pipe is full, and the writer waits for its reader.
         until(lambda: not handler._waiting, what="the writer")
 
-        reader = threading.Thread(target=read_all, args=(reading, read))
-        reader.start()
+        reader = start_reading(reading, read)
         until(lambda: b"".join(read).count(b"\n") == LINES, what="the lines")
         say(handler, "end")
         until(lambda: b"".join(read).endswith(b"end\n"), what="the last line")
-    os_lines = b"".join(read).decode().splitlines()
     reader.join(10)
 
-    assert os_lines == [*(f"{n}:" + "x" * LONG for n in range(LINES)), "end"]
+    lines = b"".join(read).decode().splitlines()
+    assert lines == [*(f"{n}:" + "x" * LONG for n in range(LINES)), "end"]
     assert dropped == []
 
 
@@ -124,8 +134,7 @@ def test_the_lines_of_processes_that_share_a_pipe_are_whole(blocking: bool) -> N
         for name in "abc"
     ]
     os.close(writing)
-    reader = threading.Thread(target=read_all, args=(reading, read))
-    reader.start()
+    reader = start_reading(reading, read)
     try:
         until(lambda: b"".join(read).count(b"\n") == 3 * LINES, what="the lines")
     finally:
