@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,14 +87,20 @@ def pytest_runtest_call() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Iterator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Restore the handler of SIGINT: a loop of uvloop that has one leaves it when it is closed.
 
-    A later test would wait forever for the end of what it interrupts.
+    A later test would wait forever for the end of what it interrupts. And fail the last test of a
+    file if one of that file left something open: the collector would find it in any later test.
     """
     yield
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if nextitem is None or nextitem.path != item.path:
+        with warnings.catch_warnings(record=True) as left:
+            warnings.simplefilter("always")
+            gc.collect()
+        assert not left, "left open: " + "; ".join(str(each.message) for each in left)
 
 
 def pytest_collection_finish() -> None:
