@@ -11,8 +11,9 @@ from ..telemetry.loop_clock import loop_clock
 from ..telemetry.store_meter import StoreMeter
 from .clock import ServerClock
 from .failures import Failures
-from .link import Command, Link, Lost, NodeLink, Unsent, by_source
+from .link import Command, Link, Lost, Unsent
 from .names import slot_of
+from .node_link import NodeLink, by_source
 from .wire import Reply, ReplyError, Wire
 
 Address = tuple[str, int]

@@ -26,7 +26,7 @@ from ..telemetry.loop_clock import loop_clock
 from . import entry_codec
 from .clock import ServerClock
 from .entry_heads import EntryHeads
-from .link import Command, Link, NodeLink
+from .link import Command, Link
 from .names import NAME_START, counter_pattern, entry_pattern, text_of
 from .redis_errors import checked
 
@@ -110,7 +110,7 @@ class PageScan:
 
     def __init__(
         self,
-        nodes: Sequence[NodeLink],
+        nodes: Sequence[Link],
         layout: str,
         cursor: Cursor,
         pattern: bytes,
@@ -185,7 +185,7 @@ class PageScan:
         self.names.update(dict.fromkeys(fresh))
 
     async def _scan(
-        self, node: NodeLink, position: int, count: int, deadline: float
+        self, node: Link, position: int, count: int, deadline: float
     ) -> tuple[int, list[bytes]]:
         commands: list[Command] = [
             ("SCAN", str(position), "MATCH", self._pattern, "COUNT", str(count)),

@@ -24,7 +24,8 @@ from ..telemetry.store_meter import StoreMeter
 from .cluster import Address, ClusterLink
 from .embedded import EmbeddedRedis
 from .failures import Failures
-from .link import Link, NodeLink
+from .link import Link
+from .node_link import NodeLink
 from .passwords import PasswordSource
 from .reasons import Reason
 from .redis import RedisStore

@@ -10,7 +10,7 @@ from typing import Final
 
 from ...domain.errors import StoreUnavailable
 from ...telemetry.loop_clock import loop_clock
-from ..link import Link, NodeLink
+from ..link import Link, ServerLink
 from ..wire import ReplyError
 from .subscription import Changed, Subscription
 
@@ -33,8 +33,8 @@ class Servers:
         self._link = link
         self._changed = changed
         self._missed = missed
-        self._keepers: dict[NodeLink, asyncio.Task[None]] = {}
-        self._live: set[NodeLink] = set()
+        self._keepers: dict[ServerLink, asyncio.Task[None]] = {}
+        self._live: set[ServerLink] = set()
         self._look = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._looker = asyncio.create_task(self._keep_all())
@@ -77,7 +77,7 @@ class Servers:
         for node in primaries - set(self._keepers):
             self._keepers[node] = asyncio.create_task(self._keep(node))
 
-    async def _keep(self, node: NodeLink) -> None:
+    async def _keep(self, node: ServerLink) -> None:
         while True:
             subscription = Subscription(self._changed)
             try:

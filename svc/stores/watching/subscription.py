@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import hiredis
 
-from ..link import NodeLink
+from ..link import ServerLink
 from ..wire import ReplyError, WireBroken
 
 #: How often the server is asked whether it still is the primary, and after how many questions
@@ -64,7 +64,7 @@ class Subscription(asyncio.Protocol):
         #: Done once nothing more will be told.
         self.ended: asyncio.Future[None] = loop.create_future()
 
-    async def open(self, node: NodeLink) -> None:
+    async def open(self, node: ServerLink) -> None:
         """Connect and subscribe: what changes after this is told. Raises OSError, ReplyError."""
         wire = await node.open()
         self._transport = wire.hand_over(self)

@@ -110,7 +110,7 @@ def rarely_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     On a busy machine more than CHECK_SECONDS pass between the last request and the fault, and then
     it is the check that fails: the request itself is not sent, and is refused.
     """
-    monkeypatch.setattr("svc.stores.link.CHECK_SECONDS", 600.0)
+    monkeypatch.setattr("svc.stores.node_link.CHECK_SECONDS", 600.0)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from svc.stores.link import NodeLink
+from svc.stores.node_link import NodeLink
 from tests.support.answers import (
     Answer,
     ask,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from svc.settings import Settings
-from svc.stores.link import CHECK_SECONDS
+from svc.stores.node_link import CHECK_SECONDS
 from tests.conftest import need_redis_7
 from tests.support.answers import (
     assert_refused_or_unknown,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from svc.stores.link import MAX_CONNECTIONS
+from svc.stores.node_link import MAX_CONNECTIONS
 from tests.conftest import need_redis_7
 from tests.support.answers import ask, increment, put, together, warm
 from tests.support.every_verb import CHANGES, READS
@@ -74,7 +74,7 @@ async def test_an_answer_that_never_comes_is_a_lost_round_trip(
     observed: Serve, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a busy machine the check of a connection would be what fails.
-    monkeypatch.setattr("svc.stores.link.CHECK_SECONDS", 600.0)
+    monkeypatch.setattr("svc.stores.node_link.CHECK_SECONDS", 600.0)
     async with (
         running_proxy(redis_server.port) as network,
         observed(store_url=network.url, store_timeout_ms=6000) as service,
@@ -182,7 +182,7 @@ async def test_who_gives_up_waiting_for_a_connection_is_counted(
     async with observed(store_url=redis_server.url) as service:
         link = service.store.link
         # Connections that need no check before they are used, however slow the machine is.
-        monkeypatch.setattr("svc.stores.link.CHECK_SECONDS", 600.0)
+        monkeypatch.setattr("svc.stores.node_link.CHECK_SECONDS", 600.0)
         await together(
             *(link.execute([("GET", b"k")], deadline=forever) for _ in range(MAX_CONNECTIONS))
         )
