@@ -25,7 +25,8 @@ FAILED: Final = at_most(0)
 #: Of the time in which several runs are under way, in percent.
 BUSY: Final = at_least(90)
 WATCH_SECONDS: Final = 2.0
-#: Here the output of a run that failed stays: how a test failed is seldom seen a second time.
+#: Here the output of a run that failed stays until the next start: how a test failed is seldom
+#: seen a second time.
 KEPT: Final = ROOT / "build" / "suite"
 
 
@@ -43,6 +44,7 @@ def parse_times(text: str) -> int:
 
 def measure_suite(part: Run[Sizes]) -> Iterator[Row]:
     """Keep AT_ONCE runs under way until all have ended. Yield a row for each."""
+    shutil.rmtree(KEPT, ignore_errors=True)
     waiting = list(range(1, part.sizes.times + 1))
     under_way: dict[int, SuiteRun] = {}
     busy: list[float] = []
