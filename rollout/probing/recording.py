@@ -62,6 +62,7 @@ async def record(mesh: Mesh) -> Recording:
     places = {key: at for at, key in enumerate(views)}
     async with probing([*views.values()], [each.request.host for each in cases]) as probe:
         tests = [await _test(probe, places[id(each.view)], each) for each in cases]
+    gaps.update(dict.fromkeys(_left_out(mesh, cases)))
     return Recording(tuple(tests), tuple(gaps))
 
 
@@ -83,6 +84,23 @@ def _cases(mesh: Mesh, gaps: dict[str, None]) -> Iterator[_Case]:
             for found in sorted(pairs.classes, key=lambda it: (it.old is None, it.old or 0)):
                 route = None if found.old is None else routes[found.old]
                 yield _Case(caller, view, found.witnesses[0], route)
+
+
+def _left_out(mesh: Mesh, cases: Sequence[_Case]) -> Iterator[str]:
+    """Yield what no recorded request reaches, and why."""
+    find = mesh.origins.find
+    reached = {one for each in cases if each.route for one in find(each.route.get("name", ""))[:1]}
+    left = [each for each in mesh.origins.all if each not in reached]
+    if not left:
+        return
+    views = [mesh.view(proxy) for _, proxy in recorded_callers(mesh)]
+    routes = (each for view in views for _, host, _ in host_bases(view) for each in host["routes"])
+    programmed = {one.object for each in routes for one in find(each.get("name", ""))}
+    for each in left:
+        if each.object in programmed:
+            yield f"{each}: no request was found that reaches it"
+        else:
+            yield f"{each.object}: no proxy here has its rules"
 
 
 async def _test(probe: Probe, at: int, case: _Case) -> dict[str, Any]:
