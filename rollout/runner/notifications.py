@@ -102,6 +102,7 @@ class Notifier:
             fields = self._fields(event)
             title, body = spec.title.format_map(fields), spec.body.format_map(fields)
             document = {"id": key, "title": title, "text": body, "time": event.time, **fields}
+            document["kind"] = event.kind.value  # for programs, as in the plan's events
             await _try(lambda: send(title, body, document))  # noqa: B023 - it is awaited here
             self._missing[key] -= 1
             if not self._missing[key]:

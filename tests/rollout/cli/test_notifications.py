@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from rollout.plan.notify_spec import NotifySpec
 from rollout.plan.plan_file import PlanInvalid, parse_plan_file
+from rollout.runner.events import Event, EventKind
+from rollout.runner.notifications import Notifier
 from tests.rollout.cli.cli_process import killed_when
 from tests.rollout.cli.cli_runner import Cluster, call
 from tests.rollout.cli.example_service import TIMES, ExampleService, write_rollout
@@ -78,6 +81,20 @@ def test_each_event_is_told_once_over_kills_and_a_failing_receiver_holds_nothing
     assert len({each["id"] for path, each in received if path == "/hook"}) == 4
     said = [(each["title"], each["message"]) for path, each in received if path != "/hook"]
     assert ("told goes to 100", f"100 % of {service.namespace}") in said
+
+
+async def test_a_webhook_gets_the_kind_of_the_plan_and_people_get_its_words() -> None:
+    sent: list[tuple[str, dict[str, Any]]] = []
+
+    async def send(title: str, _: str, document: dict[str, Any]) -> None:
+        sent.append((title, document))
+
+    notifier = Notifier("kv", [(NotifySpec(webhook="http://localhost/"), send)])
+    notifier.post_event(Event(time=1, rollout="kv", kind=EventKind.ROLLED_BACK), "key")
+    await notifier.close()
+
+    (title, document), *more = sent
+    assert (title.strip(), document["kind"], more) == ("kv: rolled back", "rolled_back", [])
 
 
 def test_a_template_with_an_unknown_field_is_refused() -> None:
