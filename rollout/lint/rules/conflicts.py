@@ -9,11 +9,12 @@ from ...manifests.hosts import expand_host
 from ...manifests.http_route import HttpRoute
 from ...manifests.untyped import list_or_empty
 from ...manifests.virtual_service import MESH, VirtualService
+from ..api_matches import Claim, Key, claims_of
 from ..argo_rollout import EditedRoutes, edited_routes
 from ..context import LintContext, istio_objects
 from ..findings import Severity
 from ..flagger_canary import FlaggerCanary, flagger_canaries
-from ..gateway_api import GATEWAY_API_GROUP
+from ..gateway_api import GATEWAY_API_GROUP, api_routes
 from ..resource import Resource, ResourceId
 from ..rule import Problem, Rule
 
@@ -59,6 +60,38 @@ def _shared_hosts(context: LintContext, *, mesh: bool) -> Iterator[tuple[Resourc
                     name = f"{first.namespace}/{first.name}"
                     yield resource, service.spec.json_path("hosts", index), host, name
                     break
+
+
+def match_claimed_twice(context: LintContext) -> Iterator[Problem]:
+    claimed: dict[Key, list[Claim]] = {}
+    reported: set[tuple[Resource, str]] = set()
+    routes = [each for each in api_routes(context.in_cluster) if each.resource.checkable]
+    routes.sort(key=lambda it: _age(context, it.resource))
+    for claim in (each for route in routes for each in claims_of(route)):
+        known = claimed.setdefault(claim.key, [])
+        first = next((each for each in known if each.meets(claim)), None)
+        known.append(claim)
+        place = claim.resource, claim.path
+        if first is None or not context.is_checked(claim.resource) or place in reported:
+            continue
+        reported.add(place)
+        where = f"at {claim.parent.kind} {claim.parent.namespace}/{claim.parent.name}"
+        where = f'for "{claim.host}" {where}' if claim.host else where
+        other = f"{first.resource.kind} {first.resource.namespace}/{first.resource.name}"
+        harm = "only the older route gets them, or else the first by name"
+        if first.resource is claim.resource:
+            other, harm = first.path, "this one gets none"
+        yield Problem(
+            claim.resource,
+            claim.path,
+            f"{other} matches the same requests {where}; {harm}",
+            "remove one of the two, or let their matches differ",
+        )
+
+
+def _age(context: LintContext, route: Resource) -> tuple[bool, str, str]:
+    """Order routes as the Gateway API does; those that are applied now are of one age."""
+    return context.is_checked(route), route.namespace, route.name
 
 
 def weights_two_owners(context: LintContext) -> Iterator[Problem]:
@@ -204,6 +237,12 @@ RULES: Final = (
         Severity.ERROR,
         "only one of manifests, Flagger and Argo Rollouts may set the weights of a VirtualService",
         weights_two_owners,
+    ),
+    Rule(
+        "match-claimed-twice",
+        Severity.WARNING,
+        "two rules of the Gateway API should not match the same requests of one host",
+        match_claimed_twice,
     ),
     Rule(
         "routes-two-apis",
