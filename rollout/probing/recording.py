@@ -67,12 +67,14 @@ async def record(mesh: Mesh) -> Recording:
 
 
 def _cases(mesh: Mesh, gaps: dict[str, None]) -> Iterator[_Case]:
-    known: set[tuple[bool, str, str]] = set()
+    known: set[tuple[Any, ...]] = set()
     for caller, proxy in recorded_callers(mesh):
         view = mesh.view(proxy)
         for base, host, text in host_bases(view):
             routes = list(host["routes"])
-            key = (caller.is_inside, base.authority, text)
+            # Rules of two objects are two, even if they do the same.
+            rules = tuple(each.get("name") for each in routes)
+            key = (caller.is_inside, base.authority, text, rules)
             if key in known or not any(view.origins.find(each.get("name", "")) for each in routes):
                 continue
             known.add(key)

@@ -62,3 +62,29 @@ def test_rules_that_no_request_reaches_are_named_with_the_reason(tmp_path: Path)
     ]
     names = {each["name"] for each in yaml.safe_load(recorded.out)["tests"]}
     assert names == {"VirtualService shop/kv http[0]"}
+
+
+def test_objects_that_do_the_same_for_other_callers_are_all_recorded(tmp_path: Path) -> None:
+    need_envoy()
+    rule = "{route: [{destination: {host: kv.shop.svc.cluster.local}}]}"
+    private = "".join(
+        f"""
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: kv, namespace: {namespace}}}
+spec: {{hosts: [kv.shop.svc.cluster.local], exportTo: ["."], http: [{rule}]}}
+"""
+        for namespace in ("a", "b")
+    )
+    write(tmp_path, base_yaml=(SHOP / "base.yaml").read_text(), private_yaml=private)
+
+    recorded = call("record", tmp_path)
+
+    assert recorded.code == 0, recorded.err
+    assert "#" not in recorded.out
+    tests = yaml.safe_load(recorded.out)["tests"]
+    assert [(each["name"], each["from"]) for each in tests] == [
+        ("VirtualService a/kv http[0]", "a"),
+        ("VirtualService b/kv http[0]", "b"),
+    ]
